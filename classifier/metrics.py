@@ -1,0 +1,152 @@
+"""How good predictions are: accuracy, macro-F1, calibration error and likelihood, each from plain arrays.
+
+Scores that would divide by zero rows are NaN for an empty set, so that nobody reads "no faces" as "all wrong".
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+IntArray = npt.NDArray[np.int64]
+DoubleArray = npt.NDArray[np.float64]
+Proba = npt.NDArray[np.floating]
+
+# A vote share may be exactly 0 for the true class. The floor, float32's resolution (the one scikit-learn's log_loss
+# uses for float32), keeps the likelihood finite: such a face costs 15.9 nats.
+PROBA_FLOOR = float(np.finfo(np.float32).eps)
+
+
+@dataclass(frozen=True, slots=True)
+class PerClass:
+    """One value per class, in the classes' column order.
+
+    Attributes:
+        precision: `(C,)` share of the class's predictions that are right, 0 where it was never predicted.
+        recall: `(C,)` share of the class's faces that were found, 0 where it has none.
+        n: `(C,)` how many faces the class has.
+    """
+
+    precision: DoubleArray
+    recall: DoubleArray
+    n: IntArray
+
+
+@dataclass(frozen=True, slots=True)
+class RiskCoverage:
+    """Error among the most confident faces, for each share of faces that one may choose to answer.
+
+    Attributes:
+        coverage: `(m,)` share of faces answered, ascending, one step per distinct confidence.
+        risk: `(m,)` share of wrong answers among them.
+        threshold: `(m,)` the lowest confidence answered.
+    """
+
+    coverage: DoubleArray
+    risk: DoubleArray
+    threshold: DoubleArray
+
+
+def accuracy(predicted: IntArray, labels: IntArray) -> float:
+    """Returns the share of rows where `predicted` equals `labels`; both `(n,)` int64."""
+    return float(np.mean(predicted == labels)) if len(labels) else float("nan")
+
+
+def confusion(predicted: IntArray, labels: IntArray, n_classes: int) -> IntArray:
+    """Counts `(C, C)` int64: the row is the true class, the column the predicted one."""
+    cells = labels * n_classes + predicted
+    return np.bincount(cells, minlength=n_classes * n_classes).reshape(n_classes, n_classes).astype(np.int64)
+
+
+def per_class(predicted: IntArray, labels: IntArray, n_classes: int) -> PerClass:
+    """Returns precision, recall and number of faces of each class."""
+    counts = confusion(predicted, labels, n_classes)
+    hits = np.diag(counts).astype(np.float64)
+    n_predicted, n_true = counts.sum(axis=0), counts.sum(axis=1)
+    return PerClass(hits / np.maximum(n_predicted, 1), hits / np.maximum(n_true, 1), n_true)
+
+
+def macro_f1(predicted: IntArray, labels: IntArray, n_classes: int) -> float:
+    """Returns the mean F1 over the classes that occur in the truth or among the predictions.
+
+    Every such class weighs the same, however rare; a class that occurs in neither has no F1 and is left out
+    (scikit-learn's `f1_score(average="macro")`).
+    """
+    counts = confusion(predicted, labels, n_classes)
+    mass = counts.sum(axis=0) + counts.sum(axis=1)
+    occurring = mass > 0
+    return float(np.mean(2.0 * np.diag(counts)[occurring] / mass[occurring])) if occurring.any() else float("nan")
+
+
+def nll(proba: Proba, labels: IntArray) -> float:
+    """Returns the mean negative log-likelihood of the true class, in nats.
+
+    Args:
+        proba: `(n, C)`, rows sum to 1. A true class below `PROBA_FLOOR` counts as that floor.
+        labels: `(n,)` int64 in [0, C).
+    """
+    if not len(labels):
+        return float("nan")
+    true = proba[np.arange(len(labels)), labels].astype(np.float64)
+    return float(-np.mean(np.log(np.maximum(true, PROBA_FLOOR))))
+
+
+def ece(proba: Proba, labels: IntArray, *, bins: int = 15) -> float:
+    """Returns the expected calibration error of the top label.
+
+    Faces are put into `bins` equal-width bins of confidence, `(i/bins, (i+1)/bins]`; the error is the mean over faces of
+    the gap between their bin's mean confidence and its accuracy (Guo et al., On Calibration of Modern Neural
+    Networks, ICML 2017, equation 3).
+
+    Args:
+        proba: `(n, C)`, rows sum to 1.
+        labels: `(n,)` int64 in [0, C).
+        bins: number of bins.
+    """
+    if not len(labels):
+        return float("nan")
+    confidence = proba.max(axis=1).astype(np.float64)
+    right = proba.argmax(axis=1) == labels
+    bin_of = np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
+    gaps = np.bincount(bin_of, weights=confidence - right, minlength=bins)
+    return float(np.abs(gaps).sum() / len(labels))
+
+
+def risk_coverage(proba: Proba, labels: IntArray) -> RiskCoverage:
+    """Returns the error rate that is left when only the most confident faces are answered.
+
+    Faces of equal confidence are answered together, so the curve does not depend on their order (El-Yaniv and Wiener,
+    On the Foundations of Noise-free Selective Classification, JMLR 2010).
+
+    Args:
+        proba: `(n, C)`, rows sum to 1.
+        labels: `(n,)` int64 in [0, C).
+    """
+    confidence = proba.max(axis=1).astype(np.float64)
+    order = np.argsort(-confidence, kind="stable")
+    confidence, wrong = confidence[order], (proba.argmax(axis=1) != labels)[order]
+    answered = np.arange(1, len(labels) + 1)
+    last_of_ties = np.append(np.diff(confidence) != 0, True)[: len(labels)]
+    risk = np.cumsum(wrong) / answered
+    return RiskCoverage(answered[last_of_ties] / max(len(labels), 1), risk[last_of_ties], confidence[last_of_ties])
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """Accuracy, macro-F1, expected calibration error (15 bins) and mean negative log-likelihood (nats)."""
+
+    accuracy: float
+    macro_f1: float
+    ece: float
+    nll: float
+
+    @classmethod
+    def of(cls, proba: npt.NDArray[np.floating], labels: IntArray) -> "Scores":
+        """Scores `(n, C)` probabilities against `(n,)` labels in [0, C)."""
+        predicted = proba.argmax(axis=1).astype(np.int64)
+        return cls(
+            accuracy(predicted, labels),
+            macro_f1(predicted, labels, proba.shape[1]),
+            ece(proba, labels),
+            nll(proba, labels),
+        )
