@@ -1,0 +1,250 @@
+"""A bundle: one folder with everything that a prediction needs, which loads whole or not at all.
+
+`manifest.json` states classes, crop geometry, calibrations, how it was trained, and the SHA-256 of each artifact:
+
+- `encoder.tflite`: the exported network; its SHA-256 is the fingerprint that the gallery has to be made with.
+- `gallery.*`: the labelled faces to compare with.
+- `map.npy`: `(n, 2)` float32, where each gallery face stands on the map; may be missing.
+- `encoder.weights.h5`: the network's weights to train on from; may be missing.
+"""
+
+import hashlib
+import reprlib
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from classifier.calibration import Calibration
+from embeddings.crops import CropGeometry
+from embeddings.encoder import Encoder, LiteRTEncoder
+from index.gallery import Gallery
+from index.search import GalleryIndex, gallery_files, gallery_meta, load_gallery
+from index.storage import Writer, commit, read_manifest
+
+FORMAT, VERSION = "moodspace-bundle", 1
+ENCODER, WEIGHTS, MAP = "encoder.tflite", "encoder.weights.h5", "map.npy"
+_REBUILD = "restore the bundle from a copy or train again"
+
+FloatArray = npt.NDArray[np.float32]
+
+
+class BundleError(ValueError):
+    """A bundle that cannot be used or made: names the folder, what was expected, what came, what to do next."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Bundle:
+    """Everything that a prediction needs.
+
+    Attributes:
+        path: the folder, as it was given.
+        encoder: turns crops into embeddings and logits.
+        index: the gallery's faces, to search among.
+        geometry: where landmarks stand in a crop.
+        calibrations: for each label set its fitted values.
+        classes: for each label set its class names in column order.
+        default_labels: the label set that is predicted unless another one is asked for.
+        meta: all that the manifest states, plain JSON values; beside the above `flip` (whether the encoder takes the
+            mean over a face and its mirror image), `training` and `metrics`.
+        map_coordinates: `(n, 2)` float32, finite, the place of each face of `index.gallery` on the map; or None.
+        weights: the Keras weights to train on from, or None.
+
+    Raises:
+        BundleError: the parts do not fit one another.
+    """
+
+    path: Path
+    encoder: Encoder
+    index: GalleryIndex
+    geometry: CropGeometry
+    calibrations: Mapping[str, Calibration]
+    classes: Mapping[str, tuple[str, ...]]
+    default_labels: str
+    meta: Mapping[str, Any]
+    map_coordinates: FloatArray | None = None
+    weights: Path | None = None
+
+    def __post_init__(self) -> None:
+        self._check("an encoder with the classes", dict(self.classes), dict(self.encoder.classes))
+        self._check("a gallery with the classes", dict(self.classes), dict(self.index.classes))
+        self._check("calibrations for the label sets", sorted(self.classes), sorted(self.calibrations))
+        self._check("a gallery of the encoder's dimension", self.encoder.dim, self.index.dim)
+        if self.default_labels not in self.classes:
+            raise _refusal(self.path, f"a default label set out of {sorted(self.classes)}", repr(self.default_labels))
+        if self.map_coordinates is not None:
+            self._check("map coordinates of shape", (len(self.index), 2), self.map_coordinates.shape)
+            if not np.isfinite(self.map_coordinates).all():
+                raise _refusal(self.path, "finite map coordinates", "NaN or infinity")
+
+    def _check(self, what: str, wanted: object, found: object) -> None:
+        if wanted != found:
+            raise _refusal(self.path, f"{what} {wanted}", str(found))
+
+
+def load_bundle(path: Path, *, threads: int = 2) -> Bundle:
+    """Reads a bundle and checks that all of it is there, unharmed, and fits together.
+
+    Args:
+        path: the bundle's folder.
+        threads: how many threads the encoder may use.
+
+    Raises:
+        BundleError: the folder is not a bundle, a file is missing or damaged, or the parts do not fit one another.
+    """
+    with _one_error(path):
+        manifest = read_manifest(path, format=FORMAT, version=VERSION)
+        meta = manifest.meta
+        stated, calibrations = _stated(meta, "classes", dict), _stated(meta, "calibrations", dict)
+        classes = {name: tuple(_stated(stated, name, list)) for name in stated}
+        for part in ("training", "metrics"):
+            _stated(meta, part, dict)
+        encoder = LiteRTEncoder(manifest.path(ENCODER), classes, flip=_stated(meta, "flip", bool), threads=threads)
+        return Bundle(
+            path=path,
+            encoder=encoder,
+            index=load_gallery(manifest, encoder=manifest.files[ENCODER].sha256),
+            geometry=CropGeometry.from_json(_stated(meta, "geometry", dict)),
+            calibrations={name: Calibration.from_json(values) for name, values in calibrations.items()},
+            classes=classes,
+            default_labels=_stated(meta, "default_labels", str),
+            meta=meta,
+            map_coordinates=_read_map(manifest.path(MAP)) if MAP in manifest.files else None,
+            weights=manifest.path(WEIGHTS) if WEIGHTS in manifest.files else None,
+        )
+
+
+def save_bundle(
+    path: Path,
+    *,
+    encoder: Path,
+    flip: bool,
+    gallery: Gallery,
+    classes: Mapping[str, tuple[str, ...]],
+    default_labels: str,
+    geometry: CropGeometry,
+    calibrations: Mapping[str, Calibration],
+    map_coordinates: FloatArray | None = None,
+    weights: Path | None = None,
+    training: Mapping[str, Any] | None = None,
+    metrics: Mapping[str, Any] | None = None,
+) -> None:
+    """Writes a whole bundle in one step, replacing the bundle that the folder may hold; a crash leaves the old one.
+
+    Args:
+        path: the bundle's folder, made when missing.
+        encoder: the exported network.
+        flip: whether the encoder takes the mean over a face and its mirror image.
+        gallery: the labelled faces, embedded by this encoder with this `flip`.
+        classes, default_labels, geometry, calibrations, map_coordinates, weights: as in `Bundle`.
+        training, metrics: how the network was trained and what was measured, plain JSON values.
+
+    Raises:
+        BundleError: the parts do not fit one another, or the disk refused.
+    """
+    with _one_error(path):
+        bundle = Bundle(
+            path=path,
+            encoder=LiteRTEncoder(encoder, classes, flip=flip),
+            index=GalleryIndex(gallery, encoder=hashlib.sha256(encoder.read_bytes()).hexdigest()),
+            geometry=geometry,
+            calibrations=calibrations,
+            classes=classes,
+            default_labels=default_labels,
+            meta={"flip": flip, "training": dict(training or {}), "metrics": dict(metrics or {})},
+            map_coordinates=map_coordinates,
+        )
+        copies: dict[str, Writer] = {ENCODER: partial(_copy, encoder)}
+        if weights is not None:
+            copies[WEIGHTS] = partial(_copy, weights)
+        _commit(bundle, copies | gallery_files(bundle.index) | _map_files(map_coordinates))
+
+
+def update_bundle(
+    path: Path,
+    *,
+    gallery: Gallery | None = None,
+    calibrations: Mapping[str, Calibration] | None = None,
+    map_coordinates: FloatArray | None = None,
+    metrics: Mapping[str, Any] | None = None,
+) -> None:
+    """Replaces parts of a bundle in one step; a crash leaves it as it was. What is None stays as it is.
+
+    Args:
+        path: the bundle's folder.
+        gallery: other labelled faces, embedded by the bundle's encoder. The map of the present ones is dropped.
+        calibrations: for each label set that changes its fitted values.
+        map_coordinates: as in `Bundle`.
+        metrics: what was measured, plain JSON values; by name, others stay.
+
+    Raises:
+        BundleError: the folder is no sound bundle, the parts do not fit one another, or the disk refused.
+    """
+    with _one_error(path):
+        old = load_bundle(path)
+        keep = {ENCODER, *gallery_files(old.index)} | ({WEIGHTS} if old.weights else set())
+        places = old.map_coordinates if map_coordinates is None and gallery is None else map_coordinates
+        bundle = replace(
+            old,
+            index=old.index if gallery is None else GalleryIndex(gallery, encoder=old.index.encoder),
+            calibrations={**old.calibrations, **(calibrations or {})},
+            map_coordinates=places,
+            meta={**old.meta, "metrics": {**old.meta["metrics"], **(metrics or {})}},
+        )
+        files = {} if gallery is None else gallery_files(bundle.index)
+        _commit(bundle, files | _map_files(places), keep)
+
+
+def _commit(bundle: Bundle, files: Mapping[str, Writer], keep: Iterable[str] = ()) -> None:
+    meta = {
+        **bundle.meta,
+        "classes": {name: list(names) for name, names in bundle.classes.items()},
+        "default_labels": bundle.default_labels,
+        "geometry": bundle.geometry.to_json(),
+        "calibrations": {name: values.to_json() for name, values in bundle.calibrations.items()},
+        **gallery_meta(bundle.index),
+    }
+    commit(bundle.path, files, meta, format=FORMAT, version=VERSION, keep=keep)
+
+
+def _stated(meta: Mapping[str, Any], key: str, kind: type) -> Any:
+    if type(value := meta.get(key)) is not kind:
+        raise ValueError(f"manifest: expected {key!r}, a {kind.__name__}, got {reprlib.repr(value)}; {_REBUILD}")
+    return value
+
+
+def _copy(source: Path, path: Path) -> None:
+    shutil.copyfile(source, path)
+
+
+def _map_files(coordinates: FloatArray | None) -> dict[str, Writer]:
+    return {} if coordinates is None else {MAP: lambda path: np.save(path, coordinates)}
+
+
+def _read_map(path: Path) -> FloatArray:
+    try:
+        return np.asarray(np.load(path, allow_pickle=False), np.float32)
+    except (ValueError, EOFError) as error:
+        raise ValueError(f"{path}: expected map coordinates, got: {error}; draw the map again") from error
+
+
+def _refusal(path: Path, expected: str, got: str) -> BundleError:
+    return BundleError(f"{path}: expected {expected}, got {got}; {_REBUILD}")
+
+
+@contextmanager
+def _one_error(path: Path) -> Iterator[None]:
+    """Turns whatever the parts complain about into one line about the bundle."""
+    try:
+        yield
+    except BundleError:
+        raise
+    except (ValueError, OSError) as error:
+        reason = " ".join(str(error).split())
+        raise BundleError(reason if reason.startswith(str(path)) else f"{path}: {reason}") from error

@@ -1,0 +1,145 @@
+"""Bundles come back as they went in, change in one step, and are not written when their parts do not fit.
+
+The network is a stand-in, so that these tests are about the folder; `test_golden_bundle` has a real one.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from classifier.bundle import BundleError, load_bundle, save_bundle, update_bundle
+from classifier.recognizer import Recognizer
+from embeddings.labelled import LabelledFaces
+from index.gallery import Gallery
+from index.storage import StorageError, commit, read_manifest
+from tests.classifier.conftest import GEOMETRY
+from tests.fake_encoder import CALIBRATION
+
+
+def test_round_trip(saved: Path, parts: dict[str, Any]) -> None:
+    found = load_bundle(saved, threads=1)
+    assert found.path == saved
+    assert found.classes == parts["classes"]
+    assert found.calibrations == parts["calibrations"]
+    assert found.default_labels == "ferplus"
+    assert (found.encoder.flip, found.encoder.threads) == (True, 1)  # type: ignore[attr-defined]
+    np.testing.assert_array_equal(found.geometry.template, GEOMETRY.template)
+    np.testing.assert_array_equal(found.map_coordinates, parts["map_coordinates"])
+    np.testing.assert_allclose(found.index.gallery.embeddings, parts["gallery"].embeddings, atol=1e-3)
+    np.testing.assert_array_equal(found.index.gallery.labels["ferplus"], parts["gallery"].labels["ferplus"])
+    assert found.weights is not None and found.weights.read_bytes() == b"weights"
+    assert found.meta["training"] == {"epochs": 3}
+    assert found.meta["metrics"] == parts["metrics"]
+
+
+def test_a_loaded_bundle_predicts(saved: Path, gallery_faces: LabelledFaces) -> None:
+    found = Recognizer(load_bundle(saved), "fer2013").predict(gallery_faces.crops[:8])
+    np.testing.assert_array_equal(found.neighbors.ids[:, 0], np.arange(8))
+
+
+def test_map_and_weights_may_be_missing(tmp_path: Path, parts: dict[str, Any]) -> None:
+    save_bundle(tmp_path / "mood", **{**parts, "map_coordinates": None, "weights": None})
+    found = load_bundle(tmp_path / "mood")
+    assert found.map_coordinates is None
+    assert found.weights is None
+
+
+def test_the_gallery_may_be_empty(tmp_path: Path, parts: dict[str, Any], other_faces: LabelledFaces) -> None:
+    empty = Gallery.empty(16, parts["classes"])
+    save_bundle(tmp_path / "mood", **{**parts, "gallery": empty, "map_coordinates": np.zeros((0, 2), np.float32)})
+    found = Recognizer(load_bundle(tmp_path / "mood")).predict(other_faces.crops[:3])
+    np.testing.assert_allclose(found.proba, found.head_proba, rtol=1e-6)
+
+
+def test_saving_over_a_bundle_replaces_all_of_it(saved: Path, parts: dict[str, Any]) -> None:
+    parts["encoder"].write_text('{"seed": 6, "dim": 16}')
+    save_bundle(saved, **{**parts, "weights": None, "map_coordinates": None})
+    found = load_bundle(saved)
+    assert found.weights is None
+    assert found.index.encoder == read_manifest(saved, format="moodspace-bundle", version=1).files["encoder.tflite"].sha256  # fmt: skip
+    assert len(list(saved.iterdir())) == 4
+
+
+class TestUpdate:
+    def test_another_gallery_takes_the_map_along(self, saved: Path, parts: dict[str, Any]) -> None:
+        fewer = parts["gallery"].take(np.arange(10))
+        update_bundle(saved, gallery=fewer)
+        found = load_bundle(saved)
+        np.testing.assert_array_equal(found.index.gallery.ids, fewer.ids)
+        assert found.map_coordinates is None
+        assert found.calibrations == parts["calibrations"]
+        assert found.weights is not None
+
+    def test_a_map_comes_with_its_gallery(self, saved: Path, parts: dict[str, Any]) -> None:
+        places = np.ones((10, 2), np.float32)
+        update_bundle(saved, gallery=parts["gallery"].take(np.arange(10)), map_coordinates=places)
+        np.testing.assert_array_equal(load_bundle(saved).map_coordinates, places)
+
+    def test_a_map_alone(self, saved: Path, parts: dict[str, Any]) -> None:
+        update_bundle(saved, map_coordinates=-parts["map_coordinates"])
+        found = load_bundle(saved)
+        np.testing.assert_array_equal(found.map_coordinates, -parts["map_coordinates"])
+        assert len(found.index) == len(parts["gallery"])
+
+    def test_one_calibration_and_some_metrics(self, saved: Path, parts: dict[str, Any]) -> None:
+        changed = replace(CALIBRATION, k=3)
+        update_bundle(saved, calibrations={"ferplus": changed}, metrics={"ferplus": {"accuracy": 0.6}})
+        found = load_bundle(saved)
+        assert found.calibrations == {"fer2013": CALIBRATION, "ferplus": changed}
+        assert found.meta["metrics"] == {"fer2013": {"accuracy": 0.5}, "ferplus": {"accuracy": 0.6}}
+        np.testing.assert_array_equal(found.map_coordinates, parts["map_coordinates"])
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            {"map_coordinates": np.zeros((3, 2), np.float32)},
+            {"calibrations": {"weather": CALIBRATION}},
+            {"gallery": Gallery.empty(8, {"fer2013": ("a",)})},
+            {"metrics": {"accuracy": float("nan")}},
+        ],
+    )
+    def test_what_does_not_fit_changes_nothing(self, saved: Path, change: dict[str, Any]) -> None:
+        before = {path.name: path.read_bytes() for path in saved.iterdir()}
+        with pytest.raises(BundleError, match="expected"):
+            update_bundle(saved, **change)
+        assert {path.name: path.read_bytes() for path in saved.iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"default_labels": "moods"}, "expected a default label set out of"),
+        ({"calibrations": {}}, "expected calibrations for the label sets"),
+        ({"map_coordinates": np.zeros((3, 2), np.float32)}, r"map coordinates of shape \(105, 2\), got \(3, 2\)"),
+        ({"map_coordinates": np.full((105, 2), np.nan, np.float32)}, "finite map coordinates"),
+        ({"encoder": Path("nowhere.tflite")}, "nowhere.tflite"),
+        ({"gallery": Gallery.empty(8, {"fer2013": ("a",)})}, "expected a gallery with the classes"),
+    ],
+)
+def test_parts_that_do_not_fit_are_not_written(
+    tmp_path: Path, parts: dict[str, Any], change: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(BundleError, match=message):
+        save_bundle(tmp_path / "mood", **{**parts, **change})
+    assert not (tmp_path / "mood").exists()
+
+
+def test_a_write_that_fails_leaves_the_old_bundle(
+    saved: Path, parts: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise StorageError(f"{saved}: expected free space, got none; free some")
+
+    monkeypatch.setattr(np, "save", refuse)
+    with pytest.raises(BundleError, match="free some"):
+        save_bundle(saved, **{**parts, "default_labels": "fer2013"})
+    assert load_bundle(saved).default_labels == "ferplus"
+
+
+def test_a_folder_of_something_else_is_left_alone(tmp_path: Path, parts: dict[str, Any]) -> None:
+    commit(tmp_path / "mood", {}, {}, format="moodspace-gallery", version=1)
+    with pytest.raises(BundleError, match="moodspace-gallery"):
+        save_bundle(tmp_path / "mood", **parts)

@@ -1,0 +1,129 @@
+"""Evaluation scores the recognizer's own predictions, against the right truth, over the classes both sides know."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from sklearn import metrics as oracle
+
+from classifier.bundle import Bundle
+from classifier.evaluate import evaluate, match_truth
+from classifier.recognizer import Recognizer
+from embeddings.labelled import LabelledFaces, label_sets
+from embeddings.labels import FER2013_CLASSES, FERPLUS_CLASSES
+
+
+def renamed(faces: LabelledFaces, names: dict[str, str]) -> LabelledFaces:
+    """Only the faces of these classes, under other names."""
+    kept = faces.take(np.isin(faces.labels, [faces.classes.index(name) for name in names]))
+    classes = tuple(sorted(names.values()))
+    labels = np.array([classes.index(names[faces.classes[label]]) for label in kept.labels], np.int64)
+    return replace(kept, labels=labels, classes=classes)
+
+
+@pytest.mark.parametrize("label_set", ["fer2013", "ferplus"])
+def test_scores_are_those_of_the_predictions(bundle: Bundle, other_faces: LabelledFaces, label_set: str) -> None:
+    labels = label_sets(other_faces)[label_set].labels
+    known = labels >= 0
+    prediction = Recognizer(bundle, label_set).predict(other_faces.crops[known])
+    found = evaluate(bundle, other_faces, label_set, batch_size=16)
+    assert found.n == known.sum()
+    assert found.label_set == label_set
+    for scores, proba in (
+        (found.head, prediction.head_proba),
+        (found.knn, prediction.knn_proba),
+        (found.ensemble, prediction.proba),
+    ):
+        assert scores.accuracy == pytest.approx(np.mean(proba.argmax(axis=1) == labels[known]))
+        assert scores.nll == pytest.approx(
+            oracle.log_loss(labels[known], proba, labels=range(proba.shape[1])), rel=1e-4
+        )
+    np.testing.assert_array_equal(found.confusion, oracle.confusion_matrix(labels[known], prediction.labels, labels=range(len(found.classes))))  # fmt: skip
+
+
+def test_faces_without_a_majority_are_not_scored(bundle: Bundle, other_faces: LabelledFaces) -> None:
+    assert other_faces.votes is not None
+    votes = other_faces.votes.copy()
+    votes[:7] = 0
+    known = label_sets(other_faces)["ferplus"].labels >= 0
+    assert known[:7].any()
+    assert evaluate(bundle, replace(other_faces, votes=votes), "ferplus").n == known[7:].sum()
+
+
+def test_twins_are_left_out_of_one_row_only(bundle: Bundle, other_faces: LabelledFaces) -> None:
+    labels = Recognizer(bundle).predict(other_faces.crops).labels
+    found = evaluate(bundle, replace(other_faces, twin=labels != other_faces.labels))
+    assert found.ensemble_without_twins.accuracy == 1
+    assert found.ensemble.accuracy < 1
+    assert found.n == len(other_faces)
+
+
+def test_other_data_are_scored_over_the_shared_classes(bundle: Bundle, other_faces: LabelledFaces) -> None:
+    faces = renamed(other_faces, {"happy": "joy", "neutral": "neutral", "fear": "startled"})
+    found = evaluate(bundle, replace(faces, votes=None))
+    columns = [FER2013_CLASSES.index(name) for name in ("happy", "neutral")]
+    shared = faces.take(faces.labels != faces.classes.index("startled"))
+    proba = Recognizer(bundle).predict(shared.crops).proba[:, columns]
+    truth = (shared.labels == shared.classes.index("neutral")).astype(np.int64)
+    assert found.classes == ("happy", "neutral")
+    assert found.n == len(shared) == 20
+    assert found.ensemble.accuracy == pytest.approx(np.mean(proba.argmax(axis=1) == truth))
+    assert found.ensemble.nll == pytest.approx(
+        oracle.log_loss(truth, proba / proba.sum(axis=1, keepdims=True)), rel=1e-4
+    )
+
+
+def test_without_votes_the_datas_own_classes_stand_in(bundle: Bundle, other_faces: LabelledFaces) -> None:
+    found = evaluate(bundle, replace(other_faces, votes=None), "ferplus")
+    assert found.classes == FERPLUS_CLASSES[:7]
+    assert found.n == len(other_faces)
+    recalls = dict(zip(found.classes, found.per_class.n, strict=True))
+    assert recalls == dict.fromkeys(FER2013_CLASSES, 10)
+
+
+def test_truth_is_matched_by_name_not_by_position() -> None:
+    faces = LabelledFaces(
+        crops=np.zeros((3, 48, 48), np.uint8),
+        labels=np.array([0, 1, 2]),
+        classes=("calm", "joy", "sadness"),
+        votes=None,
+        twin=np.zeros(3, np.bool_),
+        sources=("a", "b", "c"),
+    )
+    truth = match_truth(faces, "fer2013", FER2013_CLASSES)
+    np.testing.assert_array_equal(truth.columns, [3, 5])
+    np.testing.assert_array_equal(truth.labels, [-1, 0, 1])
+
+
+def test_votes_outside_the_shared_classes_leave_a_finite_score(bundle: Bundle, other_faces: LabelledFaces) -> None:
+    votes_only = replace(
+        bundle, calibrations={name: replace(c, alpha=0.0, k=1) for name, c in bundle.calibrations.items()}
+    )
+    found = evaluate(votes_only, replace(renamed(other_faces, {"happy": "happy", "sad": "sad"}), votes=None))
+    assert np.isfinite([found.knn.nll, found.ensemble.nll, found.ensemble.ece]).all()
+
+
+def test_json_has_the_promised_shape(bundle: Bundle, other_faces: LabelledFaces) -> None:
+    found = evaluate(bundle, replace(other_faces, twin=np.ones(len(other_faces), np.bool_)))
+    document = json.loads(json.dumps(found.to_json(), allow_nan=False))
+    scores = {"accuracy", "macro_f1", "ece", "nll"}
+    assert list(document) == ["n", "label_set", "head", "knn", "ensemble", "ensemble_without_twins", "per_class", "confusion", "classes"]  # fmt: skip
+    assert all(set(document[name]) == scores for name in ("head", "knn", "ensemble", "ensemble_without_twins"))
+    assert set(document["ensemble_without_twins"].values()) == {None}
+    assert list(document["per_class"]) == document["classes"] == list(FER2013_CLASSES)
+    assert document["per_class"]["happy"]["n"] == 10
+    assert np.sum(document["confusion"]) == document["n"] == 70
+
+
+def test_progress_counts_to_the_end(bundle: Bundle, other_faces: LabelledFaces) -> None:
+    steps: list[tuple[int, int]] = []
+    evaluate(bundle, other_faces, batch_size=32, progress=lambda done, total: steps.append((done, total)))
+    assert steps == [(32, 70), (64, 70), (70, 70)]
+
+
+@pytest.mark.parametrize("nobody", [True, False])
+def test_data_that_share_nothing_are_refused(bundle: Bundle, other_faces: LabelledFaces, nobody: bool) -> None:
+    faces = replace(renamed(other_faces, {"happy": "confused", "sad": "bored"}), votes=None)
+    with pytest.raises(ValueError, match="choose another label set"):
+        evaluate(bundle, faces.take(slice(0, 0)) if nobody else faces)

@@ -1,0 +1,41 @@
+"""The recognizer is encode, search and combine, with the label set that was asked for."""
+
+import numpy as np
+import pytest
+
+from classifier.bundle import Bundle
+from classifier.ensemble import combine
+from classifier.recognizer import Recognizer
+from embeddings.labelled import LabelledFaces
+from embeddings.labels import FER2013_CLASSES, FERPLUS_CLASSES
+from tests.fake_encoder import CALIBRATION
+
+
+def test_the_default_label_set_is_the_bundles(bundle: Bundle) -> None:
+    assert (Recognizer(bundle).label_set, Recognizer(bundle).classes) == ("fer2013", FER2013_CLASSES)
+    assert Recognizer(bundle, "ferplus").classes == FERPLUS_CLASSES
+
+
+@pytest.mark.parametrize("label_set", ["fer2013", "ferplus"])
+def test_prediction_is_encode_search_combine(bundle: Bundle, other_faces: LabelledFaces, label_set: str) -> None:
+    found = Recognizer(bundle, label_set).predict(other_faces.crops[:5])
+    encoded = bundle.encoder.encode(other_faces.crops[:5])
+    neighbors = bundle.index.search(encoded.embeddings, CALIBRATION.k)
+    expected = combine(encoded.logits[label_set], neighbors, CALIBRATION, label_set, bundle.classes[label_set])
+    np.testing.assert_array_equal(found.proba, expected.proba)
+    np.testing.assert_array_equal(found.neighbors.ids, neighbors.ids)
+
+
+def test_a_gallery_face_is_recognised_by_itself(bundle: Bundle, gallery_faces: LabelledFaces) -> None:
+    found = Recognizer(bundle).predict(gallery_faces.crops)
+    np.testing.assert_array_equal(found.neighbors.ids[:, 0], np.arange(len(gallery_faces)))
+    np.testing.assert_array_equal(found.labels, gallery_faces.labels)
+
+
+def test_no_crops_are_legal(bundle: Bundle) -> None:
+    assert len(Recognizer(bundle).predict(np.zeros((0, 48, 48), np.uint8))) == 0
+
+
+def test_an_unknown_label_set_is_refused(bundle: Bundle) -> None:
+    with pytest.raises(ValueError, match=r"expected one of \['fer2013', 'ferplus'\], received 'moods'"):
+        Recognizer(bundle, "moods")
