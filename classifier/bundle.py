@@ -160,9 +160,8 @@ def save_bundle(
             meta={"flip": flip, "training": dict(training or {}), "metrics": dict(metrics or {})},
             map_coordinates=map_coordinates,
         )
-        copies: dict[str, Writer] = {ENCODER: partial(_copy, encoder)}
-        if weights is not None:
-            copies[WEIGHTS] = partial(_copy, weights)
+        sources = {ENCODER: encoder} | ({WEIGHTS: weights} if weights else {})
+        copies: dict[str, Writer] = {name: partial(_copy, source) for name, source in sources.items()}
         _commit(bundle, copies | gallery_files(bundle.index) | _map_files(map_coordinates))
 
 

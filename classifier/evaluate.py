@@ -1,6 +1,5 @@
 """Scores a bundle on labelled faces: the head, the votes and the ensemble side by side."""
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -51,7 +50,7 @@ class Evaluation:
         return {
             "n": self.n,
             "label_set": self.label_set,
-            **{name: _plain(getattr(self, name)) for name in ("head", "knn", "ensemble", "ensemble_without_twins")},
+            **{name: getattr(self, name).to_json() for name in ("head", "knn", "ensemble", "ensemble_without_twins")},
             "per_class": {
                 name: {"precision": float(precision), "recall": float(recall), "n": int(n)}
                 for name, (precision, recall, n) in zip(self.classes, columns, strict=True)
@@ -170,16 +169,3 @@ def _restrict(proba: FloatArray, columns: IntArray) -> FloatArray:
     kept = proba[:, columns]
     mass = kept.sum(axis=1, keepdims=True)
     return np.where(mass > 0, kept / np.where(mass > 0, mass, 1.0), np.float32(1.0 / len(columns)))
-
-
-def _plain(scores: Scores) -> dict[str, float | None]:
-    """Returns the scores by name; JSON has no NaN."""
-    return {
-        name: None if math.isnan(value) else value
-        for name, value in (
-            ("accuracy", scores.accuracy),
-            ("macro_f1", scores.macro_f1),
-            ("ece", scores.ece),
-            ("nll", scores.nll),
-        )
-    }

@@ -11,8 +11,10 @@ The faces must be neither trained on nor in the gallery; a face that finds itsel
 perfect.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -63,10 +65,9 @@ class Evidence:
                 f"logits, similarities, ballots: expected a row for each of the {n} labels, "
                 f"received {self.logits.shape}, {self.similarities.shape} and {self.ballots.shape}"
             )
-        if self.labels.min() < 0 or self.labels.max() >= self.logits.shape[1]:
-            raise ValueError(
-                f"labels: expected values in [0, {self.logits.shape[1]}), received {self.labels.min()} to {self.labels.max()}"
-            )
+        lowest, highest, n_classes = self.labels.min(), self.labels.max(), self.logits.shape[1]
+        if lowest < 0 or highest >= n_classes:
+            raise ValueError(f"labels: expected values in [0, {n_classes}), received {lowest} to {highest}")
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -110,6 +111,12 @@ class CrossFit:
     covered_accuracy: float
     calibrations: tuple[Calibration, ...]
 
+    def to_json(self) -> dict[str, Any]:
+        """Returns the figures by name, without the calibrations; None where there is no face to read one on."""
+        covered = None if math.isnan(self.covered_accuracy) else self.covered_accuracy
+        scores = {name: getattr(self, name).to_json() for name in ("head", "knn", "ensemble")}
+        return scores | {"coverage": self.coverage, "covered_accuracy": covered}
+
 
 def fit_calibration(evidence: Evidence, *, unknown_accuracy: float = UNKNOWN_ACCURACY) -> Calibration:
     """Fits all values of a calibration, in the order that the module describes.
@@ -122,8 +129,9 @@ def fit_calibration(evidence: Evidence, *, unknown_accuracy: float = UNKNOWN_ACC
     head = softmax(evidence.logits, temperature)
     alpha, tau, k = fit_mixture(head, evidence.similarities, evidence.ballots, evidence.labels)
     draft = Calibration(temperature=temperature, alpha=alpha, tau=tau, k=k, unknown_below=0.0)
+    voted = (evidence.ballots[:, :k] >= 0).any(axis=1)  # the others keep the head's probabilities
     mixture = _ensemble(evidence, draft)[1]
-    ensemble_temperature = _fit_ensemble_temperature(mixture, evidence.labels)
+    ensemble_temperature = _fit_ensemble_temperature(mixture[voted], evidence.labels[voted])
     proba = _ensemble(evidence, replace(draft, ensemble_temperature=ensemble_temperature))[1].astype(np.float32)
     threshold = fit_unknown_threshold(proba, evidence.labels, unknown_accuracy=unknown_accuracy)
     return replace(draft, ensemble_temperature=ensemble_temperature, unknown_below=threshold)
@@ -229,6 +237,8 @@ def _most_likely_temperature(
 
 def _fit_ensemble_temperature(mixture: DoubleArray, labels: IntArray) -> float:
     """Returns the likeliest temperature of the mixture, or 1 where it would not lower the calibration error."""
+    if not len(labels):
+        return 1.0
     temperature = _most_likely_temperature(lambda value: sharpen(mixture, value), labels, 0.25, 4.0)
     helps = ece(sharpen(mixture, temperature), labels) < ece(mixture, labels)
     return temperature if helps else 1.0

@@ -3,7 +3,8 @@
 Scores that would divide by zero rows are NaN for an empty set, so that nobody reads "no faces" as "all wrong".
 """
 
-from dataclasses import dataclass
+import math
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -94,8 +95,8 @@ def nll(proba: Proba, labels: IntArray) -> float:
 def ece(proba: Proba, labels: IntArray, *, bins: int = 15) -> float:
     """Returns the expected calibration error of the top label.
 
-    Faces are put into `bins` equal-width bins of confidence, `(i/bins, (i+1)/bins]`; the error is the mean over faces of
-    the gap between their bin's mean confidence and its accuracy (Guo et al., On Calibration of Modern Neural
+    Faces are put into `bins` equal-width bins of confidence, `(i/bins, (i+1)/bins]`; the error is the mean over faces
+    of the gap between their bin's mean confidence and its accuracy (Guo et al., On Calibration of Modern Neural
     Networks, ICML 2017, equation 3).
 
     Args:
@@ -139,6 +140,10 @@ class Scores:
     macro_f1: float
     ece: float
     nll: float
+
+    def to_json(self) -> dict[str, float | None]:
+        """Returns the scores by name, None where there is no face to read them on: JSON has no NaN."""
+        return {name: None if math.isnan(value) else value for name, value in asdict(self).items()}
 
     @classmethod
     def of(cls, proba: npt.NDArray[np.floating], labels: IntArray) -> "Scores":

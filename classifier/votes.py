@@ -40,7 +40,7 @@ def ballots(neighbors: Neighbors, label_set: str) -> IntArray:
     """
     if label_set not in neighbors.labels:
         raise ValueError(
-            f"label_set: expected one that the gallery is labelled with, {sorted(neighbors.labels)}, received {label_set!r}"
+            f"label_set: expected one that the gallery has, {sorted(neighbors.labels)}, received {label_set!r}"
         )
     return np.where(neighbors.valid, neighbors.labels[label_set], -1)
 

@@ -1,4 +1,4 @@
-"""Whatever is wrong with a bundle's folder, loading it says so in one line that begins with the folder as it was given."""
+"""Whatever is wrong with a bundle's folder, loading it says so in one line, the folder as it was given first."""
 
 import json
 import shutil

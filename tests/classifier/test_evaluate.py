@@ -39,7 +39,8 @@ def test_scores_are_those_of_the_predictions(bundle: Bundle, other_faces: Labell
         assert scores.nll == pytest.approx(
             oracle.log_loss(labels[known], proba, labels=range(proba.shape[1])), rel=1e-4
         )
-    np.testing.assert_array_equal(found.confusion, oracle.confusion_matrix(labels[known], prediction.labels, labels=range(len(found.classes))))  # fmt: skip
+    expected = oracle.confusion_matrix(labels[known], prediction.labels, labels=range(len(found.classes)))
+    np.testing.assert_array_equal(found.confusion, expected)
 
 
 def test_faces_without_a_majority_are_not_scored(bundle: Bundle, other_faces: LabelledFaces) -> None:
@@ -108,8 +109,9 @@ def test_json_has_the_promised_shape(bundle: Bundle, other_faces: LabelledFaces)
     found = evaluate(bundle, replace(other_faces, twin=np.ones(len(other_faces), np.bool_)))
     document = json.loads(json.dumps(found.to_json(), allow_nan=False))
     scores = {"accuracy", "macro_f1", "ece", "nll"}
-    assert list(document) == ["n", "label_set", "head", "knn", "ensemble", "ensemble_without_twins", "per_class", "confusion", "classes"]  # fmt: skip
-    assert all(set(document[name]) == scores for name in ("head", "knn", "ensemble", "ensemble_without_twins"))
+    four = ["head", "knn", "ensemble", "ensemble_without_twins"]
+    assert list(document) == ["n", "label_set", *four, "per_class", "confusion", "classes"]
+    assert all(set(document[name]) == scores for name in four)
     assert set(document["ensemble_without_twins"].values()) == {None}
     assert list(document["per_class"]) == document["classes"] == list(FER2013_CLASSES)
     assert document["per_class"]["happy"]["n"] == 10

@@ -1,4 +1,4 @@
-"""The stand-in for the network that other tests build on: repeatable, of unit length, and right more often than chance."""
+"""The stand-in for the network: repeatable, of unit length, and right more often than chance."""
 
 import numpy as np
 import pytest

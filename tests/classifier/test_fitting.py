@@ -1,6 +1,7 @@
 """Fitting finds what the data were made with, and cross-fitting does not look at the faces it scores."""
 
 import dataclasses
+import json
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from classifier.calibration import Calibration, softmax
 from classifier.ensemble import mix
 from classifier.fitting import (
+    CrossFit,
     Evidence,
     assign_folds,
     cross_fit,
@@ -15,7 +17,7 @@ from classifier.fitting import (
     fit_temperature,
     fit_unknown_threshold,
 )
-from classifier.metrics import ece
+from classifier.metrics import Scores, ece
 from classifier.votes import vote
 from tests.classifier.evidence import draw_evidence, draw_labels, neighbors_of
 
@@ -83,6 +85,25 @@ def test_a_folds_calibration_does_not_depend_on_its_faces() -> None:
     changed = cross_fit(spoiled, folds=4, seed=1)
     same = [a == b for a, b in zip(honest.calibrations, changed.calibrations, strict=True)]
     assert same == [False, False, True, False]
+
+
+def test_a_gallery_without_a_label_of_this_set_leaves_the_head_as_it_is() -> None:
+    evidence = draw_evidence(60)
+    evidence.ballots[:] = -1
+    fitted = fit_calibration(evidence)
+    assert (fitted.alpha, fitted.ensemble_temperature) == (1.0, 1.0)
+    assert fitted.temperature == fit_temperature(evidence.logits, evidence.labels)
+
+
+def test_figures_in_json() -> None:
+    document = json.loads(json.dumps(cross_fit(draw_evidence(60)).to_json(), allow_nan=False))
+    assert document.keys() == {"head", "knn", "ensemble", "coverage", "covered_accuracy"}
+    assert document["head"].keys() == {"accuracy", "macro_f1", "ece", "nll"}
+
+
+def test_nothing_covered_has_no_accuracy() -> None:
+    scores = Scores(0.1, 0.1, 0.1, 0.1)
+    assert CrossFit(scores, scores, scores, 0.0, float("nan"), ()).to_json()["covered_accuracy"] is None
 
 
 def test_folds_are_even_seeded_and_cover_all_faces() -> None:
