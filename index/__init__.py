@@ -1,0 +1,1 @@
+"""From unit vectors to labelled neighbours, kept safely on disk."""

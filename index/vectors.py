@@ -1,0 +1,126 @@
+"""Unit vectors under ids in faiss: flat 16-bit floats, searched exactly. The only file that imports faiss."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import faiss
+import numpy as np
+import numpy.typing as npt
+
+from index.gallery import FloatArray, IntArray
+from index.storage import GalleryError
+
+
+def build_vectors(embeddings: FloatArray, ids: IntArray) -> faiss.IndexIDMap2:
+    """Indexes `embeddings`, `(n, d)` float32 unit rows, by inner product under `ids`, `(n,)` int64, unique."""
+    flat = faiss.IndexScalarQuantizer(embeddings.shape[1], faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT)
+    vectors = faiss.IndexIDMap2(flat)
+    if len(ids):
+        vectors.add_with_ids(np.ascontiguousarray(embeddings), np.ascontiguousarray(ids))
+    return vectors
+
+
+def decode(vectors: faiss.IndexIDMap2) -> FloatArray:
+    """Returns the vectors in the order they were added, `(n, d)` float32, each number rounded to 16 bits."""
+    decoded = np.empty((vectors.ntotal, vectors.d), np.float32)
+    if vectors.ntotal:
+        faiss.downcast_index(vectors.index).reconstruct_n(0, vectors.ntotal, decoded)
+    return decoded
+
+
+def nearest(vectors: faiss.IndexIDMap2, queries: FloatArray, k: int, threads: int) -> tuple[FloatArray, IntArray]:
+    """Finds the k most similar vectors of each query; among equals those with the lowest ids, in rising order.
+
+    Args:
+        vectors: What to search.
+        queries: `(n, d)` float32, finite.
+        k: From 1 to the number of vectors.
+        threads: How many threads faiss may use.
+
+    Returns:
+        Inner products `(n, k)` float32, best first, and ids `(n, k)` int64.
+    """
+    if not len(queries):
+        return np.empty((0, k), np.float32), np.empty((0, k), np.int64)
+    with _threads(threads):
+        return _nearest(vectors, np.ascontiguousarray(queries), k, k + 1)
+
+
+def _nearest(vectors: faiss.IndexIDMap2, queries: FloatArray, k: int, width: int) -> tuple[FloatArray, IntArray]:
+    """Looks further than k: where the k-th place is a tie, faiss alone would keep an arbitrary part of it."""
+    width = min(width, vectors.ntotal)
+    similarities, ids = vectors.search(queries, width)
+    order = np.lexsort((ids, -similarities), axis=-1)[:, :k]
+    tied = similarities[:, k - 1] == similarities[:, width - 1]
+    similarities, ids = np.take_along_axis(similarities, order, axis=1), np.take_along_axis(ids, order, axis=1)
+    if width < vectors.ntotal and tied.any():
+        similarities[tied], ids[tied] = _nearest(vectors, queries[tied], k, 2 * width)
+    return similarities, ids
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    """Sets OpenMP's thread count for this block only: it belongs to the calling thread, so others would not see it."""
+    before = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(count)
+    try:
+        yield
+    finally:
+        faiss.omp_set_num_threads(before)
+
+
+def write_vectors(path: Path, vectors: faiss.IndexIDMap2) -> None:
+    """Writes the index to one file.
+
+    Raises:
+        OSError: The disk refused.
+    """
+    # Not faiss.write_index: version 1.15 reports success when a full disk refuses its last buffer.
+    path.write_bytes(faiss.serialize_index(vectors).data)
+
+
+def read_vectors(path: Path) -> tuple[faiss.IndexIDMap2, IntArray]:
+    """Reads what `write_vectors` wrote; returns the index and its ids, `(n,)` int64 in the order they were added.
+
+    Raises:
+        GalleryError: The file holds something else.
+    """
+    try:
+        vectors = _deserialize(np.fromfile(path, np.uint8))
+    except (RuntimeError, OSError, MemoryError) as error:
+        reason = str(error).splitlines()[0]
+        raise GalleryError(f"{path}: expected a faiss index, got: {reason}; build the gallery again") from error
+    flat = _flat(vectors)
+    if not isinstance(vectors, faiss.IndexIDMap2) or flat is None:
+        got = type(vectors).__name__ + " of another make"
+        raise GalleryError(
+            f"{path}: expected flat fp16 inner product vectors with ids, got {got}; build the gallery again"
+        )
+    ids = faiss.vector_to_array(vectors.id_map)
+    # faiss trusts these numbers: where they disagree it would read beyond its memory.
+    stated = (vectors.ntotal, vectors.ntotal, vectors.d, vectors.d, 2 * vectors.d, 2 * vectors.d)
+    held = (flat.ntotal, len(ids), flat.d, flat.sq.d, flat.code_size, flat.sq.code_size)
+    if held != stated or flat.codes.size() != vectors.ntotal * flat.code_size or not flat.is_trained:
+        raise GalleryError(f"{path}: expected sizes {stated}, got {held}; build the gallery again")
+    return vectors, ids
+
+
+def _deserialize(content: npt.NDArray[np.uint8]) -> faiss.Index:
+    """Keeps a damaged length from asking for more memory than the file could fill; faiss itself stops at a terabyte."""
+    before = faiss.get_deserialization_vector_byte_limit()
+    faiss.set_deserialization_vector_byte_limit(len(content))
+    try:
+        return faiss.deserialize_index(content)
+    finally:
+        faiss.set_deserialization_vector_byte_limit(before)
+
+
+def _flat(index: faiss.Index) -> faiss.IndexScalarQuantizer | None:
+    """Returns the flat part of an index as `build_vectors` makes it, None for any other index."""
+    inner = faiss.downcast_index(index.index) if isinstance(index, faiss.IndexIDMap2) else None
+    if isinstance(inner, faiss.IndexScalarQuantizer) and inner.metric_type == faiss.METRIC_INNER_PRODUCT:
+        return inner if inner.sq.qtype == faiss.ScalarQuantizer.QT_fp16 else None
+    return None
