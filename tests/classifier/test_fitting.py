@@ -61,8 +61,8 @@ def test_head_and_votes_together_are_better_than_either() -> None:
 
 
 def test_the_ensembles_temperature_never_costs_calibration() -> None:
-    for seed in range(4):
-        evidence = draw_evidence(400, seed=seed)
+    for seed in (1, 5, 8, 10):  # the likeliest temperature would cost calibration on each
+        evidence = draw_evidence(30, seed=seed)
         fitted = fit_calibration(evidence)
         plain = dataclasses.replace(fitted, ensemble_temperature=1.0)
         errors = [ece(mixed(evidence, c), evidence.labels) for c in (fitted, plain)]

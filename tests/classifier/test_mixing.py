@@ -19,8 +19,10 @@ def mixed(head: np.ndarray, evidence: Evidence, alpha: float, tau: float, k: int
     return knn, alpha * head + (1 - alpha) * knn
 
 
-def test_no_qualifying_cell_of_the_coarse_grid_is_better() -> None:
+@pytest.mark.parametrize("without_a_vote", [0, 75])
+def test_no_qualifying_cell_of_the_coarse_grid_is_better(without_a_vote: int) -> None:
     evidence = draw_evidence(150, k_max=20)
+    evidence.ballots[:without_a_vote] = -1
     head = softmax(evidence.logits)
     best = np.inf
     for alpha, tau, k in itertools.product(ALPHA_GRID, TAU_GRID, [k for k in K_GRID if k <= 20]):
@@ -32,9 +34,9 @@ def test_no_qualifying_cell_of_the_coarse_grid_is_better() -> None:
     assert nll(mixed(head, evidence, *found)[1], evidence.labels) <= best + 1e-6
 
 
-@pytest.mark.parametrize("seed", range(5))
-def test_the_mixture_is_no_less_accurate_than_either_witness(seed: int) -> None:
-    evidence = draw_evidence(60, seed=seed)
+@pytest.mark.parametrize(("n", "seed"), [(60, 13), (60, 27), (30, 22), (30, 31), (30, 59)])
+def test_the_mixture_is_no_less_accurate_than_either_witness(n: int, seed: int) -> None:
+    evidence = draw_evidence(n, seed=seed)  # on each of these, the likeliest mixture of all is less accurate
     head = softmax(evidence.logits)
     alpha, tau, k = fit_mixture(head, evidence.similarities, evidence.ballots, evidence.labels)
     knn, proba = mixed(head, evidence, alpha, tau, k)
