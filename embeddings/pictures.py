@@ -1,0 +1,148 @@
+"""From picture files and bytes to pixels: every picture that enters the project, but for video, is decoded here.
+
+Whatever a file holds, the pixels come out the same: upright (EXIF orientation), 8 bits, the first frame of an
+animation, laid on white where it is transparent. What cannot be read becomes a `PictureError` that says why, and leaves
+the name of the file to the caller.
+"""
+
+import io
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from embeddings.crops import SIZE
+
+logger = logging.getLogger(__name__)
+
+ByteArray = npt.NDArray[np.uint8]
+
+# Named, so that Pillow never hands a file to the other readers it knows (EPS, for one, would start Ghostscript).
+FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "BMP", "GIF", "TIFF", "PPM")
+
+# 240 MB of RGB. Below 89 million, where Pillow begins to warn, and above any camera frame and nearly any photograph.
+MAX_PIXELS = 80_000_000
+
+# Pillow opens 16-bit PGM as I, which is 32 bits wide.
+_SIXTEEN_BITS = ("I", "I;16", "I;16L", "I;16B", "I;16N")
+
+
+class PictureError(ValueError):
+    """A picture that cannot be read: no picture, broken, too large, or of a kind without a defined grey scale."""
+
+
+def read_rgb(source: Path | bytes) -> ByteArray:
+    """Decodes a picture.
+
+    Args:
+        source: A file, or the bytes of one: JPEG, PNG, WebP, AVIF, BMP, GIF, TIFF or PPM.
+
+    Returns:
+        `(h, w, 3)` uint8 in [0, 255], RGB, upright.
+
+    Raises:
+        PictureError: the picture cannot be read.
+        OSError: the file cannot be opened; `FileNotFoundError` where there is none.
+    """
+    return np.array(_decode(source).convert("RGB"))
+
+
+def read_crop(source: Path | bytes) -> ByteArray:
+    """Decodes a picture of one face that fills it, as data sets of faces have them.
+
+    Args:
+        source: As for `read_rgb`.
+
+    Returns:
+        `(48, 48)` uint8 in [0, 255], grey: `to_crop(read_rgb(source))`, without the detour where the file is grey.
+
+    Raises:
+        PictureError: the picture cannot be read.
+        OSError: the file cannot be opened.
+    """
+    return _fitted(_decode(source))
+
+
+def to_crop(picture: ByteArray) -> ByteArray:
+    """Makes the crop of a picture that one face fills.
+
+    The whole picture is used: a labelled crop was already cut around its face, and cutting again would lose chin or
+    brows. One that is not square is squeezed to one. A 48x48 picture keeps its pixels. Others go through Pillow's
+    Hamming filter, which widens as it shrinks (no aliasing), is about as sharp as an area average, and interpolates
+    where it enlarges.
+
+    Args:
+        picture: `(h, w)` grey or `(h, w, 3)` RGB, uint8 in [0, 255].
+
+    Returns:
+        `(48, 48)` uint8 in [0, 255], grey (ITU-R 601 luma).
+
+    Raises:
+        ValueError: another type or shape, or no pixels.
+    """
+    layout = picture.ndim == 2 or (picture.ndim == 3 and picture.shape[2] == 3)
+    if picture.dtype != np.uint8 or not layout or not picture.size:
+        found = f"{picture.dtype} of {picture.shape}"
+        raise ValueError(f"picture: expected uint8 of shape (h, w) or (h, w, 3), received {found}")
+    return _fitted(Image.fromarray(picture))
+
+
+def _fitted(image: Image.Image) -> ByteArray:
+    grey = image.convert("L")
+    if grey.size != (SIZE, SIZE):
+        grey = grey.resize((SIZE, SIZE), Image.Resampling.HAMMING)
+    return np.array(grey)
+
+
+def _decode(source: Path | bytes) -> Image.Image:
+    """Returns the upright first frame, in mode L or RGB."""
+    if isinstance(source, bytes):
+        return _decode_stream(io.BytesIO(source))
+    with source.open("rb") as stream:
+        return _decode_stream(stream)
+
+
+def _decode_stream(stream: Any) -> Image.Image:
+    try:
+        with Image.open(stream, formats=FORMATS) as image:
+            width, height = image.size
+            if width * height > MAX_PIXELS:
+                raise Image.DecompressionBombError(f"{width}x{height}")
+            image.load()
+            return _eight_bits(_upright(image))
+    except PictureError:
+        raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise PictureError(f"expected at most {MAX_PIXELS:,} pixels, received more ({error}); shrink it") from error
+    except UnidentifiedImageError as error:
+        raise PictureError(f"expected a {', '.join(FORMATS)} picture, received none of them") from error
+    # Pillow's readers raise whatever broken bytes lead them to: OSError, SyntaxError, struct.error, IndexError ...
+    except Exception as error:
+        reason = str(error) or type(error).__name__
+        raise PictureError(f"expected a whole picture, received a broken one ({reason})") from error
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    try:
+        return ImageOps.exif_transpose(image)
+    except Exception as error:  # a broken EXIF block is no reason to lose a picture whose pixels are whole
+        logger.debug("EXIF orientation ignored: %s", error)
+        return image
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    if image.mode in _SIXTEEN_BITS:
+        deep = np.asarray(image)
+        if deep.min() < 0 or deep.max() > 65535:
+            raise PictureError("expected 8 or 16 bits a pixel, received 32; save the picture with 8")
+        return Image.fromarray(((deep.astype(np.uint32) + 128) // 257).astype(np.uint8))
+    if image.mode == "F":
+        raise PictureError("expected 8 or 16 bits a pixel, received floating point; save the picture with 8")
+    if image.has_transparency_data:
+        paper = Image.new("RGBA", image.size, "white")
+        paper.alpha_composite(image.convert("RGBA"))
+        return paper.convert("RGB")
+    return image.convert("L" if image.mode in ("1", "L") else "RGB")
