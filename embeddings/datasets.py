@@ -1,0 +1,222 @@
+"""From a data set on disk, in any of the layouts that FER2013 is passed around in, to `LabelledFaces`.
+
+Layouts: `<class>/*`, `<split>/<class>/*` (Kaggle's `train/ validation/ test/`), `fer2013.csv`, Hugging Face parquet
+files, a folder that holds one of these tables, and a folder that holds nothing but another folder with one of all these
+(Kaggle's `images/`). A picture that cannot be read is skipped, and `LabelledFaces.skipped` says why.
+"""
+
+import csv
+import logging
+import re
+import warnings
+from collections import defaultdict
+from collections.abc import Collection
+from pathlib import Path
+
+import numpy as np
+
+from embeddings.crops import SIZE
+from embeddings.labelled import (
+    DataError,
+    Face,
+    LabelledFaces,
+    Progress,
+    Skipped,
+    content_hash,
+    gather,
+    label_sets,
+    reporting,
+)
+from embeddings.parquet import read_parquet
+from embeddings.pictures import PictureError, read_crop
+
+__all__ = ["DataError", "LabelledFaces", "Skipped", "content_hash", "label_sets", "read_labelled_faces"]
+
+logger = logging.getLogger(__name__)
+
+SPLITS = {
+    "train": "train",
+    "training": "train",
+    "validation": "validation",
+    "valid": "validation",
+    "val": "validation",
+    "publictest": "validation",
+    "test": "test",
+    "testing": "test",
+    "privatetest": "test",
+}
+
+# The numbers in column `emotion`. Their order is not that of FER2013_CLASSES, which is alphabetical as folders are.
+CSV_EMOTIONS = {"0": "angry", "1": "disgust", "2": "fear", "3": "happy", "4": "sad", "5": "surprise", "6": "neutral"}
+CSV_NAMES = ("fer2013.csv", "icml_face_data.csv")
+
+_SHARD = re.compile(r"-\d+-of-\d+$")
+_CLUTTER = ("__macosx", "thumbs.db", "desktop.ini")
+
+
+def read_labelled_faces(path: Path, *, split: str | None = None, progress: Progress | None = None) -> LabelledFaces:
+    """Reads a data set of labelled faces, in a fixed order.
+
+    Args:
+        path: A folder, a `.csv` or a `.parquet` file, in one of the layouts above.
+        split: Which split to read where there are several: "train", "validation" or "test" (in Kaggle's words
+            "Training", "PublicTest" or "PrivateTest"). It may stay out where the data set has one split or none.
+        progress: Called with the pictures read so far and their number.
+
+    Returns:
+        The faces; at least one.
+
+    Raises:
+        DataError: there is no data set at `path`, the split is not in it or not said though there are several, a table
+            is broken, or not one picture can be read.
+    """
+    if not path.exists():
+        raise DataError(f"{path}: expected a data set (a folder, a .csv or a .parquet file), received no such path")
+    root = _innermost(path) if path.is_dir() else path
+    tables = _tables(root) if root.is_dir() else [root]
+    if not tables:
+        faces = _read_folder(path, root, split, progress)
+    elif all(table.suffix.lower() == ".parquet" for table in tables):
+        faces = read_parquet(_parquet_split(root, tables, split), progress=progress)
+    elif len(tables) == 1 and tables[0].suffix.lower() == ".csv":
+        faces = _read_csv(tables[0], split, progress)
+    else:
+        found = ", ".join(table.name for table in tables)
+        raise DataError(f"{root}: expected class folders, one .csv or .parquet files, received {found}; name one")
+    if faces.skipped:
+        logger.warning("%s: skipped %d of %d pictures", path, len(faces.skipped), len(faces) + len(faces.skipped))
+    return faces
+
+
+def _visible(folder: Path) -> list[Path]:
+    """Returns what stands in a folder, sorted the same on every system, without what systems hide there."""
+    entries = (
+        entry for entry in folder.iterdir() if not entry.name.startswith(".") and entry.name.lower() not in _CLUTTER
+    )
+    return sorted(entries, key=lambda entry: entry.name)
+
+
+def _folders(folder: Path) -> list[Path]:
+    return [entry for entry in _visible(folder) if entry.is_dir()]
+
+
+def _tables(folder: Path) -> list[Path]:
+    return [
+        entry
+        for entry in _visible(folder)
+        if entry.is_file() and (entry.suffix.lower() == ".parquet" or entry.name.lower() in CSV_NAMES)
+    ]
+
+
+def _innermost(folder: Path) -> Path:
+    """Goes down while a folder only wraps another: one that is no split and has more folders, or a table, inside."""
+    folders = _folders(folder)
+    if len(folders) != 1 or _tables(folder) or folders[0].name.lower() in SPLITS:
+        return folder
+    inner = folders[0]
+    # One class that holds pictures, and a folder beside them, wraps nothing.
+    wraps = _tables(inner) or all(entry.is_dir() for entry in _visible(inner))
+    return _innermost(inner) if wraps and _visible(inner) else folder
+
+
+def _choose_split(available: Collection[str], wanted: str | None, where: Path) -> str:
+    """Returns the one of `available`, at least one, that is meant."""
+    listed = ", ".join(sorted(available))
+    if wanted is None:
+        if len(available) > 1:
+            raise DataError(f"{where}: expected a split to be chosen, received none; choose one of {listed}")
+        return next(iter(available))
+    name = _split_name(wanted)
+    if name not in available:
+        raise DataError(f"{where}: expected one of the splits {listed}, received {wanted!r}; choose one of them")
+    return name
+
+
+def _split_name(text: str) -> str:
+    plain = text.strip().lower()
+    return SPLITS.get(plain, plain)
+
+
+def _refuse_split(wanted: str | None, where: Path) -> None:
+    if wanted is not None:
+        raise DataError(f"{where}: expected no split, as this data set has none, received {wanted!r}; leave it out")
+
+
+def _parquet_split(root: Path, files: list[Path], split: str | None) -> list[Path]:
+    """Returns the files of one split: `train.parquet`, or `train-00000-of-00002.parquet` and on."""
+    by_split = defaultdict(list)
+    for file in files:
+        by_split[_split_name(_SHARD.sub("", file.stem))].append(file)
+    return by_split[_choose_split(by_split, split, root)]
+
+
+def _read_folder(path: Path, root: Path, split: str | None, progress: Progress | None) -> LabelledFaces:
+    by_split = defaultdict(list)
+    for folder in _folders(root):
+        if folder.name.lower() in SPLITS and _folders(folder):
+            by_split[_split_name(folder.name)].append(folder)
+    if by_split:
+        chosen = by_split[_choose_split(by_split, split, root)]
+        names = [entry.name for folders in by_split.values() for folder in folders for entry in _folders(folder)]
+    else:
+        _refuse_split(split, root)
+        chosen, names = [root], [folder.name for folder in _folders(root)]
+    if not names:
+        raise DataError(f"{root}: expected folders named for classes, {CSV_NAMES[0]} or .parquet files, received none")
+    files = [(folder.name, file) for part in chosen for folder in _folders(part) for file in _visible(folder)]
+    rows = (_picture(file, label, file.relative_to(path).as_posix()) for label, file in files)
+    return gather(reporting(rows, len(files), progress), names, str(path))
+
+
+def _picture(file: Path, label: str, source: str) -> Face | Skipped:
+    if file.is_dir():
+        return Skipped(source, "expected a picture, received a folder; pictures stand in the class folder itself")
+    try:
+        return Face(source, label, read_crop(file))
+    except (PictureError, OSError) as error:
+        return Skipped(source, str(error))
+
+
+def _read_csv(file: Path, split: str | None, progress: Progress | None) -> LabelledFaces:
+    by_split: defaultdict[str, list[Face | Skipped]] = defaultdict(list)
+    with file.open("rb") as stream:
+        total = sum(1 for _ in stream) - 1
+    try:
+        with file.open(newline="", encoding="utf-8-sig", errors="replace") as text:
+            reader = csv.reader(text)
+            columns = _csv_columns(file, next(reader, []))
+            for row in reporting(reader, total, progress):
+                usage = row[columns["usage"]] if "usage" in columns and len(row) > columns["usage"] else ""
+                by_split[_split_name(usage)].append(_csv_face(f"{file.name}#{reader.line_num}", row, columns))
+    except csv.Error as error:
+        raise DataError(f"{file}: expected comma-separated rows, received others ({error}); fetch it again") from error
+    if "usage" not in columns:
+        _refuse_split(split, file)
+    chosen = by_split[_choose_split(by_split, split, file)] if by_split else []
+    return gather(chosen, CSV_EMOTIONS.values(), str(file))
+
+
+def _csv_columns(file: Path, header: list[str]) -> dict[str, int]:
+    # One of Kaggle's two files writes a space before the names.
+    columns = {name.strip().lower(): column for column, name in enumerate(header)}
+    if not {"emotion", "pixels"} <= columns.keys():
+        found = ", ".join(header)[:200] or "none"
+        raise DataError(f"{file}: expected the columns emotion, pixels and Usage, received {found}")
+    return columns
+
+
+def _csv_face(source: str, row: list[str], columns: dict[str, int]) -> Face | Skipped:
+    if len(row) <= max(columns["emotion"], columns["pixels"]):
+        return Skipped(source, f"expected {len(columns)} columns, received {len(row)}")
+    emotion = row[columns["emotion"]].strip()
+    if emotion not in CSV_EMOTIONS:
+        return Skipped(source, f"expected an emotion from 0 to {len(CSV_EMOTIONS) - 1}, received {emotion[:20]!r}")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", DeprecationWarning)  # how numpy < 3 says that a text holds more than numbers
+            pixels = np.fromstring(row[columns["pixels"]], dtype=np.int64, sep=" ")
+    except (ValueError, DeprecationWarning):
+        return Skipped(source, "expected pixels as numbers, received other text")
+    if pixels.size != SIZE * SIZE or pixels.min() < 0 or pixels.max() > 255:
+        return Skipped(source, f"expected {SIZE * SIZE} pixels from 0 to 255, received {pixels.size} or others")
+    return Face(source, CSV_EMOTIONS[emotion], pixels.astype(np.uint8).reshape(SIZE, SIZE))
