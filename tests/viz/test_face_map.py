@@ -1,0 +1,75 @@
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from classifier.palette import COLOURS
+from viz.face_map import UNLABELLED, FaceMap, class_shades, describe_map, readable_on
+from viz.map_quality import MapQuality
+
+QUALITY = MapQuality(trustworthiness=0.9321, knn_accuracy_map=0.612, knn_accuracy_space=0.7, k=15)
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "words"),
+    [
+        ("coordinates", np.zeros((9, 3), np.float32), r"coordinates: expected shape \(9, 2\)"),
+        ("coordinates", np.full((9, 2), np.nan, np.float32), "finite"),
+        ("ids", np.arange(8), "ids: expected"),
+        ("sources", np.array(["a"]), "sources: expected"),
+        ("labels", np.full(9, 3), "-1 to 2 for 3 classes"),
+        ("labels", np.full(9, -2), "-1 to 2 for 3 classes"),
+    ],
+)
+def test_columns_that_do_not_fit(make_map: Callable[..., FaceMap], column: str, value: Any, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        make_map(9, **{column: value})
+
+
+def test_groups_hold_each_face_once(make_map: Callable[..., FaceMap]) -> None:
+    face_map = make_map(9, labels=np.array([0, 1, 2, -1, 0, -1, 2, 2, 0]))
+    assert [(group.name, group.labelled, group.rows.tolist()) for group in face_map.groups] == [
+        ("happy", True, [0, 4, 8]),
+        ("sad", True, [1]),
+        ("confused", True, [2, 6, 7]),
+        (UNLABELLED, False, [3, 5]),
+    ]
+
+
+def test_no_faces_is_legal(make_map: Callable[..., FaceMap]) -> None:
+    assert len(make_map(0)) == 0
+    assert [len(group.rows) for group in make_map(0).groups] == [0, 0, 0]
+
+
+@pytest.mark.parametrize(("n", "title"), [(0, "0 faces"), (1, "1 face "), (28_709, "28,709 faces")])
+def test_title(make_map: Callable[..., FaceMap], n: int, title: str) -> None:
+    assert make_map(n).title.startswith(title)
+
+
+def test_a_users_classes_get_colours_of_their_own() -> None:
+    shades = class_shades((*COLOURS, "confused", "bored", "proud"))
+    assert shades[: len(COLOURS)] == tuple(COLOURS.values())
+    assert len(set(shades)) == len(shades)
+
+
+def test_more_classes_than_colours() -> None:
+    assert len(class_shades(tuple(f"class {i}" for i in range(40)))) == 40
+
+
+@pytest.mark.parametrize(("shade", "ink"), [("#ffffff", "#000000"), ("#000000", "#ffffff"), ("#F0E442", "#000000")])
+def test_ink(shade: str, ink: str) -> None:
+    assert readable_on(shade) == ink
+
+
+def test_the_caption_names_seed_settings_and_quality() -> None:
+    words = describe_map(faces=100, seed=7, n_neighbors=15, min_dist=0.1, metric="cosine", quality=QUALITY)
+    for part in ("UMAP", "cosine", "15 neighbours", "min_dist 0.1", "seed 7", "0.932 at k = 15", "61.2%", "70.0%"):
+        assert part in words
+
+
+def test_the_caption_claims_no_umap_and_no_quality_that_was_not_there() -> None:
+    unknown = MapQuality(trustworthiness=None, knn_accuracy_map=None, knn_accuracy_space=None, k=1)
+    words = describe_map(faces=3, seed=7, n_neighbors=15, min_dist=0.1, metric="cosine", quality=unknown)
+    assert words.startswith("Principal plane")
+    assert "trustworthiness" not in words and "accuracy" not in words

@@ -1,0 +1,1 @@
+"""From data, training logs, evaluations and galleries to pictures and pages."""
