@@ -1,6 +1,6 @@
 """Bundles come back as they went in, change in one step, and are not written when their parts do not fit.
 
-The network is a stand-in, so that these tests are about the folder; `test_golden_bundle` has a real one.
+The network is a stand-in (`conftest.StandIn`), so that these tests are about the folder alone.
 """
 
 from dataclasses import replace
