@@ -58,12 +58,7 @@ def project(
         ValueError: Rows are not finite unit vectors, or a setting is out of range.
     """
     rows = unit_rows(embeddings)
-    if n_neighbors < 2:
-        raise ValueError(f"n_neighbors: expected 2 or more, received {n_neighbors}; {N_NEIGHBORS} is a good start.")
-    if metric not in ("cosine", "euclidean"):
-        raise ValueError(f"metric: expected cosine or euclidean, received {metric}; the gallery is searched by cosine.")
-    if not 0 <= min_dist <= 1:
-        raise ValueError(f"min_dist: expected 0 to 1, received {min_dist}; {MIN_DIST} is a good start.")
+    _check_settings(n_neighbors, min_dist, metric)
     if len(rows) <= n_neighbors or np.ptp(rows, axis=0).max(initial=0) < IDENTICAL_BELOW:
         return _principal_plane(rows)
     report = progress or _silent
@@ -120,6 +115,15 @@ def place(coordinates: FloatArray, similarities: FloatArray, valid: BoolArray | 
     total = weights.sum(axis=1, keepdims=True)
     moments = np.einsum("mk,mkc->mc", weights, np.where(usable[:, :, None], coordinates, 0))
     return np.divide(moments, total, out=np.full(moments.shape, np.nan), where=total > 0).astype(np.float32)
+
+
+def _check_settings(n_neighbors: int, min_dist: float, metric: str) -> None:
+    if n_neighbors < 2:
+        raise ValueError(f"n_neighbors: expected 2 or more, received {n_neighbors}; {N_NEIGHBORS} is a good start.")
+    if metric not in ("cosine", "euclidean"):
+        raise ValueError(f"metric: expected cosine or euclidean, received {metric}; the gallery is searched by cosine.")
+    if not 0 <= min_dist <= 1:
+        raise ValueError(f"min_dist: expected 0 to 1, received {min_dist}; {MIN_DIST} is a good start.")
 
 
 def unit_rows(embeddings: FloatArray) -> FloatArray:
