@@ -49,7 +49,7 @@ def draw_map(face_map: FaceMap, path: Path, *, size_px: tuple[int, int] = (2400,
     from matplotlib.figure import Figure
 
     theme, dpi = DARK if dark else LIGHT, width / WIDTH_IN
-    # Half a pixel more, because the canvas cuts off the fraction that dividing by the resolution leaves.
+    # Half a pixel more, because matplotlib 3.10 cuts off the fraction that dividing by the resolution leaves.
     figure = Figure(figsize=((width + 0.5) / dpi, (height + 0.5) / dpi), dpi=dpi, facecolor=theme.paper)
     canvas = FigureCanvasAgg(figure)
     axes = _axes(figure, face_map)
