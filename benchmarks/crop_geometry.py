@@ -3,8 +3,8 @@
     python -m benchmarks.crop_geometry fer2013/train.parquet
     python -m benchmarks.crop_geometry fer2013/validation.parquet --bundle bundles/fer2013
 
-Prints one JSON document: for each enlargement and padding the number of faces found; the template, fitted where most are
-found; and, with `--bundle`, how much accuracy is left when the same faces go through detector and crop.
+Prints one JSON document: for each enlargement and padding the number of faces found; the template, fitted where most
+are found; and, with `--bundle`, how much accuracy is left when the same faces go through detector and crop.
 """
 
 import argparse
@@ -16,6 +16,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from classifier.bundle import load_bundle
+from classifier.recognizer import Recognizer
 from embeddings.crops import SIZE, CropGeometry, crop_faces
 from embeddings.datasets import read_labelled_faces
 from embeddings.labelled import LabelledFaces
@@ -43,7 +45,7 @@ def find(crops: ByteArray, enlargement: int, padding: int) -> FloatArray:
     detector = CenterFace(working_sizes=(side,))
     landmarks = np.full((len(crops), 5, 2), np.nan, np.float32)
     for row, crop in enumerate(crops):
-        padded = cv2.copyMakeBorder(crop, *[padding] * 4, cv2.BORDER_CONSTANT, value=(128,))
+        padded = cv2.copyMakeBorder(crop, padding, padding, padding, padding, cv2.BORDER_CONSTANT, value=128)
         large = cv2.resize(padded, (side, side), interpolation=cv2.INTER_CUBIC)
         faces = detector.detect(cv2.cvtColor(large, cv2.COLOR_GRAY2BGR))
         if len(faces):
@@ -52,7 +54,7 @@ def find(crops: ByteArray, enlargement: int, padding: int) -> FloatArray:
 
 
 def fit(landmarks: FloatArray) -> CropGeometry:
-    """Returns the geometry whose template is the median place of each landmark; `landmarks` is `(n, 5, 2)` without NaN."""
+    """Returns the geometry with the median place of each landmark; `landmarks` is `(n, 5, 2)` without NaN."""
     return CropGeometry(np.median(landmarks, axis=0).round(1).astype(np.float32))
 
 
@@ -64,9 +66,6 @@ def compare(path: Path, faces: LabelledFaces, landmarks: FloatArray) -> dict[str
         faces: n labelled faces.
         landmarks: `(n, 5, 2)` float32 without NaN, pixels of the crops.
     """
-    from classifier.bundle import load_bundle
-    from classifier.recognizer import Recognizer
-
     bundle = load_bundle(path)
     recognizer = Recognizer(bundle)
     bgr = np.repeat(faces.crops[..., None], 3, axis=3)

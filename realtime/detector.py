@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 
 from realtime.faces import ByteArray, Detector, Faces, FloatArray
+from realtime.quiet import quiet_opencv
 
 __all__ = ["LIVE_SIZES", "PICTURE_SIZES", "CenterFace", "DetectorError", "Faces", "YuNet", "open_detector"]
 
@@ -31,9 +32,8 @@ YUNET_THRESHOLD = 0.7
 # Two boxes that share more than this of their union are one face.
 _LARGEST_OVERLAP = 0.3
 
-# OpenCV 5's older engine goes wrong when the input's size changes: a picture of 5 faces gave 42, then 1,007. OpenCV 4
-# has one engine, and no such name.
-_ENGINE = (cv2.dnn.ENGINE_NEW,) if hasattr(cv2.dnn, "ENGINE_NEW") else ()
+# OpenCV 5's older engine goes wrong when the input's size changes: a picture of 5 faces gave 42, then 1,007.
+_ENGINE = cv2.dnn.ENGINE_NEW
 
 # Heat map, sizes, offsets, landmarks.
 _CENTERFACE_OUTPUTS = ("537", "538", "539", "540")
@@ -74,7 +74,8 @@ class CenterFace:
         if not path.is_file():
             raise DetectorError(f"detector model: expected CenterFace's ONNX file, found no {path}; name another file")
         try:
-            self._net = cv2.dnn.readNetFromONNX(str(path), *_ENGINE)
+            with quiet_opencv():
+                self._net = cv2.dnn.readNetFromONNX(str(path), _ENGINE)
         except cv2.error as error:
             raise DetectorError(f"detector model: expected CenterFace's ONNX file, cannot read {path}") from error
 
@@ -137,15 +138,14 @@ class YuNet:
         self.working_sizes = tuple(working_sizes)
         if not model.is_file():
             raise DetectorError(f"detector model: expected YuNet's ONNX file, found no {model}; name another file")
-        # OpenCV 5 warns on stderr, at every start, that its new engine has no choice of target; none is asked for.
-        level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
         try:
-            self._net = cv2.FaceDetectorYN.create(str(model), "", (320, 320), threshold, _LARGEST_OVERLAP)
-            self._net.detect(np.zeros((320, 320, 3), np.uint8))  # another network loads as well, and fails only here
+            # OpenCV 5 warns at every start that its new engine has no choice of target; none is asked for.
+            with quiet_opencv():
+                self._net = cv2.FaceDetectorYN.create(str(model), "", (320, 320), threshold, _LARGEST_OVERLAP)
+                # Another network loads as well, and fails only here.
+                self._net.detect(np.zeros((320, 320, 3), np.uint8))
         except cv2.error as error:
             raise DetectorError(f"detector model: expected YuNet's ONNX file, cannot use {model}") from error
-        finally:
-            cv2.utils.logging.setLogLevel(level)
 
     def detect(self, frame_bgr: ByteArray) -> Faces:
         """Finds the faces of a frame; see `Detector.detect`."""

@@ -1,0 +1,105 @@
+"""Shows what the project does, without a camera: a picture with a face in it, recognised, drawn on and filmed."""
+
+import importlib.util
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import cv2
+import numpy as np
+
+from embeddings.pictures import read_rgb
+from realtime.annotate import write_picture
+from realtime.draw import draw
+from realtime.faces import ByteArray
+from realtime.pipeline import FrameResult, Process
+from realtime.sources import SourceError
+from realtime.video import VideoWriter
+
+PICTURE_NAME, CLIP_NAME = "astronaut.png", "astronaut.mp4"
+
+_SECONDS, _FPS = 3.2, 12
+_CLIP_SIDE = 480
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Demo:
+    """What `run_demo` made.
+
+    Attributes:
+        source: The picture it looked at.
+        result: What that picture shows.
+        picture: The annotated copy.
+        clip: The annotated clip.
+        frames: How many frames the clip has.
+    """
+
+    source: Path
+    result: FrameResult
+    picture: Path
+    clip: Path
+    frames: int
+
+
+def run_demo(pipeline: Process, folder: Path) -> Demo:
+    """Recognises the face of astronaut Eileen Collins and writes an annotated picture and clip.
+
+    The picture (NASA, public domain) comes with scikit-image; nothing is downloaded. The clip moves from the whole
+    picture to the face, and each of its frames goes through the pipeline.
+
+    Args:
+        pipeline: Finds and recognises the faces.
+        folder: Where the two files go; made when missing, an earlier demo's files are replaced.
+
+    Raises:
+        SourceError: scikit-image is not installed, or no face is found.
+        OutputError: the files cannot be written.
+    """
+    source = picture_path()
+    bgr = np.ascontiguousarray(read_rgb(source)[..., ::-1])
+    result = pipeline.process(bgr, 0.0)
+    if not len(result.faces):
+        raise SourceError(f"{source}: expected a face, found none; try another detector")
+    folder.mkdir(parents=True, exist_ok=True)
+    write_picture(folder / PICTURE_NAME, draw(bgr, result))
+    frames = 0
+    with VideoWriter(folder / CLIP_NAME, _FPS) as clip:
+        for frame in pan(bgr, result.faces.xywh[0]):
+            clip.write(draw(frame, pipeline.process(frame, frames / _FPS)))
+            frames += 1
+    return Demo(source, result, folder / PICTURE_NAME, folder / CLIP_NAME, frames)
+
+
+def picture_path() -> Path:
+    """Locates the picture without importing scikit-image, which takes a second.
+
+    Raises:
+        SourceError: scikit-image is not installed.
+    """
+    package = importlib.util.find_spec("skimage")
+    if package is None or package.origin is None:
+        raise SourceError("expected the demo's picture in scikit-image, which is missing: pip install scikit-image")
+    return Path(package.origin).parent / "data" / "astronaut.png"
+
+
+def pan(bgr: ByteArray, xywh: np.ndarray) -> Iterator[ByteArray]:
+    """Moves from the whole picture to a face, gently at both ends.
+
+    Args:
+        bgr: `(h, w, 3)` uint8 in [0, 255], BGR.
+        xywh: `(4,)` the face's box in pixels.
+
+    Yields:
+        `(480, 480, 3)` uint8 frames.
+    """
+    size = np.array([bgr.shape[1], bgr.shape[0]], np.float64)
+    whole, close = float(size.min()), min(2.6 * float(xywh[2:].max()), float(size.min()))
+    for step in np.linspace(0, 1, round(_SECONDS * _FPS)):
+        eased = step * step * (3 - 2 * step)
+        side = whole + eased * (close - whole)
+        middle = size / 2 + eased * (xywh[:2] + xywh[2:] / 2 - size / 2)
+        left, top = np.clip(middle - side / 2, 0, size - side)
+        scale = _CLIP_SIDE / side
+        view = np.array([[scale, 0, -left * scale], [0, scale, -top * scale]])
+        yield cast(ByteArray, cv2.warpAffine(bgr, view, (_CLIP_SIDE, _CLIP_SIDE), borderMode=cv2.BORDER_REPLICATE))
