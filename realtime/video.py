@@ -79,11 +79,11 @@ class VideoWriter:
             raise OutputError(f"{self.path}: expected to start ffmpeg, could not ({error})") from error
 
     def _failure(self, ffmpeg: "subprocess.Popen[bytes]") -> OutputError:
-        """Describes why ffmpeg ended: its exit status and the last line it wrote."""
+        """Describes why ffmpeg ended: its exit status and its first message, which the others follow from."""
         status = ffmpeg.wait()
         self._log.seek(0)
         lines = self._log.read().decode(errors="replace").strip().splitlines() or ["it gave no reason"]
-        return OutputError(f"{self.path}: expected a clip, ffmpeg ended with {status} ({lines[-1]}); is the disk full?")
+        return OutputError(f"{self.path}: expected a clip, ffmpeg ended with {status} ({lines[0]})")
 
     def _finish(self) -> None:
         if self._ffmpeg is None:

@@ -1,0 +1,59 @@
+"""A recognizer without a network, and small pictures and videos made on the spot."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from classifier.recognizer import Recognizer
+from realtime.pipeline import Pipeline
+from tests.drawn_faces import drawn_faces
+from tests.fake_encoder import fake_bundle
+from tests.realtime.stand_ins import ToldDetector, faces_at
+
+
+@pytest.fixture(scope="session")
+def recognizer() -> Recognizer:
+    return Recognizer(fake_bundle(drawn_faces(35, seed=1)))
+
+
+@pytest.fixture
+def told() -> ToldDetector:
+    return ToldDetector(faces_at((10, 20, 40, 50), (60, 15, 30, 40)))
+
+
+@pytest.fixture
+def pipeline(told: ToldDetector, recognizer: Recognizer) -> Pipeline:
+    return Pipeline(told, recognizer)
+
+
+@pytest.fixture
+def make_picture(tmp_path: Path) -> Callable[..., Path]:
+    """Writes a picture of one colour, blue, below the temporary folder."""
+
+    def make(name: str = "blue.png", bgr: tuple[int, int, int] = (255, 0, 0)) -> Path:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        encoded = cv2.imencode(path.suffix, np.full((60, 80, 3), bgr, np.uint8))[1]
+        path.write_bytes(encoded.tobytes())
+        return path
+
+    return make
+
+
+@pytest.fixture
+def make_clip(tmp_path: Path) -> Callable[..., Path]:
+    """Writes a video with OpenCV, grey 10 times the frame's number, below the temporary folder."""
+
+    def make(name: str = "clip.avi", frames: int = 6, fps: float = 12.5) -> Path:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), fps, (80, 60))
+        for number in range(frames):
+            writer.write(np.full((60, 80, 3), 10 * number, np.uint8))
+        writer.release()
+        return path
+
+    return make

@@ -1,0 +1,70 @@
+"""A detector that is told what to find, a source out of a list, and frames to feed them."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from embeddings.crops import DEFAULT_GEOMETRY, SIZE
+from embeddings.pictures import read_rgb
+from realtime.faces import Faces
+from realtime.sources import Frame, Source
+
+ByteArray = npt.NDArray[np.uint8]
+
+
+def faces_at(*xywh: tuple[float, float, float, float]) -> Faces:
+    """Faces with these boxes, their landmarks where the template has them."""
+    boxes = np.array(xywh, np.float32).reshape(-1, 4)
+    landmarks = boxes[:, None, :2] + DEFAULT_GEOMETRY.template / SIZE * boxes[:, None, 2:]
+    return Faces(boxes, landmarks.astype(np.float32), np.linspace(0.9, 0.6, len(boxes), dtype=np.float32))
+
+
+class ToldDetector:
+    """Finds what it was told to, and counts."""
+
+    def __init__(self, faces: Faces) -> None:
+        self.faces = faces
+        self.calls = 0
+
+    def detect(self, frame_bgr: ByteArray) -> Faces:
+        self.calls += 1
+        return self.faces
+
+
+class ListSource(Source):
+    """Gives frames from a list; knows whether it was closed."""
+
+    def __init__(self, frames: Sequence[Frame], *, live: bool = False, error: Exception | None = None) -> None:
+        super().__init__(live=live)
+        self.frames = frames
+        self.error = error
+        self.closed = False
+
+    def __iter__(self) -> Iterator[Frame]:
+        yield from self.frames
+        if self.error is not None:
+            raise self.error
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def noise(height: int = 90, width: int = 120, seed: int = 0) -> ByteArray:
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
+
+
+def clip_frames(count: int, source: str = "clip.mp4", fps: float | None = 10.0) -> list[Frame]:
+    """Frames whose grey is 10 times their number."""
+    return [Frame(source, i, i / 10, np.full((60, 80, 3), 10 * i, np.uint8), fps) for i in range(count)]
+
+
+def read(path: Path) -> ByteArray:
+    """A picture file as OpenCV has it, BGR."""
+    return np.ascontiguousarray(read_rgb(path)[..., ::-1])
+
+
+def resized(picture: ByteArray, factor: float) -> ByteArray:
+    return np.asarray(cv2.resize(picture, None, fx=factor, fy=factor), np.uint8)

@@ -1,0 +1,135 @@
+"""Drawing changes pixels at the faces alone, never leaves the frame, and can be read on any picture."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from classifier.ensemble import Prediction
+from classifier.palette import COLOURS
+from classifier.recognizer import Recognizer
+from embeddings.labels import FERPLUS_CLASSES
+from realtime.draw import draw, label_of
+from realtime.faces import Faces
+from realtime.pipeline import FrameResult
+from tests.realtime.stand_ins import ByteArray, faces_at, noise
+
+
+def shown(faces: Faces, recognizer: Recognizer, name: str = "happy", *, sure: bool = True) -> FrameResult:
+    """All faces show this expression at 87 %."""
+    n, classes = len(faces), recognizer.classes
+    proba = np.full((n, len(classes)), 0.13 / (len(classes) - 1), np.float32)
+    proba[:, classes.index(name)] = 0.87
+    guess = recognizer.predict(np.zeros((n, 48, 48), np.uint8))
+    return FrameResult(0.0, faces, replace(guess, proba=proba, unknown=np.full(n, not sure)), {})
+
+
+def bgr(name: str) -> list[int]:
+    return list(bytes.fromhex(COLOURS[name][1:]))[::-1]
+
+
+def changed(before: ByteArray, after: ByteArray) -> tuple[int, int, int, int]:
+    """The first and last changed column and row: left, top, right, bottom."""
+    rows, columns = np.nonzero((before != after).any(axis=2))
+    return int(columns.min()), int(rows.min()), int(columns.max()), int(rows.max())
+
+
+def test_without_faces_the_frame_is_copied(recognizer: Recognizer) -> None:
+    frame = noise()
+    drawn = draw(frame, shown(Faces.empty(), recognizer))
+    np.testing.assert_array_equal(drawn, frame)
+    assert not np.shares_memory(drawn, frame)
+
+
+def test_only_the_faces_surroundings_change(recognizer: Recognizer) -> None:
+    frame = noise(360, 640)
+    drawn = draw(frame, shown(faces_at((200, 150, 120, 140)), recognizer))
+    np.testing.assert_array_equal(frame, noise(360, 640))
+    left, top, right, bottom = changed(frame, drawn)
+    assert 194 <= left <= 200
+    assert 125 <= top < 140
+    assert 319 <= right <= 326
+    assert 289 <= bottom <= 296
+    np.testing.assert_array_equal(drawn[160:280, 210:310], frame[160:280, 210:310])
+
+
+def test_box_and_plate_have_the_expressions_colour(recognizer: Recognizer) -> None:
+    for name in recognizer.classes:
+        drawn = draw(np.zeros((360, 640, 3), np.uint8), shown(faces_at((200, 150, 120, 140)), recognizer, name))
+        count = (drawn == bgr(name)).all(axis=2).sum()
+        assert count > 500, name
+
+
+@pytest.mark.parametrize("ground", [0, 128, 255])
+def test_the_box_stands_out_on_any_ground(recognizer: Recognizer, ground: int) -> None:
+    for name in ("happy", "sad", "neutral"):
+        drawn = draw(np.full((360, 640, 3), ground, np.uint8), shown(faces_at((200, 150, 120, 140)), recognizer, name))
+        line = drawn[220, 190:212].astype(int).mean(axis=1)
+        assert np.abs(line - ground).max() > 60, name
+
+
+@pytest.mark.parametrize(("height", "width"), [(360, 640), (1080, 1920)])
+def test_letters_grow_with_the_frame(recognizer: Recognizer, height: int, width: int) -> None:
+    frame = np.zeros((height, width, 3), np.uint8)
+    box = (0.4 * width, 0.4 * height, 0.2 * width, 0.3 * height)
+    _, top, _, _ = changed(frame, draw(frame, shown(faces_at(box), recognizer)))
+    assert 0.045 < (box[1] - top) / height < 0.065
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.integers(1, 400),
+    st.integers(1, 400),
+    st.lists(st.tuples(*[st.floats(-3e4, 3e4, width=32)] * 2, *[st.floats(0, 3e4, width=32)] * 2), max_size=4),
+)
+def test_any_box_in_any_frame_can_be_drawn(
+    recognizer: Recognizer, height: int, width: int, boxes: list[tuple[float, float, float, float]]
+) -> None:
+    drawn = draw(np.zeros((height, width, 3), np.uint8), shown(faces_at(*boxes), recognizer))
+    assert drawn.shape == (height, width, 3)
+    assert drawn.any() == bool(boxes)
+
+
+@pytest.mark.parametrize("box", [(-30, -20, 120, 90), (540, -5, 120, 90), (-9, 300, 120, 90), (540, 320, 120, 90)])
+def test_a_label_at_the_border_is_whole(recognizer: Recognizer, box: tuple[float, float, float, float]) -> None:
+    """The same letters stand at the border as in the middle of the frame."""
+    frame = np.full((360, 640, 3), 128, np.uint8)
+
+    def ink(xywh: tuple[float, float, float, float]) -> int:
+        return int((draw(frame, shown(faces_at(xywh), recognizer)) == 0).all(axis=2).sum())
+
+    assert ink(box) == ink((300, 150, 120, 90)) > 50
+
+
+def test_a_label_gives_way_to_a_face_above(recognizer: Recognizer) -> None:
+    frame = np.zeros((360, 640, 3), np.uint8)
+    above, below = (200, 60, 120, 120), (200, 190, 120, 120)
+    drawn = draw(frame, shown(faces_at(below, above), recognizer))
+    assert not drawn[70:170, 210:310].any()  # the upper face is in sight
+
+
+def test_a_small_face_in_a_large_frame_has_a_small_label(recognizer: Recognizer) -> None:
+    frame = np.zeros((1080, 1920, 3), np.uint8)
+    left, top, right, _ = changed(frame, draw(frame, shown(faces_at((900, 500, 60, 70)), recognizer)))
+    assert right - left < 130
+    assert top > 470
+
+
+def test_what_is_not_sure_says_so(recognizer: Recognizer) -> None:
+    result = shown(faces_at((1, 2, 3, 4)), recognizer, sure=False)
+    assert label_of(result.prediction, 0)[0] == "unsure"
+    assert label_of(shown(result.faces, recognizer).prediction, 0) == ("happy 87%", tuple(bgr("happy")))
+
+
+def test_a_class_of_the_users_own_is_white(recognizer: Recognizer) -> None:
+    prediction = shown(faces_at((1, 2, 3, 4)), recognizer).prediction
+    own: Prediction = replace(prediction, classes=tuple(f"müde {n}" for n in range(len(prediction.classes))))
+    assert label_of(own, 0) == ("müde 3 87%", (255, 255, 255))
+
+
+def test_every_expression_has_a_colour_of_its_own() -> None:
+    assert set(COLOURS) == set(FERPLUS_CLASSES)
+    assert len(set(COLOURS.values())) == len(COLOURS)
+    assert all(len(bytes.fromhex(colour.removeprefix("#"))) == 3 for colour in COLOURS.values())

@@ -1,0 +1,77 @@
+"""The pipeline is detect, crop and recognise, as one batch, and nothing else."""
+
+import numpy as np
+import pytest
+from embeddings.encoder import Encoded
+
+from classifier.recognizer import Recognizer
+from embeddings.crops import crop_faces
+from embeddings.pictures import to_crop
+from realtime.faces import Faces
+from realtime.pipeline import FrameResult, Pipeline, WholePicture
+from tests.realtime.stand_ins import ByteArray, ToldDetector, noise
+
+
+def test_process_is_detect_crop_and_recognise(pipeline: Pipeline, told: ToldDetector, recognizer: Recognizer) -> None:
+    frame = noise()
+    result = pipeline.process(frame, 3.5)
+    expected = recognizer.predict(crop_faces(frame, told.faces.landmarks, recognizer.bundle.geometry))
+    np.testing.assert_array_equal(result.prediction.proba, expected.proba)
+    np.testing.assert_array_equal(result.faces.xywh, told.faces.xywh)
+    assert (result.time, told.calls) == (3.5, 1)
+
+
+def test_all_faces_are_one_batch(told: ToldDetector, recognizer: Recognizer, monkeypatch: pytest.MonkeyPatch) -> None:
+    batches = []
+    encode = recognizer.bundle.encoder.encode
+
+    def counted(crops: ByteArray) -> Encoded:
+        batches.append(crops.shape)
+        return encode(crops)
+
+    monkeypatch.setattr(recognizer.bundle.encoder, "encode", counted)
+    Pipeline(told, recognizer).process(noise(), 0.0)
+    assert batches == [(2, 48, 48)]
+
+
+def test_same_frame_same_result_and_an_unchanged_frame(pipeline: Pipeline) -> None:
+    frame = noise()
+    first = pipeline.process(frame, 0.0)
+    pipeline.process(noise(seed=1), 1.0)
+    again = pipeline.process(frame, 2.0)
+    np.testing.assert_array_equal(first.prediction.proba, again.prediction.proba)
+    np.testing.assert_array_equal(frame, noise())
+
+
+def test_a_frame_without_faces_has_an_empty_result(recognizer: Recognizer) -> None:
+    result = Pipeline(ToldDetector(Faces.empty()), recognizer).process(noise(), 0.0)
+    assert len(result.faces) == len(result.prediction) == 0
+    assert result.prediction.classes == recognizer.classes
+
+
+def test_timings_are_the_stages_in_milliseconds(told: ToldDetector, recognizer: Recognizer) -> None:
+    ticks = iter([1.0, 1.020, 1.021, 1.0255])
+    result = Pipeline(told, recognizer, clock=lambda: next(ticks)).process(noise(), 0.0)
+    assert result.timings_ms == pytest.approx({"detect": 20, "crop": 1, "recognise": 4.5})
+
+
+def test_a_whole_picture_is_one_face(recognizer: Recognizer) -> None:
+    frame = noise(100, 80)
+    result = WholePicture(recognizer).process(frame, 1.0)
+    expected = recognizer.predict(to_crop(np.ascontiguousarray(frame[..., ::-1]))[None])
+    np.testing.assert_array_equal(result.prediction.proba, expected.proba)
+    assert result.faces.xywh.tolist() == [[0, 0, 80, 100]]
+    assert list(result.timings_ms) == ["detect", "crop", "recognise"]
+
+
+def test_a_whole_picture_of_the_crops_size_is_taken_as_it_is(recognizer: Recognizer) -> None:
+    grey = noise(48, 48)[..., 0]
+    result = WholePicture(recognizer).process(np.repeat(grey[..., None], 3, axis=2), 0.0)
+    np.testing.assert_array_equal(result.prediction.proba, recognizer.predict(grey[None]).proba)
+    np.testing.assert_allclose(result.faces.landmarks[0], recognizer.bundle.geometry.template, atol=1e-4)
+
+
+def test_faces_and_predictions_must_match(pipeline: Pipeline) -> None:
+    result = pipeline.process(noise(), 0.0)
+    with pytest.raises(ValueError, match="prediction: expected 1 rows, one a face, received 2"):
+        FrameResult(0.0, result.faces.take([0]), result.prediction, {})

@@ -1,0 +1,191 @@
+"""Every kind of source gives upright BGR frames, says what it skipped, and lets go of what it held."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import ClassVar
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from realtime import sources
+from realtime.sources import Frame, SourceError, open_source
+
+
+def read(spec: str | Path) -> list[Frame]:
+    with open_source(str(spec)) as source:
+        return list(source)
+
+
+def test_a_picture_is_one_frame(make_picture: Callable[..., Path]) -> None:
+    path = make_picture()
+    (frame,) = read(path)
+    assert (frame.source, frame.index, frame.time, frame.fps) == (str(path), 0, 0.0, None)
+    assert frame.bgr.shape == (60, 80, 3)
+    assert frame.bgr[0, 0].tolist() == [255, 0, 0]
+    assert frame.bgr.flags.c_contiguous
+
+
+def test_a_picture_is_turned_upright(tmp_path: Path) -> None:
+    image = Image.new("RGB", (80, 60))
+    image.putpixel((0, 0), (255, 255, 255))
+    exif = Image.Exif()
+    exif[0x0112] = 6  # held with its right side down
+    image.save(tmp_path / "turned.png", exif=exif)
+    (frame,) = read(tmp_path / "turned.png")
+    assert frame.bgr.shape == (80, 60, 3)
+    assert frame.bgr[0, 59].tolist() == [255, 255, 255]
+
+
+def test_a_video_is_its_frames(make_clip: Callable[..., Path]) -> None:
+    path = make_clip(frames=6, fps=12.5)
+    frames = read(path)
+    assert [frame.index for frame in frames] == list(range(6))
+    np.testing.assert_allclose([frame.time for frame in frames], np.arange(6) / 12.5, atol=1e-3)
+    assert {frame.fps for frame in frames} == {12.5}
+    assert {frame.source for frame in frames} == {str(path)}
+    np.testing.assert_allclose([frame.bgr.mean() for frame in frames], 10 * np.arange(6), atol=2)
+
+
+def test_a_folder_is_its_files_in_order(make_picture: Callable[..., Path], make_clip: Callable[..., Path]) -> None:
+    first, last = make_picture("in/a/B.JPG"), make_picture("in/c.png")
+    clip = make_clip("in/b.avi", frames=2)
+    make_picture("in/.hidden/d.png")
+    make_picture("in/.e.png")
+    (first.parent / "notes.txt").write_text("no picture")
+    with open_source(str(last.parent)) as source:
+        names = [(frame.source, frame.index) for frame in source]
+        assert names == [(str(first), 0), (str(clip), 0), (str(clip), 1), (str(last), 0)]
+        assert source.skipped == []
+        assert source.root == last.parent
+        assert not source.live
+
+
+def test_a_broken_file_in_a_folder_is_skipped_and_said(make_picture: Callable[..., Path]) -> None:
+    good = make_picture("in/b.png")
+    (good.parent / "a.png").write_bytes(b"no picture")
+    (good.parent / "c.mp4").write_bytes(b"no video")
+    with open_source(str(good.parent)) as source:
+        assert [frame.source for frame in source] == [str(good)]
+        assert [skipped.source for skipped in source.skipped] == [
+            str(good.with_name("a.png")),
+            str(good.with_name("c.mp4")),
+        ]
+        assert all(skipped.reason.startswith("expected") for skipped in source.skipped)
+
+
+def test_a_folder_with_nothing_readable_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(b"no picture")
+    with pytest.raises(SourceError, match=r"could read none of 1; .*a\.png: expected"):
+        read(tmp_path)
+
+
+def test_a_folder_without_pictures_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("no picture")
+    with pytest.raises(SourceError, match="expected a folder with pictures or videos, found none"):
+        open_source(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("none.png", "found no such path"), ("broken.png", "expected a"), ("broken.mp4", "expected a video")],
+)
+def test_what_cannot_be_read_is_an_error(tmp_path: Path, name: str, message: str) -> None:
+    for broken in ("broken.png", "broken.mp4"):
+        (tmp_path / broken).write_bytes(b"rubble")
+    with pytest.raises(SourceError, match=f"{name}: .*{message}"):
+        open_source(str(tmp_path / name))
+
+
+def test_a_video_without_a_frame_is_an_error(make_clip: Callable[..., Path]) -> None:
+    path = make_clip(frames=3)
+    with open_source(str(path)) as source:
+        assert len(list(source)) == 3
+        with pytest.raises(SourceError, match="expected frames, received none"):
+            list(source)
+
+
+class FakeCapture:
+    """A camera with some frames in it."""
+
+    opened: ClassVar[list["FakeCapture"]] = []
+    frames = 3
+
+    def __init__(self, spec: int | str, *options: object) -> None:
+        self.spec = spec
+        self.left = self.frames
+        self.released = False
+        self.opened.append(self)
+
+    def isOpened(self) -> bool:
+        return self.frames > 0
+
+    def get(self, what: int) -> float:
+        return 0.0
+
+    def set(self, what: int, value: float) -> bool:
+        return False
+
+    def read(self) -> tuple[bool, np.ndarray | None]:
+        self.left -= 1
+        return (True, np.zeros((6, 8, 3), np.uint8)) if self.left >= 0 else (False, None)
+
+    def release(self) -> None:
+        self.released = True
+
+
+@pytest.fixture
+def captures(monkeypatch: pytest.MonkeyPatch) -> list[FakeCapture]:
+    FakeCapture.opened.clear()
+    monkeypatch.setattr(FakeCapture, "frames", 3)
+    monkeypatch.setattr(sources.cv2, "VideoCapture", FakeCapture)
+    return FakeCapture.opened
+
+
+def test_a_number_is_a_camera_timed_by_the_clock(captures: list[FakeCapture]) -> None:
+    ticks = iter([100.0, 100.5, 101.0, 101.75])
+    with open_source("2", clock=lambda: next(ticks)) as source:
+        assert source.live
+        frames = iter(source)
+        assert [(frame.source, frame.time) for frame in (next(frames), next(frames), next(frames))] == [
+            ("camera 2", 0.5),
+            ("camera 2", 1.0),
+            ("camera 2", 1.75),
+        ]
+        with pytest.raises(SourceError, match="camera 2: expected more frames, received none after 3"):
+            next(frames)
+    assert captures[0].spec == 2
+    assert captures[0].released
+
+
+def test_an_address_is_a_stream_whose_password_is_not_told(captures: list[FakeCapture]) -> None:
+    with open_source("rtsp://me:secret@camera.local:554/live") as source:
+        assert source.live
+        assert {frame.source for frame in source} == {"rtsp://camera.local:554/live"}
+    assert captures[0].spec == "rtsp://me:secret@camera.local:554/live"
+
+
+def test_no_camera_is_an_error(captures: list[FakeCapture], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FakeCapture, "frames", 0)
+    with pytest.raises(SourceError, match="camera 7: expected a camera, found none that can be opened"):
+        open_source("7")
+    with pytest.raises(SourceError, match=r"^http://host/x\.mp4: expected a video"):
+        open_source("http://me:secret@host/x.mp4")
+
+
+def test_a_video_is_released_when_the_reader_stops_early(captures: list[FakeCapture], tmp_path: Path) -> None:
+    (tmp_path / "a.mp4").write_bytes(b"")
+    with open_source(str(tmp_path)) as source:
+        frames = iter(source)
+        next(frames)
+        frames.close()  # type: ignore[attr-defined]
+    assert captures[0].released
+
+
+def test_opening_leaves_opencvs_log_level(tmp_path: Path) -> None:
+    before = cv2.utils.logging.getLogLevel()
+    (tmp_path / "a.mp4").write_bytes(b"rubble")
+    with pytest.raises(SourceError):
+        open_source(str(tmp_path / "a.mp4"))
+    assert cv2.utils.logging.getLogLevel() == before
