@@ -19,7 +19,7 @@ import numpy as np
 from realtime.faces import ByteArray, Detector, Faces, FloatArray
 from realtime.quiet import quiet_opencv
 
-__all__ = ["LIVE_SIZES", "PICTURE_SIZES", "CenterFace", "DetectorError", "Faces", "YuNet", "open_detector"]
+__all__ = ["LIVE_SIZES", "PICTURE_SIZES", "CenterFace", "Detector", "DetectorError", "Faces", "YuNet", "open_detector"]
 
 LIVE_SIZES = (480,)
 PICTURE_SIZES = (960, 320)

@@ -12,13 +12,16 @@ from realtime.pipeline import Process
 from realtime.sources import Frame, Source, SourceError
 
 
-def predict_source(source: Source, pipeline: Process, *, annotate: Path | None = None) -> Iterator[dict[str, Any]]:
+def predict_source(
+    source: Source, pictures: Process, videos: Process | None = None, *, annotate: Path | None = None
+) -> Iterator[dict[str, Any]]:
     """Predicts what the faces in pictures and videos show.
 
     Args:
         source: Pictures or videos. It is closed when the last document was given, and its `skipped` then says what
             could not be read.
-        pipeline: A `Pipeline`, or `WholePicture` where each picture is one face.
+        pictures: A `Pipeline` with a detector for pictures, or `WholePicture` where each picture is one face.
+        videos: A `Pipeline` with a faster detector, for the frames of videos; `pictures` when None.
         annotate: Folder for annotated copies; none are made when None.
 
     Yields:
@@ -34,12 +37,15 @@ def predict_source(source: Source, pipeline: Process, *, annotate: Path | None =
     with source, ExitStack() as outputs:
         annotator = outputs.enter_context(Annotator(annotate, source.root)) if annotate else None
         for name, frames in groupby(source, key=lambda frame: frame.source):
-            yield _document(name, frames, pipeline, annotator)
+            yield _document(name, frames, pictures, videos or pictures, annotator)
 
 
-def _document(name: str, frames: Iterator[Frame], pipeline: Process, annotator: Annotator | None) -> dict[str, Any]:
+def _document(
+    name: str, frames: Iterator[Frame], pictures: Process, videos: Process, annotator: Annotator | None
+) -> dict[str, Any]:
     documents: list[dict[str, Any]] = []
     for frame in frames:
+        pipeline = pictures if frame.fps is None else videos
         result = pipeline.process(frame.bgr, frame.time)
         if annotator is not None:
             annotator.add(frame, result)

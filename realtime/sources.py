@@ -21,22 +21,7 @@ from realtime.quiet import quiet_opencv
 logger = logging.getLogger(__name__)
 
 PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".avif", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
-VIDEOS = (
-    ".mp4",
-    ".m4v",
-    ".mov",
-    ".avi",
-    ".mkv",
-    ".webm",
-    ".mpg",
-    ".mpeg",
-    ".mjpeg",
-    ".wmv",
-    ".ogv",
-    ".ts",
-    ".y4m",
-    ".3gp",
-)
+VIDEOS = (".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".mjpeg", ".wmv", ".ogv", ".y4m", ".3gp")
 
 # For files and streams that do not say how fast they are.
 _USUAL_FPS = 25.0
@@ -105,8 +90,8 @@ def open_source(spec: str, *, clock: Callable[[], float] = time.monotonic) -> So
     """Opens a source.
 
     Args:
-        spec: The number of a camera ("0"), an address ("rtsp://..."), or the path of a picture, a video or a folder. A
-            file whose name is a number is "./0".
+        spec: A camera's number ("0"), an address ("rtsp://..."), or the path of a picture, a video or a folder. A file
+            whose name is a number is "./0".
         clock: Seconds, for the times of a camera's frames.
 
     Raises:

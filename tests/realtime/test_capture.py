@@ -65,7 +65,7 @@ def test_the_source_is_closed_when_the_reader_leaves() -> None:
 def test_an_error_reaches_the_reader_after_the_last_frame() -> None:
     source = ListSource(clip_frames(2), live=True, error=SourceError("unplugged"))
     seen = []
-    with NewestFrames(source) as newest, pytest.raises(SourceError, match="unplugged"):  # noqa: PT012
+    with NewestFrames(source) as newest, pytest.raises(SourceError, match="unplugged"):
         for frame in newest:
             seen.append(frame.index)
     assert seen[-1] == 1

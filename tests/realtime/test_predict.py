@@ -65,6 +65,17 @@ def test_each_file_of_a_folder_is_a_document(
     assert [skipped.source for skipped in source.skipped] == [str(picture.with_name("c.png"))]
 
 
+def test_videos_may_have_a_pipeline_of_their_own(
+    told: ToldDetector, recognizer: Recognizer, make_picture: Callable[..., Path], make_clip: Callable[..., Path]
+) -> None:
+    root = make_picture("in/b.png").parent
+    make_clip("in/a.avi", frames=3)
+    blind = Pipeline(ToldDetector(Faces.empty()), recognizer)
+    clip, picture = predict_source(open_source(str(root)), Pipeline(told, recognizer), blind)
+    assert [len(frame["faces"]) for frame in clip["frames"]] == [0, 0, 0]
+    assert len(picture["faces"]) == 2
+
+
 def test_crops_are_predicted_whole(recognizer: Recognizer, make_picture: Callable[..., Path]) -> None:
     (document,) = predict_source(open_source(str(make_picture())), WholePicture(recognizer))
     assert [face["xywh"] for face in document["faces"]] == [[0, 0, 80, 60]]
