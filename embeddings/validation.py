@@ -1,0 +1,129 @@
+"""What is measured after each epoch, and the best weights so far."""
+
+import csv
+import logging
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import keras
+import numpy as np
+import numpy.typing as npt
+
+from embeddings.labels import Targets
+from embeddings.network import EMBEDDING
+
+COLLAPSED = 0.05
+_log = logging.getLogger(__name__)
+
+Report = Callable[[int, dict[str, float]], None]
+
+
+class Validation(keras.callbacks.Callback):
+    """Measure the averaged weights on the validation faces, log a CSV row, keep the best weights, stop when told.
+
+    Stands after `keras.callbacks.SwapEMAWeights`, so that what it sees and saves is the moving average.
+
+    Args:
+        encoder: The network inside the training model.
+        crops: `(n, 48, 48)` uint8 validation faces.
+        targets: Their targets for each label set.
+        folder: Gets `log.csv` and `best.weights.h5`.
+        patience: Epochs without improvement before the training stops; 0 never stops.
+        report: Called with the epoch and its row.
+    """
+
+    def __init__(
+        self,
+        encoder: keras.Model,
+        crops: npt.NDArray[np.uint8],
+        targets: dict[str, Targets],
+        folder: Path,
+        patience: int = 0,
+        report: Report | None = None,
+    ) -> None:
+        super().__init__()
+        self.encoder, self.crops, self.targets = encoder, crops, targets
+        self.log, self.best_weights = folder / "log.csv", folder / "best.weights.h5"
+        self.patience, self.report = patience, report
+        self.rows: list[dict[str, float]] = []
+        self.started = time.monotonic()
+
+    def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
+        """Take up the log of an interrupted training."""
+        self.rows = read_log(self.log)[: self.model._initial_epoch or 0] if self.log.is_file() else []
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        """Start the epoch's clock."""
+        self.started = time.monotonic()
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        """Measure, log, keep the best and decide whether to go on."""
+        row = {"epoch": float(epoch + 1), **{k: float(v) for k, v in (logs or {}).items()}, **self.measure()}
+        row["learning_rate"] = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
+        row["seconds"] = time.monotonic() - self.started
+        best = max((r["val_accuracy"] for r in self.rows), default=-1.0)
+        self.rows.append(row)
+        if row["val_accuracy"] > best:
+            _replace(self.best_weights, self.encoder.save_weights)
+        _replace(self.log, self._write_log)
+        if row["spread"] < COLLAPSED:
+            _log.warning(
+                "The embedding is collapsing: mean distance between faces %.3f, expected 0.5 to 1.4; "
+                "lower the triplet weight or the learning rate.", row["spread"],
+            )  # fmt: skip
+        if self.report is not None:
+            self.report(epoch, row)
+        at = int(np.argmax([r["val_accuracy"] for r in self.rows]))
+        if self.patience and len(self.rows) - 1 - at >= self.patience:
+            self.model.stop_training = True
+
+    def measure(self) -> dict[str, float]:
+        """Return accuracy and cross-entropy for each label set, their mean accuracy, and the embedding's spread."""
+        out = self.encoder.predict(self.crops[..., None], batch_size=512, verbose=0)
+        row: dict[str, float] = {}
+        for name, targets in self.targets.items():
+            known = targets.labels >= 0
+            logits, labels = np.asarray(out[name], np.float64)[known], targets.labels[known]
+            logits -= logits.max(axis=1, keepdims=True)
+            log_proba = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+            row[f"val_{name}_accuracy"] = float(np.mean(logits.argmax(axis=1) == labels))
+            row[f"val_{name}_loss"] = float(-np.mean(log_proba[np.arange(len(labels)), labels]))
+        row["val_accuracy"] = float(np.mean([row[f"val_{name}_accuracy"] for name in self.targets]))
+        row["spread"] = spread(np.asarray(out[EMBEDDING]))
+        return row
+
+    def _write_log(self, path: Path) -> None:
+        with path.open("w", newline="") as file:
+            writer = csv.DictWriter(file, list(self.rows[0]), extrasaction="ignore")
+            writer.writeheader()
+            writer.writerows({k: f"{v:.6g}" for k, v in row.items()} for row in self.rows)
+
+
+def spread(embeddings: npt.NDArray[np.float32]) -> float:
+    """Return the mean distance between pairs of embeddings; near 0 says that the space has collapsed.
+
+    Args:
+        embeddings: `(n, d)` float32, rows L2-normalised; the first 1,000 are read.
+    """
+    some = embeddings[:1000]
+    similarity = (some @ some.T)[~np.eye(len(some), dtype=bool)]
+    return float(np.sqrt(np.maximum(2 - 2 * similarity, 0)).mean()) if len(some) > 1 else 0.0
+
+
+def read_log(path: Path) -> list[dict[str, float]]:
+    """Return the rows of a training log, one an epoch.
+
+    Args:
+        path: A `log.csv`.
+    """
+    with path.open(newline="") as file:
+        return [{k: float(v) for k, v in row.items()} for row in csv.DictReader(file)]
+
+
+def _replace(path: Path, write: Callable[[Path], None]) -> None:
+    """Write a file whole or not at all."""
+    temporary = path.with_name("new-" + path.name)
+    write(temporary)
+    os.replace(temporary, path)
