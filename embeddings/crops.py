@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -143,6 +142,9 @@ def similarities(points: npt.NDArray[np.floating[Any]], template: FloatArray) ->
 
 def _sample(frame_bgr: ByteArray, to_crop: npt.NDArray[np.float64], crop: ByteArray) -> None:
     """Fills one crop. Only the face's own region is turned grey and, where it is large, shrunk before the warp."""
+    # Only here: training needs this module's SIZE and runs on machines without OpenCV.
+    import cv2
+
     shrink = max(1, int(1 / (np.hypot(*to_crop[:, 0]) * _OVERSAMPLING)))
     (left, top), (right, bottom) = _region(frame_bgr.shape, to_crop, shrink)
     grey = cv2.cvtColor(frame_bgr[top:bottom, left:right], cv2.COLOR_BGR2GRAY)

@@ -39,10 +39,10 @@ class Recipe:
 
     arch: str = "mobilenet_v2"
     init: str = "imagenet"
-    pixels: int = 96
-    dense_map: bool = True
+    pixels: int = 112
+    dense_map: bool = False
     dim: int = 128
-    epochs: int = 200
+    epochs: int = 400
     patience: int = 0
     batch: int = 256
     optimizer: str = "adamw"

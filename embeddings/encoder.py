@@ -1,0 +1,140 @@
+"""The exported network at work: from 48x48 crops to embeddings and logits, without TensorFlow."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from embeddings.crops import SIZE
+
+ByteArray = npt.NDArray[np.uint8]
+FloatArray = npt.NDArray[np.float32]
+
+EMBEDDING = "embedding"
+
+# The graph is planned for one batch size at a time, and planning anew costs more than a call: an interpreter for each
+# of these is kept instead, and any number of faces is cut into them. Small ones lose little: a pair runs at four
+# fifths of the speed of 32.
+_BATCHES = (32, 8, 2, 1)
+
+
+class EncoderError(ValueError):
+    """A network file that cannot be used."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Encoded:
+    """What the network says of n faces.
+
+    Attributes:
+        embeddings: `(n, d)` float32, rows L2-normalised.
+        logits: for each label set `(n, C)` float32, columns in the order of its classes.
+    """
+
+    embeddings: FloatArray
+    logits: Mapping[str, FloatArray]
+
+    def __len__(self) -> int:
+        return len(self.embeddings)
+
+
+class Encoder(Protocol):
+    """Turns crops into embeddings and logits."""
+
+    @property
+    def dim(self) -> int:
+        """Length of an embedding."""
+
+    @property
+    def classes(self) -> Mapping[str, tuple[str, ...]]:
+        """For each label set its class names in column order."""
+
+    def encode(self, crops: ByteArray) -> Encoded:
+        """Encode `(n, 48, 48)` uint8 grey crops in [0, 255]; `n = 0` is legal."""
+
+
+class LiteRTEncoder:
+    """A network that `embeddings.export.export_encoder` wrote, run by LiteRT.
+
+    Args:
+        model: The `.tflite` file.
+        classes: For each label set its class names in column order.
+        flip: Take the mean of a face and its mirror image, at twice the time.
+        threads: How many threads one call may use.
+
+    Raises:
+        EncoderError: The file is missing or damaged, or its outputs are not an embedding and a head for each label set.
+    """
+
+    def __init__(self, model: Path, classes: Mapping[str, tuple[str, ...]], *, flip: bool, threads: int = 2) -> None:
+        self.model, self.classes, self.flip, self.threads = model, dict(classes), flip, threads
+        try:
+            self._content = model.read_bytes()
+        except OSError as error:
+            raise EncoderError(f"{model}: expected an exported network, got: {error.strerror}") from error
+        self._runners: dict[int, Any] = {}
+        outputs = self._open(1).get_output_details()
+        self.dim = int(outputs[EMBEDDING]["shape"][-1]) if EMBEDDING in outputs else 0
+        found = {name: int(detail["shape"][-1]) for name, detail in outputs.items() if name != EMBEDDING}
+        wanted = {name: len(names) for name, names in classes.items()}
+        if not self.dim or found != wanted:
+            raise EncoderError(f"{model}: expected outputs {EMBEDDING} and {wanted}, got {sorted(outputs)} of {found}")
+
+    def encode(self, crops: ByteArray) -> Encoded:
+        """Encode crops.
+
+        Args:
+            crops: `(n, 48, 48)` uint8 grey in [0, 255]; `n = 0` is legal.
+
+        Returns:
+            Embeddings and logits of the n faces; with `flip` the mean over each face and its mirror image, embeddings
+            at unit length again.
+
+        Raises:
+            ValueError: Another shape or type.
+        """
+        if crops.dtype != np.uint8 or crops.shape[1:] != (SIZE, SIZE):
+            raise ValueError(f"crops: expected uint8 of shape (n, {SIZE}, {SIZE}), got {crops.dtype} of {crops.shape}")
+        n = len(crops)
+        faces = np.concatenate([crops, crops[:, :, ::-1]]) if self.flip else crops
+        out = self._run(faces[..., None].astype(np.float32))
+        if self.flip:
+            out = {name: (values[:n] + values[n:]) / 2 for name, values in out.items()}
+        embeddings = out.pop(EMBEDDING)
+        length = np.linalg.norm(embeddings, axis=1, keepdims=True)
+        return Encoded(embeddings / np.maximum(length, 1e-6), out)
+
+    def _run(self, faces: FloatArray) -> dict[str, FloatArray]:
+        sizes = {EMBEDDING: self.dim} | {name: len(names) for name, names in self.classes.items()}
+        out = {name: np.empty((len(faces), size), np.float32) for name, size in sizes.items()}
+        for start, size in _cut(len(faces)):
+            for name, values in self._open(size)(crops=faces[start : start + size]).items():
+                out[name][start : start + size] = values
+        return out
+
+    def _open(self, batch: int) -> Any:
+        if batch not in self._runners:
+            # Only here: importing the runtime costs a tenth of a second that `--help` need not spend.
+            from ai_edge_litert.interpreter import Interpreter
+
+            try:
+                interpreter = Interpreter(model_content=self._content, num_threads=self.threads)
+                interpreter.resize_tensor_input(interpreter.get_input_details()[0]["index"], (batch, SIZE, SIZE, 1))
+                interpreter.allocate_tensors()
+                self._runners[batch] = interpreter.get_signature_runner()
+            except (ValueError, RuntimeError, IndexError) as error:
+                reason = " ".join(str(error).split())
+                raise EncoderError(f"{self.model}: expected an exported network, got: {reason}") from error
+        return self._runners[batch]
+
+
+def _cut(n: int) -> Iterator[tuple[int, int]]:
+    """Yield (start, size) of batches that together make n."""
+    start = 0
+    for size in _BATCHES:
+        while n - start >= size:
+            yield start, size
+            start += size
