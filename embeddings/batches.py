@@ -1,5 +1,7 @@
 """Batches of faces and targets, made anew each epoch from the seed alone, so that a resumed training sees the same."""
 
+from typing import Any
+
 import keras
 import numpy as np
 import numpy.typing as npt
@@ -8,7 +10,7 @@ from embeddings.labels import Targets
 from embeddings.network import EMBEDDING
 from embeddings.recipe import Recipe
 
-Batch = tuple[dict[str, npt.NDArray], dict[str, npt.NDArray]]
+Batch = tuple[dict[str, npt.NDArray[Any]], dict[str, npt.NDArray[Any]]]
 
 
 class Batches(keras.utils.PyDataset):
@@ -25,10 +27,16 @@ class Batches(keras.utils.PyDataset):
 
     def __init__(self, crops: npt.NDArray[np.uint8], targets: dict[str, Targets], recipe: Recipe) -> None:
         super().__init__()
-        self.crops, self.recipe, self.epoch = crops, recipe, 0
+        self.crops, self.recipe = crops, recipe
         self.size = min(recipe.batch, len(crops))
         self.labels = next(iter(targets.values())).labels.astype(np.int32)
         self.proba = {name: smooth(t.proba, recipe.label_smoothing) for name, t in targets.items()}
+        self.start(0)
+
+    def start(self, epoch: int) -> None:
+        """Shuffle for an epoch; to be called before its first batch."""
+        self.epoch = epoch
+        self.order = np.random.default_rng((self.recipe.seed, epoch)).permutation(len(self.crops))
 
     def __len__(self) -> int:
         """Return the number of full batches: a partial one would be compiled apart."""
@@ -36,8 +44,7 @@ class Batches(keras.utils.PyDataset):
 
     def __getitem__(self, index: int) -> Batch:
         """Return batch `index` of the present epoch."""
-        order = np.random.default_rng((self.recipe.seed, self.epoch)).permutation(len(self.crops))
-        rows = order[index * self.size : (index + 1) * self.size]
+        rows = self.order[index * self.size : (index + 1) * self.size]
         partner, weight = self._mix(np.random.default_rng((self.recipe.seed, self.epoch, index)))
         targets = {}
         for name, proba in self.proba.items():

@@ -110,6 +110,7 @@ def describe_map(*, faces: int, seed: int, n_neighbors: int, min_dist: float, me
         words.append(f"trustworthiness {quality.trustworthiness:.3f} at k = {quality.k}")
     if quality.knn_accuracy_map is not None and quality.knn_accuracy_space is not None:
         words.append(
-            f"k-NN accuracy {quality.knn_accuracy_map:.1%} on the map, {quality.knn_accuracy_space:.1%} in the full space"
+            f"k-NN accuracy {quality.knn_accuracy_map:.1%} on the map, "
+            f"{quality.knn_accuracy_space:.1%} in the full space"
         )
     return " · ".join(words)

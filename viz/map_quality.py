@@ -35,8 +35,9 @@ def map_quality(
         labels: `(n,)` int64 class of each row, -1 for none.
         seed: Seed of the sample.
         k: Number of neighbours; lowered where there are too few faces.
-        sample: Trustworthiness is measured within a sample of this size (on all faces when there are fewer), as it takes
-            a few arrays of n x n. On 28,709 faces a sample of 5,000 came within 0.0002 of the figure for all pairs.
+        sample: Trustworthiness is measured within a sample of this size (on all faces when there are fewer), as it
+            takes a few arrays of n x n. On 28,709 faces a sample of 5,000 came within 0.0002 of the figure for all
+            pairs.
 
     Returns:
         The three measurements; the accuracies are over all labelled faces.

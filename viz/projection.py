@@ -41,7 +41,8 @@ def project(
 
     The same rows, seed and settings give the same map. Neighbours are exact, and the layout starts from the principal
     plane, which keeps the large-scale arrangement (Kobak & Linderman 2021) and survives unconnected groups. Up to
-    `n_neighbors` rows are all neighbours of each other, so UMAP has nothing to go by: they get the principal plane itself.
+    `n_neighbors` rows are all neighbours of each other, so UMAP has nothing to go by: they get the principal plane
+    itself.
 
     Args:
         embeddings: `(n, d)` float32, unit rows; n = 0 is legal.
@@ -138,8 +139,8 @@ def unit_rows(embeddings: FloatArray) -> FloatArray:
     wrong = np.flatnonzero(~(np.abs(np.linalg.norm(rows, axis=1) - 1) <= UNIT_TOLERANCE))  # NaN is wrong, too
     if len(wrong):
         raise ValueError(
-            f"embeddings: expected finite rows of unit length, received {len(wrong)} of {len(rows)} that are not, first "
-            f"row {wrong[0]}; leave these faces out, or encode them again."
+            f"embeddings: expected finite rows of unit length, received {len(wrong)} of {len(rows)} that are not, "
+            f"first row {wrong[0]}; leave these faces out, or encode them again."
         )
     return rows
 

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from embeddings.encoder import Encoded
 
 from classifier.recognizer import Recognizer
 from embeddings.crops import crop_faces
+from embeddings.encoder import Encoded
 from embeddings.pictures import to_crop
 from realtime.faces import Faces
 from realtime.pipeline import FrameResult, Pipeline, WholePicture

@@ -1,0 +1,83 @@
+# `make demo` and `make test` are all that a fresh clone needs; each sets up .venv when it has to.
+# Choose an interpreter with `make demo PYTHON=python3.12`, a camera or file with `make live SOURCE=1`.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+VENV := .venv
+PY := $(VENV)/bin/python
+RUNTIME := $(VENV)/.runtime-installed
+ALL := $(VENV)/.all-installed
+SOURCE ?= 0
+DATA ?= data/fer2013
+PYTEST_ARGS ?= -n auto --maxprocesses 8
+
+# The first of these that is Python 3.11 to 3.13 makes .venv, unless PYTHON names one.
+PYTHON ?=
+CANDIDATES := python3 python3.13 python3.12 python3.11 python
+
+# $(call install,FILE): makes .venv if it is missing and installs FILE into it. The mark .unfinished stands from the
+# first step to the last, so that a set-up that was interrupted begins anew instead of trusting half a package.
+define install
+@set -euo pipefail; \
+if [ -e $(VENV)/.unfinished ]; then echo "set-up was interrupted before: starting again" >&2; rm -rf $(VENV); fi; \
+chosen=""; \
+if [ ! -x $(PY) ]; then \
+  for candidate in $(or $(PYTHON),$(CANDIDATES)); do \
+    if "$$candidate" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null; \
+    then chosen="$$candidate"; break; fi; \
+  done; \
+  if [ -z "$$chosen" ]; then \
+    echo "expected Python 3.11, 3.12 or 3.13, found $$($(or $(PYTHON),python3) --version 2>&1 | head -n 1);" \
+         "name one: make PYTHON=/path/to/python3.12" >&2; exit 1; fi; \
+fi; \
+mkdir -p $(VENV); touch $(VENV)/.unfinished; \
+if command -v uv >/dev/null 2>&1; then \
+  [ -z "$$chosen" ] || "$$chosen" -m venv --without-pip $(VENV); \
+  uv pip install --python $(PY) --require-hashes -r $(1); \
+else \
+  [ -z "$$chosen" ] || "$$chosen" -m venv $(VENV); \
+  $(PY) -m pip --version >/dev/null 2>&1 || $(PY) -m ensurepip --upgrade; \
+  $(PY) -m pip install --disable-pip-version-check --require-hashes -r $(1); \
+fi; \
+rm -f $(VENV)/.unfinished
+endef
+
+.PHONY: help demo live test check bench clean
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+demo: $(RUNTIME) ## find the face in a picture, say what it shows and why, and write demo/
+	$(PY) cli.py demo --out demo
+
+live: $(RUNTIME) ## the webcam, or SOURCE=FILE; q leaves
+	$(PY) cli.py live --source "$(SOURCE)"
+
+test: $(ALL) ## the tests
+	$(PY) -m pytest $(PYTEST_ARGS)
+
+check: $(ALL) ## lint, format and types
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+
+bench: $(ALL) ## accuracy, calibration and the cost of the crop on DATA=FOLDER|fer2013.csv|FILE.parquet
+	@test -e "$(DATA)" || { echo "expected labelled faces at $(DATA), found nothing;" \
+	  "name them: make bench DATA=FILE.parquet" >&2; exit 1; }
+	$(PY) cli.py evaluate "$(DATA)" --json
+	$(PY) -m benchmarks.crop_geometry "$(DATA)" --bundle bundles/fer2013
+
+clean: ## remove what runs and tests left behind; .venv, bundles and runs stay
+	rm -rf demo map .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	find . -name __pycache__ -type d -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+
+# The whole set holds the runtime set with the same pins.
+$(ALL): requirements/all.txt
+	$(call install,requirements/all.txt)
+	@touch $(RUNTIME) $@
+
+$(RUNTIME): requirements/runtime.txt
+	$(call install,requirements/runtime.txt)
+	@touch $@
