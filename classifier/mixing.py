@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from classifier.metrics import PROBA_FLOOR, accuracy
+from classifier.metrics import PROBA_FLOOR, accuracy, nll
 from classifier.votes import IntArray, vote_weights
 
 DoubleArray = npt.NDArray[np.float64]
@@ -11,17 +11,18 @@ DoubleArray = npt.NDArray[np.float64]
 K_GRID = (3, 5, 10, 15, 20, 30, 50, 75, 100)
 TAU_GRID = np.geomspace(0.003, 1.0, 12)
 ALPHA_GRID = np.linspace(0.0, 1.0, 21)
-_REFINED = 9  # values per axis of the second, finer grid
+TOLERANCE = 0.01  # nats; what the votes may cost in likelihood for being heard
 
 
 def fit_mixture(
     head: DoubleArray, similarities: npt.NDArray[np.floating], labels: IntArray, truth: IntArray
 ) -> tuple[float, float, int]:
-    """Returns the alpha, tau and k under which the mixture makes the truth most likely, and which cost no accuracy.
+    """Returns alpha, tau and k: the votes at their best, and as much weight on them as costs nothing.
 
-    A coarse grid over all three, then a finer one around its best cell. Of the candidates, the likeliest is taken whose
-    accuracy is not below the better of the head and of the votes with the same tau and k. One always qualifies: at
-    alpha = 1 and alpha = 0 the mixture is the one or the other.
+    Tau and k make the truth most likely by the votes alone, so that what is shown as evidence can be believed in its own
+    right. Alpha is then the smallest at which the mixture is no less accurate than the better of head and votes, and
+    its likelihood within `TOLERANCE` nats of the best. One always qualifies for the first: at alpha = 1 and alpha = 0 the
+    mixture is the one or the other; where none qualifies for both, the likeliest of those is taken.
 
     Args:
         head: `(n, C)` calibrated probabilities of the head.
@@ -33,54 +34,23 @@ def fit_mixture(
     ks = np.array([k for k in K_GRID if k < k_max] + [max(1, min(k_max, K_GRID[-1]))])
     if not (labels >= 0).any():
         return 1.0, float(TAU_GRID[-1]), int(ks[0])
-    alpha, tau, k = _search(head, similarities, labels, truth, ALPHA_GRID, TAU_GRID, ks)
-    alphas = np.linspace(*_around(ALPHA_GRID, alpha), _REFINED)
-    taus = np.geomspace(*_around(TAU_GRID, tau), _REFINED)
-    finer_ks = np.linspace(*_around(ks, k), _REFINED).round()
-    return _search(
-        head,
-        similarities,
-        labels,
-        truth,
-        np.union1d(alphas, [alpha]),
-        np.union1d(taus, [tau]),
-        np.union1d(finer_ks, [k]).astype(np.int64),
-    )
-
-
-def _around(grid: npt.NDArray[np.generic], value: float) -> tuple[float, float]:
-    """Returns the grid's neighbours of one of its values, or the value itself at an end."""
-    at = int(np.flatnonzero(grid == value)[0])
-    return float(grid[max(at - 1, 0)]), float(grid[min(at + 1, len(grid) - 1)])
-
-
-def _search(
-    head: DoubleArray,
-    similarities: npt.NDArray[np.floating],
-    labels: IntArray,
-    truth: IntArray,
-    alphas: DoubleArray,
-    taus: DoubleArray,
-    ks: IntArray,
-) -> tuple[float, float, int]:
-    """Returns the best qualifying (alpha, tau, k) of a grid."""
     rows = np.arange(len(truth))
-    shares = np.stack([_shares(head, similarities, labels, tau, ks) for tau in taus])  # (taus, ks, n, C)
-    true_head, true_shares = head[rows, truth], shares[:, :, rows, truth]
-    costs = np.stack(
-        [
-            -np.log(np.maximum(alpha * true_head + (1.0 - alpha) * true_shares, PROBA_FLOOR)).mean(axis=2)
-            for alpha in alphas
-        ]
-    )
-    head_accuracy = accuracy(head.argmax(axis=1), truth)
-    for cell in np.argsort(costs, axis=None, kind="stable"):
-        at_alpha, at_tau, at_k = np.unravel_index(cell, costs.shape)
-        alpha, knn = alphas[at_alpha], shares[at_tau, at_k]
-        mixed = accuracy((alpha * head + (1.0 - alpha) * knn).argmax(axis=1), truth)
-        if mixed >= max(head_accuracy, accuracy(knn.argmax(axis=1), truth)):
-            break
-    return float(alphas[at_alpha]), float(taus[at_tau]), int(ks[at_k])
+    shares = np.stack([_shares(head, similarities, labels, tau, ks) for tau in TAU_GRID])  # (taus, ks, n, C)
+    costs = -np.log(np.maximum(shares[:, :, rows, truth], PROBA_FLOOR)).mean(axis=2)
+    at_tau, at_k = np.unravel_index(int(costs.argmin()), costs.shape)
+    alpha = _fit_alpha(head, shares[at_tau, at_k], truth)
+    return alpha, float(TAU_GRID[at_tau]), int(ks[at_k])
+
+
+def _fit_alpha(head: DoubleArray, knn: npt.NDArray[np.float32], truth: IntArray) -> float:
+    mixtures = [alpha * head + (1.0 - alpha) * knn for alpha in ALPHA_GRID]
+    costs = np.array([nll(mixture, truth) for mixture in mixtures])
+    accuracies = np.array([accuracy(mixture.argmax(axis=1), truth) for mixture in mixtures])
+    accurate = accuracies >= max(accuracies[0], accuracies[-1])
+    likely = accurate & (costs <= costs.min() + TOLERANCE)
+    if likely.any():
+        return float(ALPHA_GRID[int(likely.argmax())])
+    return float(ALPHA_GRID[int(np.where(accurate, costs, np.inf).argmin())])
 
 
 def _shares(

@@ -1,7 +1,7 @@
 """Labelled faces: what every data set becomes, whatever its layout was."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Self, TypeVar
 
@@ -110,6 +110,25 @@ def label_sets(faces: LabelledFaces) -> dict[str, Targets]:
     if faces.votes is not None:
         sets["ferplus"] = targets_from_votes(faces.votes)
     return sets
+
+
+def merge(parts: Sequence[LabelledFaces]) -> LabelledFaces:
+    """Returns the faces of several data sets as one, over all their classes.
+
+    Args:
+        parts: At least one data set. Votes are kept only where every part has them.
+    """
+    classes = tuple(sorted({name for part in parts for name in part.classes}))
+    votes = [part.votes for part in parts if part.votes is not None]
+    return LabelledFaces(
+        crops=np.concatenate([part.crops for part in parts]),
+        labels=np.concatenate([np.array([classes.index(c) for c in p.classes], np.int64)[p.labels] for p in parts]),
+        classes=classes,
+        votes=np.concatenate(votes) if len(votes) == len(parts) else None,
+        twin=np.concatenate([part.twin for part in parts]),
+        sources=tuple(source for part in parts for source in part.sources),
+        skipped=tuple(skipped for part in parts for skipped in part.skipped),
+    )
 
 
 def content_hash(faces: LabelledFaces) -> str:

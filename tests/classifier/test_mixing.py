@@ -8,7 +8,7 @@ import pytest
 from classifier.calibration import softmax
 from classifier.fitting import Evidence, fit_temperature
 from classifier.metrics import accuracy, nll
-from classifier.mixing import ALPHA_GRID, K_GRID, TAU_GRID, fit_mixture
+from classifier.mixing import ALPHA_GRID, K_GRID, TAU_GRID, TOLERANCE, fit_mixture
 from classifier.votes import vote
 from tests.classifier.evidence import draw_evidence
 
@@ -20,18 +20,29 @@ def mixed(head: np.ndarray, evidence: Evidence, alpha: float, tau: float, k: int
 
 
 @pytest.mark.parametrize("without_a_vote", [0, 75])
-def test_no_qualifying_cell_of_the_coarse_grid_is_better(without_a_vote: int) -> None:
+def test_tau_and_k_make_the_votes_likeliest(without_a_vote: int) -> None:
     evidence = draw_evidence(150, k_max=20)
     evidence.ballots[:without_a_vote] = -1
     head = softmax(evidence.logits)
-    best = np.inf
-    for alpha, tau, k in itertools.product(ALPHA_GRID, TAU_GRID, [k for k in K_GRID if k <= 20]):
-        knn, proba = mixed(head, evidence, alpha, tau, k)
-        floor = max(accuracy(p.argmax(axis=1), evidence.labels) for p in (head, knn))
-        if accuracy(proba.argmax(axis=1), evidence.labels) >= floor:
-            best = min(best, nll(proba, evidence.labels))
-    found = fit_mixture(head, evidence.similarities, evidence.ballots, evidence.labels)
-    assert nll(mixed(head, evidence, *found)[1], evidence.labels) <= best + 1e-6
+    alpha, tau, k = fit_mixture(head, evidence.similarities, evidence.ballots, evidence.labels)
+    found = nll(mixed(head, evidence, alpha, tau, k)[0], evidence.labels)
+    for tau, k in itertools.product(TAU_GRID, [k for k in K_GRID if k <= 20]):
+        assert found <= nll(mixed(head, evidence, 0.5, tau, k)[0], evidence.labels) + 1e-6
+
+
+def test_alpha_is_the_smallest_that_costs_nothing() -> None:
+    evidence = draw_evidence(400)
+    head = softmax(evidence.logits)
+    found, tau, k = fit_mixture(head, evidence.similarities, evidence.ballots, evidence.labels)
+    tried = {alpha: mixed(head, evidence, alpha, tau, k)[1] for alpha in ALPHA_GRID}
+    floor = max(accuracy(tried[end].argmax(axis=1), evidence.labels) for end in (0.0, 1.0))
+    limit = min(nll(proba, evidence.labels) for proba in tried.values()) + TOLERANCE
+    fair = {
+        alpha
+        for alpha, proba in tried.items()
+        if accuracy(proba.argmax(axis=1), evidence.labels) >= floor and nll(proba, evidence.labels) <= limit
+    }
+    assert fair and found == min(fair)
 
 
 @pytest.mark.parametrize(("n", "seed"), [(60, 13), (60, 27), (30, 22), (30, 31), (30, 59)])

@@ -1,0 +1,174 @@
+"""One course from labelled faces to a bundle: train the network, export it, index, calibrate.
+
+What the training leaves behind stays beside the bundle, in `<bundle>.training/`, so that it can be resumed, distilled
+from and read. Keras is imported only when it is needed.
+"""
+
+import csv
+import json
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from classifier.build import Progress, build_bundle
+from embeddings.crops import DEFAULT_GEOMETRY
+from embeddings.datasets import read_labelled_faces
+from embeddings.labelled import DataError, LabelledFaces, content_hash, label_sets
+from embeddings.labels import Targets
+from embeddings.recipe import Recipe
+
+WEIGHTS, LOG = "best.weights.h5", "log.csv"
+_HELD_OUT = 0.1
+# One may differ by a tenth of this between Keras and LiteRT through the order of sums alone; half precision takes the rest.
+_LARGEST_DIFFERENCE = 0.02
+
+
+def training_folder(bundle: Path) -> Path:
+    """Returns where the training of a bundle keeps its weights, log and checkpoint."""
+    return bundle.with_name(bundle.name + ".training")
+
+
+def describe_training(folder: Path) -> dict[str, Any]:
+    """Returns a training's recipe, label sets and data hash, and how many epochs it had and which was the best.
+
+    Args:
+        folder: what `training_folder` names, with at least one epoch done.
+    """
+    with (folder / LOG).open(newline="") as file:
+        accuracies = [float(row["val_accuracy"]) for row in csv.DictReader(file)]
+    described = json.loads((folder / "training.json").read_text())
+    return described | {"epochs": len(accuracies), "best_epoch": 1 + int(np.argmax(accuracies))}
+
+
+def read_both(data: Path, validation: Path | None, seed: int) -> tuple[LabelledFaces, LabelledFaces]:
+    """Reads the faces to train on and those to validate on.
+
+    Args:
+        data: a data set; where it has splits, "train" is read, and "validation" if none is given.
+        validation: a data set of its own for validation; where it has splits, "validation" is read.
+        seed: of the tenth of each class that is held out where there is neither.
+
+    Raises:
+        DataError: one of them cannot be read, or has no faces.
+    """
+    if validation is not None:
+        return _split(data, "train"), _split(validation, "validation")
+    try:
+        return read_labelled_faces(data, split="train"), read_labelled_faces(data, split="validation")
+    except DataError:
+        faces = read_labelled_faces(data)
+    held_out = np.zeros(len(faces), bool)
+    random = np.random.default_rng(seed)
+    for label in range(len(faces.classes)):
+        rows = np.flatnonzero(faces.labels == label)
+        held_out[random.permutation(rows)[: max(1, round(_HELD_OUT * len(rows)))]] = True
+    return faces.take(~held_out), faces.take(held_out)
+
+
+def _split(data: Path, split: str) -> LabelledFaces:
+    """Reads a split where the data set has several; all of it where it has one."""
+    try:
+        return read_labelled_faces(data)
+    except DataError as error:
+        if "split" not in str(error):
+            raise
+        return read_labelled_faces(data, split=split)
+
+
+def choose_targets(faces: LabelledFaces, labels: Sequence[str]) -> dict[str, Targets]:
+    """Returns the targets of the label sets that are asked for, in that order; all that the data offer when none is.
+
+    Raises:
+        DataError: the data do not offer one.
+    """
+    offered = label_sets(faces)
+    for name in labels:
+        if name not in offered:
+            raise DataError(f"labels: expected some of {', '.join(offered)}, got {name!r}")
+    return {name: offered[name] for name in labels or offered}
+
+
+def train_bundle(
+    path: Path,
+    train: LabelledFaces,
+    validation: LabelledFaces,
+    recipe: Recipe,
+    *,
+    labels: Sequence[str] = (),
+    teachers: Sequence[Path] = (),
+    resume: bool = False,
+    finish: bool = False,
+    keep_weights: bool = True,
+    report: Callable[[int, dict[str, float]], None] | None = None,
+    progress: Callable[[str], Progress | None] = lambda stage: None,
+) -> dict[str, Any]:
+    """Trains a network and makes a bundle of it.
+
+    Args:
+        path: the bundle's folder.
+        train: faces to learn from; they become the gallery.
+        validation: faces to choose the best epoch and to calibrate on.
+        recipe: how to train.
+        labels: label sets to train a head for; the first is the default and makes the triplets.
+        teachers: `.training` folders of finished trainings to distil from.
+        resume: go on with an interrupted training.
+        finish: train no further: make the bundle of the best weights so far.
+        keep_weights: put the Keras weights into the bundle, to train on from.
+        report: called after each epoch with its number and its figures.
+        progress: called with a later stage's name, returns what is called as the stage goes on.
+
+    Returns:
+        The cross-fitted validation figures for each label set.
+
+    Raises:
+        TrainingError, DataError, ExportError, BundleError: what stands in the way, in one line.
+    """
+    from embeddings.training import Faces, train_encoder
+
+    folder = training_folder(path)
+    sets = choose_targets(train, labels), choose_targets(validation, labels)
+    data_hash = content_hash(train)
+    if not finish:
+        faces = [Faces(part.crops, targets) for part, targets in zip((train, validation), sets, strict=True)]
+        train_encoder(
+            *faces, recipe, folder, teachers=teachers, data_hash=data_hash, resume=resume, report=report
+        )  # fmt: skip
+    return _finish(path, folder, train, validation, keep_weights, progress)
+
+
+def _finish(
+    path: Path,
+    folder: Path,
+    train: LabelledFaces,
+    validation: LabelledFaces,
+    keep_weights: bool,
+    progress: Callable[[str], Progress | None],
+) -> dict[str, Any]:
+    from embeddings.encoder import LiteRTEncoder
+    from embeddings.export import ExportError, export_encoder, largest_difference
+    from embeddings.training import load_encoder
+
+    network, description = load_encoder(folder), describe_training(folder)
+    classes = {name: tuple(names) for name, names in description["classes"].items()}
+    with tempfile.TemporaryDirectory() as scratch:
+        exported = Path(scratch) / "encoder.tflite"
+        export_encoder(network, exported)
+        crops = validation.crops[:500]
+        difference = largest_difference(network, LiteRTEncoder(exported, classes, flip=False), crops)
+        if difference > _LARGEST_DIFFERENCE:
+            raise ExportError(f"export: expected Keras and LiteRT to agree, got probabilities {difference:.3f} apart")
+        return build_bundle(
+            path,
+            encoder=exported,
+            classes=classes,
+            train=train,
+            validation=validation,
+            geometry=DEFAULT_GEOMETRY,
+            flip=True,
+            training=description | {"export_difference": difference},
+            weights=folder / WEIGHTS if keep_weights else None,
+            progress=progress,
+        )

@@ -1,0 +1,420 @@
+"""The command line: where sources, bundle, pipeline and pictures meet.
+
+Data go to stdout, progress and complaints to stderr. Exit codes: 0 well, 1 failure, 2 usage, 3 bundle or gallery
+missing or unusable, 4 no camera, source or face, 130 stopped by Ctrl-C. Everything heavy is imported in the command
+that needs it, so that `--help` and `live` start at once.
+"""
+
+# One file and over 250 lines: the commands are the table of contents, and thin.
+
+import contextlib
+import functools
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ParamSpec, TypeVar
+
+import typer
+
+if TYPE_CHECKING:
+    from classifier.recognizer import Recognizer
+    from realtime.pipeline import FrameResult
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Recognise the expressions that faces show, live; search them, teach them, see them on a map.",
+)
+
+P = ParamSpec("P")
+R = TypeVar("R")
+Stage = Callable[[int, int], None]
+
+# By name, because importing the classes would import what raises them.
+_EXIT_CODES = {"BundleError": 3, "GalleryError": 3, "StorageError": 3, "EncoderError": 3, "SourceError": 4}
+_debug = False
+
+BundleOption = Annotated[Path, typer.Option("--bundle", help="The bundle to use.")]
+LabelsOption = Annotated[str | None, typer.Option("--labels", help="Label set to predict: fer2013 or ferplus.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
+DetectorOption = Annotated[str, typer.Option("--detector", help="Face detector: centerface or yunet.")]
+DetectorModelOption = Annotated[Path | None, typer.Option("--detector-model", help="The detector's ONNX file.")]
+DEFAULT_BUNDLE = Path(os.path.relpath(Path(__file__).parent / "bundles" / "fer2013"))
+
+
+@app.callback()
+def _options(debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False) -> None:
+    global _debug
+    _debug = debug
+
+
+def command(run: Callable[P, R]) -> Callable[P, R]:
+    """Register a command that tells an error in one line and an exit code."""
+
+    @functools.wraps(run)
+    def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return run(*args, **kwargs)
+        except KeyboardInterrupt:
+            raise typer.Exit(130) from None
+        except BrokenPipeError:
+            # The reader of our output has gone, as `head` does; Python would complain again when it closes stdout.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(1) from None
+        except (ValueError, OSError, ImportError) as error:
+            if _debug:
+                raise
+            say("error: " + " ".join(str(error).split()))
+            raise typer.Exit(_EXIT_CODES.get(type(error).__name__, 1)) from None
+
+    app.command()(guarded)
+    return guarded
+
+
+def say(text: str) -> None:
+    """Tell the person, on stderr."""
+    typer.echo(text, err=True)
+
+
+@contextlib.contextmanager
+def progress_bars() -> Iterator[Callable[[str], Stage]]:
+    """Give a function from a stage's name to what is called as it goes on; the bars are drawn on stderr."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bars:
+
+        def start(stage: str) -> Stage:
+            task = bars.add_task(stage, total=None)
+            return lambda done, total: bars.update(task, completed=done, total=total)
+
+        yield start
+
+
+def print_json(document: Any) -> None:
+    """Print one document on one line."""
+    typer.echo(json.dumps(document, allow_nan=False))
+
+
+def open_recognizer(bundle: Path, labels: str | None) -> "Recognizer":
+    """Load a bundle and choose one of its label sets."""
+    from classifier.bundle import load_bundle
+    from classifier.recognizer import Recognizer
+
+    loaded = load_bundle(bundle)
+    if labels is not None and labels not in loaded.classes:
+        raise typer.BadParameter(f"expected one of {', '.join(loaded.classes)}, got {labels!r}", param_hint="--labels")
+    return Recognizer(loaded, labels)
+
+
+def describe(result: "FrameResult", recognizer: "Recognizer") -> Iterator[str]:
+    """Say in words what each face shows, and which neighbours say so."""
+    from realtime.documents import face_documents
+
+    for number, face in enumerate(face_documents(result, recognizer), 1):
+        doubt = " (unsure)" if face["unknown"] else ""
+        yield f"face {number}: {face['expression']} {face['confidence']:.0%}{doubt}"
+        likely = sorted(face["probabilities"].items(), key=lambda item: -item[1])[:3]
+        yield "  probabilities: " + ", ".join(f"{name} {p:.0%}" for name, p in likely)
+        votes = result.prediction.knn_proba[number - 1]
+        told = sorted(zip(result.prediction.classes, votes, strict=True), key=lambda item: -item[1])[:3]
+        yield "  votes: " + ", ".join(f"{name} {p:.0%}" for name, p in told)
+        for neighbor in face["neighbors"]:
+            yield f"  near: {neighbor['label'] or '-'} {neighbor['similarity']:.3f} {neighbor['source']}"
+
+
+@command
+def demo(
+    out: Annotated[Path, typer.Option("--out", help="Folder for the annotated picture and clip.")] = Path("demo"),
+    bundle: BundleOption = DEFAULT_BUNDLE,
+    labels: LabelsOption = None,
+) -> None:
+    """Recognise the face in a public-domain picture: no camera and no download."""
+    from realtime.demo import run_demo
+    from realtime.detector import open_detector
+    from realtime.pipeline import Pipeline
+
+    recognizer = open_recognizer(bundle, labels)
+    shown = run_demo(Pipeline(open_detector(working_sizes=(320,)), recognizer), out)
+    for line in describe(shown.result, recognizer):
+        typer.echo(line)
+    typer.echo(f"wrote {shown.picture} and {shown.clip} ({shown.frames} frames)")
+
+
+@command
+def live(
+    source: Annotated[str, typer.Option("--source", help="Camera number, file, address or folder.")] = "0",
+    headless: Annotated[bool, typer.Option("--headless", help="Open no window.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON line a frame.")] = False,
+    bundle: BundleOption = DEFAULT_BUNDLE,
+    labels: LabelsOption = None,
+    detector: DetectorOption = "centerface",
+    detector_model: DetectorModelOption = None,
+) -> None:
+    """Watch a camera, a video or pictures; q leaves the window."""
+    from realtime.detector import open_detector
+    from realtime.documents import frame_document
+    from realtime.pipeline import Pipeline
+    from realtime.sources import open_source
+    from realtime.window import live as watch
+
+    recognizer = open_recognizer(bundle, labels)
+    pipeline = Pipeline(open_detector(detector, detector_model), recognizer)
+    on_result = (lambda frame, result: print_json(frame_document(frame, result, recognizer))) if as_json else None
+    opened = open_source(source)
+    frames = watch(opened, pipeline, show=not headless, on_result=on_result)
+    tell_skipped([(s.source, s.reason) for s in opened.skipped])
+    say(f"{frames} frames")
+    if opened.skipped:
+        raise typer.Exit(1)
+
+
+@command
+def predict(
+    sources: Annotated[list[str], typer.Argument(help="Pictures, folders, videos.", metavar="SOURCE...")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document a line for each source.")] = False,
+    crops: Annotated[bool, typer.Option("--crops", help="Take each whole picture as one face.")] = False,
+    annotate: Annotated[Path | None, typer.Option("--annotate", help="Folder for annotated copies.")] = None,
+    bundle: BundleOption = DEFAULT_BUNDLE,
+    labels: LabelsOption = None,
+    detector: DetectorOption = "centerface",
+    detector_model: DetectorModelOption = None,
+) -> None:
+    """Say what the faces in pictures, folders and videos show."""
+    from realtime.detector import PICTURE_SIZES, open_detector
+    from realtime.pipeline import Pipeline, Process, WholePicture
+    from realtime.predict import predict_source
+    from realtime.sources import open_source
+
+    recognizer = open_recognizer(bundle, labels)
+    pictures: Process = WholePicture(recognizer)
+    videos: Process | None = None
+    if not crops:
+        pictures = Pipeline(open_detector(detector, detector_model, working_sizes=PICTURE_SIZES), recognizer)
+        videos = Pipeline(open_detector(detector, detector_model), recognizer)
+    faces, skipped = 0, []
+    for name in sources:
+        opened = open_source(name)
+        for document in predict_source(opened, pictures, videos, annotate=annotate):
+            faces += len(document.get("faces", ())) + sum(len(frame["faces"]) for frame in document.get("frames", ()))
+            print_json(document) if as_json else print_document(document)
+        skipped += [(s.source, s.reason) for s in opened.skipped]
+    tell_skipped(skipped)
+    if skipped:
+        raise typer.Exit(1)
+    if not faces:
+        say("no face found")
+        raise typer.Exit(4)
+
+
+def print_document(document: dict[str, Any]) -> None:
+    """Print a source's faces, or for a video how often each expression was shown."""
+    if "frames" in document:
+        shown: dict[str, int] = {}
+        for face in (face for frame in document["frames"] for face in frame["faces"]):
+            shown[face["expression"]] = shown.get(face["expression"], 0) + 1
+        parts = ", ".join(f"{name} {n}" for name, n in sorted(shown.items(), key=lambda item: -item[1])) or "no face"
+        typer.echo(f"{document['source']}: {len(document['frames'])} frames; {parts}")
+        return
+    typer.echo(f"{document['source']}: {len(document['faces'])} faces")
+    for face in document["faces"]:
+        box = " ".join(f"{value:.0f}" for value in face["xywh"])
+        doubt = " (unsure)" if face["unknown"] else ""
+        typer.echo(f"  {face['expression']} {face['confidence']:.0%}{doubt} at {box}")
+
+
+def tell_skipped(skipped: list[tuple[str, str]]) -> None:
+    """Name and count what could not be read."""
+    for source, reason in skipped:
+        say(f"skipped {source}: {reason}")
+    if skipped:
+        say(f"{len(skipped)} skipped")
+
+
+@command
+def train(
+    data: Annotated[Path, typer.Argument(help="Labelled faces: a folder, fer2013.csv or a parquet.")],
+    out: Annotated[Path, typer.Option("--out", help="The bundle to make.")],
+    validation: Annotated[Path | None, typer.Option("--validation", help="Labelled faces to validate on.")] = None,
+    labels: Annotated[str, typer.Option("--labels", help="Label sets to learn, comma-separated; default all.")] = "",
+    arch: Annotated[str, typer.Option("--arch", help="mobilenet_v2, cnn, vgg or resnet_se.")] = "mobilenet_v2",
+    init: Annotated[str | None, typer.Option("--init", help="imagenet, a weights file, or none.")] = None,
+    epochs: Annotated[int | None, typer.Option("--epochs", help="At most so many; default by architecture.")] = None,
+    seed: Annotated[int | None, typer.Option("--seed", help="Of weights, order and augmentation.")] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="NAME=VALUE of any field of embeddings.recipe.Recipe; repeats.")
+    ] = None,
+    teachers: Annotated[
+        list[Path] | None, typer.Option("--teacher", help="<bundle>.training folder to distil from; repeats.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted training.")] = False,
+    finish: Annotated[bool, typer.Option("--finish", help="Train no further; bundle the best weights so far.")] = False,
+    keep_weights: Annotated[bool, typer.Option(help="Put the Keras weights into the bundle.")] = True,
+    as_json: JsonOption = False,
+) -> None:
+    """Train a network on labelled faces, then index, calibrate and export it into a bundle."""
+    from classifier.train import read_both, train_bundle
+    from embeddings.recipe import parse_settings, recipe_for
+
+    if finish and not (out.with_name(out.name + ".training")).is_dir():
+        raise typer.BadParameter(f"expected a training beside {out}, found none", param_hint="--finish")
+    changes = parse_settings(settings or []) | {"init": init, "epochs": epochs, "seed": seed}
+    recipe = recipe_for(arch, **{name: value for name, value in changes.items() if value is not None})
+    faces, held_out = read_both(data, validation, recipe.seed)
+    tell_skipped([(s.source, s.reason) for s in (*faces.skipped, *held_out.skipped)])
+    say(f"{len(faces)} faces to train on, {len(held_out)} to validate on")
+    names = [name.strip() for name in labels.split(",") if name.strip()]
+    with progress_bars() as start:
+        epoch_bar = None if finish else start("train")
+
+        def report(epoch: int, row: dict[str, float]) -> None:
+            if epoch_bar is not None:
+                epoch_bar(epoch + 1, recipe.epochs)
+            say(f"epoch {epoch + 1}: loss {row['loss']:.3f}, validation accuracy {row['val_accuracy']:.1%}")
+
+        figures = train_bundle(
+            out, faces, held_out, recipe, labels=names, teachers=teachers or [], resume=resume, finish=finish,
+            keep_weights=keep_weights, report=report, progress=start,
+        )  # fmt: skip
+    if as_json:
+        print_json({"bundle": str(out), "validation": figures})
+        return
+    for name, scores in figures.items():
+        parts = (f"{part} {scores[part]['accuracy']:.1%}" for part in ("head", "knn", "ensemble"))
+        typer.echo(f"{name}: " + ", ".join(parts) + " on validation, cross-fitted")
+    typer.echo(f"wrote {out}")
+
+
+@command
+def index(
+    data: Annotated[list[Path] | None, typer.Argument(help="Labelled face crops.", metavar="[DATA...]")] = None,
+    bundle: BundleOption = DEFAULT_BUNDLE,
+    split: Annotated[str | None, typer.Option("--split", help="Split to read where the data have several.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Build a bundle's gallery from labelled faces; without data, count what is in it."""
+    from classifier.build import make_gallery
+    from classifier.bundle import load_bundle, update_bundle
+    from embeddings.datasets import read_labelled_faces
+    from embeddings.labelled import merge
+    from index.search import GalleryIndex
+
+    loaded = load_bundle(bundle)
+    gallery = loaded.index
+    skipped: list[tuple[str, str]] = []
+    if data:
+        faces = merge([read_labelled_faces(path, split=split) for path in data])
+        skipped = [(s.source, s.reason) for s in faces.skipped]
+        tell_skipped(skipped)
+        with progress_bars() as start:
+            made = make_gallery(loaded.encoder, loaded.classes, faces, start("index"))
+        update_bundle(bundle, gallery=made)
+        gallery = GalleryIndex(made)
+    columns = gallery.gallery.columns
+    counts = {
+        name: {label: int((columns.labels[name] == at).sum()) for at, label in enumerate(labels)}
+        for name, labels in loaded.classes.items()
+    }
+    if as_json:
+        print_json({"bundle": str(bundle), "faces": len(columns), "labels": counts, "skipped": len(skipped)})
+    else:
+        typer.echo(f"{bundle}: {len(columns)} faces in the gallery")
+        for name, by_label in counts.items():
+            typer.echo(f"  {name}: " + ", ".join(f"{label} {n}" for label, n in by_label.items()))
+    if skipped:
+        raise typer.Exit(1)
+
+
+@command
+def evaluate(
+    data: Annotated[Path, typer.Argument(help="Labelled face crops.")],
+    bundle: BundleOption = DEFAULT_BUNDLE,
+    labels: LabelsOption = None,
+    split: Annotated[str | None, typer.Option("--split", help="Split to read where the data have several.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Score head, k-NN and ensemble on labelled faces that were neither trained on nor indexed."""
+    from classifier.evaluate import evaluate as score
+    from embeddings.datasets import read_labelled_faces
+
+    loaded = open_recognizer(bundle, labels).bundle
+    faces = read_labelled_faces(data, split=split)
+    with progress_bars() as start:
+        figures = score(loaded, faces, labels, progress=start("evaluate")).to_json()
+    tell_skipped([(s.source, s.reason) for s in faces.skipped])
+    if as_json:
+        print_json(figures)
+    else:
+        print_evaluation(figures)
+    if faces.skipped:
+        raise typer.Exit(1)
+
+
+def print_evaluation(figures: dict[str, Any]) -> None:
+    """Print the scores as a table, and each class."""
+    typer.echo(f"{figures['n']} faces, label set {figures['label_set']}")
+    for name in ("head", "knn", "ensemble", "ensemble_without_twins"):
+        row = figures[name]
+        parts = (f"{part} {'-' if row[part] is None else format(row[part], '.4f')}" for part in row)
+        typer.echo(f"  {name:<24}" + "  ".join(parts))
+    for name, row in figures["per_class"].items():
+        typer.echo(f"  {name:<24}precision {row['precision']:.3f}  recall {row['recall']:.3f}  n {row['n']}")
+
+
+@command
+def visualize(
+    out: Annotated[Path, typer.Option("--out", help="Folder for the picture and the page.")] = Path("map"),
+    bundle: BundleOption = DEFAULT_BUNDLE,
+    labels: LabelsOption = None,
+    seed: Annotated[int, typer.Option("--seed", help="Of the layout.")] = 0,
+) -> None:
+    """Draw the map (UMAP) of the gallery: a PNG, a page, and coordinates that the bundle keeps."""
+    from classifier.bundle import update_bundle
+    from viz.face_map import FaceMap, describe_map
+    from viz.map_page import write_map_page
+    from viz.map_picture import draw_map
+    from viz.map_quality import map_quality
+    from viz.projection import MIN_DIST, N_NEIGHBORS, project
+
+    recognizer = open_recognizer(bundle, labels)
+    gallery = recognizer.bundle.index.gallery
+    column = gallery.labels[recognizer.label_set]
+    with progress_bars() as start:
+        drawing = start("map")
+        coordinates = project(
+            gallery.embeddings, seed=seed, progress=lambda _, share: drawing(int(100 * share), 100)
+        )  # fmt: skip
+        quality = map_quality(gallery.embeddings, coordinates, column, seed=seed)
+        note = describe_map(
+            faces=len(gallery), seed=seed, n_neighbors=N_NEIGHBORS, min_dist=MIN_DIST, metric="cosine", quality=quality
+        )
+        face_map = FaceMap(coordinates, column, recognizer.classes, gallery.ids, gallery.sources, note)
+        out.mkdir(parents=True, exist_ok=True)
+        draw_map(face_map, out / "map.png")
+        write_map_page(face_map, out / "map.html")
+    update_bundle(bundle, map_coordinates=coordinates)
+    typer.echo(note)
+    typer.echo(f"wrote {out / 'map.png'} and {out / 'map.html'}; the coordinates are in {bundle}")
+
+
+@command
+def doctor(bundle: BundleOption = DEFAULT_BUNDLE, as_json: JsonOption = False) -> None:
+    """Check versions, bundle, detector and camera; say what is missing and how to get it."""
+    from realtime.doctor import examine
+
+    findings = examine(bundle)
+    if as_json:
+        print_json([finding.to_json() for finding in findings])
+    else:
+        for finding in findings:
+            typer.echo(f"{finding.state:<8}{finding.what}: {finding.found}" + (f"; {finding.remedy}" if finding.remedy else ""))
+    codes = [finding.exit_code for finding in findings if finding.exit_code]
+    if codes:
+        raise typer.Exit(max(codes))
+
+
+if __name__ == "__main__":
+    app()

