@@ -35,7 +35,7 @@ Stage = Callable[[int, int], None]
 
 # By name, because importing the classes would import what raises them.
 _EXIT_CODES = {"BundleError": 3, "GalleryError": 3, "StorageError": 3, "EncoderError": 3, "SourceError": 4}
-_debug = False
+_shown = {"traceback": False}
 
 BundleOption = Annotated[Path, typer.Option("--bundle", help="The bundle to use.")]
 LabelsOption = Annotated[str | None, typer.Option("--labels", help="Label set to predict: fer2013 or ferplus.")]
@@ -47,8 +47,7 @@ DEFAULT_BUNDLE = Path(os.path.relpath(Path(__file__).parent / "bundles" / "fer20
 
 @app.callback()
 def _options(debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False) -> None:
-    global _debug
-    _debug = debug
+    _shown["traceback"] = debug
 
 
 def command(run: Callable[P, R]) -> Callable[P, R]:
@@ -65,7 +64,7 @@ def command(run: Callable[P, R]) -> Callable[P, R]:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(1) from None
         except (ValueError, OSError, ImportError) as error:
-            if _debug:
+            if _shown["traceback"]:
                 raise
             say("error: " + " ".join(str(error).split()))
             raise typer.Exit(_EXIT_CODES.get(type(error).__name__, 1)) from None
@@ -410,7 +409,8 @@ def doctor(bundle: BundleOption = DEFAULT_BUNDLE, as_json: JsonOption = False) -
         print_json([finding.to_json() for finding in findings])
     else:
         for finding in findings:
-            typer.echo(f"{finding.state:<8}{finding.what}: {finding.found}" + (f"; {finding.remedy}" if finding.remedy else ""))
+            remedy = f"; {finding.remedy}" if finding.remedy else ""
+            typer.echo(f"{finding.state:<8}{finding.what}: {finding.found}{remedy}")
     codes = [finding.exit_code for finding in findings if finding.exit_code]
     if codes:
         raise typer.Exit(max(codes))

@@ -56,7 +56,7 @@ def labels_in(faces: LabelledFaces, classes: Mapping[str, tuple[str, ...]]) -> d
     """
     offered, found = label_sets(faces), {}
     for name, wanted in classes.items():
-        own = offered[name] if name in offered else None
+        own = offered.get(name)
         labels, own_classes = (own.labels, own.classes) if own is not None else (faces.labels, faces.classes)
         shared = shared_columns(wanted, own_classes)
         column = np.full(len(own_classes) + 1, -1, np.int64)

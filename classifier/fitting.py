@@ -1,10 +1,10 @@
 """Fits a calibration on validation faces, and says how good it is on faces it was not fitted to.
 
 The order, and why. (1) The head's temperature alone, by likelihood, so that the head's own probabilities can be shown
-and compared. (2) tau and k by the likelihood of the votes alone, then alpha as small as
-costs neither accuracy nor likelihood (`classifier.mixing.fit_mixture`): likelihood is smooth and rewards honest
-probabilities, accuracy alone moves in steps of one face and would pick noise. (3) The ensemble's temperature, by likelihood again, kept only
-where it lowers the calibration error too. (4) The threshold of `unknown`.
+and compared. (2) tau and k by the likelihood of the votes alone, then alpha as small as costs neither accuracy nor
+likelihood (`classifier.mixing.fit_mixture`): likelihood is smooth and rewards honest probabilities, accuracy alone
+moves in steps of one face and would pick noise. (3) The ensemble's temperature, by likelihood again, kept only where
+it lowers the calibration error too. (4) The threshold of `unknown`.
 
 The faces must be neither trained on nor in the gallery; a face that finds itself there would make the votes look
 perfect.

@@ -19,10 +19,10 @@ def fit_mixture(
 ) -> tuple[float, float, int]:
     """Returns alpha, tau and k: the votes at their best, and as much weight on them as costs nothing.
 
-    Tau and k make the truth most likely by the votes alone, so that what is shown as evidence can be believed in its own
-    right. Alpha is then the smallest at which the mixture is no less accurate than the better of head and votes, and
-    its likelihood within `TOLERANCE` nats of the best. One always qualifies for the first: at alpha = 1 and alpha = 0 the
-    mixture is the one or the other; where none qualifies for both, the likeliest of those is taken.
+    Tau and k make the truth most likely by the votes alone, so that what is shown as evidence can be believed in its
+    own right. Alpha is then the smallest at which the mixture is no less accurate than the better of head and votes,
+    and its likelihood within `TOLERANCE` nats of the best. One always qualifies for the first: at alpha = 1 and
+    alpha = 0 the mixture is the one or the other; where none qualifies for both, the likeliest of those is taken.
 
     Args:
         head: `(n, C)` calibrated probabilities of the head.

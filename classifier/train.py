@@ -22,7 +22,7 @@ from embeddings.recipe import Recipe
 
 WEIGHTS, LOG = "best.weights.h5", "log.csv"
 _HELD_OUT = 0.1
-# One may differ by a tenth of this between Keras and LiteRT through the order of sums alone; half precision takes the rest.
+# Of a probability, between Keras and LiteRT at half precision: beyond this something is wrong, not rounded.
 _LARGEST_DIFFERENCE = 0.02
 
 
@@ -132,10 +132,16 @@ def train_bundle(
     sets = choose_targets(train, labels), choose_targets(validation, labels)
     data_hash = content_hash(train)
     if not finish:
-        faces = [Faces(part.crops, targets) for part, targets in zip((train, validation), sets, strict=True)]
         train_encoder(
-            *faces, recipe, folder, teachers=teachers, data_hash=data_hash, resume=resume, report=report
-        )  # fmt: skip
+            Faces(train.crops, sets[0]),
+            Faces(validation.crops, sets[1]),
+            recipe,
+            folder,
+            teachers=teachers,
+            data_hash=data_hash,
+            resume=resume,
+            report=report,
+        )
     return _finish(path, folder, train, validation, keep_weights, progress)
 
 

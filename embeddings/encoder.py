@@ -102,7 +102,7 @@ class LiteRTEncoder:
         faces = np.concatenate([crops, crops[:, :, ::-1]]) if self.flip else crops
         out = self._run(faces[..., None].astype(np.float32))
         if self.flip:
-            out = {name: (values[:n] + values[n:]) / 2 for name, values in out.items()}
+            out = {name: np.float32(0.5) * (values[:n] + values[n:]) for name, values in out.items()}
         embeddings = out.pop(EMBEDDING)
         length = np.linalg.norm(embeddings, axis=1, keepdims=True)
         return Encoded(embeddings / np.maximum(length, 1e-6), out)
