@@ -260,8 +260,12 @@ def train(
 
     if finish and not (out.with_name(out.name + ".training")).is_dir():
         raise typer.BadParameter(f"expected a training beside {out}, found none", param_hint="--finish")
-    changes = parse_settings(settings or []) | {"init": init, "epochs": epochs, "seed": seed}
-    recipe = recipe_for(arch, **{name: value for name, value in changes.items() if value is not None})
+    try:
+        options = {"init": init, "epochs": epochs, "seed": seed}
+        given = {name: value for name, value in options.items() if value is not None}
+        recipe = recipe_for(arch, **parse_settings(settings or []) | given)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
     faces, held_out = read_both(data, validation, recipe.seed)
     tell_skipped([(s.source, s.reason) for s in (*faces.skipped, *held_out.skipped)])
     say(f"{len(faces)} faces to train on, {len(held_out)} to validate on")
