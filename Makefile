@@ -35,7 +35,7 @@ fi; \
 mkdir -p $(VENV); touch $(VENV)/.unfinished; \
 if command -v uv >/dev/null 2>&1; then \
   [ -z "$$chosen" ] || "$$chosen" -m venv --without-pip $(VENV); \
-  uv pip install --python $(PY) --require-hashes -r $(1); \
+  uv pip install --compile-bytecode --python $(PY) --require-hashes -r $(1); \
 else \
   [ -z "$$chosen" ] || "$$chosen" -m venv $(VENV); \
   $(PY) -m pip --version >/dev/null 2>&1 || $(PY) -m ensurepip --upgrade; \
