@@ -49,7 +49,7 @@ class Augment(layers.Layer):
 
     Args:
         strength: How far each change may go.
-        seed: Seed; the generator's state is saved with the weights, so a resumed training goes on as it would have.
+        seed: Seed of all draws.
 
     Call arguments:
         faces: `(n, 48, 48, 1)` float32, grey, 0 to 255.
@@ -115,7 +115,9 @@ class Augment(layers.Layer):
     def _blur(self, faces: keras.KerasTensor, n: int) -> keras.KerasTensor:
         binomial = np.array([1, 4, 6, 4, 1], "float32") / 16
         kernel = ops.reshape(ops.convert_to_tensor(np.outer(binomial, binomial)), (5, 5, 1, 1))
-        blurred = ops.conv(faces, kernel, padding="same", data_format="channels_last")
+        # Mirrored borders: zeros would darken the edge of every blurred face.
+        padded = ops.pad(faces, ((0, 0), (2, 2), (2, 2), (0, 0)), mode="reflect")
+        blurred = ops.conv(padded, kernel, padding="valid", data_format="channels_last")
         amount = ops.where(self._happens(n, self.strength.blur), self._uniform(n, 0, 1), 0.0)
         return faces + amount * (blurred - faces)
 

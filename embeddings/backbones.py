@@ -36,7 +36,7 @@ def mobilenet_v2(
         Model from `(n, 48, 48, 1)` float32 in 0..255 to `(n, 1280)` features.
 
     Raises:
-        ValueError: `init` names a file that does not exist.
+        ValueError: `init` names a file that does not exist or holds other weights, or the weights cannot be fetched.
     """
     shape = (pixels, pixels, 1)
     body = keras.applications.MobileNetV2(input_shape=shape, include_top=False, weights=None)
@@ -55,7 +55,12 @@ def _imagenet(init: str | Path) -> keras.Model:
     if init != "imagenet" and not Path(init).is_file():
         raise ValueError(f"init: expected 'imagenet', 'none' or a Keras weights file, got {init}, which is no file.")
     # 224 is the one size whose weights Keras ships under the plain name; a convolution's weights fit every size.
-    return keras.applications.MobileNetV2(input_shape=(224, 224, 3), include_top=False, weights=str(init))
+    try:
+        return keras.applications.MobileNetV2(input_shape=(224, 224, 3), include_top=False, weights=str(init))
+    except Exception as error:  # Keras raises a bare one where it cannot fetch
+        wanted = "ImageNet's weights to be fetched" if init == "imagenet" else f"weights of MobileNetV2 in {init}"
+        reason = " ".join(str(error).split())[:200]
+        raise ValueError(f"init: expected {wanted}, got: {reason}; name a Keras weights file or 'none'.") from error
 
 
 def _without_last_stride(layer: layers.Layer) -> layers.Layer:

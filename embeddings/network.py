@@ -6,9 +6,8 @@ import keras
 from keras import layers, ops
 
 from embeddings.crops import SIZE
+from embeddings.encoder import EMBEDDING
 from embeddings.losses import distillation
-
-EMBEDDING = "embedding"
 
 
 @keras.saving.register_keras_serializable(package="moodspace")
@@ -24,7 +23,8 @@ class UnitLength(layers.Layer):
 
     def call(self, x: keras.KerasTensor) -> keras.KerasTensor:
         """Return the rows at unit length."""
-        return x / ops.maximum(ops.norm(x, axis=-1, keepdims=True), 1e-6)
+        # The floor stands under the root: the gradient of the root itself is infinite at a row of zeros.
+        return x * ops.rsqrt(ops.maximum(ops.sum(ops.square(x), axis=-1, keepdims=True), 1e-12))
 
 
 def build_encoder(backbone: keras.Model, classes: Mapping[str, tuple[str, ...]], *, dim: int = 128) -> keras.Model:
@@ -100,7 +100,7 @@ class Distill(layers.Layer):
     def call(self, outputs: dict[str, keras.KerasTensor], faces: keras.KerasTensor) -> dict[str, keras.KerasTensor]:
         """Return `outputs` as they are, after adding the loss."""
         lessons = [teacher(faces, training=False) for teacher in self.teachers]
-        for label_set in outputs.keys() - {EMBEDDING}:
+        for label_set in sorted(outputs.keys() - {EMBEDDING}):
             taught = [lesson[label_set] for lesson in lessons if label_set in lesson]
             if taught:
                 proba = sum(ops.softmax(logits / self.temperature, axis=-1) for logits in taught) / len(taught)

@@ -1,7 +1,10 @@
 """What one training does, in numbers: the recipe that the manifest of a bundle repeats."""
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
+
+OPTIMIZERS = ("adamw", "adam", "sgd")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -69,6 +72,7 @@ class Recipe:
         return dataclasses.asdict(self)
 
 
+_TRUTH = {"true": True, "false": False}
 _TEACHER = {"optimizer": "sgd", "learning_rate": 0.05, "weight_decay": 3e-3, "epochs": 220, "triplet_weight": 0.0}
 _DEFAULTS: dict[str, dict[str, Any]] = {
     "mobilenet_v2": {},
@@ -98,13 +102,48 @@ def recipe_for(arch: str, **changes: Any) -> Recipe:
         **changes: Fields of `Recipe`; None leaves a field as it is.
 
     Raises:
-        ValueError: Unknown architecture, or a number out of its range.
+        ValueError: Unknown architecture or optimizer, or a number out of its range.
     """
     if arch not in _DEFAULTS:
         raise ValueError(f"arch: expected one of {', '.join(_DEFAULTS)}, got {arch!r}.")
     chosen = {name: value for name, value in changes.items() if value is not None}
     recipe = Recipe(**{"arch": arch, **_DEFAULTS[arch], **chosen})
-    for name in ("epochs", "batch", "dim"):
+    _check(recipe)
+    return recipe
+
+
+def _check(recipe: Recipe) -> None:
+    if recipe.optimizer not in OPTIMIZERS:
+        raise ValueError(f"optimizer: expected one of {', '.join(OPTIMIZERS)}, got {recipe.optimizer!r}.")
+    for name in ("epochs", "batch", "dim", "pixels"):
         if getattr(recipe, name) < 1:
             raise ValueError(f"{name}: expected at least 1, got {getattr(recipe, name)}.")
-    return recipe
+    for name in ("learning_rate", "distill_temperature"):
+        if not getattr(recipe, name) > 0:
+            raise ValueError(f"{name}: expected more than 0, got {getattr(recipe, name)}.")
+    for name in ("ema", "label_smoothing", "mixup_share", "distill_weight"):
+        if not 0 <= getattr(recipe, name) <= 1:
+            raise ValueError(f"{name}: expected 0 to 1, got {getattr(recipe, name)}.")
+
+
+def parse_settings(settings: Sequence[str]) -> dict[str, Any]:
+    """Read fields of a recipe written as text.
+
+    Args:
+        settings: Each `NAME=VALUE`, as `triplet_weight=0.1` or `augment=false`.
+
+    Raises:
+        ValueError: No such field, or a value that is not of its type.
+    """
+    defaults = Recipe().to_json()
+    found: dict[str, Any] = {}
+    for setting in settings:
+        name, _, text = setting.partition("=")
+        if name not in defaults:
+            raise ValueError(f"setting: expected NAME=VALUE with one of {', '.join(defaults)}, got {setting!r}.")
+        kind = type(defaults[name])
+        try:
+            found[name] = _TRUTH[text.lower()] if kind is bool else kind(text)
+        except (ValueError, KeyError):
+            raise ValueError(f"{name}: expected {kind.__name__}, got {text!r}.") from None
+    return found

@@ -1,8 +1,8 @@
 """From labelled faces to the best weights of an encoder, by one Keras `fit` on TensorFlow or JAX."""
 
 import dataclasses
+import hashlib
 import json
-import logging
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from embeddings.augment import Augment, Strength
 from embeddings.backbones import BACKBONES
+from embeddings.backup import Backup, write_whole
 from embeddings.batches import Batches
 from embeddings.labels import Targets
 from embeddings.losses import TripletLoss, active_triplets, soft_cross_entropy
@@ -21,7 +22,6 @@ from embeddings.network import EMBEDDING, Distill, build_encoder, training_model
 from embeddings.recipe import Recipe
 from embeddings.validation import Report, Validation
 
-_log = logging.getLogger(__name__)
 STILL = Strength(
     rotation=0, zoom=0, stretch=0, shift=0, contrast=0, brightness=0, gamma=0, noise=0, blur=0, shadow=0, cutout=0,
     flip=False,
@@ -79,12 +79,24 @@ def load_encoder(folder: Path) -> keras.Model:
     """
     config, weights = folder / "training.json", folder / "best.weights.h5"
     if not (config.is_file() and weights.is_file()):
-        raise TrainingError(f"{folder}: expected training.json and best.weights.h5 of a training, found neither or one.")
+        raise TrainingError(
+            f"{folder}: expected training.json and best.weights.h5 of a training, found neither or one."
+        )
     found = json.loads(config.read_text())
     recipe = Recipe(**{**found["recipe"], "init": "none"})
     encoder = new_encoder(recipe, {name: tuple(names) for name, names in found["classes"].items()})
     encoder.load_weights(weights)
     return encoder
+
+
+def _load_teacher(folder: Path, classes: dict[str, tuple[str, ...]]) -> keras.Model:
+    """Load an encoder whose label sets are the student's, so that no column is taught as another."""
+    teacher = load_encoder(folder)
+    found = json.loads((folder / "training.json").read_text())["classes"]
+    shared = found.keys() & classes.keys()
+    if not shared or any(tuple(found[name]) != classes[name] for name in shared):
+        raise TrainingError(f"{folder}: expected a teacher of the classes {classes}, got one of {found}.")
+    return teacher
 
 
 def train_encoder(
@@ -111,46 +123,88 @@ def train_encoder(
         report: Called after each epoch with its number and its row of the log.
 
     Raises:
-        TrainingError: `folder` holds a training and `resume` is not set, or it was of another recipe or other data.
+        TrainingError: `folder` holds a training and `resume` is not set, or it was of another recipe, other data or
+            other teachers; a teacher has other classes; or there is no face to learn from or to validate by.
     """
-    _open_folder(folder, {"recipe": recipe.to_json(), "classes": train.classes, "data": data_hash}, resume)
-    keras.utils.set_random_seed(recipe.seed)
+    _check_faces(train, validation)
+    config = {"recipe": recipe.to_json(), "classes": train.classes, "data": data_hash}
+    if teachers:
+        config["teachers"] = [_digest(teacher / "best.weights.h5") for teacher in teachers]
+    _check_folder(folder, config, resume)
     if len(keras.distribution.list_devices()) > 1:
         keras.distribution.set_distribution(keras.distribution.DataParallel())
-    if recipe.bfloat16:
-        keras.mixed_precision.set_global_policy("mixed_bfloat16")
-    encoder = new_encoder(recipe, train.classes)
-    distill = None
-    if teachers:
-        distill = Distill([load_encoder(t) for t in teachers], recipe.distill_weight, recipe.distill_temperature)
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16" if recipe.bfloat16 else "float32")
+    try:
+        keras.utils.set_random_seed(recipe.seed)
+        encoder = new_encoder(recipe, train.classes)
+        lessons = [_load_teacher(teacher, train.classes) for teacher in teachers]
+        # Only now, so that a start that failed leaves nothing that the next would have to resume.
+        folder.mkdir(parents=True, exist_ok=True)
+        write_whole(folder / "training.json", lambda path: path.write_text(json.dumps(config, indent=1) + "\n"))
+        measure = Validation(encoder, validation.crops, validation.targets, folder, recipe.patience, report)
+        _fit(encoder, lessons, Batches(train.crops, train.targets, recipe), recipe, measure)
+    finally:
+        keras.config.set_dtype_policy(policy)
+
+
+def _fit(
+    encoder: keras.Model, teachers: list[keras.Model], batches: Batches, recipe: Recipe, measure: Validation
+) -> None:
+    distill = Distill(teachers, recipe.distill_weight, recipe.distill_temperature) if teachers else None
     model = training_model(encoder, Augment(None if recipe.augment else STILL, seed=recipe.seed), distill)
-    batches = Batches(train.crops, train.targets, recipe)
-    _compile(model, recipe, list(train.targets), len(batches), label_share=1 - recipe.distill_weight * bool(teachers))
-    measure = Validation(encoder, validation.crops, validation.targets, folder, recipe.patience, report)
-    model.fit(
-        batches,
-        epochs=recipe.epochs,
-        verbose=0,
-        callbacks=[
-            keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, _: setattr(batches, "epoch", epoch)),
-            keras.callbacks.BackupAndRestore(folder / "backup", delete_checkpoint=False),
-            keras.callbacks.SwapEMAWeights(swap_on_epoch=True),
-            measure,
-        ],
-    )
+    label_share = 1 - recipe.distill_weight * bool(teachers)
+    _compile(model, recipe, list(batches.proba), len(batches), label_share)
+    backup = Backup(measure.log.parent / "backup" / "latest.weights.h5", len(batches))
+    done = backup.restore(model)
+    measure.take_up(done)
+    if measure.exhausted:
+        return
+
+    def begin(epoch: int, _: dict[str, float] | None = None) -> None:
+        batches.start(epoch)
+        _reseed(model, recipe.seed, epoch)
+
+    callbacks = [keras.callbacks.LambdaCallback(on_epoch_begin=begin), measure, backup]
+    # Unshuffled: Keras would order the batches by Python's global generator, which a resumed training has elsewhere.
+    model.fit(batches, initial_epoch=done, epochs=recipe.epochs, shuffle=False, verbose=0, callbacks=callbacks)
 
 
-def _open_folder(folder: Path, config: dict[str, Any], resume: bool) -> None:
-    """Write the training's description, or hold an interrupted one's against it."""
+def _reseed(model: keras.Model, seed: int, epoch: int) -> None:
+    """Draw the state of augmentation and dropout from seed and epoch, as Keras (3.15) saves none of it."""
+    weights = {id(variable) for variable in model.weights}
+    states = [variable for variable in model.variables if id(variable) not in weights]
+    random = np.random.default_rng((seed, epoch))
+    for state in states:
+        state.assign(random.integers(2**32, size=state.shape, dtype=np.uint32))
+
+
+def _check_faces(train: Faces, validation: Faces) -> None:
+    if validation.classes != train.classes:
+        raise TrainingError(f"validation: expected the classes {train.classes}, got {validation.classes}.")
+    if not len(train.crops):
+        raise TrainingError("train: expected at least one face, got none.")
+    for name, targets in validation.targets.items():
+        if not (targets.labels >= 0).any():
+            raise TrainingError(f"validation: expected faces with a label in {name!r}, got none.")
+
+
+def _check_folder(folder: Path, config: dict[str, Any], resume: bool) -> None:
+    """Hold an interrupted training's description against this one's."""
     path = folder / "training.json"
-    config = json.loads(json.dumps(config))
-    if path.is_file():
-        if not resume:
-            raise TrainingError(f"{folder}: holds a training already; give --resume to go on, or another --out.")
-        if json.loads(path.read_text()) != config:
-            raise TrainingError(f"{folder}: was begun with another recipe or other data; give those, or another --out.")
-    folder.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(config, indent=1) + "\n")
+    if not path.is_file():
+        return
+    if not resume:
+        raise TrainingError(f"{folder}: holds a training already; give --resume to go on, or another --out.")
+    if json.loads(path.read_text()) != json.loads(json.dumps(config)):
+        raise TrainingError(f"{folder}: was begun with another recipe or other data; give those, or another --out.")
+
+
+def _digest(file: Path) -> str:
+    if not file.is_file():
+        raise TrainingError(f"{file}: expected the weights of a finished training to learn from, found none.")
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _compile(model: keras.Model, recipe: Recipe, label_sets: list[str], steps: int, label_share: float) -> None:
@@ -172,8 +226,10 @@ def _optimizer(recipe: Recipe, steps: int) -> keras.optimizers.Optimizer:
     rate = keras.optimizers.schedules.CosineDecay(
         0.0, max(recipe.epochs * steps - warmup, 1), warmup_target=recipe.learning_rate, warmup_steps=warmup
     )
+    decay = {"weight_decay": recipe.weight_decay, **ema}
     if recipe.optimizer == "sgd":
-        return keras.optimizers.SGD(rate, momentum=0.9, nesterov=True, weight_decay=recipe.weight_decay, **ema)
-    optimizer = keras.optimizers.AdamW(rate, weight_decay=recipe.weight_decay, clipnorm=1.0, **ema)
+        optimizer = keras.optimizers.SGD(rate, momentum=0.9, nesterov=True, **decay)
+    else:
+        optimizer = keras.optimizers.AdamW(rate, clipnorm=1.0, **decay)
     optimizer.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
     return optimizer

@@ -2,7 +2,6 @@
 
 import csv
 import logging
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +10,7 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
+from embeddings.backup import write_whole
 from embeddings.labels import Targets
 from embeddings.network import EMBEDDING
 
@@ -23,7 +23,9 @@ Report = Callable[[int, dict[str, float]], None]
 class Validation(keras.callbacks.Callback):
     """Measure the averaged weights on the validation faces, log a CSV row, keep the best weights, stop when told.
 
-    Stands after `keras.callbacks.SwapEMAWeights`, so that what it sees and saves is the moving average.
+    The moving average stands in the model only while it is measured and saved, and the weights are then put back to the
+    bit: `keras.callbacks.SwapEMAWeights` (Keras 3.15) swaps by sums on TensorFlow, whose rounding a resumed training
+    would not repeat.
 
     Args:
         encoder: The network inside the training model.
@@ -50,9 +52,21 @@ class Validation(keras.callbacks.Callback):
         self.rows: list[dict[str, float]] = []
         self.started = time.monotonic()
 
-    def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
-        """Take up the log of an interrupted training."""
-        self.rows = read_log(self.log)[: self.model._initial_epoch or 0] if self.log.is_file() else []
+    def take_up(self, epochs: int) -> None:
+        """Go on with the log of an interrupted training.
+
+        Args:
+            epochs: How many of its epochs count.
+        """
+        self.rows = read_log(self.log)[:epochs] if self.log.is_file() else []
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether `patience` epochs brought nothing better."""
+        if not self.patience or not self.rows:
+            return False
+        best = int(np.argmax([row["val_accuracy"] for row in self.rows]))
+        return len(self.rows) - 1 - best >= self.patience
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Start the epoch's clock."""
@@ -60,24 +74,32 @@ class Validation(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Measure, log, keep the best and decide whether to go on."""
-        row = {"epoch": float(epoch + 1), **{k: float(v) for k, v in (logs or {}).items()}, **self.measure()}
-        row["learning_rate"] = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
-        row["seconds"] = time.monotonic() - self.started
-        best = max((r["val_accuracy"] for r in self.rows), default=-1.0)
+        weights = [keras.ops.convert_to_numpy(variable) for variable in self.model.trainable_variables]
+        self.model.optimizer.finalize_variable_values(self.model.trainable_variables)
+        row = self._row(epoch, logs or {})
+        if row["val_accuracy"] > max((earlier["val_accuracy"] for earlier in self.rows), default=-1.0):
+            write_whole(self.best_weights, self.encoder.save_weights)
+        for variable, value in zip(self.model.trainable_variables, weights, strict=True):
+            variable.assign(value)
         self.rows.append(row)
-        if row["val_accuracy"] > best:
-            _replace(self.best_weights, self.encoder.save_weights)
-        _replace(self.log, self._write_log)
-        if row["spread"] < COLLAPSED:
+        write_whole(self.log, self._write_log)
+        # Written so that NaN, for which every comparison is false, is reported as well.
+        if not row["spread"] >= COLLAPSED:
             _log.warning(
                 "The embedding is collapsing: mean distance between faces %.3f, expected 0.5 to 1.4; "
                 "lower the triplet weight or the learning rate.", row["spread"],
             )  # fmt: skip
         if self.report is not None:
             self.report(epoch, row)
-        at = int(np.argmax([r["val_accuracy"] for r in self.rows]))
-        if self.patience and len(self.rows) - 1 - at >= self.patience:
+        if self.exhausted:
             self.model.stop_training = True
+
+    def _row(self, epoch: int, logs: dict[str, float]) -> dict[str, float]:
+        row = {"epoch": epoch + 1, **logs, **self.measure()}
+        row["learning_rate"] = keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)
+        row["seconds"] = time.monotonic() - self.started
+        # Rounded here and not on the way to the file, so that a resumed training compares the same numbers.
+        return {name: float(f"{float(value):.6g}") for name, value in row.items()}
 
     def measure(self) -> dict[str, float]:
         """Return accuracy and cross-entropy for each label set, their mean accuracy, and the embedding's spread."""
@@ -98,7 +120,7 @@ class Validation(keras.callbacks.Callback):
         with path.open("w", newline="") as file:
             writer = csv.DictWriter(file, list(self.rows[0]), extrasaction="ignore")
             writer.writeheader()
-            writer.writerows({k: f"{v:.6g}" for k, v in row.items()} for row in self.rows)
+            writer.writerows({name: f"{value:g}" for name, value in row.items()} for row in self.rows)
 
 
 def spread(embeddings: npt.NDArray[np.float32]) -> float:
@@ -120,10 +142,3 @@ def read_log(path: Path) -> list[dict[str, float]]:
     """
     with path.open(newline="") as file:
         return [{k: float(v) for k, v in row.items()} for row in csv.DictReader(file)]
-
-
-def _replace(path: Path, write: Callable[[Path], None]) -> None:
-    """Write a file whole or not at all."""
-    temporary = path.with_name("new-" + path.name)
-    write(temporary)
-    os.replace(temporary, path)

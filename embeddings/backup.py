@@ -1,0 +1,65 @@
+"""What a resumed training needs, in one file that is whole or not there."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import keras
+
+
+class Backup(keras.callbacks.Callback):
+    """Save weights and optimizer after each epoch, and take them up again.
+
+    In place of `keras.callbacks.BackupAndRestore` (Keras 3.15), which overwrites two files, of weights and of the epoch:
+    a kill in between gives the weights another epoch's number. Here the optimizer's count of steps tells the epoch.
+    Stands last of the callbacks, so that an epoch that is in the backup has been measured.
+
+    Args:
+        path: The `.weights.h5` file.
+        steps: Steps of an epoch.
+    """
+
+    def __init__(self, path: Path, steps: int) -> None:
+        super().__init__()
+        self.path, self.steps = path, steps
+
+    def restore(self, model: keras.Model) -> int:
+        """Give a compiled model the saved state, where there is one.
+
+        Args:
+            model: As it was when the training began.
+
+        Returns:
+            How many epochs are done.
+
+        Raises:
+            ValueError: The file is damaged, or is of another model.
+        """
+        if not self.path.is_file():
+            return 0
+        model.optimizer.build(model.trainable_variables)
+        try:
+            model.load_weights(self.path)
+        except (OSError, ValueError, KeyError) as error:
+            raise ValueError(
+                f"{self.path}: expected the backup of this training, got another file or a damaged one; "
+                "delete its folder to begin anew"
+            ) from error
+        return int(keras.ops.convert_to_numpy(model.optimizer.iterations)) // self.steps
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        """Save the state."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(self.path, self.model.save_weights)
+
+
+def write_whole(path: Path, write: Callable[[Path], object]) -> None:
+    """Write a file whole or not at all.
+
+    Args:
+        path: The file, old or new.
+        write: Writes to the path it is given, which ends as `path` does.
+    """
+    temporary = path.with_name("new-" + path.name)
+    write(temporary)
+    os.replace(temporary, path)
