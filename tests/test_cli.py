@@ -1,0 +1,241 @@
+"""What each command does with the shipped bundle, and what it prints where."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+
+import cv2
+import imageio_ffmpeg
+import numpy as np
+import pytest
+from PIL import Image
+
+from embeddings.labels import FER2013_CLASSES, FERPLUS_CLASSES
+from tests.conftest import ROOT, said
+from tests.drawn_faces import drawn_faces, write_folder
+
+GALLERY = 28_709
+FACE = ["xywh", "expression", "confidence", "probabilities", "unknown", "neighbors"]
+NEIGHBOR = ["id", "label", "similarity", "source"]
+# How many of the faces that voted are named.
+NAMED = 5
+
+
+@pytest.fixture(scope="module", autouse=True)
+def needs_the_shipped_bundle(shipped):
+    """All of this file is about it."""
+
+
+def succeeded(result):
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def check_face(face, classes):
+    assert list(face) == FACE
+    assert tuple(face["probabilities"]) == classes
+    assert sum(face["probabilities"].values()) == pytest.approx(1, abs=1e-5)
+    assert face["expression"] == max(face["probabilities"], key=face["probabilities"].get)
+    assert face["confidence"] == face["probabilities"][face["expression"]]
+    assert isinstance(face["unknown"], bool)
+    assert [list(neighbor) for neighbor in face["neighbors"]] == [NEIGHBOR] * NAMED
+    similarities = [neighbor["similarity"] for neighbor in face["neighbors"]]
+    assert similarities == sorted(similarities, reverse=True)
+    assert all(-1.001 <= value <= 1.001 for value in similarities)
+    assert all(neighbor["label"] in (*classes, None) for neighbor in face["neighbors"])
+    assert all(neighbor["source"] for neighbor in face["neighbors"])
+    assert len({neighbor["id"] for neighbor in face["neighbors"]}) == NAMED
+
+
+def frames_of(path):
+    capture = cv2.VideoCapture(str(path))
+    frames = []
+    while (read := capture.read())[0]:
+        frames.append(read[1])
+    return frames
+
+
+def test_demo_tells_the_face_and_leaves_a_picture_and_a_clip(run, tmp_path):
+    lines = succeeded(run("demo", "--out", tmp_path / "demo")).splitlines()
+    faces = [line for line in lines if line.startswith("face ")]
+    assert len(faces) == 1
+    told = re.fullmatch(r"face 1: (\w+) (\d+)%( \(unsure\))?", faces[0])
+    assert told and told[1] in FER2013_CLASSES
+    assert re.fullmatch(rf"  probabilities: {told[1]} {told[2]}%, \w+ \d+%, \w+ \d+%", lines[1])
+    assert re.fullmatch(r"  votes: (\w+ \d+%(, )?){3}", lines[2])
+    near = [re.fullmatch(r"  near: (\w+) ([01]\.\d{3}) \S+", line) for line in lines if line.startswith("  near")]
+    assert len(near) == NAMED and all(found and found[1] in FER2013_CLASSES for found in near)
+    picture, clip = tmp_path / "demo" / "astronaut.png", tmp_path / "demo" / "astronaut.mp4"
+    frames = frames_of(clip)
+    assert lines[-1] == f"wrote {picture} and {clip} ({len(frames)} frames)"
+    assert sorted(path.name for path in (tmp_path / "demo").iterdir()) == ["astronaut.mp4", "astronaut.png"]
+    assert len(frames) > 24 and not np.array_equal(frames[0], frames[-1])
+    described = subprocess.run([imageio_ffmpeg.get_ffmpeg_exe(), "-i", clip], capture_output=True, text=True).stderr
+    assert "Video: h264" in described and "yuv420p" in described
+
+
+def test_demo_draws_on_the_picture(run, astronaut, tmp_path):
+    succeeded(run("demo", "--out", tmp_path))
+    drawn = np.asarray(Image.open(tmp_path / "astronaut.png").convert("RGB"), int)
+    plain = np.asarray(Image.open(astronaut).convert("RGB"), int)
+    assert drawn.shape == plain.shape
+    changed = (np.abs(drawn - plain).max(axis=2) > 8).mean()
+    assert 0.001 < changed < 0.5
+
+
+def test_predict_prints_one_json_document_and_nothing_else(run_process, astronaut):
+    done = run_process("predict", astronaut, "--json")
+    assert (done.returncode, said(done.stderr)) == (0, "")
+    assert done.stdout.count("\n") == 1
+    document = json.loads(done.stdout)
+    assert list(document) == ["source", "faces"]
+    assert document["source"] == str(astronaut)
+    (face,) = document["faces"]
+    check_face(face, FER2013_CLASSES)
+    left, top, width, height = face["xywh"]
+    # Where the face is in this picture, by eye.
+    assert left < 223 < left + width and top < 120 < top + height and 50 < width < 160 and 70 < height < 190
+
+
+def test_predict_in_words_says_what_the_json_says(run, astronaut):
+    (face,) = json.loads(succeeded(run("predict", astronaut, "--json")))["faces"]
+    lines = succeeded(run("predict", astronaut)).splitlines()
+    assert lines[0] == f"{astronaut}: 1 faces"
+    assert re.fullmatch(rf"  {face['expression']} {face['confidence']:.0%}( \(unsure\))? at \d+ \d+ \d+ \d+", lines[1])
+    assert len(lines) == 2
+
+
+def test_predict_with_the_other_label_set(run, astronaut):
+    (face,) = json.loads(succeeded(run("predict", astronaut, "--json", "--labels", "ferplus")))["faces"]
+    check_face(face, FERPLUS_CLASSES)
+
+
+def test_the_other_detector_asks_for_its_weights(run, astronaut):
+    result = run("predict", astronaut, "--json", "--detector", "yunet")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.startswith("error: ") and "--detector-model" in result.stderr
+
+
+def test_predict_takes_a_whole_picture_as_the_face(run, tmp_path):
+    write_folder(drawn_faces(7, seed=4), tmp_path)
+    files = sorted(tmp_path.rglob("*.png"))
+    documents = [json.loads(line) for line in succeeded(run("predict", tmp_path, "--crops", "--json")).splitlines()]
+    assert [document["source"] for document in documents] == [str(file) for file in files]
+    for document in documents:
+        (face,) = document["faces"]
+        check_face(face, FER2013_CLASSES)
+        assert face["xywh"] == [0, 0, 48, 48]
+
+
+def test_predict_of_several_sources_keeps_their_order(run, astronaut, clip):
+    lines = succeeded(run("predict", clip, astronaut, "--json")).splitlines()
+    assert [json.loads(line)["source"] for line in lines] == [str(clip), str(astronaut)]
+
+
+def test_predict_of_a_video_describes_each_frame(run, clip):
+    document = json.loads(succeeded(run("predict", clip, "--json")))
+    assert list(document) == ["source", "frames"]
+    assert [frame["time"] for frame in document["frames"]] == pytest.approx([0, 0.1, 0.2, 0.3, 0.4], abs=0.005)
+    for frame in document["frames"]:
+        assert list(frame) == ["time", "faces"]
+        (face,) = frame["faces"]
+        check_face(face, FER2013_CLASSES)
+    assert re.fullmatch(rf"{re.escape(str(clip))}: 5 frames; (\w+ \d(, )?)+\n", succeeded(run("predict", clip)))
+
+
+def test_predict_annotates_copies_and_leaves_the_originals(run, astronaut, clip, tmp_path):
+    inside = tmp_path / "in" / "deep"
+    inside.mkdir(parents=True)
+    shutil.copy(astronaut, inside)
+    shutil.copy(clip, tmp_path / "in")
+    before = {path: path.read_bytes() for path in (tmp_path / "in").rglob("*.*")}
+    succeeded(run("predict", tmp_path / "in", "--annotate", tmp_path / "out"))
+    assert {path: path.read_bytes() for path in (tmp_path / "in").rglob("*.*")} == before
+    made = sorted(path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*.*"))
+    assert made == ["astronaut.mp4", "deep/astronaut.png"]
+    assert len(frames_of(tmp_path / "out" / "astronaut.mp4")) == 5
+    drawn = np.asarray(Image.open(tmp_path / "out" / "deep" / "astronaut.png").convert("RGB"))
+    assert drawn.shape == (512, 512, 3)
+    assert not np.array_equal(drawn, np.asarray(Image.open(astronaut).convert("RGB")))
+
+
+def test_live_without_a_window_prints_one_json_line_a_frame(run, clip):
+    result = run("live", "--source", clip, "--headless", "--json")
+    documents = [json.loads(line) for line in succeeded(result).splitlines()]
+    assert len(documents) == 5
+    assert result.stderr == "5 frames\n"
+    for number, document in enumerate(documents):
+        assert list(document) == ["source", "time", "faces"]
+        assert document["source"] == str(clip)
+        assert document["time"] == pytest.approx(number / 10, abs=0.005)
+        (face,) = document["faces"]
+        check_face(face, FER2013_CLASSES)
+
+
+def test_live_without_json_prints_nothing_to_stdout(run, clip):
+    assert succeeded(run("live", "--source", clip, "--headless")) == ""
+
+
+def test_index_without_data_counts_the_gallery(run, shipped):
+    before = (shipped / "manifest.json").read_bytes()
+    told = json.loads(succeeded(run("index", "--json")))
+    assert (shipped / "manifest.json").read_bytes() == before
+    assert (told["faces"], told["skipped"]) == (GALLERY, 0)
+    assert list(told["labels"]) == ["fer2013", "ferplus"]
+    assert sum(told["labels"]["fer2013"].values()) == GALLERY
+    assert told["labels"]["fer2013"]["happy"] == 7215  # as FER2013's train split has them
+    assert sum(told["labels"]["ferplus"].values()) < GALLERY  # some have no majority
+    assert f"{GALLERY} faces in the gallery" in succeeded(run("index"))
+
+
+def test_doctor_finds_all_that_is_here(run):
+    result = run("doctor", "--json")
+    findings = {finding["what"]: finding for finding in json.loads(succeeded(result))}
+    assert all(set(finding) == {"what", "state", "found", "remedy", "exit_code"} for finding in findings.values())
+    for what in ("python", "numpy", "opencv-python", "faiss-cpu", "bundle", "gallery", "detector"):
+        assert findings[what]["state"] == "ok", findings[what]
+    assert str(GALLERY) in findings["gallery"]["found"]
+    for finding in findings.values():
+        assert finding["state"] == "ok" or finding["remedy"]
+    words = succeeded(run("doctor")).splitlines()
+    assert [line.split(":")[0].split()[-1] for line in words] == list(findings)
+
+
+def test_doctor_tells_a_missing_bundle(run, tmp_path):
+    result = run("doctor", "--bundle", tmp_path / "none", "--json")
+    assert result.exit_code == 3
+    (bundle,) = [finding for finding in json.loads(result.stdout) if finding["what"] == "bundle"]
+    assert bundle["state"] == "broken" and "train" in bundle["remedy"]
+
+
+@pytest.mark.parametrize("arguments", [["predict", "--json"], ["live", "--headless", "--source"]])
+def test_recognising_loads_only_the_runtime_set(arguments, astronaut):
+    heavy = ["tensorflow", "keras", "jax", "umap", "sklearn", "streamlit", "pyarrow", "pandas", "matplotlib", "plotly"]
+    heavy += ["skimage", "scipy.stats", "rich.progress"]
+    code = (
+        "import sys, cli\n"
+        "try:\n    cli.app(sys.argv[1:])\n"
+        "finally:\n    sys.stderr.write('loaded:' + ','.join(sorted(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments, str(astronaut)], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    loaded = set(done.stderr.rpartition("loaded:")[2].split(","))
+    assert {"numpy", "cv2", "faiss", "ai_edge_litert"} <= loaded
+    assert loaded.isdisjoint(heavy)
+
+
+def test_it_runs_from_any_folder(run_process, astronaut, tmp_path):
+    done = run_process("predict", astronaut, "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert len(json.loads(done.stdout)["faces"]) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_reader_that_leaves_early_is_no_error(astronaut):
+    line = f'"{sys.executable}" cli.py predict "{astronaut}" "{astronaut}" --json | true'
+    done = subprocess.run(["sh", "-c", line], cwd=ROOT, capture_output=True, text=True)
+    assert said(done.stderr) == ""
