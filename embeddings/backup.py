@@ -10,7 +10,7 @@ import keras
 class Backup(keras.callbacks.Callback):
     """Save weights and optimizer after each epoch, and take them up again.
 
-    In place of `keras.callbacks.BackupAndRestore` (Keras 3.15), which overwrites two files, of weights and of the epoch:
+    In place of `keras.callbacks.BackupAndRestore` (Keras 3.15), which overwrites two files, weights and epoch:
     a kill in between gives the weights another epoch's number. Here the optimizer's count of steps tells the epoch.
     Stands last of the callbacks, so that an epoch that is in the backup has been measured.
 
