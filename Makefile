@@ -29,7 +29,7 @@ if [ ! -x $(PY) ]; then \
     then chosen="$$candidate"; break; fi; \
   done; \
   if [ -z "$$chosen" ]; then \
-    echo "expected Python 3.11, 3.12 or 3.13, found $$($(or $(PYTHON),python3) --version 2>&1 | head -n 1);" \
+    echo "expected Python 3.11, 3.12 or 3.13, found $$($(or $(PYTHON),python3) --version 2>&1 | head -n 1 | sed "s|.*: line [0-9]*: ||");" \
          "name one: make PYTHON=/path/to/python3.12" >&2; exit 1; fi; \
 fi; \
 mkdir -p $(VENV); touch $(VENV)/.unfinished; \

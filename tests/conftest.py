@@ -1,4 +1,4 @@
-"""What the tests of the command line share: the shipped bundle, a picture and a clip with one face, and two ways to run.
+"""What the tests of the command line share: the shipped bundle, a picture and a clip with one face, two ways to run.
 
 `run` runs a command in this process; `run_process` in one of its own, where streams, signals or imports matter.
 """
