@@ -84,7 +84,9 @@ def progress_bars() -> Iterator[Callable[[str], Stage]]:
     from rich.console import Console
     from rich.progress import Progress
 
-    with Progress(console=Console(stderr=True), transient=True) as bars:
+    console = Console(stderr=True)
+    # In a file or a pipe a bar would be an empty line before the error.
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bars:
 
         def start(stage: str) -> Stage:
             task = bars.add_task(stage, total=None)

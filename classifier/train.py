@@ -126,10 +126,11 @@ def train_bundle(
     Raises:
         TrainingError, DataError, ExportError, BundleError: what stands in the way, in one line.
     """
-    from embeddings.training import Faces, train_encoder
-
     folder = training_folder(path)
     sets = choose_targets(train, labels), choose_targets(validation, labels)
+    # After what may be refused, because it takes many seconds.
+    from embeddings.training import Faces, train_encoder
+
     data_hash = content_hash(train)
     if not finish:
         train_encoder(
