@@ -45,4 +45,4 @@ def test_without_warmup_the_peak_comes_first():
 
 
 def test_adam_keeps_its_rate():
-    assert set(rates(optimizer="adam")) == {pytest.approx(0.4)}
+    assert rates(optimizer="adam") == pytest.approx([0.4] * 51)
