@@ -265,7 +265,7 @@ def train(
     try:
         options = {"init": init, "epochs": epochs, "seed": seed}
         given = {name: value for name, value in options.items() if value is not None}
-        recipe = recipe_for(arch, **parse_settings(settings or []) | given)
+        recipe = recipe_for(**({"arch": arch} | parse_settings(settings or []) | given))
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
     faces, held_out = read_both(data, validation, recipe.seed)

@@ -91,12 +91,12 @@ def cnn() -> keras.Model:
     x = layers.Rescaling(1 / 255)(faces)
     for filters, kernel in ((64, 3), (128, 5), (512, 3), (512, 3)):
         x = layers.Conv2D(filters, kernel, padding="same")(x)
-        x = layers.Activation("relu")(layers.BatchNormalization()(x))
+        x = layers.Activation("relu")(layers.BatchNormalization(momentum=0.9)(x))
         x = layers.Dropout(0.25)(layers.MaxPooling2D()(x))
     x = layers.Flatten()(x)
     for units in (256, 512):
         x = layers.Dense(units)(x)
-        x = layers.Dropout(0.25)(layers.Activation("relu")(layers.BatchNormalization()(x)))
+        x = layers.Dropout(0.25)(layers.Activation("relu")(layers.BatchNormalization(momentum=0.9)(x)))
     return keras.Model(faces, x, name="cnn")
 
 
