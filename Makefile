@@ -11,7 +11,7 @@ RUNTIME := $(VENV)/.runtime-installed
 ALL := $(VENV)/.all-installed
 SOURCE ?= 0
 DATA ?= data/fer2013
-PYTEST_ARGS ?= -n auto --maxprocesses 8
+PYTEST_ARGS ?= -n auto --maxprocesses 8 --dist loadfile
 
 # The first of these that is Python 3.11 to 3.13 makes .venv, unless PYTHON names one.
 PYTHON ?=

@@ -288,6 +288,8 @@ def train(
         print_json({"bundle": str(out), "validation": figures})
         return
     for name, scores in figures.items():
+        if scores is None:
+            continue
         parts = (f"{part} {scores[part]['accuracy']:.1%}" for part in ("head", "knn", "ensemble"))
         typer.echo(f"{name}: " + ", ".join(parts) + " on validation, cross-fitted")
     typer.echo(f"wrote {out}")

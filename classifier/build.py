@@ -21,6 +21,7 @@ from index.search import GalleryIndex
 Progress = Callable[[int, int], None]
 IntArray = npt.NDArray[np.int64]
 _BATCH = 256
+FOLDS = 5
 
 
 def encode_all(encoder: Encoder, crops: npt.NDArray[np.uint8], progress: Progress | None = None) -> Encoded:
@@ -106,7 +107,7 @@ def calibrate(
 
     Returns:
         For each label set the calibration fitted on all validation faces, and for each the cross-fitted figures: every
-        face predicted by a calibration that was not fitted to it.
+        face predicted by a calibration that was not fitted to it; None where there is but one face.
     """
     labels = labels_in(validation, index.classes)
     encoded = encode_all(encoder, validation.crops, progress)
@@ -115,7 +116,8 @@ def calibrate(
     for name in index.classes:
         evidence = Evidence.gather(encoded.logits[name], neighbors, labels[name], name)
         calibrations[name] = fit_calibration(evidence)
-        figures[name] = cross_fit(evidence).to_json()
+        folds = min(FOLDS, len(evidence))
+        figures[name] = cross_fit(evidence, folds=folds).to_json() if folds > 1 else None
     return calibrations, figures
 
 
