@@ -76,7 +76,8 @@ class LiteRTEncoder:
         except OSError as error:
             raise EncoderError(f"{model}: expected an exported network, got: {error.strerror}") from error
         self._runners: dict[int, Any] = {}
-        outputs = self._open(1).get_output_details()
+        # The batch of one face, which is the likeliest to be asked for.
+        outputs = self._open(2 if flip else 1).get_output_details()
         self.dim = int(outputs[EMBEDDING]["shape"][-1]) if EMBEDDING in outputs else 0
         found = {name: int(detail["shape"][-1]) for name, detail in outputs.items() if name != EMBEDDING}
         wanted = {name: len(names) for name, names in classes.items()}
