@@ -1,0 +1,96 @@
+"""Tests of benchmarks/corruptions.py: readings, means and table, on a bundle without a network."""
+
+import functools
+import json
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from benchmarks import corruptions, webcam
+from benchmarks.corruptions import Reading, RememberingEncoder, mean_over_kinds, measure, table_head, table_row, to_json
+from benchmarks.webcam import Corruption
+from classifier.evaluate import evaluate
+from tests.drawn_faces import drawn_faces, write_parquet
+from tests.fake_encoder import FakeEncoder, fake_bundle
+
+NOISE = tuple(Corruption("noise", f"{s}", functools.partial(webcam.noise, deviation=s)) for s in (1, 300))
+
+
+@pytest.fixture(scope="module")
+def bundle():
+    return fake_bundle(drawn_faces(140, seed=1, votes=True))
+
+
+@pytest.fixture(scope="module")
+def faces():
+    return drawn_faces(70, seed=2, votes=True)
+
+
+def test_an_encoder_that_remembers_says_the_same_and_encodes_once():
+    class Counting(FakeEncoder):
+        seen = 0
+
+        def encode(self, crops):
+            self.seen += len(crops)
+            return super().encode(crops)
+
+    crops = drawn_faces(6, seed=0).crops
+    counting = Counting()
+    remembering = RememberingEncoder(counting)
+    for rows in ([0, 1, 2], [2, 0, 5], []):
+        found, wanted = remembering.encode(crops[rows]), FakeEncoder().encode(crops[rows])
+        np.testing.assert_allclose(found.embeddings, wanted.embeddings, atol=1e-6)
+        np.testing.assert_allclose(found.logits["fer2013"], wanted.logits["fer2013"], atol=1e-5)
+    assert counting.seen == 4
+
+
+def test_readings_are_those_of_evaluate(bundle, faces):
+    clean, weak, strong = measure(bundle, faces, ["fer2013", "ferplus"], corruptions=NOISE, seed=5)
+    assert (clean.kind, weak.severity, strong.severity) == ("clean", "1", "300")
+    changed = replace(faces, crops=NOISE[1].apply(faces.crops, 5))
+    for name in ("fer2013", "ferplus"):
+        assert clean.accuracy[name] == evaluate(bundle, faces, name).ensemble.accuracy
+        assert strong.accuracy[name] == evaluate(bundle, changed, name).ensemble.accuracy
+        assert strong.ece[name] == pytest.approx(evaluate(bundle, changed, name).ensemble.ece)
+        assert strong.accuracy[name] < weak.accuracy[name] - 0.1
+
+
+def test_the_mean_counts_each_kind_once():
+    def reading(kind, accuracy):
+        return Reading(kind, "", {"a": accuracy}, {"a": accuracy / 10})
+
+    mean = mean_over_kinds([reading("blur", 0.2), reading("blur", 0.4), reading("dark", 0.9)])
+    assert mean.accuracy["a"] == pytest.approx(0.6)
+    assert mean.ece["a"] == pytest.approx(0.06)
+
+
+def test_a_row_tells_percent_and_points_lost():
+    clean = Reading("clean", "", {"a": 0.75, "b": 0.9}, {"a": 0.01, "b": 0.02})
+    blurred = Reading("blur", "2 px", {"a": 0.7, "b": 0.91}, {"a": 0.05, "b": 0.02})
+    head = table_head(["a", "b"]).splitlines()
+    assert head[0] == "| corruption | severity | `a` | drop | `b` | drop |"
+    assert head[1].count("|") == head[0].count("|")
+    assert table_row(clean, clean) == "| clean |  | 75.0 |  | 90.0 |  |"
+    assert table_row(blurred, clean) == "| blur | 2 px | 70.0 | 5.0 | 91.0 | -1.0 |"
+    assert to_json(blurred, clean)["drop_points"] == {"a": 5.0, "b": -1.0}
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_the_command_prints_a_table_or_one_document(as_json, bundle, faces, tmp_path, monkeypatch, capsys):
+    write_parquet(faces, tmp_path / "faces.parquet")
+    monkeypatch.setattr(corruptions, "load_bundle", lambda path: bundle)
+    monkeypatch.setattr(corruptions, "measure", functools.partial(measure, corruptions=NOISE))
+    words = [str(tmp_path / "faces.parquet"), "--bundle", "b", "--limit", "40", *(["--json"] if as_json else [])]
+    monkeypatch.setattr(sys, "argv", ["corruptions", *words])
+    corruptions.main()
+    out = capsys.readouterr().out
+    if as_json:
+        document = json.loads(out)
+        assert document["faces"] == 40
+        assert [row["kind"] for row in document["readings"]] == ["clean", "noise", "noise", "mean over kinds"]
+        assert list(document["readings"][0]["accuracy_percent"]) == ["fer2013", "ferplus"]
+    else:
+        assert out.startswith("40 faces\n\n| corruption |")
+        assert len(out.splitlines()) == 2 + 2 + 4
