@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -88,6 +89,20 @@ def test_finish_bundles_the_best_weights_without_training(data: Path, bundle: Pa
     log = (bundle.with_name("drawn.training") / "log.csv").read_bytes()
     assert run(*training(data, bundle), "--finish").exit_code == 0
     assert (bundle.with_name("drawn.training") / "log.csv").read_bytes() == log
+
+
+def test_finish_makes_a_smaller_bundle_in_8_bits(data: Path, bundle: Path, tmp_path: Path) -> None:
+    small = tmp_path / "small"
+    shutil.copytree(bundle.with_name("drawn.training"), tmp_path / "small.training")
+    done = run(*training(data, small), "--finish", "--int8")
+    assert done.exit_code == 0, done.stderr
+    manifests = [json.loads((path / "manifest.json").read_text())["meta"]["training"] for path in (small, bundle)]
+    assert [manifest["export_precision"] for manifest in manifests] == ["int8", "float16"]
+    sizes = [(path / "encoder.tflite").stat().st_size for path in (small, bundle)]
+    assert sizes[0] < 0.6 * sizes[1]
+    scores = [run("evaluate", data, "--split", "validation", "--bundle", path, "--json") for path in (small, bundle)]
+    accuracies = [json.loads(score.stdout)["head"]["accuracy"] for score in scores]
+    assert accuracies[0] == pytest.approx(accuracies[1], abs=0.1)
 
 
 def test_own_classes_train_with_one_head(tmp_path: Path) -> None:
