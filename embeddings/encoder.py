@@ -16,9 +16,9 @@ FloatArray = npt.NDArray[np.float32]
 EMBEDDING = "embedding"
 
 # The graph is planned for one batch size at a time, and planning anew costs more than a call: an interpreter for each
-# of these is kept instead, and any number of faces is cut into them. Small ones lose little: a pair runs at four
-# fifths of the speed of 32.
-_BATCHES = (32, 8, 2, 1)
+# of these is kept instead, and any number of faces is cut into them. More than 8 at once are slower, not faster: the
+# maps of 32 no longer fit the processor's cache, which costs a tenth of the time and the memory besides.
+_BATCHES = (8, 2, 1)
 
 
 class EncoderError(ValueError):
