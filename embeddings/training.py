@@ -142,7 +142,8 @@ def train_encoder(
         # Only now, so that a start that failed leaves nothing that the next would have to resume.
         folder.mkdir(parents=True, exist_ok=True)
         write_whole(folder / "training.json", lambda path: path.write_text(json.dumps(config, indent=1) + "\n"))
-        measure = Validation(encoder, validation.crops, validation.targets, folder, recipe.patience, report)
+        heads = recipe.softmax_weight > 0
+        measure = Validation(encoder, validation.crops, validation.targets, folder, recipe.patience, report, heads)
         _fit(encoder, lessons, Batches(train.crops, train.targets, recipe), recipe, measure)
     finally:
         keras.config.set_dtype_policy(policy)

@@ -34,6 +34,7 @@ class Validation(keras.callbacks.Callback):
         folder: Gets `log.csv` and `best.weights.h5`.
         patience: Epochs without improvement before the training stops; 0 never stops.
         report: Called with the epoch and its row.
+        heads: Whether the heads are trained; if not, the best epoch is the one with the best recall@1.
     """
 
     def __init__(
@@ -44,11 +45,12 @@ class Validation(keras.callbacks.Callback):
         folder: Path,
         patience: int = 0,
         report: Report | None = None,
+        heads: bool = True,
     ) -> None:
         super().__init__()
         self.encoder, self.crops, self.targets = encoder, crops, targets
         self.log, self.best_weights = folder / "log.csv", folder / "best.weights.h5"
-        self.patience, self.report = patience, report
+        self.patience, self.report, self.heads = patience, report, heads
         self.rows: list[dict[str, float]] = []
         self.started = time.monotonic()
 
@@ -74,13 +76,15 @@ class Validation(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Measure, log, keep the best and decide whether to go on."""
-        weights = [keras.ops.convert_to_numpy(variable) for variable in self.model.trainable_variables]
-        self.model.optimizer.finalize_variable_values(self.model.trainable_variables)
+        variables = self.model.trainable_variables
+        weights = _copies(variables)
+        self.model.optimizer.finalize_variable_values(variables)
+        # On JAX the variables now share the averages' memory, which `predict` gives away (Keras 3.15 donates its state).
+        _assign(variables, _copies(variables))
         row = self._row(epoch, logs or {})
         if row["val_accuracy"] > max((earlier["val_accuracy"] for earlier in self.rows), default=-1.0):
             write_whole(self.best_weights, self.encoder.save_weights)
-        for variable, value in zip(self.model.trainable_variables, weights, strict=True):
-            variable.assign(value)
+        _assign(variables, weights)
         self.rows.append(row)
         write_whole(self.log, self._write_log)
         # Written so that NaN, for which every comparison is false, is reported as well.
@@ -102,7 +106,11 @@ class Validation(keras.callbacks.Callback):
         return {name: float(f"{float(value):.6g}") for name, value in row.items()}
 
     def measure(self) -> dict[str, float]:
-        """Return accuracy and cross-entropy for each label set, their mean accuracy, and the embedding's spread."""
+        """Return what the CSV row says of the validation faces.
+
+        Accuracy and cross-entropy for each label set; recall@1 among the faces by the first set's labels; `val_accuracy`,
+        which chooses the best epoch: the mean accuracy, or recall@1 where no head is trained; the embedding's spread.
+        """
         out = self.encoder.predict(self.crops[..., None], batch_size=512, verbose=0)
         row: dict[str, float] = {}
         for name, targets in self.targets.items():
@@ -112,7 +120,9 @@ class Validation(keras.callbacks.Callback):
             log_proba = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
             row[f"val_{name}_accuracy"] = float(np.mean(logits.argmax(axis=1) == labels))
             row[f"val_{name}_loss"] = float(-np.mean(log_proba[np.arange(len(labels)), labels]))
-        row["val_accuracy"] = float(np.mean([row[f"val_{name}_accuracy"] for name in self.targets]))
+        row["val_recall_at_1"] = recall_at_1(np.asarray(out[EMBEDDING]), next(iter(self.targets.values())).labels)
+        accuracies = [row[f"val_{name}_accuracy"] for name in self.targets]
+        row["val_accuracy"] = float(np.mean(accuracies)) if self.heads else row["val_recall_at_1"]
         row["spread"] = spread(np.asarray(out[EMBEDDING]))
         return row
 
@@ -121,6 +131,35 @@ class Validation(keras.callbacks.Callback):
             writer = csv.DictWriter(file, list(self.rows[0]), extrasaction="ignore")
             writer.writeheader()
             writer.writerows({name: f"{value:g}" for name, value in row.items()} for row in self.rows)
+
+
+def _copies(variables: list[keras.Variable]) -> list[npt.NDArray[np.float32]]:
+    # On JAX and a CPU `convert_to_numpy` alone would be a view of memory that is about to be used again.
+    return [np.array(keras.ops.convert_to_numpy(variable)) for variable in variables]
+
+
+def _assign(variables: list[keras.Variable], values: list[npt.NDArray[np.float32]]) -> None:
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)
+
+
+def recall_at_1(embeddings: npt.NDArray[np.float32], labels: npt.NDArray[np.int64]) -> float:
+    """Return the share of faces whose most similar other face has their label (Jegou et al. 2011).
+
+    Args:
+        embeddings: `(n, d)` float32, rows L2-normalised.
+        labels: `(n,)` int; faces with -1 are left out.
+    """
+    known, labels = embeddings[labels >= 0], labels[labels >= 0]
+    if len(labels) < 2:
+        return 0.0
+    nearest = []
+    for start in range(0, len(known), 1000):
+        similarity = known[start : start + 1000] @ known.T
+        rows = np.arange(len(similarity))
+        similarity[rows, start + rows] = -np.inf
+        nearest.append(similarity.argmax(axis=1))
+    return float(np.mean(labels[np.concatenate(nearest)] == labels))
 
 
 def spread(embeddings: npt.NDArray[np.float32]) -> float:

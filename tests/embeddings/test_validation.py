@@ -10,7 +10,7 @@ from keras import layers, ops
 
 from embeddings.labels import Targets, targets_from_labels
 from embeddings.network import EMBEDDING
-from embeddings.validation import Validation, read_log, spread
+from embeddings.validation import Validation, read_log, recall_at_1, spread
 
 CLASSES = ("a", "b", "c")
 
@@ -132,3 +132,20 @@ def test_a_collapse_is_reported(epochs, caplog):
     assert [record.args[0] for record in caplog.records][:1] == [0.01]
     assert len(caplog.records) == 2
     assert "collapsing" in caplog.records[0].getMessage()
+
+
+def test_recall_at_1_counts_faces_whose_nearest_other_face_has_their_label():
+    embeddings = np.array([[1, 0], [0.99, 0.14], [0, 1], [0.14, 0.99], [-1, 0]], np.float32)
+    assert recall_at_1(embeddings, np.array([0, 0, 1, 1, 0])) == pytest.approx(4 / 5)
+    assert recall_at_1(embeddings, np.array([0, 1, 1, 0, -1])) == 0
+    assert recall_at_1(embeddings, np.array([0, -1, -1, -1, -1])) == 0
+
+
+def test_without_trained_heads_the_neighbours_choose_the_best_epoch(tmp_path):
+    crops = pictures([[70, 20, 10], [60, 30, 10], [10, 70, 20], [20, 70, 10]])
+    # The heads are wrong about every face; its nearest other face has its label.
+    targets = {"first": targets_from_labels(np.array([1, 1, 2, 2]), CLASSES)}
+    told = Validation(Told(), crops, targets, tmp_path).measure()
+    assert told["val_accuracy"] == 0
+    assert told["val_recall_at_1"] == 1
+    assert Validation(Told(), crops, targets, tmp_path, heads=False).measure()["val_accuracy"] == 1
