@@ -79,7 +79,7 @@ class Validation(keras.callbacks.Callback):
         variables = self.model.trainable_variables
         weights = _copies(variables)
         self.model.optimizer.finalize_variable_values(variables)
-        # On JAX the variables now share the averages' memory, which `predict` gives away (Keras 3.15 donates its state).
+        # On JAX the variables now share the averages' memory, which `predict` of Keras 3.15 gives away (donation).
         _assign(variables, _copies(variables))
         row = self._row(epoch, logs or {})
         if row["val_accuracy"] > max((earlier["val_accuracy"] for earlier in self.rows), default=-1.0):
@@ -108,8 +108,9 @@ class Validation(keras.callbacks.Callback):
     def measure(self) -> dict[str, float]:
         """Return what the CSV row says of the validation faces.
 
-        Accuracy and cross-entropy for each label set; recall@1 among the faces by the first set's labels; `val_accuracy`,
-        which chooses the best epoch: the mean accuracy, or recall@1 where no head is trained; the embedding's spread.
+        Accuracy and cross-entropy for each label set; recall@1 among the faces by the first set's labels;
+        `val_accuracy`, which chooses the best epoch: the mean accuracy, or recall@1 where no head is trained; the
+        embedding's spread.
         """
         out = self.encoder.predict(self.crops[..., None], batch_size=512, verbose=0)
         row: dict[str, float] = {}
