@@ -251,8 +251,13 @@ def train(
     teachers: Annotated[
         list[Path] | None, typer.Option("--teacher", help="<bundle>.training folder to distil from; repeats.")
     ] = None,
+    merge: Annotated[
+        list[Path] | None,
+        typer.Option("--merge", help="Train nothing: average finished <bundle>.training folders; repeats."),
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted training.")] = False,
     finish: Annotated[bool, typer.Option("--finish", help="Train no further; bundle the best weights so far.")] = False,
+    flips: Annotated[bool, typer.Option(help="Predict from each face and its mirror image, at twice the cost.")] = True,
     int8: Annotated[bool, typer.Option("--int8", help="Export in 8 bits: smaller, faster, nearly the same.")] = False,
     keep_weights: Annotated[bool, typer.Option(help="Put the Keras weights into the bundle.")] = True,
     as_json: JsonOption = False,
@@ -263,6 +268,9 @@ def train(
 
     if finish and not (out.with_name(out.name + ".training")).is_dir():
         raise typer.BadParameter(f"expected a training beside {out}, found none", param_hint="--finish")
+    if merge and (len(merge) < 2 or teachers or resume or finish or settings):
+        wanted = "expected two or more finished trainings, and no option of a training beside them"
+        raise typer.BadParameter(wanted, param_hint="--merge")
     try:
         options = {"init": init, "epochs": epochs, "seed": seed}
         given = {name: value for name, value in options.items() if value is not None}
@@ -274,7 +282,7 @@ def train(
     say(f"{len(faces)} faces to train on, {len(held_out)} to validate on")
     names = [name.strip() for name in labels.split(",") if name.strip()]
     with progress_bars() as start:
-        epoch_bar = None if finish else start("train")
+        epoch_bar = None if finish or merge else start("train")
 
         def report(epoch: int, row: dict[str, float]) -> None:
             if epoch_bar is not None:
@@ -282,8 +290,8 @@ def train(
             say(f"epoch {epoch + 1}: loss {row['loss']:.3f}, validation accuracy {row['val_accuracy']:.1%}")
 
         figures = train_bundle(
-            out, faces, held_out, recipe, labels=names, teachers=teachers or [], resume=resume, finish=finish,
-            int8=int8, keep_weights=keep_weights, report=report, progress=start,
+            out, faces, held_out, recipe, labels=names, teachers=teachers or [], merge=merge or [], resume=resume,
+            finish=finish, flip=flips, int8=int8, keep_weights=keep_weights, report=report, progress=start,
         )  # fmt: skip
     if as_json:
         print_json({"bundle": str(out), "validation": figures})

@@ -38,11 +38,14 @@ def describe_training(folder: Path) -> dict[str, Any]:
     """Returns a training's recipe, label sets and data hash, and how many epochs it had and which was the best.
 
     Args:
-        folder: what `training_folder` names, with at least one epoch done.
+        folder: what `training_folder` names, with at least one epoch done. Merged trainings stand
+            under "members", without epochs of their own.
     """
+    described = json.loads((folder / "training.json").read_text())
+    if "members" in described:
+        return described
     with (folder / LOG).open(newline="") as file:
         accuracies = [float(row["val_accuracy"]) for row in csv.DictReader(file)]
-    described = json.loads((folder / "training.json").read_text())
     return described | {"epochs": len(accuracies), "best_epoch": 1 + int(np.argmax(accuracies))}
 
 
@@ -102,8 +105,10 @@ def train_bundle(
     *,
     labels: Sequence[str] = (),
     teachers: Sequence[Path] = (),
+    merge: Sequence[Path] = (),
     resume: bool = False,
     finish: bool = False,
+    flip: bool = True,
     int8: bool = False,
     keep_weights: bool = True,
     report: Callable[[int, dict[str, float]], None] | None = None,
@@ -118,8 +123,10 @@ def train_bundle(
         recipe: how to train.
         labels: label sets to train a head for; the first is the default and makes the triplets.
         teachers: `.training` folders of finished trainings to distil from.
+        merge: `.training` folders of finished trainings to make one network of, in place of a training.
         resume: go on with an interrupted training.
         finish: train no further: make the bundle of the best weights so far.
+        flip: predict from the mean over a face and its mirror image, at twice the cost.
         int8: export with 8-bit weights and sums, for small devices; the gallery is embedded and the calibration fitted
             by that network. With `finish` this makes a second, smaller bundle of a copied training.
         keep_weights: put the Keras weights into the bundle, to train on from.
@@ -135,10 +142,13 @@ def train_bundle(
     folder = training_folder(path)
     sets = choose_targets(train, labels), choose_targets(validation, labels)
     # After what may be refused, because it takes many seconds.
+    from embeddings.trained import merge_trainings
     from embeddings.training import Faces, train_encoder
 
     data_hash = content_hash(train)
-    if not finish:
+    if merge:
+        merge_trainings(merge, folder, train.crops, data_hash=data_hash)
+    elif not finish:
         train_encoder(
             Faces(train.crops, sets[0]),
             Faces(validation.crops, sets[1]),
@@ -149,7 +159,7 @@ def train_bundle(
             resume=resume,
             report=report,
         )
-    return _finish(path, folder, train, validation, int8, keep_weights, progress)
+    return _finish(path, folder, train, validation, flip, int8, keep_weights, progress)
 
 
 def _finish(
@@ -157,6 +167,7 @@ def _finish(
     folder: Path,
     train: LabelledFaces,
     validation: LabelledFaces,
+    flip: bool,
     int8: bool,
     keep_weights: bool,
     progress: Callable[[str], Progress | None],
@@ -165,7 +176,7 @@ def _finish(
     classes = {name: tuple(names) for name, names in description["classes"].items()}
     with tempfile.TemporaryDirectory() as scratch:
         exported = Path(scratch) / "encoder.tflite"
-        ranges = _draw(train, description["recipe"]["seed"]) if int8 else None
+        ranges = _draw(train, description.get("recipe", {}).get("seed", 0)) if int8 else None
         difference = _export(folder, exported, classes, validation.crops[:500], ranges)
         return build_bundle(
             path,
@@ -174,7 +185,7 @@ def _finish(
             train=train,
             validation=validation,
             geometry=DEFAULT_GEOMETRY,
-            flip=True,
+            flip=flip,
             training=description | {"export_precision": "int8" if int8 else "float16", "export_difference": difference},
             weights=folder / WEIGHTS if keep_weights else None,
             progress=progress,
@@ -196,7 +207,7 @@ def _export(
     """Exports a training's best weights; returns the largest difference of a probability from Keras on `crops`."""
     from embeddings.encoder import LiteRTEncoder
     from embeddings.export import ExportError, differences, export_encoder
-    from embeddings.training import load_encoder
+    from embeddings.trained import load_encoder
 
     network = load_encoder(folder)
     export_encoder(network, exported, int8_faces=int8_faces)

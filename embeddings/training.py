@@ -13,23 +13,19 @@ import numpy as np
 import numpy.typing as npt
 
 from embeddings.augment import Augment, Strength
-from embeddings.backbones import BACKBONES
 from embeddings.backup import Backup, write_whole
 from embeddings.batches import Batches
 from embeddings.labels import Targets
 from embeddings.losses import TripletLoss, active_triplets, soft_cross_entropy
-from embeddings.network import EMBEDDING, Distill, build_encoder, training_model
+from embeddings.network import EMBEDDING, Distill, training_model
 from embeddings.recipe import Recipe
+from embeddings.trained import WEIGHTS, TrainingError, load_encoder, new_encoder
 from embeddings.validation import Report, Validation
 
 STILL = Strength(
     rotation=0, zoom=0, stretch=0, shift=0, contrast=0, brightness=0, gamma=0, noise=0, blur=0, shadow=0, cutout=0,
     flip=False,
 )  # fmt: skip
-
-
-class TrainingError(ValueError):
-    """A training that cannot start or go on."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -48,45 +44,6 @@ class Faces:
     def classes(self) -> dict[str, tuple[str, ...]]:
         """Class names of each label set in column order."""
         return {name: tuple(targets.classes) for name, targets in self.targets.items()}
-
-
-def new_encoder(recipe: Recipe, classes: dict[str, tuple[str, ...]]) -> keras.Model:
-    """Build the encoder that a recipe names, with its starting weights.
-
-    Args:
-        recipe: Architecture, start and sizes.
-        classes: For each label set its class names in column order.
-
-    Returns:
-        Model as `embeddings.network.build_encoder` gives.
-    """
-    if recipe.arch == "mobilenet_v2":
-        init = None if recipe.init == "none" else recipe.init
-        backbone = BACKBONES[recipe.arch](init, pixels=recipe.pixels, dense_map=recipe.dense_map)
-    else:
-        backbone = BACKBONES[recipe.arch]()
-    return build_encoder(backbone, classes, dim=recipe.dim)
-
-
-def load_encoder(folder: Path) -> keras.Model:
-    """Rebuild the encoder that a training left behind, with its best weights.
-
-    Args:
-        folder: What `train_encoder` wrote to.
-
-    Raises:
-        TrainingError: The folder holds no finished epoch.
-    """
-    config, weights = folder / "training.json", folder / "best.weights.h5"
-    if not (config.is_file() and weights.is_file()):
-        raise TrainingError(
-            f"{folder}: expected training.json and best.weights.h5 of a training, found neither or one."
-        )
-    found = json.loads(config.read_text())
-    recipe = Recipe(**{**found["recipe"], "init": "none"})
-    encoder = new_encoder(recipe, {name: tuple(names) for name, names in found["classes"].items()})
-    encoder.load_weights(weights)
-    return encoder
 
 
 def _load_teacher(folder: Path, classes: dict[str, tuple[str, ...]]) -> keras.Model:
@@ -129,7 +86,7 @@ def train_encoder(
     _check_faces(train, validation)
     config = {"recipe": recipe.to_json(), "classes": train.classes, "data": data_hash}
     if teachers:
-        config["teachers"] = [_digest(teacher / "best.weights.h5") for teacher in teachers]
+        config["teachers"] = [_digest(teacher / WEIGHTS) for teacher in teachers]
     _check_folder(folder, config, resume)
     if len(keras.distribution.list_devices()) > 1:
         keras.distribution.set_distribution(keras.distribution.DataParallel())

@@ -29,7 +29,7 @@ def export(monkeypatch):
             export_encoder=lambda network, path, int8_faces: None,
         )
         monkeypatch.setitem(sys.modules, "embeddings.export", exporting)
-        monkeypatch.setitem(sys.modules, "embeddings.training", SimpleNamespace(load_encoder=lambda folder: None))
+        monkeypatch.setitem(sys.modules, "embeddings.trained", SimpleNamespace(load_encoder=lambda folder: None))
         monkeypatch.setattr("embeddings.encoder.LiteRTEncoder", lambda *args, **kwargs: None)
         crops = np.zeros((0, 48, 48), np.uint8)
         return train._export(Path("training"), Path("encoder.tflite"), {}, crops, int8_faces)

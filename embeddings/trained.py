@@ -1,0 +1,97 @@
+"""What trainings leave behind, as networks again: one by one, or several merged into one."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+
+from embeddings.backbones import BACKBONES
+from embeddings.backup import write_whole
+from embeddings.merge import fit_projection, merge_encoders
+from embeddings.network import build_encoder
+from embeddings.recipe import Recipe
+
+CONFIG, WEIGHTS = "training.json", "best.weights.h5"
+
+
+class TrainingError(ValueError):
+    """A training that cannot start or go on."""
+
+
+def new_encoder(recipe: Recipe, classes: dict[str, tuple[str, ...]]) -> keras.Model:
+    """Build the encoder that a recipe names, with its starting weights.
+
+    Args:
+        recipe: Architecture, start and sizes.
+        classes: For each label set its class names in column order.
+
+    Returns:
+        Model as `embeddings.network.build_encoder` gives.
+    """
+    if recipe.arch == "mobilenet_v2":
+        init = None if recipe.init == "none" else recipe.init
+        backbone = BACKBONES[recipe.arch](init, pixels=recipe.pixels, dense_map=recipe.dense_map)
+    else:
+        backbone = BACKBONES[recipe.arch]()
+    return build_encoder(backbone, classes, dim=recipe.dim)
+
+
+def load_encoder(folder: Path) -> keras.Model:
+    """Rebuild the encoder that a training left behind, with its best weights.
+
+    Args:
+        folder: What `train_encoder` wrote to.
+
+    Raises:
+        TrainingError: The folder holds no finished epoch.
+    """
+    config, weights = folder / CONFIG, folder / WEIGHTS
+    if not (config.is_file() and weights.is_file()):
+        raise TrainingError(
+            f"{folder}: expected training.json and best.weights.h5 of a training, found neither or one."
+        )
+    encoder = _described(json.loads(config.read_text()))
+    encoder.load_weights(weights)
+    return encoder
+
+
+def _described(found: dict[str, Any]) -> keras.Model:
+    """Build the network of a `training.json`, with weights yet to be loaded."""
+    classes = {name: tuple(names) for name, names in found["classes"].items()}
+    if "members" in found:
+        recipes = [Recipe(**{**member["recipe"], "init": "none"}) for member in found["members"]]
+        return merge_encoders([new_encoder(recipe, classes) for recipe in recipes], dim=found["dim"])
+    return new_encoder(Recipe(**{**found["recipe"], "init": "none"}), classes)
+
+
+def merge_trainings(
+    members: Sequence[Path], folder: Path, crops: npt.NDArray[np.uint8], *, dim: int = 128, data_hash: str = ""
+) -> None:
+    """Make one network of several finished trainings, as if it had been trained into `folder`.
+
+    Args:
+        members: Folders of finished trainings of the same label sets and classes, none of them merged itself.
+        folder: For `training.json` and `best.weights.h5`.
+        crops: `(n, 48, 48)` uint8 grey, the training faces, to fit the joint embedding on.
+        dim: Length of the joint embedding.
+        data_hash: Of the data, kept beside the members' recipes.
+
+    Raises:
+        TrainingError: A member is not finished, is merged itself or has other classes, or `folder` holds a training.
+    """
+    if (folder / CONFIG).exists():
+        raise TrainingError(f"{folder}: expected no training yet, found one; give another --out.")
+    networks = [load_encoder(member) for member in members]
+    found = [json.loads((member / CONFIG).read_text()) for member in members]
+    if any("members" in one or one["classes"] != found[0]["classes"] for one in found):
+        raise TrainingError(f"merge: expected single trainings of the classes {found[0]['classes']}, got others.")
+    merged = merge_encoders(networks, dim=dim)
+    kept = fit_projection(merged, crops)
+    config = {"members": found, "classes": found[0]["classes"], "dim": dim, "kept": kept, "data": data_hash}
+    folder.mkdir(parents=True, exist_ok=True)
+    write_whole(folder / WEIGHTS, merged.save_weights)
+    write_whole(folder / CONFIG, lambda path: path.write_text(json.dumps(config, indent=1) + "\n"))
