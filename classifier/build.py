@@ -10,7 +10,8 @@ import numpy.typing as npt
 
 from classifier.bundle import save_bundle
 from classifier.calibration import Calibration
-from classifier.fitting import K_MAX, Evidence, cross_fit, fit_calibration
+from classifier.crossfit import cross_fit
+from classifier.fitting import K_MAX, Evidence, fit_calibration
 from embeddings.crops import CropGeometry
 from embeddings.encoder import Encoded, Encoder, LiteRTEncoder
 from embeddings.labelled import DataError, LabelledFaces, label_sets

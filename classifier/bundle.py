@@ -28,7 +28,7 @@ from index.gallery import Gallery
 from index.search import GalleryIndex, gallery_files, gallery_meta, load_gallery
 from index.storage import Writer, commit, read_manifest
 
-FORMAT, VERSION = "moodspace-bundle", 1
+FORMAT, VERSION = "moodspace-bundle", 2
 ENCODER, WEIGHTS, MAP = "encoder.tflite", "encoder.weights.h5", "map.npy"
 _REBUILD = "restore the bundle from a copy or train again"
 
@@ -51,8 +51,7 @@ class Bundle:
         calibrations: for each label set its fitted values.
         classes: for each label set its class names in column order.
         default_labels: the label set that is predicted unless another one is asked for.
-        meta: all that the manifest states, plain JSON values; beside the above `flip` (whether the encoder takes the
-            mean over a face and its mirror image), `training` and `metrics`.
+        meta: all that the manifest states, plain JSON values; beside the above `flip`, `training` and `metrics`.
         map_coordinates: `(n, 2)` float32, finite, the place of each face of `index.gallery` on the map; or None.
         weights: the Keras weights to train on from, or None.
 
@@ -74,7 +73,8 @@ class Bundle:
     def __post_init__(self) -> None:
         self._check("an encoder with the classes", dict(self.classes), dict(self.encoder.classes))
         self._check("a gallery with the classes", dict(self.classes), dict(self.index.classes))
-        self._check("calibrations for the label sets", sorted(self.classes), sorted(self.calibrations))
+        scales = {name: len(values.scale) for name, values in self.calibrations.items()}
+        self._check("calibrations of so many classes", {name: len(self.classes[name]) for name in self.classes}, scales)
         self._check("a gallery of the encoder's dimension", self.encoder.dim, self.index.dim)
         if self.default_labels not in self.classes:
             raise _refusal(self.path, f"a default label set out of {sorted(self.classes)}", repr(self.default_labels))
@@ -100,6 +100,8 @@ def load_bundle(path: Path, *, threads: int = 2) -> Bundle:
     """
     with _one_error(path):
         manifest = read_manifest(path, format=FORMAT, version=VERSION)
+        if manifest.version < VERSION:
+            raise _refusal(path, f"{FORMAT} version {VERSION}", str(manifest.version))
         meta = manifest.meta
         stated, calibrations = _stated(meta, "classes", dict), _stated(meta, "calibrations", dict)
         classes = {name: tuple(_stated(stated, name, list)) for name in stated}
@@ -196,8 +198,7 @@ def update_bundle(
             map_coordinates=places,
             meta={**old.meta, "metrics": {**old.meta["metrics"], **(metrics or {})}},
         )
-        files = {} if gallery is None else gallery_files(bundle.index)
-        _commit(bundle, files | _map_files(places), keep)
+        _commit(bundle, ({} if gallery is None else gallery_files(bundle.index)) | _map_files(places), keep)
 
 
 def _commit(bundle: Bundle, files: Mapping[str, Writer], keep: Iterable[str] = ()) -> None:

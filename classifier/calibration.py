@@ -8,46 +8,60 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+_PER_CLASS = ("scale", "bias")
+
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
     """Fitted on the validation split by `classifier.fitting`, applied by `classifier.ensemble`.
 
     Attributes:
-        temperature: > 0; the head's logits are divided by it before the softmax.
+        scale: `(C,)` > 0, columns in the order of the label set; the head's logits are multiplied by it.
+        bias: `(C,)`, in the same order; added to the scaled logits before the softmax.
         alpha: in [0, 1]; the head's share in the ensemble, the rest is the votes'.
         tau: > 0; width of a neighbour's vote, in units of cosine similarity.
         k: >= 1; how many neighbours are asked.
         unknown_below: in [0, 1]; a prediction with less confidence than this is called unknown.
+        votes_temperature: > 0; the smoothed vote shares are raised to the power of its inverse and normalised. Among
+            the faces that an embedding was trained on, neighbours agree far more often than they are right.
+        votes_smoothing: >= 0; added to each class's vote share before that, so that no class is ruled out by silence.
         ensemble_temperature: > 0; the mixture is raised to the power of its inverse and normalised. A mixture of two
             calibrated forecasts is less sure than it could be (Ranjan and Gneiting, Combining Probability Forecasts,
             JRSS B 2010); a value below 1 puts that right. 1 leaves the mixture as it is.
 
     Raises:
-        ValueError: a value outside its range.
+        ValueError: a value outside its range, or not one scale and one bias for each class.
     """
 
-    temperature: float
+    scale: tuple[float, ...]
+    bias: tuple[float, ...]
     alpha: float
     tau: float
     k: int
     unknown_below: float
+    votes_temperature: float = 1.0
+    votes_smoothing: float = 0.0
     ensemble_temperature: float = 1.0
 
     def __post_init__(self) -> None:
-        for name in ("temperature", "tau", "ensemble_temperature"):
+        for name in ("tau", "votes_temperature", "ensemble_temperature"):
             self._check(name, math.isfinite(getattr(self, name)) and getattr(self, name) > 0, "a finite number > 0")
         for name in ("alpha", "unknown_below"):
             self._check(name, 0 <= getattr(self, name) <= 1, "a number in [0, 1]")
+        self._check("votes_smoothing", 0 <= self.votes_smoothing < math.inf, "a finite number >= 0")
         self._check("k", isinstance(self.k, int) and self.k >= 1, "a whole number >= 1")
+        sound = bool(self.scale) and all(math.isfinite(value) and value > 0 for value in self.scale)
+        self._check("scale", sound, "a finite number > 0 for each class")
+        sound = len(self.bias) == len(self.scale) and all(map(math.isfinite, self.bias))
+        self._check("bias", sound, f"{len(self.scale)} finite numbers, as many as there are scales")
 
     def _check(self, name: str, holds: bool, expected: str) -> None:
         if not holds:
             raise ValueError(f"{name}: expected {expected}, received {getattr(self, name)!r}")
 
-    def to_json(self) -> dict[str, float | int]:
-        """Returns the values by name, ready for `json.dumps`."""
-        return asdict(self)
+    def to_json(self) -> dict[str, Any]:
+        """Returns the values by name, the per-class ones as lists, ready for `json.dumps`."""
+        return asdict(self) | {name: list(getattr(self, name)) for name in _PER_CLASS}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "Calibration":
@@ -61,26 +75,51 @@ class Calibration:
             got = sorted(values) if isinstance(values, Mapping) else type(values).__name__
             raise ValueError(f"calibration: expected exactly the values {sorted(names)}, received {got}")
         for name, value in values.items():
-            if isinstance(value, bool) or not isinstance(value, int | float):
-                raise ValueError(f"{name}: expected a number, received {value!r}")
-        return cls(**values)
+            wanted = "a list of numbers" if name in _PER_CLASS else "a number"
+            if isinstance(value, list) != (name in _PER_CLASS):
+                raise ValueError(f"{name}: expected {wanted}, received {value!r}")
+            for number in value if isinstance(value, list) else [value]:
+                if isinstance(number, bool) or not isinstance(number, int | float):
+                    raise ValueError(f"{name}: expected {wanted}, received {value!r}")
+        return cls(**{**values, **{name: tuple(values[name]) for name in _PER_CLASS}})
 
 
-def softmax(logits: npt.NDArray[np.floating], temperature: float = 1.0) -> npt.NDArray[np.float64]:
-    """Turns logits into probabilities, the calibrated ones when the fitted temperature is given.
+def calibrated(logits: npt.NDArray[np.floating], calibration: Calibration) -> npt.NDArray[np.float64]:
+    """Turns the head's logits into calibrated probabilities, `softmax(scale * logits + bias)`.
 
-    Dividing by a temperature changes how sure the head is and never which class it names (Guo et al., On Calibration of
-    Modern Neural Networks, ICML 2017). Written out because importing scipy.special costs more than a whole prediction.
+    A scale and a bias for each class are vector scaling (Guo et al., On Calibration of Modern Neural Networks, ICML
+    2017, section 4.2). Other than one temperature for all, they may change which class is named.
+
+    Args:
+        logits: `(n, C)`, any finite values, columns in the order of the label set.
+        calibration: gives scale and bias.
+
+    Returns:
+        `(n, C)` float64, rows sum to 1, columns in the order of the logits.
+
+    Raises:
+        ValueError: the calibration is of another number of classes.
+    """
+    if logits.ndim != 2 or logits.shape[1] != len(calibration.scale):
+        raise ValueError(
+            f"logits: expected the {len(calibration.scale)} columns of the calibration, received {logits.shape}"
+        )
+    return softmax(logits * np.array(calibration.scale) + np.array(calibration.bias))
+
+
+def softmax(logits: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
+    """Turns logits into probabilities.
+
+    Written out because importing scipy.special costs more than a whole prediction.
 
     Args:
         logits: `(n, C)`, any finite values.
-        temperature: > 0; above 1 makes the head less sure, below 1 surer.
 
     Returns:
         `(n, C)` float64, rows sum to 1, columns in the order of the logits.
     """
-    scaled = logits.astype(np.float64) / temperature
-    powers = np.exp(scaled - scaled.max(axis=1, keepdims=True))
+    exact = logits.astype(np.float64)
+    powers = np.exp(exact - exact.max(axis=1, keepdims=True))
     return powers / powers.sum(axis=1, keepdims=True)
 
 
@@ -88,8 +127,8 @@ def sharpen(proba: npt.NDArray[np.floating], temperature: float) -> npt.NDArray[
     """Raises probabilities to the power of `1 / temperature` and normalises each row.
 
     Args:
-        proba: `(n, C)`, rows sum to 1.
-        temperature: > 0; below 1 makes the rows surer, 1 leaves them as they are.
+        proba: `(n, C)`, each row >= 0 with something in it; it need not sum to 1.
+        temperature: > 0; below 1 makes the rows surer, 1 only normalises them.
 
     Returns:
         `(n, C)` float64, rows sum to 1. The order of the classes within a row does not change.

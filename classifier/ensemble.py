@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from classifier.calibration import Calibration, sharpen, softmax
+from classifier.calibration import Calibration, calibrated, sharpen
 from classifier.votes import BoolArray, FloatArray, IntArray, ballots, vote
 from index.search import Neighbors
 
@@ -18,7 +18,7 @@ class Prediction:
         proba: `(n, C)` float32, rows sum to 1, columns in the order of `classes`.
         classes: names of the `C` columns.
         head_proba: `(n, C)` float32, the calibrated head alone.
-        knn_proba: `(n, C)` float32, the votes alone; uniform where no neighbour had a vote.
+        knn_proba: `(n, C)` float32, the votes alone, calibrated; uniform where no neighbour had a vote.
         neighbors: the faces that voted, best first.
         unknown: `(n,)` bool, True where the confidence is below the calibrated threshold.
 
@@ -56,6 +56,19 @@ class Prediction:
         return self.proba.max(axis=1)
 
 
+def calibrated_votes(shares: npt.NDArray[np.floating], calibration: Calibration) -> npt.NDArray[np.float64]:
+    """Turns vote shares into probabilities that are as sure as the votes are right.
+
+    Args:
+        shares: `(n, C)` vote shares, rows sum to 1.
+        calibration: gives the votes' smoothing and temperature.
+
+    Returns:
+        `(n, C)` float64, rows sum to 1. The order of the classes within a row does not change.
+    """
+    return sharpen(shares + calibration.votes_smoothing, calibration.votes_temperature)
+
+
 def mix(
     head: npt.NDArray[np.floating], knn: npt.NDArray[np.floating], voted: BoolArray, calibration: Calibration
 ) -> npt.NDArray[np.float64]:
@@ -63,7 +76,7 @@ def mix(
 
     Args:
         head: `(n, C)` calibrated probabilities of the head.
-        knn: `(n, C)` vote shares.
+        knn: `(n, C)` calibrated probabilities of the votes.
         voted: `(n,)` bool, False where `knn` says nothing.
         calibration: gives alpha and the ensemble's temperature.
 
@@ -100,13 +113,13 @@ def combine(
     votes = vote(
         neighbors.similarities, ballots(neighbors, label_set), len(classes), tau=calibration.tau, k=calibration.k
     )
-    head = softmax(head_logits, calibration.temperature)
-    proba = mix(head, votes.proba, votes.voted, calibration).astype(np.float32)
+    head, knn = calibrated(head_logits, calibration), calibrated_votes(votes.proba, calibration)
+    proba = mix(head, knn, votes.voted, calibration).astype(np.float32)
     return Prediction(
         proba=proba,
         classes=classes,
         head_proba=head.astype(np.float32),
-        knn_proba=votes.proba,
+        knn_proba=knn.astype(np.float32),
         neighbors=neighbors,
         unknown=proba.max(axis=1, initial=0.0) < calibration.unknown_below,
     )

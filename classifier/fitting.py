@@ -1,29 +1,28 @@
-"""Fits a calibration on validation faces, and says how good it is on faces it was not fitted to.
+"""Fits a calibration on validation faces.
 
-The order, and why. (1) The head's temperature alone, by likelihood, so that the head's own probabilities can be shown
-and compared. (2) tau and k by the likelihood of the votes alone, then alpha as small as costs neither accuracy nor
-likelihood (`classifier.mixing.fit_mixture`): likelihood is smooth and rewards honest probabilities, accuracy alone
-moves in steps of one face and would pick noise. (3) The ensemble's temperature, by likelihood again, kept only where
-it lowers the calibration error too. (4) The threshold of `unknown`.
+The order, and why. (1) The head's scales and biases, by likelihood, so that its own probabilities can be shown and
+compared. (2) The votes alone, by likelihood too: tau and k, then smoothing and temperature, so that what is shown as
+evidence can be believed in its own right. (3) Alpha, the likeliest that costs no accuracy
+(`classifier.mixing.fit_alpha`): likelihood is smooth and rewards honest probabilities, accuracy alone moves in steps of
+one face and would pick noise. (4) The ensemble's temperature, by likelihood again, kept only where it lowers the
+calibration error too. (5) The threshold of `unknown`.
 
 The faces must be neither trained on nor in the gallery; a face that finds itself there would make the votes look
-perfect.
+perfect. How good a calibration is on other faces than these, `classifier.crossfit` tells.
 """
 
-import math
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import isotonic_regression, minimize_scalar
+from scipy.optimize import isotonic_regression
 
-from classifier.calibration import Calibration, sharpen, softmax
-from classifier.ensemble import mix
-from classifier.metrics import Scores, ece, nll
-from classifier.mixing import K_GRID, fit_mixture
-from classifier.votes import IntArray, ballots, vote
+from classifier.calibration import Calibration, calibrated, sharpen
+from classifier.ensemble import calibrated_votes, mix
+from classifier.metrics import ece
+from classifier.mixing import K_GRID, fit_alpha, fit_votes
+from classifier.scaling import fit_scaling, fit_temperature, fit_votes_scaling
+from classifier.votes import BoolArray, IntArray, ballots, vote
 from index.search import Neighbors
 
 DoubleArray = npt.NDArray[np.float64]
@@ -93,28 +92,28 @@ class Evidence:
 
 
 @dataclass(frozen=True, slots=True)
-class CrossFit:
-    """How good calibrated predictions are on faces that their calibration was not fitted to.
+class Witnesses:
+    """What a calibration makes of the evidence on `n` faces; columns in the order of the label set.
 
     Attributes:
-        head, knn, ensemble: scores over all faces, each predicted by the calibration of the fold that left it out.
-        coverage: share of faces that are not called unknown.
-        covered_accuracy: accuracy among those, NaN where there are none.
-        calibrations: the calibration of each fold.
+        head: `(n, C)` float64, rows sum to 1: the calibrated head alone.
+        knn: `(n, C)` float64, the calibrated votes alone.
+        ensemble: `(n, C)` float64, both together.
+        voted: `(n,)` bool, False where no neighbour had a vote and the head decided alone.
     """
 
-    head: Scores
-    knn: Scores
-    ensemble: Scores
-    coverage: float
-    covered_accuracy: float
-    calibrations: tuple[Calibration, ...]
+    head: DoubleArray
+    knn: DoubleArray
+    ensemble: DoubleArray
+    voted: BoolArray
 
-    def to_json(self) -> dict[str, Any]:
-        """Returns the figures by name, without the calibrations; None where there is no face to read one on."""
-        covered = None if math.isnan(self.covered_accuracy) else self.covered_accuracy
-        scores = {name: getattr(self, name).to_json() for name in ("head", "knn", "ensemble")}
-        return scores | {"coverage": self.coverage, "covered_accuracy": covered}
+
+def hear(evidence: Evidence, calibration: Calibration) -> Witnesses:
+    """Predicts the faces by a calibration, from evidence that is at hand already."""
+    n_classes = evidence.logits.shape[1]
+    votes = vote(evidence.similarities, evidence.ballots, n_classes, tau=calibration.tau, k=calibration.k)
+    head, knn = calibrated(evidence.logits, calibration), calibrated_votes(votes.proba, calibration)
+    return Witnesses(head, knn, mix(head, knn, votes.voted, calibration), votes.voted)
 
 
 def fit_calibration(evidence: Evidence, *, unknown_accuracy: float = UNKNOWN_ACCURACY) -> Calibration:
@@ -124,26 +123,19 @@ def fit_calibration(evidence: Evidence, *, unknown_accuracy: float = UNKNOWN_ACC
         evidence: what head and gallery say about the validation faces.
         unknown_accuracy: predictions are called unknown where fewer than this share of them would be right, in (0, 1).
     """
-    temperature = fit_temperature(evidence.logits, evidence.labels)
-    head = softmax(evidence.logits, temperature)
-    alpha, tau, k = fit_mixture(head, evidence.similarities, evidence.ballots, evidence.labels)
-    draft = Calibration(temperature=temperature, alpha=alpha, tau=tau, k=k, unknown_below=0.0)
-    voted = (evidence.ballots[:, :k] >= 0).any(axis=1)  # the others keep the head's probabilities
-    mixture = _ensemble(evidence, draft)[1]
-    ensemble_temperature = _fit_ensemble_temperature(mixture[voted], evidence.labels[voted])
-    proba = _ensemble(evidence, replace(draft, ensemble_temperature=ensemble_temperature))[1].astype(np.float32)
+    scale, bias = fit_scaling(evidence.logits, evidence.labels)
+    tau, k = fit_votes(evidence.similarities, evidence.ballots, evidence.labels, evidence.logits.shape[1])
+    draft = Calibration(scale, bias, alpha=1.0, tau=tau, k=k, unknown_below=0.0)
+    heard = hear(evidence, draft)
+    voted, labels = heard.voted, evidence.labels[heard.voted]  # the others keep the head's probabilities
+    temperature, smoothing = fit_votes_scaling(heard.knn[voted], labels)
+    draft = replace(draft, votes_temperature=temperature, votes_smoothing=smoothing)
+    draft = replace(draft, alpha=fit_alpha(heard.head[voted], hear(evidence, draft).knn[voted], labels))
+    mixture = hear(evidence, draft).ensemble[voted]
+    draft = replace(draft, ensemble_temperature=_fit_ensemble_temperature(mixture, labels))
+    proba = hear(evidence, draft).ensemble.astype(np.float32)
     threshold = fit_unknown_threshold(proba, evidence.labels, unknown_accuracy=unknown_accuracy)
-    return replace(draft, ensemble_temperature=ensemble_temperature, unknown_below=threshold)
-
-
-def fit_temperature(logits: npt.NDArray[np.floating], labels: IntArray) -> float:
-    """Returns the temperature in [0.05, 20] that makes the true labels most likely (Guo et al., ICML 2017).
-
-    Args:
-        logits: `(n, C)`, raw outputs of the head; n >= 1.
-        labels: `(n,)` int64 in [0, C).
-    """
-    return _most_likely_temperature(lambda temperature: softmax(logits, temperature), labels, 0.05, 20.0)
+    return replace(draft, unknown_below=threshold)
 
 
 def fit_unknown_threshold(
@@ -172,72 +164,10 @@ def fit_unknown_threshold(
     return float(values[good.argmax()]) if good.any() else 1.0
 
 
-def cross_fit(evidence: Evidence, *, folds: int = 5, seed: int = 0) -> CrossFit:
-    """Fits on all folds but one and predicts that one, in turn, so that no figure is read on the faces fitted to.
-
-    Args:
-        evidence: what head and gallery say about the validation faces.
-        folds: number of random folds, in [2, n].
-        seed: of the random folds.
-
-    Raises:
-        ValueError: fewer faces than folds, or fewer than two folds.
-    """
-    n = len(evidence)
-    if not 2 <= folds <= n:
-        raise ValueError(f"folds: expected 2 to {n}, the number of faces, received {folds}")
-    fold_of = assign_folds(n, folds, seed)
-    head, knn, ensemble = (np.empty(evidence.logits.shape, np.float32) for _ in range(3))
-    unknown = np.empty(n, np.bool_)
-    calibrations = []
-    for fold in range(folds):
-        held_out = fold_of == fold
-        calibration = fit_calibration(evidence.take(~held_out))
-        knn[held_out], ensemble[held_out] = _ensemble(evidence.take(held_out), calibration)
-        head[held_out] = softmax(evidence.logits[held_out], calibration.temperature)
-        unknown[held_out] = ensemble[held_out].max(axis=1) < calibration.unknown_below
-        calibrations.append(calibration)
-    hits = ensemble.argmax(axis=1) == evidence.labels
-    return CrossFit(
-        head=Scores.of(head, evidence.labels),
-        knn=Scores.of(knn, evidence.labels),
-        ensemble=Scores.of(ensemble, evidence.labels),
-        coverage=float(np.mean(~unknown)),
-        covered_accuracy=float(np.mean(hits[~unknown])) if not unknown.all() else float("nan"),
-        calibrations=tuple(calibrations),
-    )
-
-
-def assign_folds(n: int, folds: int, seed: int) -> IntArray:
-    """Returns the fold of each of `n` faces, `(n,)` int64 in [0, folds); sizes differ by one at most."""
-    return np.random.default_rng(seed).permutation(n) % folds
-
-
-def _ensemble(evidence: Evidence, calibration: Calibration) -> tuple[DoubleArray, DoubleArray]:
-    """Returns the votes' and the mixture's probabilities, each `(n, C)`."""
-    n_classes = evidence.logits.shape[1]
-    votes = vote(evidence.similarities, evidence.ballots, n_classes, tau=calibration.tau, k=calibration.k)
-    head = softmax(evidence.logits, calibration.temperature)
-    return votes.proba.astype(np.float64), mix(head, votes.proba, votes.voted, calibration)
-
-
-def _most_likely_temperature(
-    soften: Callable[[float], DoubleArray], labels: IntArray, lowest: float, highest: float
-) -> float:
-    """Returns the temperature at which `soften(temperature)` makes the labels most likely."""
-    found = minimize_scalar(
-        lambda log: nll(soften(float(np.exp(log))), labels),
-        bounds=(np.log(lowest), np.log(highest)),
-        method="bounded",
-        options={"xatol": 1e-4},
-    )
-    return float(np.exp(found.x))
-
-
 def _fit_ensemble_temperature(mixture: DoubleArray, labels: IntArray) -> float:
     """Returns the likeliest temperature of the mixture, or 1 where it would not lower the calibration error."""
     if not len(labels):
         return 1.0
-    temperature = _most_likely_temperature(lambda value: sharpen(mixture, value), labels, 0.25, 4.0)
+    temperature = fit_temperature(lambda value: sharpen(mixture, value), labels, 0.25, 4.0)
     helps = ece(sharpen(mixture, temperature), labels) < ece(mixture, labels)
     return temperature if helps else 1.0

@@ -5,17 +5,22 @@ Scores that would divide by zero rows are NaN for an empty set, so that nobody r
 
 import math
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
 DoubleArray = npt.NDArray[np.float64]
 Proba = npt.NDArray[np.floating]
 
 # A vote share may be exactly 0 for the true class. The floor, float32's resolution (the one scikit-learn's log_loss
 # uses for float32), keeps the likelihood finite: such a face costs 15.9 nats.
 PROBA_FLOOR = float(np.finfo(np.float32).eps)
+
+# The shares of faces, most confident first, at which accuracy is told.
+COVERAGES = (1.0, 0.9, 0.8, 0.7, 0.5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +138,44 @@ def risk_coverage(proba: Proba, labels: IntArray) -> RiskCoverage:
 
 
 @dataclass(frozen=True, slots=True)
+class Coverage:
+    """How accurate the answers are when doubtful faces are left out.
+
+    Attributes:
+        accuracy_at: for each share of `COVERAGES` the accuracy among that many of the most confident faces, and those
+            that are as confident as the last of them.
+        known: share of faces that are not called unknown.
+        known_accuracy: accuracy among those.
+    """
+
+    accuracy_at: tuple[float, ...]
+    known: float
+    known_accuracy: float
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the figures by name, `accuracy_at` by per cent of faces; None where there is no face to read one on.
+
+        JSON has no NaN.
+        """
+        at = {f"{share:.0%}": _or_none(value) for share, value in zip(COVERAGES, self.accuracy_at, strict=True)}
+        return {"accuracy_at": at, "known": _or_none(self.known), "known_accuracy": _or_none(self.known_accuracy)}
+
+    @classmethod
+    def of(cls, proba: Proba, labels: IntArray, unknown: BoolArray) -> "Coverage":
+        """Reads `(n, C)` probabilities, `(n,)` labels in [0, C), and `(n,)` bool, which faces are called unknown."""
+        if not len(labels):
+            return cls((math.nan,) * len(COVERAGES), math.nan, math.nan)
+        curve = risk_coverage(proba, labels)
+        steps = np.searchsorted(curve.coverage, np.array(COVERAGES) - 1e-9)  # the rest is room for rounding
+        predicted = proba.argmax(axis=1).astype(np.int64)
+        return cls(
+            tuple((1.0 - curve.risk[steps]).tolist()),
+            float(np.mean(~unknown)),
+            accuracy(predicted[~unknown], labels[~unknown]),
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Scores:
     """Accuracy, macro-F1, expected calibration error (15 bins) and mean negative log-likelihood (nats)."""
 
@@ -143,7 +186,7 @@ class Scores:
 
     def to_json(self) -> dict[str, float | None]:
         """Returns the scores by name, None where there is no face to read them on: JSON has no NaN."""
-        return {name: None if math.isnan(value) else value for name, value in asdict(self).items()}
+        return {name: _or_none(value) for name, value in asdict(self).items()}
 
     @classmethod
     def of(cls, proba: npt.NDArray[np.floating], labels: IntArray) -> "Scores":
@@ -155,3 +198,7 @@ class Scores:
             ece(proba, labels),
             nll(proba, labels),
         )
+
+
+def _or_none(value: float) -> float | None:
+    return None if math.isnan(value) else value

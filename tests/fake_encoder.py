@@ -15,8 +15,12 @@ from embeddings.labels import FER2013_CLASSES
 from index.gallery import Gallery
 from index.search import GalleryIndex
 
-CALIBRATION = Calibration(temperature=1.0, alpha=0.5, tau=0.1, k=10, unknown_below=0.3)
 _LOGIT_SCALE = 8.0  # of the taught heads: about as sure on other faces as they are right
+
+
+def plain_calibration(n_classes: int) -> Calibration:
+    """A calibration that takes head and votes as they are, and the mean of both."""
+    return Calibration((1.0,) * n_classes, (0.0,) * n_classes, alpha=0.5, tau=0.1, k=10, unknown_below=0.3)
 
 
 class FakeEncoder:
@@ -77,16 +81,13 @@ def fake_gallery(encoder: FakeEncoder, faces: LabelledFaces) -> Gallery:
     )
 
 
-def fake_bundle(
-    faces: LabelledFaces, *, dim: int = 16, seed: int = 0, calibration: Calibration = CALIBRATION
-) -> Bundle:
+def fake_bundle(faces: LabelledFaces, *, dim: int = 16, seed: int = 0) -> Bundle:
     """A bundle in memory, taught with the faces and holding them as its gallery; test it on others.
 
     Args:
         faces: at least one of each class.
         dim: length of the embedding, at least 2.
         seed: of the random part of the encoder.
-        calibration: used for every label set.
     """
     encoder = FakeEncoder.taught(faces, dim, seed)
     gallery = fake_gallery(encoder, faces)
@@ -95,7 +96,7 @@ def fake_bundle(
         encoder=encoder,
         index=GalleryIndex(gallery, encoder="fake"),
         geometry=DEFAULT_GEOMETRY,
-        calibrations=dict.fromkeys(encoder.classes, calibration),
+        calibrations={name: plain_calibration(len(names)) for name, names in encoder.classes.items()},
         classes=encoder.classes,
         default_labels=next(iter(encoder.classes)),
         meta={"flip": False, "training": {}, "metrics": {}},

@@ -15,7 +15,7 @@ from embeddings.crops import CropGeometry
 from embeddings.encoder import EncoderError
 from embeddings.labelled import LabelledFaces
 from tests.drawn_faces import drawn_faces
-from tests.fake_encoder import CALIBRATION, FakeEncoder, fake_bundle, fake_gallery
+from tests.fake_encoder import FakeEncoder, fake_bundle, fake_gallery, plain_calibration
 
 GEOMETRY = CropGeometry(np.arange(10, dtype=np.float32).reshape(5, 2))
 
@@ -65,7 +65,7 @@ def parts(
         "classes": bundle.classes,
         "default_labels": "ferplus",
         "geometry": GEOMETRY,
-        "calibrations": {"fer2013": CALIBRATION, "ferplus": replace(CALIBRATION, alpha=0.1)},
+        "calibrations": {"fer2013": plain_calibration(7), "ferplus": replace(plain_calibration(8), alpha=0.1)},
         "map_coordinates": gallery.embeddings[:, :2].copy(),
         "weights": weights,
         "training": {"epochs": 3},

@@ -17,7 +17,7 @@ from embeddings.labelled import LabelledFaces
 from index.gallery import Gallery
 from index.storage import StorageError, commit
 from tests.classifier.conftest import GEOMETRY
-from tests.fake_encoder import CALIBRATION
+from tests.fake_encoder import plain_calibration
 
 
 def test_round_trip(saved: Path, parts: dict[str, Any]) -> None:
@@ -86,10 +86,10 @@ class TestUpdate:
         assert len(found.index) == len(parts["gallery"])
 
     def test_one_calibration_and_some_metrics(self, saved: Path, parts: dict[str, Any]) -> None:
-        changed = replace(CALIBRATION, k=3)
+        changed = replace(plain_calibration(8), k=3)
         update_bundle(saved, calibrations={"ferplus": changed}, metrics={"ferplus": {"accuracy": 0.6}})
         found = load_bundle(saved)
-        assert found.calibrations == {"fer2013": CALIBRATION, "ferplus": changed}
+        assert found.calibrations == {"fer2013": plain_calibration(7), "ferplus": changed}
         assert found.meta["metrics"] == {"fer2013": {"accuracy": 0.5}, "ferplus": {"accuracy": 0.6}}
         np.testing.assert_array_equal(found.map_coordinates, parts["map_coordinates"])
 
@@ -97,7 +97,8 @@ class TestUpdate:
         "change",
         [
             {"map_coordinates": np.zeros((3, 2), np.float32)},
-            {"calibrations": {"weather": CALIBRATION}},
+            {"calibrations": {"weather": plain_calibration(7)}},
+            {"calibrations": {"ferplus": plain_calibration(7)}},
             {"gallery": Gallery.empty(8, {"fer2013": ("a",)})},
             {"metrics": {"accuracy": float("nan")}},
         ],
@@ -113,7 +114,7 @@ class TestUpdate:
     ("change", "message"),
     [
         ({"default_labels": "moods"}, "expected a default label set out of"),
-        ({"calibrations": {}}, "expected calibrations for the label sets"),
+        ({"calibrations": {}}, "expected calibrations of so many classes"),
         ({"map_coordinates": np.zeros((3, 2), np.float32)}, r"map coordinates of shape \(105, 2\), got \(3, 2\)"),
         ({"map_coordinates": np.full((105, 2), np.nan, np.float32)}, "finite map coordinates"),
         ({"encoder": Path("nowhere.tflite")}, "nowhere.tflite"),

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from classifier.bundle import BundleError, load_bundle
+from classifier.bundle import VERSION, BundleError, load_bundle
 
 Damage = Callable[[Path], object]
 
@@ -55,7 +55,8 @@ def other_dimension(folder: Path) -> None:
         pytest.param(lambda folder: (folder / "manifest.json").unlink(), "a moodspace-bundle", id="no manifest"),
         pytest.param(lambda folder: (folder / "manifest.json").write_text("{"), "manifest.json", id="broken manifest"),
         pytest.param(manifest(lambda d: d.update(format="moodspace-gallery")), "moodspace-gallery", id="other format"),
-        pytest.param(manifest(lambda d: d.update(version=2)), "update this program", id="newer version"),
+        pytest.param(manifest(lambda d: d.update(version=VERSION + 1)), "update this program", id="newer version"),
+        pytest.param(manifest(lambda d: d.update(version=1)), "version 2, got 1; restore", id="older version"),
         pytest.param(lambda folder: (folder / "encoder.tflite").unlink(), "encoder.tflite", id="no network"),
         pytest.param(lambda folder: (folder / "encoder.tflite").write_bytes(b"{"), "encoder.tflite", id="truncated"),
         pytest.param(manifest(lambda d: d["files"].pop("encoder.tflite")), "encoder.tflite", id="network not named"),
@@ -76,6 +77,11 @@ def other_dimension(folder: Path) -> None:
         pytest.param(meta(lambda m: m.pop("metrics")), "'metrics', a dict, got None", id="no metrics"),
         pytest.param(meta(lambda m: m["calibrations"].pop("ferplus")), "expected calibrations", id="no calibration"),
         pytest.param(meta(lambda m: m["calibrations"]["ferplus"].update(tau=0)), "tau: expected", id="tau of 0"),
+        pytest.param(
+            meta(lambda m: m["calibrations"].update(ferplus=m["calibrations"]["fer2013"])),
+            "so many classes",
+            id="scale too few",
+        ),
         pytest.param(meta(lambda m: m["calibrations"].update(ferplus=7)), "calibration: expected", id="calibration 7"),
         pytest.param(meta(lambda m: m["geometry"]["template"].pop()), "template: expected", id="geometry of 4 points"),
     ],

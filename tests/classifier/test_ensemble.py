@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from classifier.calibration import Calibration, softmax
+from classifier.calibration import Calibration, calibrated
 from classifier.ensemble import Prediction, combine
 from index.gallery import Gallery
 from index.search import GalleryIndex
 from tests.classifier.evidence import neighbors_of, unit_rows
 
 CLASSES = ("calm", "cross", "confused")
-PLAIN = Calibration(temperature=2.0, alpha=0.5, tau=0.1, k=3, unknown_below=0.5)
+PLAIN = Calibration(scale=(0.5,) * 3, bias=(0.0,) * 3, alpha=0.5, tau=0.1, k=3, unknown_below=0.5)
 
 
 def predict(calibration: Calibration, *, seed: int = 0, n: int = 6) -> Prediction:
@@ -25,7 +25,7 @@ def predict(calibration: Calibration, *, seed: int = 0, n: int = 6) -> Predictio
 
 def test_one_face_in_closed_form() -> None:
     neighbors = neighbors_of(np.array([[0.9, 0.9, 0.9]]), {"mood": np.array([[0, 0, 1]])})
-    logits = np.log(np.array([[1, 4, 25]], np.float32))  # at temperature 2: 1 : 2 : 5
+    logits = np.log(np.array([[1, 4, 25]], np.float32))  # at a scale of a half: 1 : 2 : 5
     found = combine(logits, neighbors, replace(PLAIN, alpha=0.25), "mood", CLASSES)
     np.testing.assert_allclose(found.head_proba, [[1 / 8, 2 / 8, 5 / 8]], rtol=1e-6)
     np.testing.assert_allclose(found.knn_proba, [[2 / 3, 1 / 3, 0]], rtol=1e-6)
@@ -41,6 +41,15 @@ def test_the_ends_of_alpha_are_the_head_and_the_votes() -> None:
     assert (head.proba != knn.proba).any()
 
 
+def test_votes_are_smoothed_then_softened() -> None:
+    neighbors = neighbors_of(np.array([[0.9, 0.9, 0.9]]), {"mood": np.array([[0, 0, 1]])})
+    calibration = replace(PLAIN, alpha=0.0, votes_smoothing=1 / 3, votes_temperature=2.0)
+    found = combine(np.zeros((1, 3), np.float32), neighbors, calibration, "mood", CLASSES)
+    roots = np.sqrt([[1, 2 / 3, 1 / 3]])  # shares of 2/3, 1/3 and 0, a third added to each
+    np.testing.assert_allclose(found.knn_proba, roots / roots.sum(), rtol=1e-6)
+    np.testing.assert_array_equal(found.proba, found.knn_proba)
+
+
 def test_the_ensembles_temperature_sharpens_and_keeps_the_labels() -> None:
     plain, sharp = predict(PLAIN), predict(replace(PLAIN, ensemble_temperature=0.5))
     np.testing.assert_array_equal(sharp.labels, plain.labels)
@@ -54,7 +63,7 @@ def test_without_a_vote_the_head_decides_alone(valid: bool) -> None:
     neighbors = neighbors_of(np.full((1, 2), 0.9), labels, valid=np.full((1, 2), valid))
     calibration = replace(PLAIN, alpha=0.0, ensemble_temperature=0.3)
     found = combine(np.array([[0, 1, 3]], np.float32), neighbors, calibration, "mood", CLASSES)
-    np.testing.assert_allclose(found.proba, softmax(np.array([[0, 1, 3]]), 2.0), rtol=1e-6)
+    np.testing.assert_allclose(found.proba, calibrated(np.array([[0, 1, 3]]), PLAIN), rtol=1e-6)
     np.testing.assert_allclose(found.knn_proba, 1 / 3)
 
 
@@ -75,13 +84,24 @@ def test_unknown_is_strictly_below_the_threshold() -> None:
     seed=st.integers(0, 10_000),
     alpha=st.floats(0, 1),
     tau=st.floats(1e-4, 10),
+    scale=st.floats(0.05, 20),
+    bias=st.floats(-5, 5),
     temperature=st.floats(0.05, 20),
+    smoothing=st.floats(0, 1),
     sharpness=st.floats(0.25, 4),
 )
 def test_predictions_are_distributions(
-    seed: int, alpha: float, tau: float, temperature: float, sharpness: float
+    seed: int,
+    alpha: float,
+    tau: float,
+    scale: float,
+    bias: float,
+    temperature: float,
+    smoothing: float,
+    sharpness: float,
 ) -> None:
-    found = predict(Calibration(temperature, alpha, tau, 3, 0.5, sharpness), seed=seed)
+    scales, biases = (scale, 1.0, 1.0), (0.0, bias, 0.0)
+    found = predict(Calibration(scales, biases, alpha, tau, 3, 0.5, temperature, smoothing, sharpness), seed=seed)
     for proba in (found.proba, found.head_proba, found.knn_proba):
         assert proba.dtype == np.float32
         assert ((proba >= 0) & (proba <= 1)).all()

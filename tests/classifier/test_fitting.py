@@ -1,33 +1,16 @@
-"""Fitting finds what the data were made with, and cross-fitting does not look at the faces it scores."""
+"""Fitting finds what the data were made with."""
 
 import dataclasses
-import json
 
 import numpy as np
 import pytest
 
-from classifier.calibration import Calibration, softmax
-from classifier.ensemble import mix
-from classifier.fitting import (
-    CrossFit,
-    Evidence,
-    assign_folds,
-    cross_fit,
-    fit_calibration,
-    fit_temperature,
-    fit_unknown_threshold,
-)
-from classifier.metrics import Scores, ece
-from classifier.votes import vote
+from classifier.calibration import softmax
+from classifier.ensemble import combine
+from classifier.fitting import Evidence, fit_calibration, fit_unknown_threshold, hear
+from classifier.metrics import ece
+from classifier.scaling import fit_scaling
 from tests.classifier.evidence import draw_evidence, draw_labels, neighbors_of
-
-
-@pytest.mark.parametrize("temperature", [0.4, 1.0, 3.0])
-def test_a_known_temperature_is_recovered(temperature: float) -> None:
-    rng = np.random.default_rng(0)
-    logits = rng.normal(size=(20_000, 7)) * 2
-    labels = draw_labels(rng, softmax(logits))
-    assert fit_temperature(logits * temperature, labels) == pytest.approx(temperature, rel=0.05)
 
 
 def test_calibrated_confidence_is_unknown_below_the_accuracy_asked_for() -> None:
@@ -51,40 +34,26 @@ def test_equal_confidences_stand_on_one_side_of_the_threshold() -> None:
     assert fit_unknown_threshold(proba, np.array([1, 0, 0, 0])) == 0.0
 
 
-def test_head_and_votes_together_are_better_than_either() -> None:
-    scores = cross_fit(draw_evidence(2000, temperature=3.0))
-    assert scores.ensemble.nll < min(scores.head.nll, scores.knn.nll) - 0.05
-    assert scores.ensemble.accuracy > max(scores.head.accuracy, scores.knn.accuracy) + 0.02
-    assert scores.ensemble.ece < 0.05
-    assert scores.covered_accuracy > scores.ensemble.accuracy
-    assert 0.5 < scores.coverage < 1
-
-
 def test_the_ensembles_temperature_never_costs_calibration() -> None:
     for seed in (1, 5, 8, 10):  # the likeliest temperature would cost calibration on each
         evidence = draw_evidence(30, seed=seed)
         fitted = fit_calibration(evidence)
         plain = dataclasses.replace(fitted, ensemble_temperature=1.0)
-        errors = [ece(mixed(evidence, c), evidence.labels) for c in (fitted, plain)]
+        errors = [ece(hear(evidence, c).ensemble, evidence.labels) for c in (fitted, plain)]
         assert errors[0] <= errors[1]
 
 
-def mixed(evidence: Evidence, calibration: Calibration) -> np.ndarray:
-    votes = vote(evidence.similarities, evidence.ballots, 5, tau=calibration.tau, k=calibration.k)
-    return mix(softmax(evidence.logits, calibration.temperature), votes.proba, votes.voted, calibration)
-
-
-def test_a_folds_calibration_does_not_depend_on_its_faces() -> None:
-    evidence = draw_evidence(200)
-    fold_of = assign_folds(200, 4, seed=1)
-    honest = cross_fit(evidence, folds=4, seed=1)
-    other = draw_evidence(200, seed=9)
-    spoiled = evidence.take(np.arange(200))
-    for name in ("logits", "similarities", "ballots", "labels"):
-        getattr(spoiled, name)[fold_of == 2] = getattr(other, name)[fold_of == 2]
-    changed = cross_fit(spoiled, folds=4, seed=1)
-    same = [a == b for a, b in zip(honest.calibrations, changed.calibrations, strict=True)]
-    assert same == [False, False, True, False]
+def test_evidence_is_heard_as_predictions_are_made() -> None:
+    evidence = draw_evidence(80)
+    evidence.ballots[:5] = -1
+    calibration = fit_calibration(evidence)
+    neighbors = neighbors_of(evidence.similarities, {"mood": evidence.ballots})
+    prediction = combine(evidence.logits, neighbors, calibration, "mood", tuple("abcde"))
+    heard = hear(evidence, calibration)
+    np.testing.assert_allclose(heard.head, prediction.head_proba, atol=1e-6)
+    np.testing.assert_allclose(heard.knn, prediction.knn_proba, atol=1e-6)
+    np.testing.assert_allclose(heard.ensemble, prediction.proba, atol=1e-6)
+    np.testing.assert_array_equal(heard.voted, np.arange(80) >= 5)
 
 
 def test_a_gallery_without_a_label_of_this_set_leaves_the_head_as_it_is() -> None:
@@ -92,25 +61,8 @@ def test_a_gallery_without_a_label_of_this_set_leaves_the_head_as_it_is() -> Non
     evidence.ballots[:] = -1
     fitted = fit_calibration(evidence)
     assert (fitted.alpha, fitted.ensemble_temperature) == (1.0, 1.0)
-    assert fitted.temperature == fit_temperature(evidence.logits, evidence.labels)
-
-
-def test_figures_in_json() -> None:
-    document = json.loads(json.dumps(cross_fit(draw_evidence(60)).to_json(), allow_nan=False))
-    assert document.keys() == {"head", "knn", "ensemble", "coverage", "covered_accuracy"}
-    assert document["head"].keys() == {"accuracy", "macro_f1", "ece", "nll"}
-
-
-def test_nothing_covered_has_no_accuracy() -> None:
-    scores = Scores(0.1, 0.1, 0.1, 0.1)
-    assert CrossFit(scores, scores, scores, 0.0, float("nan"), ()).to_json()["covered_accuracy"] is None
-
-
-def test_folds_are_even_seeded_and_cover_all_faces() -> None:
-    folds = assign_folds(23, 5, seed=3)
-    assert sorted(np.bincount(folds)) == [4, 4, 5, 5, 5]
-    np.testing.assert_array_equal(folds, assign_folds(23, 5, seed=3))
-    assert (folds != assign_folds(23, 5, seed=4)).any()
+    assert (fitted.votes_temperature, fitted.votes_smoothing) == (1.0, 0.0)
+    assert (fitted.scale, fitted.bias) == fit_scaling(evidence.logits, evidence.labels)
 
 
 def test_faces_without_a_label_are_left_out() -> None:
@@ -143,9 +95,3 @@ def test_evidence_that_does_not_fit_is_refused(labels: list[int], message: str) 
             np.zeros((rows, 2), np.int64),
             np.array(labels, np.int64),
         )
-
-
-@pytest.mark.parametrize("folds", [1, 11])
-def test_too_few_or_too_many_folds(folds: int) -> None:
-    with pytest.raises(ValueError, match="expected 2 to 10"):
-        cross_fit(draw_evidence(10), folds=folds)

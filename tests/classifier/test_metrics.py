@@ -9,7 +9,18 @@ from hypothesis import strategies as st
 from sklearn import metrics as oracle
 
 from classifier.calibration import softmax
-from classifier.metrics import PROBA_FLOOR, Scores, accuracy, confusion, ece, macro_f1, nll, per_class, risk_coverage
+from classifier.metrics import (
+    PROBA_FLOOR,
+    Coverage,
+    Scores,
+    accuracy,
+    confusion,
+    ece,
+    macro_f1,
+    nll,
+    per_class,
+    risk_coverage,
+)
 from tests.classifier.evidence import draw_labels
 
 
@@ -89,7 +100,33 @@ def test_risk_at_full_coverage_is_the_error_rate(seed: int) -> None:
     assert (np.diff(curve.coverage) > 0).all() and (np.diff(curve.threshold) < 0).all()
 
 
+def test_coverage_by_hand() -> None:
+    confidences = np.linspace(0.95, 0.55, 10)
+    labels = np.array([0, 0, 0, 0, 0, 0, 1, 0, 1, 1])  # wrong at the 7th, 9th and 10th
+    found = Coverage.of(two_columns(*confidences), labels, confidences < 0.75)  # the last five
+    assert found.accuracy_at == pytest.approx((7 / 10, 7 / 9, 7 / 8, 6 / 7, 1))
+    assert (found.known, found.known_accuracy) == (0.5, 1)
+    assert found.to_json()["accuracy_at"] == dict(
+        zip(("100%", "90%", "80%", "70%", "50%"), found.accuracy_at, strict=True)
+    )
+
+
+def test_at_least_the_share_asked_for_is_covered() -> None:
+    labels, none = np.array([0, 1, 0]), np.zeros(3, np.bool_)
+    # Half of three faces is more than one; of three equally sure ones it is all.
+    assert Coverage.of(two_columns(0.9, 0.8, 0.7), labels, none).accuracy_at[-1] == pytest.approx(1 / 2)
+    assert Coverage.of(two_columns(0.9, 0.9, 0.9), labels, none).accuracy_at[-1] == pytest.approx(2 / 3)
+
+
+def test_nothing_known_has_no_accuracy() -> None:
+    found = Coverage.of(two_columns(0.9, 0.8), np.array([0, 0]), np.ones(2, np.bool_))
+    assert found.to_json()["known"] == 0
+    assert found.to_json()["known_accuracy"] is None
+
+
 def test_no_faces_have_no_scores() -> None:
+    nothing = Coverage.of(np.zeros((0, 3)), np.zeros(0, np.int64), np.zeros(0, np.bool_)).to_json()
+    assert {nothing["known"], nothing["known_accuracy"], *nothing["accuracy_at"].values()} == {None}
     scores = Scores.of(np.zeros((0, 3), np.float32), np.zeros(0, np.int64))
     assert all(math.isnan(value) for value in (scores.accuracy, scores.macro_f1, scores.ece, scores.nll))
     assert not risk_coverage(np.zeros((0, 3)), np.zeros(0, np.int64)).coverage.size

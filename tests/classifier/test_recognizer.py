@@ -8,7 +8,6 @@ from classifier.ensemble import combine
 from classifier.recognizer import Recognizer
 from embeddings.labelled import LabelledFaces
 from embeddings.labels import FER2013_CLASSES, FERPLUS_CLASSES
-from tests.fake_encoder import CALIBRATION
 
 
 def test_the_default_label_set_is_the_bundles(bundle: Bundle) -> None:
@@ -20,8 +19,9 @@ def test_the_default_label_set_is_the_bundles(bundle: Bundle) -> None:
 def test_prediction_is_encode_search_combine(bundle: Bundle, other_faces: LabelledFaces, label_set: str) -> None:
     found = Recognizer(bundle, label_set).predict(other_faces.crops[:5])
     encoded = bundle.encoder.encode(other_faces.crops[:5])
-    neighbors = bundle.index.search(encoded.embeddings, CALIBRATION.k)
-    expected = combine(encoded.logits[label_set], neighbors, CALIBRATION, label_set, bundle.classes[label_set])
+    calibration = bundle.calibrations[label_set]
+    neighbors = bundle.index.search(encoded.embeddings, calibration.k)
+    expected = combine(encoded.logits[label_set], neighbors, calibration, label_set, bundle.classes[label_set])
     np.testing.assert_array_equal(found.proba, expected.proba)
     np.testing.assert_array_equal(found.neighbors.ids, neighbors.ids)
 
