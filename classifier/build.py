@@ -8,38 +8,20 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from classifier.batches import Progress, encode_all
 from classifier.bundle import save_bundle
 from classifier.calibration import Calibration
 from classifier.crossfit import cross_fit
 from classifier.fitting import K_MAX, Evidence, fit_calibration
+from classifier.truth import match_truth
 from embeddings.crops import CropGeometry
-from embeddings.encoder import Encoded, Encoder, LiteRTEncoder
-from embeddings.labelled import DataError, LabelledFaces, label_sets
-from embeddings.labels import shared_columns
+from embeddings.encoder import Encoder, LiteRTEncoder
+from embeddings.labelled import DataError, LabelledFaces
 from index.gallery import Gallery
 from index.search import GalleryIndex
 
-Progress = Callable[[int, int], None]
 IntArray = npt.NDArray[np.int64]
-_BATCH = 256
 FOLDS = 5
-
-
-def encode_all(encoder: Encoder, crops: npt.NDArray[np.uint8], progress: Progress | None = None) -> Encoded:
-    """Encodes any number of crops, in batches.
-
-    Args:
-        encoder: the network.
-        crops: `(n, 48, 48)` uint8 in [0, 255], grey.
-        progress: called with the number of faces done and the total, after each batch.
-    """
-    parts = []
-    for start in range(0, max(len(crops), 1), _BATCH):
-        parts.append(encoder.encode(crops[start : start + _BATCH]))
-        if progress is not None:
-            progress(min(start + _BATCH, len(crops)), len(crops))
-    logits = {name: np.concatenate([part.logits[name] for part in parts]) for name in parts[0].logits}
-    return Encoded(np.concatenate([part.embeddings for part in parts]), logits)
 
 
 def labels_in(faces: LabelledFaces, classes: Mapping[str, tuple[str, ...]]) -> dict[str, IntArray]:
@@ -50,20 +32,12 @@ def labels_in(faces: LabelledFaces, classes: Mapping[str, tuple[str, ...]]) -> d
         classes: for each label set of the bundle its class names in column order.
 
     Returns:
-        For each label set `(n,)` int64, -1 where a face has no label in it. A set that the data offer by name is read
-        as it is; otherwise their own classes are matched by canonical name.
+        For each label set `(n,)` int64, -1 where a face has no label in it.
 
     Raises:
         DataError: not one face has a label in any of the sets.
     """
-    offered, found = label_sets(faces), {}
-    for name, wanted in classes.items():
-        own = offered.get(name)
-        labels, own_classes = (own.labels, own.classes) if own is not None else (faces.labels, faces.classes)
-        shared = shared_columns(wanted, own_classes)
-        column = np.full(len(own_classes) + 1, -1, np.int64)
-        column[shared.to_columns] = shared.from_columns
-        found[name] = column[labels]
+    found = {name: match_truth(faces, name, wanted).labels for name, wanted in classes.items()}
     if not any((labels >= 0).any() for labels in found.values()):
         known = ", ".join(sorted({name for names in classes.values() for name in names}))
         raise DataError(f"data: expected faces labelled with some of {known}, got {', '.join(faces.classes)}")

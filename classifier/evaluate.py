@@ -1,21 +1,22 @@
 """Scores a bundle on labelled faces: the head, the votes and the ensemble side by side."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from classifier.batches import Progress, batches
 from classifier.bundle import Bundle
-from classifier.metrics import PerClass, Scores, confusion, per_class
+from classifier.metrics import Coverage, PerClass, Scores, confusion, per_class
 from classifier.recognizer import Recognizer
-from embeddings.labelled import LabelledFaces, label_sets
-from embeddings.labels import shared_columns
+from classifier.truth import match_truth
+from embeddings.labelled import LabelledFaces
 
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
-Progress = Callable[[int, int], None]
+
+_SCORED = ("head", "knn", "ensemble", "ensemble_without_twins")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,6 +31,7 @@ class Evaluation:
         knn: scores of the votes alone.
         ensemble: scores of the prediction.
         ensemble_without_twins: the same without faces of which a pixel-identical copy stands in another split.
+        coverage: how accurate the ensemble is on the faces that it answers, of all scored ones.
         per_class: precision, recall and number of faces of each class, of the ensemble.
         confusion: `(C, C)` int64, the row is the true class, the column the predicted one, of the ensemble.
     """
@@ -41,6 +43,7 @@ class Evaluation:
     knn: Scores
     ensemble: Scores
     ensemble_without_twins: Scores
+    coverage: Coverage
     per_class: PerClass
     confusion: IntArray
 
@@ -50,7 +53,8 @@ class Evaluation:
         return {
             "n": self.n,
             "label_set": self.label_set,
-            **{name: getattr(self, name).to_json() for name in ("head", "knn", "ensemble", "ensemble_without_twins")},
+            **{name: getattr(self, name).to_json() for name in _SCORED},
+            "coverage": self.coverage.to_json(),
             "per_class": {
                 name: {"precision": float(precision), "recall": float(recall), "n": int(n)}
                 for name, (precision, recall, n) in zip(self.classes, columns, strict=True)
@@ -60,25 +64,11 @@ class Evaluation:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Truth:
-    """What the data set says, in terms of the prediction's classes.
-
-    Attributes:
-        labels: `(n,)` int64 into `columns`, -1 where a face has no label that the prediction knows.
-        columns: `(m,)` int64, the prediction's columns that the data set knows too, ascending.
-    """
-
-    labels: IntArray
-    columns: IntArray
-
-
 def evaluate(
     bundle: Bundle,
     faces: LabelledFaces,
     labels: str | None = None,
     *,
-    batch_size: int = 256,
     progress: Progress | None = None,
 ) -> Evaluation:
     """Predicts every face and scores the predictions.
@@ -91,7 +81,6 @@ def evaluate(
         bundle: what is evaluated. Figures on faces that it was trained, indexed or calibrated on say nothing.
         faces: the labelled faces.
         labels: name of the bundle's label set to score; its default when None.
-        batch_size: faces per call of the encoder.
         progress: called with the number of faces done and the total, after each batch.
 
     Raises:
@@ -105,9 +94,11 @@ def evaluate(
             f"faces: expected some that are labelled with one of {', '.join(recognizer.classes)}, "
             f"received {len(faces)} faces of {', '.join(faces.classes) or 'no class'}; choose another label set"
         )
-    head, knn, ensemble = _predict(recognizer, faces.crops[scored], truth.columns, batch_size, progress)
-    targets, predicted = truth.labels[scored], ensemble.argmax(axis=1).astype(np.int64)
-    alone = ~faces.twin[scored]
+    *witnesses, unknown = _predict(recognizer, faces.crops[scored], progress)
+    head, knn, ensemble = (_restrict(proba, truth.columns) for proba in witnesses)
+    # Places among the shared columns, which ascend.
+    targets = np.searchsorted(truth.columns, truth.labels[scored])
+    predicted, alone = ensemble.argmax(axis=1).astype(np.int64), ~faces.twin[scored]
     return Evaluation(
         n=len(scored),
         label_set=recognizer.label_set,
@@ -116,52 +107,20 @@ def evaluate(
         knn=Scores.of(knn, targets),
         ensemble=Scores.of(ensemble, targets),
         ensemble_without_twins=Scores.of(ensemble[alone], targets[alone]),
+        coverage=Coverage.of(ensemble, targets, unknown),
         per_class=per_class(predicted, targets, len(truth.columns)),
         confusion=confusion(predicted, targets, len(truth.columns)),
     )
 
 
-def match_truth(faces: LabelledFaces, label_set: str, classes: tuple[str, ...]) -> Truth:
-    """Finds out what the data set says about each face, in a prediction's classes.
-
-    Args:
-        faces: the labelled faces.
-        label_set: name of the prediction's label set.
-        classes: the prediction's classes, in column order.
-
-    Raises:
-        ValueError: two classes of one side mean the same expression.
-    """
-    offered = label_sets(faces)
-    if label_set in offered:
-        labels, own_classes = offered[label_set].labels, offered[label_set].classes
-    else:
-        labels, own_classes = faces.labels, faces.classes
-    shared = shared_columns(classes, own_classes)
-    # One more place than there are classes: a face without a label, -1, reads the last.
-    position = np.full(len(own_classes) + 1, -1, np.int64)
-    position[shared.to_columns] = np.arange(len(shared.names))
-    return Truth(position[labels], shared.from_columns)
-
-
-def _predict(
-    recognizer: Recognizer,
-    crops: npt.NDArray[np.uint8],
-    columns: IntArray,
-    batch_size: int,
-    progress: Progress | None,
-) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Returns the probabilities of head, votes and ensemble over the chosen columns, each `(n, m)`."""
-    head, knn, ensemble = (np.empty((len(crops), len(columns)), np.float32) for _ in range(3))
-    for start in range(0, len(crops), batch_size):
-        rows = slice(start, start + batch_size)
-        prediction = recognizer.predict(crops[rows])
-        head[rows] = _restrict(prediction.head_proba, columns)
-        knn[rows] = _restrict(prediction.knn_proba, columns)
-        ensemble[rows] = _restrict(prediction.proba, columns)
-        if progress is not None:
-            progress(min(start + batch_size, len(crops)), len(crops))
-    return head, knn, ensemble
+def _predict(recognizer: Recognizer, crops: npt.NDArray[np.uint8], progress: Progress | None) -> list[npt.NDArray[Any]]:
+    """Returns the probabilities of head, votes and ensemble, each `(n, C)`, and who is unknown, `(n,)` bool."""
+    parts = []
+    for batch in batches(crops, progress):
+        found = recognizer.predict(batch)
+        # The neighbours are let go: over a whole data set they would take hundreds of megabytes.
+        parts.append((found.head_proba, found.knn_proba, found.proba, found.unknown))
+    return [np.concatenate(column) for column in zip(*parts, strict=True)]
 
 
 def _restrict(proba: FloatArray, columns: IntArray) -> FloatArray:

@@ -8,7 +8,7 @@ import pytest
 from sklearn import metrics as oracle
 
 from classifier.bundle import Bundle
-from classifier.evaluate import evaluate, match_truth
+from classifier.evaluate import evaluate
 from classifier.recognizer import Recognizer
 from embeddings.labelled import LabelledFaces, label_sets
 from embeddings.labels import FER2013_CLASSES, FERPLUS_CLASSES
@@ -27,7 +27,7 @@ def test_scores_are_those_of_the_predictions(bundle: Bundle, other_faces: Labell
     labels = label_sets(other_faces)[label_set].labels
     known = labels >= 0
     prediction = Recognizer(bundle, label_set).predict(other_faces.crops[known])
-    found = evaluate(bundle, other_faces, label_set, batch_size=16)
+    found = evaluate(bundle, other_faces, label_set)
     assert found.n == known.sum()
     assert found.label_set == label_set
     for scores, proba in (
@@ -41,6 +41,21 @@ def test_scores_are_those_of_the_predictions(bundle: Bundle, other_faces: Labell
         )
     expected = oracle.confusion_matrix(labels[known], prediction.labels, labels=range(len(found.classes)))
     np.testing.assert_array_equal(found.confusion, expected)
+
+
+def test_unknown_faces_are_those_that_the_recognizer_calls_so(bundle: Bundle, other_faces: LabelledFaces) -> None:
+    strict = replace(
+        bundle, calibrations={name: replace(c, unknown_below=0.6) for name, c in bundle.calibrations.items()}
+    )
+    prediction = Recognizer(strict).predict(other_faces.crops)
+    hits = prediction.labels == other_faces.labels
+    found = evaluate(strict, other_faces).coverage
+    assert 0.1 < found.known < 0.9
+    assert found.known == pytest.approx(np.mean(~prediction.unknown))
+    assert found.known_accuracy == pytest.approx(np.mean(hits[~prediction.unknown]))
+    assert found.accuracy_at[0] == pytest.approx(hits.mean())
+    surest = np.argsort(-prediction.confidence, kind="stable")[:35]
+    assert found.accuracy_at[-1] == pytest.approx(hits[surest].mean())
 
 
 def test_faces_without_a_majority_are_not_scored(bundle: Bundle, other_faces: LabelledFaces) -> None:
@@ -83,20 +98,6 @@ def test_without_votes_the_datas_own_classes_stand_in(bundle: Bundle, other_face
     assert recalls == dict.fromkeys(FER2013_CLASSES, 10)
 
 
-def test_truth_is_matched_by_name_not_by_position() -> None:
-    faces = LabelledFaces(
-        crops=np.zeros((3, 48, 48), np.uint8),
-        labels=np.array([0, 1, 2]),
-        classes=("calm", "joy", "sadness"),
-        votes=None,
-        twin=np.zeros(3, np.bool_),
-        sources=("a", "b", "c"),
-    )
-    truth = match_truth(faces, "fer2013", FER2013_CLASSES)
-    np.testing.assert_array_equal(truth.columns, [3, 5])
-    np.testing.assert_array_equal(truth.labels, [-1, 0, 1])
-
-
 def test_votes_outside_the_shared_classes_leave_a_finite_score(bundle: Bundle, other_faces: LabelledFaces) -> None:
     votes_only = replace(
         bundle, calibrations={name: replace(c, alpha=0.0, k=1) for name, c in bundle.calibrations.items()}
@@ -110,7 +111,8 @@ def test_json_has_the_promised_shape(bundle: Bundle, other_faces: LabelledFaces)
     document = json.loads(json.dumps(found.to_json(), allow_nan=False))
     scores = {"accuracy", "macro_f1", "ece", "nll"}
     four = ["head", "knn", "ensemble", "ensemble_without_twins"]
-    assert list(document) == ["n", "label_set", *four, "per_class", "confusion", "classes"]
+    assert list(document) == ["n", "label_set", *four, "coverage", "per_class", "confusion", "classes"]
+    assert list(document["coverage"]["accuracy_at"]) == ["100%", "90%", "80%", "70%", "50%"]
     assert all(set(document[name]) == scores for name in four)
     assert set(document["ensemble_without_twins"].values()) == {None}
     assert list(document["per_class"]) == document["classes"] == list(FER2013_CLASSES)
@@ -120,8 +122,8 @@ def test_json_has_the_promised_shape(bundle: Bundle, other_faces: LabelledFaces)
 
 def test_progress_counts_to_the_end(bundle: Bundle, other_faces: LabelledFaces) -> None:
     steps: list[tuple[int, int]] = []
-    evaluate(bundle, other_faces, batch_size=32, progress=lambda done, total: steps.append((done, total)))
-    assert steps == [(32, 70), (64, 70), (70, 70)]
+    evaluate(bundle, other_faces, progress=lambda done, total: steps.append((done, total)))
+    assert steps == [(70, 70)]
 
 
 @pytest.mark.parametrize("nobody", [True, False])
