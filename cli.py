@@ -370,12 +370,20 @@ def evaluate(
 
 
 def print_evaluation(figures: dict[str, Any]) -> None:
-    """Print the scores as a table, and each class."""
+    """Print the scores as a table, accuracy where doubtful faces are left out, and each class."""
+
+    def four_digits(value: float | None) -> str:
+        return "-" if value is None else f"{value:.4f}"
+
     typer.echo(f"{figures['n']} faces, label set {figures['label_set']}")
     for name in ("head", "knn", "ensemble", "ensemble_without_twins"):
         row = figures[name]
-        parts = (f"{part} {'-' if row[part] is None else format(row[part], '.4f')}" for part in row)
-        typer.echo(f"  {name:<24}" + "  ".join(parts))
+        typer.echo(f"  {name:<24}" + "  ".join(f"{part} {four_digits(row[part])}" for part in row))
+    coverage = figures["coverage"]
+    parts = (f"{four_digits(value)} at {share}" for share, value in coverage["accuracy_at"].items())
+    typer.echo(f"  {'surest faces':<24}accuracy " + "  ".join(parts))
+    known = f"accuracy {four_digits(coverage['known_accuracy'])} at {coverage['known']:.1%}"
+    typer.echo(f"  {'without unknown':<24}{known}")
     for name, row in figures["per_class"].items():
         typer.echo(f"  {name:<24}precision {row['precision']:.3f}  recall {row['recall']:.3f}  n {row['n']}")
 
