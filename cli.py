@@ -38,7 +38,7 @@ _EXIT_CODES = {"BundleError": 3, "GalleryError": 3, "StorageError": 3, "EncoderE
 _shown = {"traceback": False}
 
 BundleOption = Annotated[Path, typer.Option("--bundle", help="The bundle to use.")]
-LabelsOption = Annotated[str | None, typer.Option("--labels", help="Label set to predict: fer2013 or ferplus.")]
+LabelsOption = Annotated[str | None, typer.Option("--labels", help="View to predict: blend, fer2013 or ferplus.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
 DetectorOption = Annotated[str, typer.Option("--detector", help="Face detector: centerface or yunet.")]
 DetectorModelOption = Annotated[Path | None, typer.Option("--detector-model", help="The detector's ONNX file.")]
@@ -106,8 +106,8 @@ def open_recognizer(bundle: Path, labels: str | None) -> "Recognizer":
     from classifier.recognizer import Recognizer
 
     loaded = load_bundle(bundle)
-    if labels is not None and labels not in loaded.classes:
-        raise typer.BadParameter(f"expected one of {', '.join(loaded.classes)}, got {labels!r}", param_hint="--labels")
+    if labels is not None and labels not in loaded.views:
+        raise typer.BadParameter(f"expected one of {', '.join(loaded.views)}, got {labels!r}", param_hint="--labels")
     return Recognizer(loaded, labels)
 
 
@@ -405,7 +405,7 @@ def visualize(
 
     recognizer = open_recognizer(bundle, labels)
     gallery = recognizer.bundle.index.gallery
-    column = gallery.labels[recognizer.label_set]
+    column = recognizer.gallery_labels
     with progress_bars() as start:
         drawing = start("map")
         coordinates = project(

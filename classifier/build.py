@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,16 +10,19 @@ import numpy as np
 import numpy.typing as npt
 
 from classifier.batches import Progress, encode_all
+from classifier.blend import BLEND, Blend, usual_blend
 from classifier.bundle import save_bundle
-from classifier.calibration import Calibration
+from classifier.calibration import Calibration, sharpen
 from classifier.crossfit import cross_fit
-from classifier.fitting import K_MAX, Evidence, fit_calibration
+from classifier.ensemble import combine
+from classifier.fitting import K_MAX, Evidence, fit_calibration, fit_unknown_threshold
+from classifier.scaling import fit_temperature
 from classifier.truth import match_truth
 from embeddings.crops import CropGeometry
-from embeddings.encoder import Encoder, LiteRTEncoder
+from embeddings.encoder import Encoded, Encoder, LiteRTEncoder
 from embeddings.labelled import DataError, LabelledFaces
 from index.gallery import Gallery
-from index.search import GalleryIndex
+from index.search import GalleryIndex, Neighbors
 
 IntArray = npt.NDArray[np.int64]
 FOLDS = 5
@@ -71,8 +75,8 @@ def make_gallery(
 
 def calibrate(
     encoder: Encoder, index: GalleryIndex, validation: LabelledFaces, progress: Progress | None = None
-) -> tuple[dict[str, Calibration], dict[str, Any]]:
-    """Fits each label set's calibration on validation faces.
+) -> tuple[dict[str, Calibration], Blend | None, dict[str, Any]]:
+    """Fits each label set's calibration, and the blend of the sets, on validation faces.
 
     Args:
         encoder: the bundle's network.
@@ -81,8 +85,9 @@ def calibrate(
         progress: called with the number of faces done and the total, after each batch.
 
     Returns:
-        For each label set the calibration fitted on all validation faces, and for each the cross-fitted figures: every
-        face predicted by a calibration that was not fitted to it; None where there is but one face.
+        For each label set the calibration fitted on all validation faces; the blend, if these sets have one; and for
+        each set the cross-fitted figures, every face predicted by a calibration that was not fitted to it, None where
+        there is but one face.
     """
     labels = labels_in(validation, index.classes)
     encoded = encode_all(encoder, validation.crops, progress)
@@ -93,7 +98,33 @@ def calibrate(
         calibrations[name] = fit_calibration(evidence)
         folds = min(FOLDS, len(evidence))
         figures[name] = cross_fit(evidence, folds=folds).to_json() if folds > 1 else None
-    return calibrations, figures
+    return calibrations, _fit_blend(encoded, neighbors, index.classes, calibrations, labels), figures
+
+
+def _fit_blend(
+    encoded: Encoded,
+    neighbors: Neighbors,
+    classes: Mapping[str, tuple[str, ...]],
+    calibrations: Mapping[str, Calibration],
+    labels: Mapping[str, IntArray],
+) -> Blend | None:
+    """Fits temperature and `unknown` threshold of the usual blend to all label sets' truths at once."""
+    if (blend := usual_blend(classes)) is None:
+        return None
+    proba = {
+        name: combine(encoded.logits[name], neighbors, calibrations[name], name, classes[name]).proba
+        for name in classes
+    }
+    none = np.full(len(encoded), -1, np.int64)
+    truths = [
+        blend.labels({other: column if other == name else none for other in classes}, classes)
+        for name, column in labels.items()
+    ]
+    truth, mean = np.concatenate(truths), np.tile(blend.mean(proba, classes), (len(truths), 1))
+    mean, truth = mean[truth >= 0], truth[truth >= 0]
+    temperature = fit_temperature(lambda value: sharpen(mean, value), truth, 0.25, 4.0)
+    threshold = fit_unknown_threshold(sharpen(mean, temperature).astype(np.float32), truth)
+    return replace(blend, temperature=temperature, unknown_below=threshold)
 
 
 def build_bundle(
@@ -114,7 +145,7 @@ def build_bundle(
     Args:
         path: the bundle's folder; a bundle in it is replaced in one step.
         encoder: the `.tflite` file.
-        classes: for each label set its class names in column order; the first is the default.
+        classes: for each label set its class names in column order; the first is the default unless they blend.
         train: faces for the gallery.
         validation: faces to calibrate on; in neither the training nor the gallery.
         geometry: how live faces are cropped.
@@ -128,16 +159,17 @@ def build_bundle(
     """
     network = LiteRTEncoder(encoder, classes, flip=flip)
     gallery = make_gallery(network, classes, train, progress("index"))
-    calibrations, figures = calibrate(network, GalleryIndex(gallery), validation, progress("calibrate"))
+    calibrations, blend, figures = calibrate(network, GalleryIndex(gallery), validation, progress("calibrate"))
     save_bundle(
         path,
         encoder=encoder,
         flip=flip,
         gallery=gallery,
         classes=classes,
-        default_labels=next(iter(classes)),
+        default_labels=BLEND if blend else next(iter(classes)),
         geometry=geometry,
         calibrations=calibrations,
+        blend=blend,
         weights=weights,
         training=training,
         metrics={"validation": figures},

@@ -13,79 +13,26 @@ import reprlib
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from classifier.blend import Blend
+from classifier.bundle_parts import REBUILD, Bundle, BundleError, FloatArray, refusal
 from classifier.calibration import Calibration
 from embeddings.crops import CropGeometry
-from embeddings.encoder import Encoder, LiteRTEncoder
+from embeddings.encoder import LiteRTEncoder
 from index.gallery import Gallery
 from index.search import GalleryIndex, gallery_files, gallery_meta, load_gallery
 from index.storage import Writer, commit, read_manifest
 
+__all__ = ["Bundle", "BundleError", "load_bundle", "save_bundle", "update_bundle"]
+
 FORMAT, VERSION = "moodspace-bundle", 2
 ENCODER, WEIGHTS, MAP = "encoder.tflite", "encoder.weights.h5", "map.npy"
-_REBUILD = "restore the bundle from a copy or train again"
-
-FloatArray = npt.NDArray[np.float32]
-
-
-class BundleError(ValueError):
-    """A bundle that cannot be used or made: names the folder, what was expected, what came, what to do next."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Bundle:
-    """Everything that a prediction needs.
-
-    Attributes:
-        path: the folder, as it was given.
-        encoder: turns crops into embeddings and logits.
-        index: the gallery's faces, to search among.
-        geometry: where landmarks stand in a crop.
-        calibrations: for each label set its fitted values.
-        classes: for each label set its class names in column order.
-        default_labels: the label set that is predicted unless another one is asked for.
-        meta: all that the manifest states, plain JSON values; beside the above `flip`, `training` and `metrics`.
-        map_coordinates: `(n, 2)` float32, finite, the place of each face of `index.gallery` on the map; or None.
-        weights: the Keras weights to train on from, or None.
-
-    Raises:
-        BundleError: the parts do not fit one another.
-    """
-
-    path: Path
-    encoder: Encoder
-    index: GalleryIndex
-    geometry: CropGeometry
-    calibrations: Mapping[str, Calibration]
-    classes: Mapping[str, tuple[str, ...]]
-    default_labels: str
-    meta: Mapping[str, Any]
-    map_coordinates: FloatArray | None = None
-    weights: Path | None = None
-
-    def __post_init__(self) -> None:
-        self._check("an encoder with the classes", dict(self.classes), dict(self.encoder.classes))
-        self._check("a gallery with the classes", dict(self.classes), dict(self.index.classes))
-        scales = {name: len(values.scale) for name, values in self.calibrations.items()}
-        self._check("calibrations of so many classes", {name: len(self.classes[name]) for name in self.classes}, scales)
-        self._check("a gallery of the encoder's dimension", self.encoder.dim, self.index.dim)
-        if self.default_labels not in self.classes:
-            raise _refusal(self.path, f"a default label set out of {sorted(self.classes)}", repr(self.default_labels))
-        if self.map_coordinates is not None:
-            self._check("map coordinates of shape", (len(self.index), 2), self.map_coordinates.shape)
-            if not np.isfinite(self.map_coordinates).all():
-                raise _refusal(self.path, "finite map coordinates", "NaN or infinity")
-
-    def _check(self, what: str, wanted: object, found: object) -> None:
-        if wanted != found:
-            raise _refusal(self.path, f"{what} {wanted}", str(found))
 
 
 def load_bundle(path: Path, *, threads: int = 2) -> Bundle:
@@ -101,7 +48,7 @@ def load_bundle(path: Path, *, threads: int = 2) -> Bundle:
     with _one_error(path):
         manifest = read_manifest(path, format=FORMAT, version=VERSION)
         if manifest.version < VERSION:
-            raise _refusal(path, f"{FORMAT} version {VERSION}", str(manifest.version))
+            raise refusal(path, f"{FORMAT} version {VERSION}", str(manifest.version))
         meta = manifest.meta
         stated, calibrations = _stated(meta, "classes", dict), _stated(meta, "calibrations", dict)
         classes = {name: tuple(_stated(stated, name, list)) for name in stated}
@@ -119,6 +66,7 @@ def load_bundle(path: Path, *, threads: int = 2) -> Bundle:
             meta=meta,
             map_coordinates=_read_map(manifest.path(MAP)) if MAP in manifest.files else None,
             weights=manifest.path(WEIGHTS) if WEIGHTS in manifest.files else None,
+            blend=Blend.from_json(meta["blend"]) if meta.get("blend") else None,
         )
 
 
@@ -132,6 +80,7 @@ def save_bundle(
     default_labels: str,
     geometry: CropGeometry,
     calibrations: Mapping[str, Calibration],
+    blend: Blend | None = None,
     map_coordinates: FloatArray | None = None,
     weights: Path | None = None,
     training: Mapping[str, Any] | None = None,
@@ -144,7 +93,7 @@ def save_bundle(
         encoder: the exported network.
         flip: whether the encoder takes the mean over a face and its mirror image.
         gallery: the labelled faces, embedded by this encoder with this `flip`.
-        classes, default_labels, geometry, calibrations, map_coordinates, weights: as in `Bundle`.
+        classes, default_labels, geometry, calibrations, blend, map_coordinates, weights: as in `Bundle`.
         training, metrics: how the network was trained and what was measured, plain JSON values.
 
     Raises:
@@ -161,6 +110,7 @@ def save_bundle(
             default_labels=default_labels,
             meta={"flip": flip, "training": dict(training or {}), "metrics": dict(metrics or {})},
             map_coordinates=map_coordinates,
+            blend=blend,
         )
         sources = {ENCODER: encoder} | ({WEIGHTS: weights} if weights else {})
         copies: dict[str, Writer] = {name: partial(_copy, source) for name, source in sources.items()}
@@ -207,6 +157,7 @@ def _commit(bundle: Bundle, files: Mapping[str, Writer], keep: Iterable[str] = (
         "classes": {name: list(names) for name, names in bundle.classes.items()},
         "default_labels": bundle.default_labels,
         "geometry": bundle.geometry.to_json(),
+        "blend": bundle.blend.to_json() if bundle.blend else None,
         "calibrations": {name: values.to_json() for name, values in bundle.calibrations.items()},
         **gallery_meta(bundle.index),
     }
@@ -215,7 +166,7 @@ def _commit(bundle: Bundle, files: Mapping[str, Writer], keep: Iterable[str] = (
 
 def _stated(meta: Mapping[str, Any], key: str, kind: type) -> Any:
     if type(value := meta.get(key)) is not kind:
-        raise ValueError(f"manifest: expected {key!r}, a {kind.__name__}, got {reprlib.repr(value)}; {_REBUILD}")
+        raise ValueError(f"manifest: expected {key!r}, a {kind.__name__}, got {reprlib.repr(value)}; {REBUILD}")
     return value
 
 
@@ -232,10 +183,6 @@ def _read_map(path: Path) -> FloatArray:
         return np.asarray(np.load(path, allow_pickle=False), np.float32)
     except (ValueError, EOFError) as error:
         raise ValueError(f"{path}: expected map coordinates, got: {error}; draw the map again") from error
-
-
-def _refusal(path: Path, expected: str, got: str) -> BundleError:
-    return BundleError(f"{path}: expected {expected}, got {got}; {_REBUILD}")
 
 
 @contextmanager

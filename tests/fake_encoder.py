@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from classifier.blend import usual_blend
 from classifier.bundle import Bundle
 from classifier.calibration import Calibration
 from embeddings.crops import DEFAULT_GEOMETRY, SIZE
@@ -101,6 +102,7 @@ def fake_bundle(faces: LabelledFaces, *, dim: int = 16, seed: int = 0) -> Bundle
         default_labels=next(iter(encoder.classes)),
         meta={"flip": False, "training": {}, "metrics": {}},
         map_coordinates=gallery.embeddings[:, :2].copy(),
+        blend=usual_blend(encoder.classes),
     )
 
 

@@ -64,6 +64,7 @@ def parts(
         "gallery": gallery,
         "classes": bundle.classes,
         "default_labels": "ferplus",
+        "blend": bundle.blend,
         "geometry": GEOMETRY,
         "calibrations": {"fer2013": plain_calibration(7), "ferplus": replace(plain_calibration(8), alpha=0.1)},
         "map_coordinates": gallery.embeddings[:, :2].copy(),

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from classifier.blend import Blend
 from classifier.bundle import BundleError, load_bundle, save_bundle, update_bundle
 from classifier.recognizer import Recognizer
 from embeddings.labelled import LabelledFaces
@@ -145,3 +146,24 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path: Path, parts: dict[st
     commit(tmp_path / "mood", {}, {}, format="moodspace-gallery", version=1)
     with pytest.raises(BundleError, match="moodspace-gallery"):
         save_bundle(tmp_path / "mood", **parts)
+
+
+def test_the_blend_is_loaded_as_it_was_saved_and_may_be_the_default(tmp_path, parts):
+    save_bundle(tmp_path / "mood", **{**parts, "default_labels": "blend"})
+    loaded = load_bundle(tmp_path / "mood")
+    assert loaded.blend == parts["blend"]
+    assert loaded.default_labels == "blend"
+    assert list(loaded.views) == ["fer2013", "ferplus", "blend"]
+
+
+def test_without_a_blend_there_is_none_to_predict(tmp_path, parts):
+    save_bundle(tmp_path / "mood", **{**parts, "blend": None})
+    assert list(load_bundle(tmp_path / "mood").views) == ["fer2013", "ferplus"]
+    with pytest.raises(BundleError, match="default label set"):
+        save_bundle(tmp_path / "other", **{**parts, "blend": None, "default_labels": "blend"})
+
+
+def test_a_blend_of_classes_that_a_label_set_lacks_is_refused(tmp_path, parts):
+    strange = Blend(("smug",), {"fer2013": (0.5,), "ferplus": (0.5,)})
+    with pytest.raises(BundleError, match="a blend of the bundle's label sets"):
+        save_bundle(tmp_path / "mood", **{**parts, "blend": strange})

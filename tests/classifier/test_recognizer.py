@@ -37,5 +37,5 @@ def test_no_crops_are_legal(bundle: Bundle) -> None:
 
 
 def test_an_unknown_label_set_is_refused(bundle: Bundle) -> None:
-    with pytest.raises(ValueError, match=r"expected one of \['fer2013', 'ferplus'\], received 'moods'"):
+    with pytest.raises(ValueError, match=r"expected one of \['blend', 'fer2013', 'ferplus'\], received 'moods'"):
         Recognizer(bundle, "moods")
