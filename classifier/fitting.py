@@ -1,11 +1,12 @@
 """Fits a calibration on validation faces.
 
 The order, and why. (1) The head's scales and biases, by likelihood, so that its own probabilities can be shown and
-compared. (2) The votes alone, by likelihood too: tau and k, then smoothing and temperature, so that what is shown as
-evidence can be believed in its own right. (3) Alpha, the likeliest that costs no accuracy
-(`classifier.mixing.fit_alpha`): likelihood is smooth and rewards honest probabilities, accuracy alone moves in steps of
-one face and would pick noise. (4) The ensemble's temperature, by likelihood again, kept only where it lowers the
-calibration error too. (5) The threshold of `unknown`.
+compared. (2) For each k the votes alone, by likelihood too: tau, then temperature and smoothing, so that what is shown
+as evidence can be believed in its own right. (3) For each k alpha, the likeliest that costs no accuracy
+(`classifier.mixing.fit_alpha`), and of these the k whose ensemble is likeliest: the votes that say most by themselves
+are not those that add most to the head. Likelihood is smooth and rewards honest probabilities; accuracy alone moves in
+steps of one face and would pick noise. (4) The ensemble's temperature, by likelihood again, kept only where it lowers
+the calibration error too. (5) The threshold of `unknown`.
 
 The faces must be neither trained on nor in the gallery; a face that finds itself there would make the votes look
 perfect. How good a calibration is on other faces than these, `classifier.crossfit` tells.
@@ -19,8 +20,8 @@ from scipy.optimize import isotonic_regression
 
 from classifier.calibration import Calibration, calibrated, sharpen
 from classifier.ensemble import calibrated_votes, mix
-from classifier.metrics import ece
-from classifier.mixing import K_GRID, fit_alpha, fit_votes
+from classifier.metrics import ece, nll
+from classifier.mixing import K_GRID, fit_alpha, likeliest_taus
 from classifier.scaling import fit_scaling, fit_temperature, fit_votes_scaling
 from classifier.votes import BoolArray, IntArray, ballots, vote
 from index.search import Neighbors
@@ -124,18 +125,16 @@ def fit_calibration(evidence: Evidence, *, unknown_accuracy: float = UNKNOWN_ACC
         unknown_accuracy: predictions are called unknown where fewer than this share of them would be right, in (0, 1).
     """
     scale, bias = fit_scaling(evidence.logits, evidence.labels)
-    tau, k = fit_votes(evidence.similarities, evidence.ballots, evidence.labels, evidence.logits.shape[1])
-    draft = Calibration(scale, bias, alpha=1.0, tau=tau, k=k, unknown_below=0.0)
-    heard = hear(evidence, draft)
-    voted, labels = heard.voted, evidence.labels[heard.voted]  # the others keep the head's probabilities
-    temperature, smoothing = fit_votes_scaling(heard.knn[voted], labels)
-    draft = replace(draft, votes_temperature=temperature, votes_smoothing=smoothing)
-    draft = replace(draft, alpha=fit_alpha(heard.head[voted], hear(evidence, draft).knn[voted], labels))
-    mixture = hear(evidence, draft).ensemble[voted]
-    draft = replace(draft, ensemble_temperature=_fit_ensemble_temperature(mixture, labels))
-    proba = hear(evidence, draft).ensemble.astype(np.float32)
+    draft = Calibration(scale, bias, alpha=1.0, tau=1.0, k=1, unknown_below=0.0)
+    widths = likeliest_taus(evidence.similarities, evidence.ballots, evidence.labels, len(scale))
+    drafts = [_with_votes(evidence, replace(draft, tau=tau, k=k)) for tau, k in widths]
+    fitted, heard = min(drafts, key=lambda found: _costs(found[1], evidence.labels))
+    voted = heard.voted  # the others keep the head's probabilities
+    temperature = _fit_ensemble_temperature(heard.ensemble[voted], evidence.labels[voted])
+    fitted = replace(fitted, ensemble_temperature=temperature)
+    proba = hear(evidence, fitted).ensemble.astype(np.float32)
     threshold = fit_unknown_threshold(proba, evidence.labels, unknown_accuracy=unknown_accuracy)
-    return replace(draft, unknown_below=threshold)
+    return replace(fitted, unknown_below=threshold)
 
 
 def fit_unknown_threshold(
@@ -162,6 +161,22 @@ def fit_unknown_threshold(
     if good.all():
         return 0.0
     return float(values[good.argmax()]) if good.any() else 1.0
+
+
+def _with_votes(evidence: Evidence, draft: Calibration) -> tuple[Calibration, Witnesses]:
+    """Fits the votes' temperature and smoothing and alpha at the draft's tau and k."""
+    heard = hear(evidence, draft)
+    voted, labels = heard.voted, evidence.labels[heard.voted]
+    temperature, smoothing = fit_votes_scaling(heard.knn[voted], labels)
+    draft = replace(draft, votes_temperature=temperature, votes_smoothing=smoothing)
+    alpha = fit_alpha(heard.head[voted], calibrated_votes(heard.knn, draft)[voted], labels)
+    draft = replace(draft, alpha=alpha)
+    return draft, hear(evidence, draft)
+
+
+def _costs(heard: Witnesses, labels: IntArray) -> tuple[float, float]:
+    """How unlikely the labels are by the ensemble, and by the votes alone where the head decides whatever they say."""
+    return nll(heard.ensemble, labels), nll(heard.knn, labels)
 
 
 def _fit_ensemble_temperature(mixture: DoubleArray, labels: IntArray) -> float:

@@ -13,26 +13,28 @@ TAU_GRID = np.geomspace(0.003, 1.0, 12)
 ALPHA_GRID = np.linspace(0.0, 1.0, 21)
 
 
-def fit_votes(
+def likeliest_taus(
     similarities: npt.NDArray[np.floating], labels: IntArray, truth: IntArray, n_classes: int
-) -> tuple[float, int]:
-    """Returns the tau and the k that make the truth most likely by the votes alone.
+) -> list[tuple[float, int]]:
+    """Returns, for each k that the gallery has room for, the tau that makes the truth most likely by the votes alone.
 
     Args:
         similarities: `(n, k_max)` cosine similarities of the nearest faces, best first.
         labels: `(n, k_max)` int64, the class that each of them votes for, -1 for none.
         truth: `(n,)` int64 in [0, n_classes).
         n_classes: number of classes.
+
+    Returns:
+        Pairs of tau and k, k ascending; one of them where nobody votes.
     """
     k_max = similarities.shape[1]
     ks = np.array([k for k in K_GRID if k < k_max] + [max(1, min(k_max, K_GRID[-1]))])
     if not (labels >= 0).any():
-        return float(TAU_GRID[-1]), int(ks[0])
+        return [(float(TAU_GRID[-1]), int(ks[0]))]
     rows = np.arange(len(truth))
     shares = np.stack([_shares(similarities, labels, n_classes, tau, ks)[:, rows, truth] for tau in TAU_GRID])
     costs = -np.log(np.maximum(shares, PROBA_FLOOR)).mean(axis=2)  # (taus, ks)
-    at_tau, at_k = np.unravel_index(int(costs.argmin()), costs.shape)
-    return float(TAU_GRID[at_tau]), int(ks[at_k])
+    return [(float(tau), int(k)) for tau, k in zip(TAU_GRID[costs.argmin(axis=0)], ks, strict=True)]
 
 
 def fit_alpha(head: DoubleArray, knn: DoubleArray, truth: IntArray) -> float:

@@ -5,11 +5,13 @@ import dataclasses
 import numpy as np
 import pytest
 
-from classifier.calibration import softmax
+from classifier.calibration import sharpen, softmax
 from classifier.ensemble import combine
 from classifier.fitting import Evidence, fit_calibration, fit_unknown_threshold, hear
-from classifier.metrics import ece
-from classifier.scaling import fit_scaling
+from classifier.metrics import ece, nll
+from classifier.mixing import likeliest_taus
+from classifier.scaling import fit_scaling, fit_votes_scaling
+from classifier.votes import vote
 from tests.classifier.evidence import draw_evidence, draw_labels, neighbors_of
 
 
@@ -41,6 +43,37 @@ def test_the_ensembles_temperature_never_costs_calibration() -> None:
         plain = dataclasses.replace(fitted, ensemble_temperature=1.0)
         errors = [ece(hear(evidence, c).ensemble, evidence.labels) for c in (fitted, plain)]
         assert errors[0] <= errors[1]
+
+
+def likeliest_votes(evidence: Evidence) -> int:
+    """The k whose votes, made honest, are likeliest alone."""
+    costs = {}
+    for tau, k in likeliest_taus(evidence.similarities, evidence.ballots, evidence.labels, 5):
+        shares = vote(evidence.similarities, evidence.ballots, 5, tau=tau, k=k).proba
+        temperature, smoothing = fit_votes_scaling(shares, evidence.labels)
+        costs[k] = nll(sharpen(shares + smoothing, temperature), evidence.labels)
+    return min(costs, key=lambda k: costs[k])
+
+
+def test_k_is_that_of_the_likeliest_ensemble() -> None:
+    # The three nearest tell what the head does not know, all others repeat the head.
+    rng = np.random.default_rng(0)
+    seen, felt = rng.normal(size=(2, 1500, 5)) * [[[2.0]], [[1.5]]]
+    labels = draw_labels(rng, softmax(seen + felt))
+    ballots = np.repeat(seen.argmax(axis=1)[:, None], 30, axis=1)
+    ballots[:, :3] = draw_labels(rng, np.repeat(softmax(felt), 3, axis=0)).reshape(1500, 3)
+    similarities = np.broadcast_to(np.linspace(0.99, 0.9, 30), (1500, 30)).astype(np.float32)
+    evidence = Evidence(seen.astype(np.float32), similarities, ballots, labels)
+    assert fit_calibration(evidence).k == 5
+    assert likeliest_votes(evidence) > 5
+
+
+def test_where_the_head_decides_alone_the_votes_are_at_their_likeliest() -> None:
+    drawn = draw_evidence(400)
+    heads = 20 * np.eye(5, dtype=np.float32)[drawn.labels]
+    fitted = fit_calibration(Evidence(heads, drawn.similarities, drawn.ballots, drawn.labels))
+    assert fitted.alpha == 1
+    assert fitted.k == likeliest_votes(drawn)
 
 
 def test_evidence_is_heard_as_predictions_are_made() -> None:

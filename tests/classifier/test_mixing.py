@@ -8,13 +8,13 @@ import pytest
 from classifier.calibration import softmax
 from classifier.fitting import Evidence
 from classifier.metrics import accuracy, nll
-from classifier.mixing import ALPHA_GRID, K_GRID, TAU_GRID, fit_alpha, fit_votes
+from classifier.mixing import ALPHA_GRID, K_GRID, TAU_GRID, fit_alpha, likeliest_taus
 from classifier.votes import vote
 from tests.classifier.evidence import draw_evidence
 
 
-def fitted(evidence: Evidence) -> tuple[float, int]:
-    return fit_votes(evidence.similarities, evidence.ballots, evidence.labels, 5)
+def widths(evidence: Evidence) -> list[tuple[float, int]]:
+    return likeliest_taus(evidence.similarities, evidence.ballots, evidence.labels, 5)
 
 
 def voted(evidence: Evidence, tau: float, k: int) -> np.ndarray:
@@ -26,18 +26,20 @@ def hits(proba: np.ndarray, evidence: Evidence) -> float:
 
 
 @pytest.mark.parametrize("without_a_vote", [0, 75])
-def test_tau_and_k_make_the_votes_likeliest(without_a_vote: int) -> None:
+def test_tau_makes_the_votes_likeliest_for_each_k(without_a_vote: int) -> None:
     evidence = draw_evidence(150, k_max=20)
     evidence.ballots[:without_a_vote] = -1
-    found = nll(voted(evidence, *fitted(evidence)), evidence.labels)
-    for tau, k in itertools.product(TAU_GRID, [k for k in K_GRID if k <= 20]):
-        assert found <= nll(voted(evidence, tau, k), evidence.labels) + 1e-6
+    found = widths(evidence)
+    assert [k for _, k in found] == [k for k in K_GRID if k <= 20]
+    for (likeliest, k), tau in itertools.product(found, TAU_GRID):
+        cost = nll(voted(evidence, likeliest, k), evidence.labels)
+        assert cost <= nll(voted(evidence, tau, k), evidence.labels) + 1e-6
 
 
 @pytest.mark.parametrize(("n", "seed"), [(400, 0), (60, 13), (60, 27), (30, 22), (30, 31), (30, 59)])
 def test_alpha_is_the_likeliest_that_costs_no_accuracy(n: int, seed: int) -> None:
     evidence = draw_evidence(n, seed=seed)
-    head, knn = softmax(evidence.logits), voted(evidence, *fitted(evidence))
+    head, knn = softmax(evidence.logits), voted(evidence, *widths(evidence)[-1])
     tried = {alpha: alpha * head + (1 - alpha) * knn for alpha in ALPHA_GRID}
     fair = [alpha for alpha in tried if hits(tried[alpha], evidence) >= max(hits(head, evidence), hits(knn, evidence))]
     found = fit_alpha(head, knn, evidence.labels)
@@ -55,7 +57,7 @@ def test_a_likelier_mixture_is_passed_over_where_it_is_less_accurate() -> None:
 
 def test_a_head_that_knows_nothing_leaves_the_votes_to_decide() -> None:
     evidence = draw_evidence(500)
-    assert fit_alpha(np.full((500, 5), 0.2), voted(evidence, *fitted(evidence)), evidence.labels) < 0.5
+    assert fit_alpha(np.full((500, 5), 0.2), voted(evidence, *widths(evidence)[-1]), evidence.labels) < 0.5
 
 
 def test_votes_that_know_nothing_leave_the_head_to_decide() -> None:
@@ -66,8 +68,8 @@ def test_votes_that_know_nothing_leave_the_head_to_decide() -> None:
 
 @pytest.mark.parametrize("k_max", [0, 1, 4])
 def test_a_gallery_smaller_than_the_grid(k_max: int) -> None:
-    _, k = fitted(draw_evidence(40, k_max=k_max))
-    assert 1 <= k <= max(k_max, 1)
+    ks = [k for _, k in widths(draw_evidence(40, k_max=k_max))]
+    assert ks == {0: [1], 1: [1], 4: [3, 4]}[k_max]
 
 
 def test_without_any_vote_the_head_decides_alone() -> None:
