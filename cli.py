@@ -353,18 +353,24 @@ def evaluate(
     as_json: JsonOption = False,
 ) -> None:
     """Score head, k-NN and ensemble on labelled faces that were neither trained on nor indexed."""
+    from classifier.batches import encode_all
     from classifier.evaluate import evaluate as score
     from embeddings.datasets import read_labelled_faces
 
     loaded = open_recognizer(bundle, labels).bundle
     faces = read_labelled_faces(data, split=split)
     with progress_bars() as start:
-        figures = score(loaded, faces, labels, progress=start("evaluate")).to_json()
+        encoded = encode_all(loaded.encoder, faces.crops, start("evaluate"))
+    figures = score(loaded, faces, labels, encoded=encoded).to_json()
+    # What to hold the default against, unless one view was asked for.
+    others = [] if labels else [name for name in loaded.views if name != loaded.default_labels]
+    views = {name: score(loaded, faces, name, encoded=encoded).to_json() for name in others}
     tell_skipped([(s.source, s.reason) for s in faces.skipped])
     if as_json:
-        print_json(figures)
+        print_json(figures | ({"views": views} if views else {}))
     else:
-        print_evaluation(figures)
+        for one in (figures, *views.values()):
+            print_evaluation(one)
     if faces.skipped:
         raise typer.Exit(1)
 

@@ -17,42 +17,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from benchmarks.webcam import CORRUPTIONS, Corruption
+from classifier.batches import encode_all
 from classifier.bundle import Bundle, load_bundle
 from classifier.evaluate import evaluate
 from embeddings.datasets import read_labelled_faces
-from embeddings.encoder import Encoded, Encoder
 from embeddings.labelled import LabelledFaces
-
-
-class RememberingEncoder:
-    """An encoder that encodes the same crops but once, so that a second label set costs next to nothing.
-
-    Args:
-        encoder: The one that does the work.
-    """
-
-    def __init__(self, encoder: Encoder) -> None:
-        self._encoder = encoder
-        self._known: dict[bytes, Encoded] = {}
-        self.dim, self.classes = encoder.dim, encoder.classes
-
-    def encode(self, crops: npt.NDArray[np.uint8]) -> Encoded:
-        """Encode `(n, 48, 48)` uint8 grey crops in [0, 255]; `n = 0` is legal."""
-        key = {row: crop.tobytes() for row, crop in enumerate(crops)}
-        new = [row for row in key if key[row] not in self._known]
-        fresh = self._encoder.encode(crops[new])
-        for at, row in enumerate(new):
-            self._known[key[row]] = _rows(fresh, slice(at, at + 1))
-        parts = [_rows(fresh, slice(0, 0)), *(self._known[key[row]] for row in key)]
-        logits = {name: np.concatenate([part.logits[name] for part in parts]) for name in fresh.logits}
-        return Encoded(np.concatenate([part.embeddings for part in parts]), logits)
-
-
-def _rows(encoded: Encoded, rows: slice) -> Encoded:
-    return Encoded(encoded.embeddings[rows], {name: values[rows] for name, values in encoded.logits.items()})
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +69,8 @@ def measure(
 
 
 def _read(bundle: Bundle, faces: LabelledFaces, label_sets: Sequence[str], kind: str, severity: str) -> Reading:
-    once = replace(bundle, encoder=RememberingEncoder(bundle.encoder))
-    scores = {name: evaluate(once, faces, name).ensemble for name in label_sets}
+    encoded = encode_all(bundle.encoder, faces.crops)
+    scores = {name: evaluate(bundle, faces, name, encoded=encoded).ensemble for name in label_sets}
     return Reading(
         kind,
         severity,
@@ -167,7 +138,7 @@ def main() -> None:
     if arguments.limit is not None and arguments.limit < len(faces):
         rows = np.random.default_rng(arguments.seed).choice(len(faces), arguments.limit, replace=False)
         faces = faces.take(np.sort(rows))
-    label_sets = [arguments.labels] if arguments.labels else list(bundle.classes)
+    label_sets = [arguments.labels] if arguments.labels else list(bundle.views)
     readings: list[Reading] = []
     for reading in measure(bundle, faces, label_sets, seed=arguments.seed):
         readings.append(reading)

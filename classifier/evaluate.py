@@ -6,11 +6,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from classifier.batches import Progress, batches
+from classifier.batches import BATCH, Progress, encode_all
 from classifier.bundle import Bundle
 from classifier.metrics import Coverage, PerClass, Scores, confusion, per_class
 from classifier.recognizer import Recognizer
 from classifier.truth import match_truth
+from embeddings.encoder import Encoded
 from embeddings.labelled import LabelledFaces
 
 FloatArray = npt.NDArray[np.float32]
@@ -69,6 +70,7 @@ def evaluate(
     faces: LabelledFaces,
     labels: str | None = None,
     *,
+    encoded: Encoded | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
     """Predicts every face and scores the predictions.
@@ -80,11 +82,12 @@ def evaluate(
     Args:
         bundle: what is evaluated. Figures on faces that it was trained, indexed or calibrated on say nothing.
         faces: the labelled faces.
-        labels: name of the bundle's label set to score; its default when None.
+        labels: name of the bundle's view to score, a label set or the blend; its default when None.
+        encoded: what the bundle's encoder says of all `faces`, where that is known already; to score several views.
         progress: called with the number of faces done and the total, after each batch.
 
     Raises:
-        ValueError: an unknown label set, or a data set that shares no class with it.
+        ValueError: an unknown view, or a data set that shares no class with it.
     """
     recognizer = Recognizer(bundle, labels)
     truth = match_truth(faces, recognizer.label_set, recognizer.classes)
@@ -94,7 +97,8 @@ def evaluate(
             f"faces: expected some that are labelled with one of {', '.join(recognizer.classes)}, "
             f"received {len(faces)} faces of {', '.join(faces.classes) or 'no class'}; choose another label set"
         )
-    *witnesses, unknown = _predict(recognizer, faces.crops[scored], progress)
+    encoded = encode_all(bundle.encoder, faces.crops[scored], progress) if encoded is None else encoded.take(scored)
+    *witnesses, unknown = _judge(recognizer, encoded)
     head, knn, ensemble = (_restrict(proba, truth.columns) for proba in witnesses)
     # Places among the shared columns, which ascend.
     targets = np.searchsorted(truth.columns, truth.labels[scored])
@@ -113,11 +117,11 @@ def evaluate(
     )
 
 
-def _predict(recognizer: Recognizer, crops: npt.NDArray[np.uint8], progress: Progress | None) -> list[npt.NDArray[Any]]:
+def _judge(recognizer: Recognizer, encoded: Encoded) -> list[npt.NDArray[Any]]:
     """Returns the probabilities of head, votes and ensemble, each `(n, C)`, and who is unknown, `(n,)` bool."""
     parts = []
-    for batch in batches(crops, progress):
-        found = recognizer.predict(batch)
+    for start in range(0, len(encoded), BATCH):
+        found = recognizer.judge(encoded.take(slice(start, start + BATCH)))
         # The neighbours are let go: over a whole data set they would take hundreds of megabytes.
         parts.append((found.head_proba, found.knn_proba, found.proba, found.unknown))
     return [np.concatenate(column) for column in zip(*parts, strict=True)]

@@ -6,6 +6,7 @@ import numpy.typing as npt
 from classifier.blend import BLEND
 from classifier.bundle import Bundle
 from classifier.ensemble import Prediction, combine
+from embeddings.encoder import Encoded
 
 
 class Recognizer:
@@ -48,7 +49,11 @@ class Recognizer:
         Returns:
             The prediction, one row per crop.
         """
-        bundle, encoded = self.bundle, self.bundle.encoder.encode(crops)
+        return self.judge(self.bundle.encoder.encode(crops))
+
+    def judge(self, encoded: Encoded) -> Prediction:
+        """Predicts from what the bundle's encoder said of the faces; `predict` without the encoder's share."""
+        bundle = self.bundle
         blend = bundle.blend if self.label_set == BLEND else None
         names = list(blend.shares) if blend else [self.label_set]
         neighbors = bundle.index.search(encoded.embeddings, max(bundle.calibrations[name].k for name in names))

@@ -40,6 +40,10 @@ class Encoded:
     def __len__(self) -> int:
         return len(self.embeddings)
 
+    def take(self, rows: npt.NDArray[np.int64] | slice) -> "Encoded":
+        """Return what is said of some of the faces."""
+        return Encoded(self.embeddings[rows], {name: values[rows] for name, values in self.logits.items()})
+
 
 class Encoder(Protocol):
     """Turns crops into embeddings and logits."""
