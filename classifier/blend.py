@@ -36,6 +36,7 @@ class Blend:
     Attributes:
         classes: the `C` classes of the blend; every label set in `shares` has them all.
         shares: for each label set `(C,)` >= 0 in the order of `classes`; the sets' shares of a class sum to 1.
+        truth: the label set whose labels temperature and threshold are fitted to.
         temperature: > 0; the mean is raised to the power of its inverse and normalised.
         unknown_below: in [0, 1]; a prediction with less confidence than this is called unknown.
 
@@ -45,6 +46,7 @@ class Blend:
 
     classes: tuple[str, ...]
     shares: Mapping[str, tuple[float, ...]]
+    truth: str
     temperature: float = 1.0
     unknown_below: float = 0.0
 
@@ -53,6 +55,8 @@ class Blend:
         fits = values.shape == (len(self.shares), len(self.classes)) and bool(self.classes)
         if not fits or not (values >= 0).all() or not np.allclose(values.sum(axis=0), 1):
             raise ValueError(f"shares: expected the sets' shares of each class to sum to 1, received {self.shares}")
+        if self.truth not in self.shares:
+            raise ValueError(f"truth: expected one of {', '.join(self.shares)}, received {self.truth!r}")
         if not (math.isfinite(self.temperature) and self.temperature > 0):
             raise ValueError(f"temperature: expected a finite number > 0, received {self.temperature}")
         if not 0 <= self.unknown_below <= 1:
@@ -62,7 +66,7 @@ class Blend:
         """Returns the values by name, ready for `json.dumps`."""
         shares = {name: list(values) for name, values in self.shares.items()}
         values = {"temperature": self.temperature, "unknown_below": self.unknown_below}
-        return {"classes": list(self.classes), "shares": shares, **values}
+        return {"classes": list(self.classes), "shares": shares, "truth": self.truth, **values}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "Blend":
@@ -74,10 +78,10 @@ class Blend:
         try:
             shares = {name: tuple(map(float, row)) for name, row in values["shares"].items()}
             rest = {name: float(values[name]) for name in ("temperature", "unknown_below")}
-            return cls(classes=tuple(map(str, values["classes"])), shares=shares, **rest)
+            return cls(tuple(map(str, values["classes"])), shares, str(values["truth"]), **rest)
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(
-                f"blend: expected classes, shares, temperature, unknown_below, received {values}"
+                f"blend: expected classes, shares, truth, temperature, unknown_below, received {values}"
             ) from error
 
     def mean(self, proba: Mapping[str, npt.NDArray[np.floating]], classes: Classes) -> npt.NDArray[np.float64]:
@@ -142,4 +146,6 @@ def usual_blend(classes: Classes) -> Blend | None:
         return None
     shared = tuple(name for name in FER2013_CLASSES if all(name in names for names in classes.values()))
     own = tuple(_CALM_SHARE if name == _CALM else _OTHER_SHARE for name in shared)
-    return Blend(shared, {"fer2013": own, "ferplus": tuple(1 - share for share in own)})
+    shares = {"fer2013": own, "ferplus": tuple(round(1 - share, 6) for share in own)}
+    # How sure it is follows what ten people saw: one annotator's label says little about how clear a face is.
+    return Blend(shared, shares, truth="ferplus")

@@ -108,7 +108,7 @@ def _fit_blend(
     calibrations: Mapping[str, Calibration],
     labels: Mapping[str, IntArray],
 ) -> Blend | None:
-    """Fits temperature and `unknown` threshold of the usual blend to all label sets' truths at once."""
+    """Fits temperature and `unknown` threshold of the usual blend on the faces that have a label in its truth."""
     if (blend := usual_blend(classes)) is None:
         return None
     proba = {
@@ -116,12 +116,10 @@ def _fit_blend(
         for name in classes
     }
     none = np.full(len(encoded), -1, np.int64)
-    truths = [
-        blend.labels({other: column if other == name else none for other in classes}, classes)
-        for name, column in labels.items()
-    ]
-    truth, mean = np.concatenate(truths), np.tile(blend.mean(proba, classes), (len(truths), 1))
-    mean, truth = mean[truth >= 0], truth[truth >= 0]
+    truth = blend.labels({name: labels[name] if name == blend.truth else none for name in classes}, classes)
+    mean, truth = blend.mean(proba, classes)[truth >= 0], truth[truth >= 0]
+    if not len(truth):
+        return blend
     temperature = fit_temperature(lambda value: sharpen(mean, value), truth, 0.25, 4.0)
     threshold = fit_unknown_threshold(sharpen(mean, temperature).astype(np.float32), truth)
     return replace(blend, temperature=temperature, unknown_below=threshold)

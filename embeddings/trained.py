@@ -14,6 +14,7 @@ from embeddings.backup import write_whole
 from embeddings.merge import fit_projection, merge_encoders
 from embeddings.network import EMBEDDING, build_encoder
 from embeddings.recipe import Recipe
+from embeddings.validation import read_log
 
 CONFIG, WEIGHTS = "training.json", "best.weights.h5"
 
@@ -68,6 +69,15 @@ def _described(found: dict[str, Any]) -> keras.Model:
     return new_encoder(Recipe(**{**found["recipe"], "init": "none"}), classes)
 
 
+def _account(member: Path) -> dict[str, Any]:
+    """Return a training's description, with how many epochs it had and which was the best."""
+    account: dict[str, Any] = json.loads((member / CONFIG).read_text())
+    if "members" not in account:
+        accuracies = [row["val_accuracy"] for row in read_log(member / "log.csv")]
+        account |= {"epochs": len(accuracies), "best_epoch": 1 + int(np.argmax(accuracies))}
+    return account
+
+
 def merge_trainings(
     members: Sequence[Path], folder: Path, crops: npt.NDArray[np.uint8], *, dim: int = 64, data_hash: str = ""
 ) -> None:
@@ -87,7 +97,7 @@ def merge_trainings(
     if (folder / CONFIG).exists():
         raise TrainingError(f"{folder}: expected no training yet, found one; give another --out.")
     networks = [load_encoder(member) for member in members]
-    found = [json.loads((member / CONFIG).read_text()) for member in members]
+    found = [_account(member) for member in members]
     if any("members" in one or one["classes"] != found[0]["classes"] for one in found):
         raise TrainingError(f"merge: expected single trainings of the classes {found[0]['classes']}, got others.")
     dim = min(dim, sum(network.output[EMBEDDING].shape[1] for network in networks))

@@ -11,7 +11,7 @@ from tests.fake_encoder import fake_bundle
 
 CLASSES = {"acted": ("calm", "glad", "cross"), "seen": ("glad", "proud", "calm", "cross")}
 # "acted" is believed about glad and cross, "seen" about calm.
-BLEND_OF_TWO = Blend(("calm", "glad", "cross"), {"acted": (0.0, 1.0, 1.0), "seen": (1.0, 0.0, 0.0)})
+BLEND_OF_TWO = Blend(("calm", "glad", "cross"), {"acted": (0.0, 1.0, 1.0), "seen": (1.0, 0.0, 0.0)}, truth="seen")
 
 
 def test_each_class_is_read_from_the_set_that_is_believed_about_it():
@@ -23,14 +23,14 @@ def test_each_class_is_read_from_the_set_that_is_believed_about_it():
 def test_a_temperature_below_one_makes_the_blend_surer_and_names_the_same_class():
     proba = {"acted": np.array([[0.2, 0.2, 0.6]]), "seen": np.array([[0.5, 0.0, 0.3, 0.2]])}
     plain = BLEND_OF_TWO.mean(proba, CLASSES)
-    sure = Blend(BLEND_OF_TWO.classes, BLEND_OF_TWO.shares, temperature=0.5).mean(proba, CLASSES)
+    sure = Blend(BLEND_OF_TWO.classes, BLEND_OF_TWO.shares, "seen", temperature=0.5).mean(proba, CLASSES)
     assert sure.argmax() == plain.argmax()
     assert sure.max() > plain.max()
     np.testing.assert_allclose(sure.sum(axis=1), 1)
 
 
 def test_a_face_of_two_labels_is_the_one_that_is_believed_more():
-    blend = Blend(("calm", "glad", "cross"), {"acted": (0.2, 0.7, 0.7), "seen": (0.8, 0.3, 0.3)})
+    blend = Blend(("calm", "glad", "cross"), {"acted": (0.2, 0.7, 0.7), "seen": (0.8, 0.3, 0.3)}, "seen")
     acted, seen = np.array([[0, 1, 2, 2, -1]]), np.array([[2, 3, 2, 1, 1]])
     # calm and calm; glad over cross (0.7 to 0.3); calm (0.8) over cross (0.7); cross; "proud" alone is no class here.
     np.testing.assert_array_equal(blend.labels({"acted": acted, "seen": seen}, CLASSES), [[0, 1, 0, 2, -1]])
@@ -38,7 +38,7 @@ def test_a_face_of_two_labels_is_the_one_that_is_believed_more():
 
 def test_what_is_written_reads_the_same():
     assert Blend.from_json(BLEND_OF_TWO.to_json()) == BLEND_OF_TWO
-    with pytest.raises(ValueError, match="blend: expected classes, shares, temperature"):
+    with pytest.raises(ValueError, match="blend: expected classes, shares, truth, temperature"):
         Blend.from_json({"classes": ["calm"]})
 
 
@@ -48,13 +48,14 @@ def test_what_is_written_reads_the_same():
         ({"shares": {"acted": (0.5, 1, 1), "seen": (1, 0, 0)}}, "shares: expected the sets' shares"),
         ({"shares": {"acted": (-1, 1, 1), "seen": (2, 0, 0)}}, "shares: expected the sets' shares"),
         ({"shares": {"acted": (1, 1)}}, "shares: expected the sets' shares"),
+        ({"truth": "told"}, "truth: expected one of acted, seen"),
         ({"temperature": 0.0}, "temperature: expected a finite number > 0"),
         ({"unknown_below": 1.5}, r"unknown_below: expected a number in \[0, 1\]"),
     ],
 )
 def test_numbers_that_are_no_blend_are_refused(change, complaint):
     with pytest.raises(ValueError, match=complaint):
-        Blend(**({"classes": BLEND_OF_TWO.classes, "shares": BLEND_OF_TWO.shares} | change))
+        Blend(**({"classes": BLEND_OF_TWO.classes, "shares": BLEND_OF_TWO.shares, "truth": "acted"} | change))
 
 
 def test_fer2013_and_its_votes_have_a_blend_over_the_seven_classes_and_other_sets_none():

@@ -164,6 +164,6 @@ def test_without_a_blend_there_is_none_to_predict(tmp_path, parts):
 
 
 def test_a_blend_of_classes_that_a_label_set_lacks_is_refused(tmp_path, parts):
-    strange = Blend(("smug",), {"fer2013": (0.5,), "ferplus": (0.5,)})
+    strange = Blend(("smug",), {"fer2013": (0.5,), "ferplus": (0.5,)}, "ferplus")
     with pytest.raises(BundleError, match="a blend of the bundle's label sets"):
         save_bundle(tmp_path / "mood", **{**parts, "blend": strange})

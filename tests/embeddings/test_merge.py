@@ -75,6 +75,7 @@ def test_merged_trainings_load_like_a_trained_one(tmp_path, crops):
     assert both[EMBEDDING].shape == (12, 8)
     found = json.loads((tmp_path / "both" / "training.json").read_text())
     assert [one["recipe"]["seed"] for one in found["members"]] == [0, 1]
+    assert [one["best_epoch"] for one in found["members"]] == [1, 1]
     assert found["data"] == "abc"
     with pytest.raises(TrainingError, match="expected no training yet"):
         merge_trainings([tmp_path / "0", tmp_path / "1"], tmp_path / "both", crops)
