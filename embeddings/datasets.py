@@ -27,6 +27,7 @@ from embeddings.labelled import (
     label_sets,
     reporting,
 )
+from embeddings.layout import CSV_NAMES, class_folders, innermost, split_name, tables, visible
 from embeddings.parquet import read_parquet
 from embeddings.pictures import PictureError, read_crop
 
@@ -34,24 +35,10 @@ __all__ = ["DataError", "LabelledFaces", "Skipped", "content_hash", "label_sets"
 
 logger = logging.getLogger(__name__)
 
-SPLITS = {
-    "train": "train",
-    "training": "train",
-    "validation": "validation",
-    "valid": "validation",
-    "val": "validation",
-    "publictest": "validation",
-    "test": "test",
-    "testing": "test",
-    "privatetest": "test",
-}
-
 # The numbers in column `emotion`. Their order is not that of FER2013_CLASSES, which is alphabetical as folders are.
 CSV_EMOTIONS = {"0": "angry", "1": "disgust", "2": "fear", "3": "happy", "4": "sad", "5": "surprise", "6": "neutral"}
-CSV_NAMES = ("fer2013.csv", "icml_face_data.csv")
 
 _SHARD = re.compile(r"-\d+-of-\d+$")
-_CLUTTER = ("__macosx", "thumbs.db", "desktop.ini")
 
 
 def read_labelled_faces(path: Path, *, split: str | None = None, progress: Progress | None = None) -> LabelledFaces:
@@ -72,51 +59,20 @@ def read_labelled_faces(path: Path, *, split: str | None = None, progress: Progr
     """
     if not path.exists():
         raise DataError(f"{path}: expected a data set (a folder, a .csv or a .parquet file), received no such path")
-    root = _innermost(path) if path.is_dir() else path
-    tables = _tables(root) if root.is_dir() else [root]
-    if not tables:
+    root = innermost(path) if path.is_dir() else path
+    files = tables(root) if root.is_dir() else [root]
+    if not files:
         faces = _read_folder(path, root, split, progress)
-    elif all(table.suffix.lower() == ".parquet" for table in tables):
-        faces = read_parquet(_parquet_split(root, tables, split), progress=progress)
-    elif len(tables) == 1 and tables[0].suffix.lower() == ".csv":
-        faces = _read_csv(tables[0], split, progress)
+    elif all(file.suffix.lower() == ".parquet" for file in files):
+        faces = read_parquet(_parquet_split(root, files, split), progress=progress)
+    elif len(files) == 1 and files[0].suffix.lower() == ".csv":
+        faces = _read_csv(files[0], split, progress)
     else:
-        found = ", ".join(table.name for table in tables)
+        found = ", ".join(file.name for file in files)
         raise DataError(f"{root}: expected class folders, one .csv or .parquet files, received {found}; name one")
     if faces.skipped:
         logger.warning("%s: skipped %d of %d pictures", path, len(faces.skipped), len(faces) + len(faces.skipped))
     return faces
-
-
-def _visible(folder: Path) -> list[Path]:
-    """Returns what stands in a folder, sorted the same on every system, without what systems hide there."""
-    entries = (
-        entry for entry in folder.iterdir() if not entry.name.startswith(".") and entry.name.lower() not in _CLUTTER
-    )
-    return sorted(entries, key=lambda entry: entry.name)
-
-
-def _folders(folder: Path) -> list[Path]:
-    return [entry for entry in _visible(folder) if entry.is_dir()]
-
-
-def _tables(folder: Path) -> list[Path]:
-    return [
-        entry
-        for entry in _visible(folder)
-        if entry.is_file() and (entry.suffix.lower() == ".parquet" or entry.name.lower() in CSV_NAMES)
-    ]
-
-
-def _innermost(folder: Path) -> Path:
-    """Goes down while a folder only wraps another: one that is no split and has more folders, or a table, inside."""
-    folders = _folders(folder)
-    if len(folders) != 1 or _tables(folder) or folders[0].name.lower() in SPLITS:
-        return folder
-    inner = folders[0]
-    # One class that holds pictures, and a folder beside them, wraps nothing.
-    wraps = _tables(inner) or all(entry.is_dir() for entry in _visible(inner))
-    return _innermost(inner) if wraps and _visible(inner) else folder
 
 
 def _choose_split(available: Collection[str], wanted: str | None, where: Path) -> str:
@@ -126,15 +82,10 @@ def _choose_split(available: Collection[str], wanted: str | None, where: Path) -
         if len(available) > 1:
             raise DataError(f"{where}: expected a split to be chosen, received none; choose one of {listed}")
         return next(iter(available))
-    name = _split_name(wanted)
+    name = split_name(wanted)
     if name not in available:
         raise DataError(f"{where}: expected one of the splits {listed}, received {wanted!r}; choose one of them")
     return name
-
-
-def _split_name(text: str) -> str:
-    plain = text.strip().lower()
-    return SPLITS.get(plain, plain)
 
 
 def _refuse_split(wanted: str | None, where: Path) -> None:
@@ -146,24 +97,21 @@ def _parquet_split(root: Path, files: list[Path], split: str | None) -> list[Pat
     """Returns the files of one split: `train.parquet`, or `train-00000-of-00002.parquet` and on."""
     by_split = defaultdict(list)
     for file in files:
-        by_split[_split_name(_SHARD.sub("", file.stem))].append(file)
+        by_split[split_name(_SHARD.sub("", file.stem))].append(file)
     return by_split[_choose_split(by_split, split, root)]
 
 
 def _read_folder(path: Path, root: Path, split: str | None, progress: Progress | None) -> LabelledFaces:
-    by_split = defaultdict(list)
-    for folder in _folders(root):
-        if folder.name.lower() in SPLITS and _folders(folder):
-            by_split[_split_name(folder.name)].append(folder)
-    if by_split:
-        chosen = by_split[_choose_split(by_split, split, root)]
-        names = [entry.name for folders in by_split.values() for folder in folders for entry in _folders(folder)]
-    else:
-        _refuse_split(split, root)
-        chosen, names = [root], [folder.name for folder in _folders(root)]
-    if not names:
+    found = class_folders(root)
+    if not found:
         raise DataError(f"{root}: expected folders named for classes, {CSV_NAMES[0]} or .parquet files, received none")
-    files = [(folder.name, file) for part in chosen for folder in _folders(part) for file in _visible(folder)]
+    names = [folder.path.name for folder in found]
+    if found[0].split is None:
+        _refuse_split(split, root)
+    else:
+        chosen = _choose_split({folder.split or "" for folder in found}, split, root)
+        found = [folder for folder in found if folder.split == chosen]
+    files = [(folder.path.name, file) for folder in found for file in visible(folder.path)]
     rows = (_picture(file, label, file.relative_to(path).as_posix()) for label, file in files)
     return gather(reporting(rows, len(files), progress), names, str(path))
 
@@ -187,7 +135,7 @@ def _read_csv(file: Path, split: str | None, progress: Progress | None) -> Label
             columns = _csv_columns(file, next(reader, []))
             for row in reporting(reader, total, progress):
                 usage = row[columns["usage"]] if "usage" in columns and len(row) > columns["usage"] else ""
-                by_split[_split_name(usage)].append(_csv_face(f"{file.name}#{reader.line_num}", row, columns))
+                by_split[split_name(usage)].append(_csv_face(f"{file.name}#{reader.line_num}", row, columns))
     except csv.Error as error:
         raise DataError(f"{file}: expected comma-separated rows, received others ({error}); fetch it again") from error
     if "usage" not in columns:
