@@ -81,9 +81,13 @@ def train_encoder(
 
     Raises:
         TrainingError: `folder` holds a training and `resume` is not set, or it was of another recipe, other data or
-            other teachers; a teacher has other classes; or there is no face to learn from or to validate by.
+            other teachers; a teacher has other classes; there are teachers but no `distill_weight`, or the reverse; or
+            there is no face to learn from or to validate by.
     """
     _check_faces(train, validation)
+    if bool(teachers) != (recipe.distill_weight > 0):
+        got = f"{len(teachers)} and a distill_weight of {recipe.distill_weight}"
+        raise TrainingError(f"teachers: expected some with a distill_weight above 0, or neither, got {got}.")
     config = {"recipe": recipe.to_json(), "classes": train.classes, "data": data_hash}
     if teachers:
         config["teachers"] = [_digest(teacher / WEIGHTS) for teacher in teachers]
@@ -111,7 +115,7 @@ def _fit(
 ) -> None:
     distill = Distill(teachers, recipe.distill_weight, recipe.distill_temperature) if teachers else None
     model = training_model(encoder, Augment(None if recipe.augment else STILL, seed=recipe.seed), distill)
-    label_share = 1 - recipe.distill_weight * bool(teachers)
+    label_share = 1 - recipe.distill_weight
     _compile(model, recipe, list(batches.proba), len(batches), label_share)
     backup = Backup(measure.log.parent / "backup" / "latest.weights.h5", len(batches))
     done = backup.restore(model)

@@ -82,5 +82,5 @@ def _camera(number: str) -> Finding:
     try:
         open_source(number).close()
     except SourceError as error:
-        return Finding("camera", "absent", str(error), "or give live a --source")
+        return Finding("camera", "absent", str(error), "pictures, videos and streams need none")
     return Finding("camera", "ok", number)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from embeddings import training
+from embeddings import trained
 from embeddings.crops import SIZE
 from embeddings.labels import targets_from_labels
 from embeddings.recipe import recipe_for
@@ -36,7 +36,7 @@ def small_network():
 @pytest.fixture(autouse=True)
 def small_backbone(monkeypatch):
     """Puts a small network where the recipe names "vgg", whose real one takes seconds a step."""
-    monkeypatch.setitem(training.BACKBONES, "vgg", small_network)
+    monkeypatch.setitem(trained.BACKBONES, "vgg", small_network)
 
 
 @pytest.fixture(scope="module")
@@ -124,7 +124,7 @@ def test_a_killed_training_goes_on_exactly(tmp_path, faces, uninterrupted, monke
 def finished(tmp_path_factory, drawn):
     """A finished training of one epoch; tests copy what they change."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(training.BACKBONES, "vgg", small_network)
+        patch.setitem(trained.BACKBONES, "vgg", small_network)
         folder = tmp_path_factory.mktemp("finished")
         train_encoder(drawn(42, 1), drawn(21, 2), tiny(epochs=1), folder, data_hash="d")
     return folder
@@ -221,14 +221,14 @@ def test_a_student_learns_from_a_finished_training(finished, drawn, tmp_path):
     faces, recipe = (drawn(42, 1), drawn(21, 2)), tiny(epochs=1, distill_weight=0.7)
     kept = contents(finished)
     train_encoder(*faces, recipe, tmp_path / "taught", teachers=[finished])
-    train_encoder(*faces, recipe, tmp_path / "alone")
+    train_encoder(*faces, tiny(epochs=1), tmp_path / "alone")
     taught, alone = (read_log(tmp_path / name / "log.csv")[0] for name in ("taught", "alone"))
     assert taught["loss"] != alone["loss"]
     assert contents(finished) == kept
     student = load_encoder(tmp_path / "taught")
     assert student.count_params() == load_encoder(finished).count_params()
     with pytest.raises(TrainingError, match="another recipe"):
-        train_encoder(*faces, recipe, tmp_path / "taught", resume=True)
+        train_encoder(*faces, tiny(epochs=1), tmp_path / "taught", resume=True)
 
 
 def test_a_teacher_of_other_classes_or_none_is_refused(finished, drawn, tmp_path):
@@ -245,3 +245,12 @@ def test_a_teacher_of_other_classes_or_none_is_refused(finished, drawn, tmp_path
         train_encoder(train, validation, recipe, tmp_path / "out", teachers=[tmp_path])
     with pytest.raises(TrainingError, match=r"expected training\.json and best\.weights\.h5"):
         load_encoder(tmp_path)
+
+
+@pytest.mark.parametrize(("weight", "teachers"), [(0.5, []), (0.0, ["teacher"])])
+def test_teachers_and_their_weight_go_together(weight, teachers, tmp_path):
+    faces = Faces(np.zeros((4, 48, 48), np.uint8), {"first": targets_from_labels(np.arange(4) % 2, ("a", "b"))})
+    recipe = recipe_for("cnn", epochs=1, distill_weight=weight)
+    with pytest.raises(TrainingError, match="teachers: expected some with a distill_weight above 0, or neither"):
+        train_encoder(faces, faces, recipe, tmp_path / "run", teachers=[tmp_path / name for name in teachers])
+    assert not (tmp_path / "run").exists()
