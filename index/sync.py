@@ -1,0 +1,192 @@
+"""What has to happen to the user's gallery so that it holds the pictures of a folder, no more and no less.
+
+A plan decodes no picture. A file is unchanged where its size and time are, and where only the time is not, its content
+is compared. Two files can hold the same only where they have the same size, so that few are read at all.
+"""
+
+import hashlib
+import os
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import NamedTuple
+
+from embeddings.labelled import DataError, Skipped
+from embeddings.labels import canonical
+from embeddings.layout import class_folders, innermost, is_visible
+
+# What became of a file.
+FACES, NONE, FAILED, DUPLICATE = "faces", "none", "failed", "duplicate"
+
+
+@dataclass(frozen=True, slots=True)
+class FileState:
+    """A file as it is, or as it was when it was last looked at.
+
+    Attributes:
+        path: Where it is, absolute.
+        size: In bytes.
+        mtime_ns: When it was last written, nanoseconds since 1970.
+        sha256: Of its content, 64 hexadecimal digits; empty where nothing needed it.
+        status: `FACES` where the gallery has its face, `NONE` where it shows none, `FAILED` where it cannot be read,
+            `DUPLICATE` where another file with the same content stands for it; empty where nobody looked yet.
+        reason: Why the gallery has no face of it, for people to read; empty where it has one.
+    """
+
+    path: str
+    size: int
+    mtime_ns: int
+    sha256: str = ""
+    status: str = ""
+    reason: str = ""
+
+    @property
+    def label(self) -> str:
+        """The class that the file's folder names, canonical."""
+        return canonical(Path(self.path).parent.name)
+
+
+class Duplicate(NamedTuple):
+    """A file that holds the same as another.
+
+    Attributes:
+        file: Which one.
+        of: The path of the one whose face is, or is to be, in the gallery.
+    """
+
+    file: FileState
+    of: str
+
+
+@dataclass(frozen=True, slots=True)
+class SyncPlan:
+    """What a folder asks of the gallery.
+
+    Attributes:
+        root: The folder.
+        new: Files that the gallery does not know, or that stood back for one that is gone.
+        changed: Files that hold something else than before.
+        removed: Paths of files that are gone.
+        touched: Files that hold what they held, under another time.
+        unchanged: How many files are as they were, with their face in the gallery.
+        duplicate: Files that hold the same as another.
+        failed: Files that were looked at before and gave no face, and what is no file at all.
+    """
+
+    root: Path
+    new: tuple[FileState, ...]
+    changed: tuple[FileState, ...]
+    removed: tuple[str, ...]
+    touched: tuple[FileState, ...]
+    unchanged: int
+    duplicate: tuple[Duplicate, ...]
+    failed: tuple[Skipped, ...]
+
+    @property
+    def to_embed(self) -> tuple[FileState, ...]:
+        """The files that must be read."""
+        return self.new + self.changed
+
+
+def plan_sync(
+    root: Path, known: Mapping[str, FileState], elsewhere: Iterable[FileState] = (), *, again: bool = False
+) -> SyncPlan:
+    """Compares a folder with what the gallery knows of it.
+
+    Args:
+        root: The folder, absolute, in a layout of `embeddings.layout`.
+        known: The folder's files as the gallery knows them, by path.
+        elsewhere: The files of other folders that the gallery knows.
+        again: Look at every file anew, changed or not.
+
+    Raises:
+        DataError: `root` is no folder, or has no class folders.
+    """
+    found, failed = scan(root)
+    compared = [(file, None if again else _unchanged(file, known.get(file.path))) for file in found]
+    same = [state for _, state in compared if state is not None]
+    held = [state for state in (*elsewhere, *same) if state.status == FACES]
+    # A file that stood back for another has to be judged anew: the other may be gone.
+    pending = [file for file, state in compared if state is None] + [s for s in same if s.status == DUPLICATE]
+    fresh, duplicate = _tell_duplicates(pending, held)
+    stood_back = {state.path for state in same}
+    return SyncPlan(
+        root=root,
+        new=tuple(file for file in fresh if file.path not in known or file.path in stood_back),
+        changed=tuple(file for file in fresh if file.path in known and file.path not in stood_back),
+        removed=tuple(sorted(known.keys() - {file.path for file in found})),
+        touched=tuple(state for state in same if state.mtime_ns != known[state.path].mtime_ns),
+        unchanged=sum(state.status == FACES for state in same),
+        duplicate=tuple(duplicate),
+        failed=tuple(failed + [Skipped(s.path, s.reason) for s in same if s.status in (NONE, FAILED)]),
+    )
+
+
+def scan(root: Path) -> tuple[list[FileState], list[Skipped]]:
+    """Lists the files in the class folders of `root`, in a fixed order, and what else stands there.
+
+    Raises:
+        DataError: `root` is no folder, or has no class folders.
+    """
+    if not root.is_dir():
+        raise DataError(f"{root}: expected a folder with a folder for each class, received no such folder")
+    folders = class_folders(innermost(root))
+    if not folders:
+        raise DataError(f"{root}: expected folders named for classes, received none; put the pictures into such")
+    files: list[FileState] = []
+    others: list[Skipped] = []
+    for folder in folders:
+        with os.scandir(folder.path) as entries:
+            for entry in sorted(entries, key=lambda entry: entry.name):
+                if is_visible(entry.name):
+                    _look(entry, files, others)
+    return files, others
+
+
+def _look(entry: os.DirEntry[str], files: list[FileState], others: list[Skipped]) -> None:
+    try:
+        if entry.is_file():
+            stat = entry.stat()
+            files.append(FileState(entry.path, stat.st_size, stat.st_mtime_ns))
+        elif entry.is_dir():
+            others.append(Skipped(entry.path, "expected a picture, received a folder; pictures stand in class folders"))
+        else:
+            others.append(Skipped(entry.path, "expected a picture, received a broken link or a device"))
+    except OSError as error:
+        others.append(Skipped(entry.path, f"expected a picture, received: {error.strerror}"))
+
+
+def _unchanged(file: FileState, before: FileState | None) -> FileState | None:
+    """Returns what is known of a file if it holds what it held, at its present time; None if it does not."""
+    if before is None or file.size != before.size:
+        return None
+    if file.mtime_ns == before.mtime_ns or (before.sha256 and before.sha256 == _sha256(file.path)):
+        return replace(before, mtime_ns=file.mtime_ns)
+    return None
+
+
+def _tell_duplicates(
+    pending: Iterable[FileState], held: Iterable[FileState]
+) -> tuple[list[FileState], list[Duplicate]]:
+    """Parts the files that are the first to hold something from those that hold the same as another."""
+    pending, held = list(pending), list(held)
+    sizes = Counter(file.size for file in (*pending, *held))
+    holders = {file.sha256: file.path for file in held if file.sha256}
+    fresh, duplicate = [], []
+    for one in pending:
+        file = replace(one, sha256=one.sha256 or _sha256(one.path)) if sizes[one.size] > 1 else one
+        if file.sha256 and holders.setdefault(file.sha256, file.path) != file.path:
+            duplicate.append(Duplicate(file, holders[file.sha256]))
+        else:
+            fresh.append(replace(file, status="", reason=""))
+    return fresh, duplicate
+
+
+def _sha256(path: str) -> str:
+    """Returns the hash of a file's content; empty where it cannot be read, which reading it for its face will tell."""
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return ""

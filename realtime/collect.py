@@ -1,0 +1,130 @@
+"""From picture files to the face in each: read, find, crop, embed.
+
+A file may hold anything: where it gives no face, a reason comes out that people can read, never an exception.
+"""
+
+import hashlib
+import stat
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
+
+import cv2
+import numpy as np
+
+from embeddings.crops import SIZE, CropGeometry, crop_faces
+from embeddings.encoder import Encoder
+from embeddings.pictures import MAX_PIXELS, PictureError, read_crop, read_rgb
+from index.embedded import EmbeddedFile
+from realtime.faces import ByteArray, Detector
+
+# As large as a picture of `MAX_PIXELS` in 16-bit RGB is without compression.
+MAX_BYTES = 6 * MAX_PIXELS
+
+# Files between two steps of the progress, and between two commits: what an interruption loses.
+BATCH = 64
+
+NO_FACE = "expected a face, found none; cut it out and take the whole picture with --crops"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Cut:
+    """The face of a picture.
+
+    Attributes:
+        crop: `(48, 48)` uint8 in [0, 255], grey; None where the picture shows none.
+        others: How many more faces it shows.
+    """
+
+    crop: ByteArray | None
+    others: int = 0
+
+
+class Cutter(Protocol):
+    """What makes the crop of a picture."""
+
+    def __call__(self, content: bytes) -> Cut:
+        """Takes the bytes of a picture file; raises `PictureError` where they are none that can be read."""
+        ...
+
+
+def cut_whole(content: bytes) -> Cut:
+    """Takes the whole picture for one face that fills it, as data sets have them."""
+    return Cut(read_crop(content))
+
+
+@dataclass(frozen=True, slots=True)
+class FaceCutter:
+    """Finds the faces of a picture and crops the largest: a label speaks of one face.
+
+    Attributes:
+        detector: Finds them.
+        geometry: Where landmarks stand in a crop: the bundle's own, so that crops are as in a live session.
+    """
+
+    detector: Detector
+    geometry: CropGeometry
+
+    def __call__(self, content: bytes) -> Cut:
+        """Cuts the largest face out of a picture file's bytes."""
+        frame_bgr = np.ascontiguousarray(read_rgb(content)[..., ::-1])
+        try:
+            faces = self.detector.detect(frame_bgr)
+            if not len(faces):
+                return Cut(None)
+            largest = faces.take([int(np.argmax(faces.xywh[:, 2:].prod(axis=1)))])
+            return Cut(crop_faces(frame_bgr, largest.landmarks, self.geometry)[0], len(faces) - 1)
+        except cv2.error as error:  # OpenCV has limits of its own, such as 32,767 pixels on a side
+            reason = " ".join(str(error).split())
+            raise PictureError(f"expected a picture that OpenCV can search, received another ({reason})") from error
+
+
+def embed_files(
+    paths: Sequence[str], cutter: Cutter, encoder: Encoder, *, size: int = BATCH
+) -> Iterator[list[EmbeddedFile]]:
+    """Reads pictures and embeds the face in each.
+
+    Args:
+        paths: The files.
+        cutter: Makes their crops.
+        encoder: Embeds the crops.
+        size: How many files at a time.
+
+    Yields:
+        What came of the next files, in order.
+    """
+    for start in range(0, len(paths), size):
+        read = [_read(path, cutter) for path in paths[start : start + size]]
+        crops = np.array([crop for _, crop in read if crop is not None], np.uint8).reshape(-1, SIZE, SIZE)
+        embeddings = iter(encoder.encode(crops).embeddings)
+        yield [file if crop is None else replace(file, embedding=next(embeddings)) for file, crop in read]
+
+
+def _read(path: str, cutter: Cutter) -> tuple[EmbeddedFile, ByteArray | None]:
+    try:
+        content = _content(Path(path))
+    except PictureError as error:
+        return EmbeddedFile(path, reason=str(error), readable=False), None
+    except OSError as error:
+        reason = f"expected a file that can be read, received: {error.strerror or error}"
+        return EmbeddedFile(path, reason=reason, readable=False, lasting=False), None
+    sha256 = hashlib.sha256(content).hexdigest()
+    try:
+        cut = cutter(content)
+    except PictureError as error:
+        return EmbeddedFile(path, sha256, reason=str(error), readable=False), None
+    if cut.crop is None:
+        return EmbeddedFile(path, sha256, reason=NO_FACE), None
+    digest = hashlib.sha256(cut.crop.tobytes()).hexdigest()
+    return EmbeddedFile(path, sha256, digest=digest, others=cut.others), cut.crop
+
+
+def _content(path: Path) -> bytes:
+    """Reads a file, but never waits for a pipe and never takes more than a picture may have."""
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise PictureError("expected a picture file, received a pipe or a device")
+    if status.st_size > MAX_BYTES:
+        raise PictureError(f"expected at most {MAX_BYTES:,} bytes, received {status.st_size:,}; shrink it")
+    return path.read_bytes()

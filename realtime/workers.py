@@ -1,0 +1,98 @@
+"""Embeds picture files in several processes: each reads, finds, crops and embeds on its own."""
+
+import multiprocessing
+import signal
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+
+from classifier.bundle import load_bundle
+from embeddings.encoder import Encoder
+from index.embedded import EmbeddedFile
+from realtime.collect import BATCH, Cutter, FaceCutter, cut_whole, embed_files
+from realtime.detector import PICTURE_SIZES, open_detector
+
+
+class WorkerError(ValueError):
+    """A worker process that ended in the middle of its work."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How pictures become embeddings; small enough to send to another process, which opens what it names.
+
+    Attributes:
+        bundle: The bundle whose encoder and crop geometry to use.
+        crops: Whether each picture is one face, already cut out.
+        detector: The name of what finds faces otherwise.
+        detector_model: Its weights; None for those that come with it.
+    """
+
+    bundle: Path
+    crops: bool
+    detector: str = "centerface"
+    detector_model: Path | None = None
+
+    def open(self, threads: int) -> tuple[Cutter, Encoder]:
+        """Opens what cuts and what embeds; `threads` is how many the encoder may use."""
+        loaded = load_bundle(self.bundle, threads=threads)
+        if self.crops:
+            return cut_whole, loaded.encoder
+        detector = open_detector(self.detector, self.detector_model, working_sizes=PICTURE_SIZES)
+        return FaceCutter(detector, loaded.geometry), loaded.encoder
+
+
+def embed_in_processes(
+    paths: Sequence[str], reading: Reading, workers: int, *, size: int = BATCH
+) -> Iterator[list[EmbeddedFile]]:
+    """Reads pictures and embeds the face in each, in processes of their own; `realtime.collect.embed_files` beside it.
+
+    Args:
+        paths: The files.
+        reading: How.
+        workers: How many processes.
+        size: How many files at a time.
+
+    Yields:
+        What came of the next files, in order.
+
+    Raises:
+        WorkerError: a process ended, as the system ends one that asks for too much memory.
+    """
+    parts = deque(paths[start : start + size] for start in range(0, len(paths), size))
+    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _start, (reading,))
+    running: deque[Future[list[EmbeddedFile]]] = deque()
+    try:
+        while parts or running:
+            # No further ahead than that, so that memory stays bounded however many files there are.
+            while parts and len(running) < 2 * workers:
+                running.append(pool.submit(_work, parts.popleft()))
+            yield running.popleft().result()
+    except BrokenProcessPool as error:
+        wanted = f"expected {workers} processes to go on, one ended (out of memory?)"
+        raise WorkerError(f"--workers: {wanted}; start again with fewer, what is done is kept") from error
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+class _Opened:
+    """What a worker process holds: one each, opened once."""
+
+    cutter: Cutter
+    encoder: Encoder
+
+
+def _start(reading: Reading) -> None:
+    # Ctrl-C reaches every process of a terminal; the first one ends the others in good order.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    cv2.setNumThreads(1)
+    _Opened.cutter, _Opened.encoder = reading.open(threads=1)
+
+
+def _work(paths: Sequence[str]) -> list[EmbeddedFile]:
+    return [file for part in embed_files(paths, _Opened.cutter, _Opened.encoder, size=len(paths)) for file in part]
