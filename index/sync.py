@@ -65,8 +65,8 @@ class SyncPlan:
 
     Attributes:
         root: The folder.
-        new: Files that the gallery does not know, or that stood back for one that is gone.
-        changed: Files that hold something else than before.
+        new: Files that the gallery has no face of: unknown, changed since they failed, or standing back for one gone.
+        changed: Files that hold something else than the face that the gallery has of them.
         removed: Paths of files that are gone.
         touched: Files that hold what they held, under another time.
         unchanged: How many files are as they were, with their face in the gallery.
@@ -110,11 +110,11 @@ def plan_sync(
     # A file that stood back for another has to be judged anew: the other may be gone.
     pending = [file for file, state in compared if state is None] + [s for s in same if s.status == DUPLICATE]
     fresh, duplicate = _tell_duplicates(pending, held)
-    stood_back = {state.path for state in same}
+    faces = {path for path, state in known.items() if state.status == FACES}
     return SyncPlan(
         root=root,
-        new=tuple(file for file in fresh if file.path not in known or file.path in stood_back),
-        changed=tuple(file for file in fresh if file.path in known and file.path not in stood_back),
+        new=tuple(file for file in fresh if file.path not in faces),
+        changed=tuple(file for file in fresh if file.path in faces),
         removed=tuple(sorted(known.keys() - {file.path for file in found})),
         touched=tuple(state for state in same if state.mtime_ns != known[state.path].mtime_ns),
         unchanged=sum(state.status == FACES for state in same),

@@ -141,12 +141,13 @@ def test_what_failed_is_told_again_and_not_tried_again(root):
     expect(plan, unchanged=4, failed=["0.png", "1.png"])
     assert {one.reason for one in plan.failed} == {"why"}
     write(root / "Happiness" / "0.png", "mended, so that it can be read")
-    expect(plan_sync(root, known), changed=["0.png"], unchanged=4, failed=["1.png"])
+    expect(plan_sync(root, known), new=["0.png"], unchanged=4, failed=["1.png"])
 
 
 def test_again_takes_all_anew(root):
     known = done(plan_sync(root, {}), f0=FAILED)
-    expect(plan_sync(root, known, again=True), changed=[f"{number}.png" for number in range(6)])
+    plan = plan_sync(root, known, again=True)
+    expect(plan, new=["0.png"], changed=[f"{number}.png" for number in range(1, 6)])
 
 
 def test_splits_and_wrapping_folders(tmp_path):
