@@ -1,10 +1,15 @@
-"""Unit vectors under ids in faiss: flat 16-bit floats, searched exactly. The only file that imports faiss."""
+"""Unit vectors under ids in faiss: flat 16-bit floats, searched exactly, or cells of 8 bits, searched in part.
+
+The only file that imports faiss.
+"""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import faiss
 import numpy as np
@@ -31,34 +36,116 @@ def decode(vectors: faiss.IndexIDMap2) -> FloatArray:
     return decoded
 
 
-def nearest(vectors: faiss.IndexIDMap2, queries: FloatArray, k: int, threads: int) -> tuple[FloatArray, IntArray]:
+def nearest(
+    vectors: faiss.IndexIDMap2, queries: FloatArray, k: int, threads: int, hidden: IntArray | None = None
+) -> tuple[FloatArray, IntArray]:
     """Finds the k most similar vectors of each query; among equals those with the lowest ids, in rising order.
 
     Args:
         vectors: What to search.
         queries: `(n, d)` float32, finite.
-        k: From 1 to the number of vectors.
+        k: From 1 to the number of vectors that are not hidden.
         threads: How many threads faiss may use.
+        hidden: `(m,)` int64, ids of the index to pass over, each once; None for none.
 
     Returns:
         Inner products `(n, k)` float32, best first, and ids `(n, k)` int64.
     """
     if not len(queries):
         return np.empty((0, k), np.float32), np.empty((0, k), np.int64)
+    count, options = vectors.ntotal, None
+    if hidden is not None and len(hidden):
+        count, options = count - len(hidden), _options(faiss.SearchParameters, sel=_all_but(hidden))
     with _threads(threads):
-        return _nearest(vectors, np.ascontiguousarray(queries), k, k + 1)
+        return _nearest(vectors, np.ascontiguousarray(queries), (k, k + 1, count), options)
 
 
-def _nearest(vectors: faiss.IndexIDMap2, queries: FloatArray, k: int, width: int) -> tuple[FloatArray, IntArray]:
+def _nearest(
+    vectors: faiss.IndexIDMap2, queries: FloatArray, widths: tuple[int, int, int], options: Any
+) -> tuple[FloatArray, IntArray]:
     """Looks further than k: where the k-th place is a tie, faiss alone would keep an arbitrary part of it."""
-    width = min(width, vectors.ntotal)
-    similarities, ids = vectors.search(queries, width)
+    k, width, count = widths
+    width = min(width, count)
+    similarities, ids = vectors.search(queries, width, params=options)
     order = np.lexsort((ids, -similarities), axis=-1)[:, :k]
     tied = similarities[:, k - 1] == similarities[:, width - 1]
     similarities, ids = np.take_along_axis(similarities, order, axis=1), np.take_along_axis(ids, order, axis=1)
-    if width < vectors.ntotal and tied.any():
-        similarities[tied], ids[tied] = _nearest(vectors, queries[tied], k, 2 * width)
+    if width < count and tied.any():
+        similarities[tied], ids[tied] = _nearest(vectors, queries[tied], (k, 2 * width, count), options)
     return similarities, ids
+
+
+def _options(kind: Any, **values: Any) -> Any:
+    return kind(**values)  # faiss 1.15 adds the keywords at import, which its type hints do not know
+
+
+def _all_but(ids: IntArray) -> faiss.IDSelector:
+    return faiss.IDSelectorNot(faiss.IDSelectorBatch(np.ascontiguousarray(ids)))
+
+
+def train_cells(sample: FloatArray, cells: int) -> faiss.IndexIVFScalarQuantizer:
+    """Lays out cells around the k-means of a sample; the same sample gives the same cells.
+
+    Args:
+        sample: `(m, d)` float32 unit rows, m at least `cells`.
+        cells: How many.
+
+    Returns:
+        An index without vectors, which keeps 8 bits a number.
+    """
+    dim, bits = sample.shape[1], faiss.ScalarQuantizer.QT_8bit
+    middles = faiss.IndexFlatIP(dim)
+    vectors = faiss.IndexIVFScalarQuantizer(middles, dim, cells, bits, faiss.METRIC_INNER_PRODUCT)
+    vectors.cp.niter = 8
+    vectors.cp.spherical = True
+    vectors.cp.min_points_per_centroid = 1  # or faiss warns on the terminal of what its caller chose
+    vectors.train(np.ascontiguousarray(sample))
+    return vectors
+
+
+def add_to_cells(vectors: faiss.IndexIVFScalarQuantizer, embeddings: FloatArray, ids: IntArray) -> None:
+    """Puts `embeddings`, `(n, d)` float32 unit rows, into their cells under `ids`, `(n,)` int64."""
+    vectors.add_with_ids(np.ascontiguousarray(embeddings), np.ascontiguousarray(ids))
+
+
+def nearest_in_cells(
+    vectors: faiss.IndexIVFScalarQuantizer, queries: FloatArray, k: int, probes: int, threads: int, hidden: IntArray
+) -> tuple[FloatArray, IntArray]:
+    """Finds the most similar vectors of each query in the cells next to it.
+
+    Args:
+        vectors: What to search.
+        queries: `(n, d)` float32, finite.
+        k: At least 1.
+        probes: In how many cells to look.
+        threads: How many threads faiss may use.
+        hidden: `(m,)` int64, ids to pass over.
+
+    Returns:
+        Approximate inner products `(n, k)` float32, best first, and ids `(n, k)` int64, -1 where the cells have no
+        k-th vector.
+    """
+    options = _options(faiss.SearchParametersIVF, nprobe=probes, sel=_all_but(hidden) if len(hidden) else None)
+    with _threads(threads):
+        return vectors.search(np.ascontiguousarray(queries), k, params=options)
+
+
+def open_cells(path: Path) -> faiss.IndexIVFScalarQuantizer:
+    """Opens what `write_vectors` wrote of cells, mapped into memory where the system can; the file must be unharmed.
+
+    Raises:
+        GalleryError: The file holds something else.
+    """
+    try:
+        # The class that maps inverted lists is left out of faiss on Windows.
+        vectors = faiss.read_index(str(path), 0 if os.name == "nt" else faiss.IO_FLAG_MMAP)
+    except (RuntimeError, OSError, MemoryError) as error:
+        reason = str(error).splitlines()[0]
+        raise GalleryError(f"{path}: expected cells of a faiss index, got: {reason}; delete the file") from error
+    if not isinstance(vectors, faiss.IndexIVFScalarQuantizer) or vectors.metric_type != faiss.METRIC_INNER_PRODUCT:
+        got = type(vectors).__name__
+        raise GalleryError(f"{path}: expected cells of 8 bits and inner products, got {got}; delete the file")
+    return vectors
 
 
 @contextmanager
@@ -72,8 +159,8 @@ def _threads(count: int) -> Iterator[None]:
         faiss.omp_set_num_threads(before)
 
 
-def write_vectors(path: Path, vectors: faiss.IndexIDMap2) -> None:
-    """Writes the index to one file.
+def write_vectors(path: Path, vectors: faiss.Index) -> None:
+    """Writes an index to one file.
 
     Raises:
         OSError: The disk refused.

@@ -95,9 +95,9 @@ def test_threads_hold_for_the_search_only_and_in_any_thread(unit_rows, monkeypat
     vectors, seen = build_vectors(unit_rows(10, 4), np.arange(10)), []
     search = faiss.IndexIDMap2.search
 
-    def spy(self, *args):
+    def spy(self, *args, **options):
         seen.append(faiss.omp_get_max_threads())
-        return search(self, *args)
+        return search(self, *args, **options)
 
     monkeypatch.setattr(faiss.IndexIDMap2, "search", spy)
 

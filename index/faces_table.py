@@ -1,0 +1,180 @@
+"""The table of taught faces: how they come into the database, are found in it, and leave it."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from index.database import Database
+from index.gallery import FloatArray, IntArray, unit_rows_problem
+from index.scale import Stand
+from index.storage import GalleryError
+from index.sync import DUPLICATE, FACES, NONE
+from index.taught_faces import NewFaces, TaughtFaces
+from index.taught_index import Found
+
+FORGOTTEN = "its face was forgotten on request"
+_CHUNK = 50_000
+# SQLite before 3.32 takes 999 parameters.
+_PARAMETERS = 500
+
+
+def insert_faces(connection: sqlite3.Connection, faces: NewFaces, batch: int, root: int | None = None) -> range:
+    """Adds faces inside of a transaction.
+
+    Args:
+        connection: Of the transaction.
+        faces: Which.
+        batch: What they can be undone with.
+        root: The synced folder they came from, if any.
+
+    Returns:
+        Their ids.
+    """
+    labels = _label_ids(connection, faces.labels)
+    first = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'faces'").fetchone()[0] + 1
+    added = np.full(len(faces), time.time()) if faces.added is None else faces.added
+    rounded = faces.embeddings.astype(np.float16)
+    rows = (
+        (first + at, rounded[at].tobytes(), labels[faces.labels[at]], faces.sources[at],
+         bytes.fromhex(faces.digests[at]), float(added[at]), batch, root)
+        for at in range(len(faces))
+    )  # fmt: skip
+    connection.executemany("INSERT INTO faces VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
+    return range(first, first + len(faces))
+
+
+def _label_ids(connection: sqlite3.Connection, names: Iterable[str]) -> Mapping[str, int]:
+    connection.executemany("INSERT OR IGNORE INTO labels (name) VALUES (?)", [(name,) for name in sorted(set(names))])
+    return {name: number for number, name in connection.execute("SELECT id, name FROM labels")}
+
+
+def forget_faces(connection: sqlite3.Connection, condition: str, values: Sequence[Any]) -> int:
+    """Removes faces inside of a transaction, and remembers that their files are not to be taught again unasked.
+
+    Args:
+        connection: Of the transaction.
+        condition: SQL on the columns of `faces`.
+        values: The condition's parameters.
+
+    Returns:
+        How many left.
+    """
+    paths = f"SELECT source FROM faces WHERE root IS NOT NULL AND ({condition})"
+    contents = f"SELECT sha256 FROM files WHERE sha256 != '' AND status = '{FACES}' AND path IN ({paths})"
+    for where in (f"status = '{DUPLICATE}' AND sha256 IN ({contents})", f"status = '{FACES}' AND path IN ({paths})"):
+        connection.execute(f"UPDATE files SET status = ?, reason = ? WHERE {where}", (NONE, FORGOTTEN, *values))
+    return connection.execute(f"DELETE FROM faces WHERE {condition}", values).rowcount
+
+
+def forget_ids(connection: sqlite3.Connection, ids: Sequence[int]) -> int:
+    """Removes the faces with these ids inside of a transaction, as `forget_faces`; returns how many there were."""
+    return sum(forget_faces(connection, f"id IN ({marks})", part) for marks, part in _parts(ids))
+
+
+def read_stand(connection: sqlite3.Connection) -> Stand:
+    """Returns up to where the gallery has come."""
+    newest = "SELECT generation, token FROM commits ORDER BY generation DESC LIMIT 1"
+    generation, token = connection.execute(newest).fetchone() or (0, "")
+    last = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'faces'").fetchone()[0]
+    return Stand(generation, token, last)
+
+
+def read_classes(connection: sqlite3.Connection) -> tuple[str, ...]:
+    """Returns the names of the classes that have faces, sorted."""
+    sql = "SELECT name FROM labels WHERE EXISTS (SELECT 1 FROM faces WHERE label = labels.id)"
+    return tuple(sorted(name for (name,) in connection.execute(sql)))
+
+
+def stream_embeddings(database: Database, dim: int, after: int = -1) -> Iterator[tuple[IntArray, FloatArray]]:
+    """Yields ids `(m,)` and embeddings `(m, dim)` of all faces with an id beyond `after`, in order, some at a time.
+
+    Raises:
+        GalleryError: An embedding is damaged.
+    """
+    with database.read() as connection:
+        cursor = connection.execute("SELECT id, embedding FROM faces WHERE id > ? ORDER BY id", (after,))
+        while rows := cursor.fetchmany(_CHUNK):
+            ids, blobs = zip(*rows, strict=True)
+            yield np.array(ids, np.int64), decoded(database, dim, blobs)
+
+
+def take_embeddings(database: Database, dim: int, ids: IntArray) -> FloatArray:
+    """Returns the embeddings `(n, dim)` of faces, `(n,)` int64 rising ids that there are."""
+    return look_up(database, dim, ids).embeddings
+
+
+def look_up(database: Database, dim: int, ids: IntArray) -> Found:
+    """Returns what there is of the faces with these ids, each given once.
+
+    Raises:
+        GalleryError: An embedding is damaged.
+    """
+    sql = "SELECT f.id, l.name, f.source, f.embedding FROM faces f JOIN labels l ON l.id = f.label WHERE f.id IN ({})"
+    rows: list[tuple[Any, ...]] = []
+    with database.read() as connection:
+        for marks, part in _parts(ids.tolist()):
+            rows += connection.execute(sql.format(marks), part).fetchall()
+    rows.sort(key=lambda row: row[0])
+    found, labels, sources, blobs = zip(*rows, strict=True) if rows else ((), (), (), ())
+    return Found(np.array(found, np.int64), labels, sources, decoded(database, dim, blobs))
+
+
+def read_faces(database: Database, dim: int, ids: IntArray | None = None) -> Iterator[TaughtFaces]:
+    """Yields all that is known of faces, some at a time in the order of their ids; of all faces where `ids` is None."""
+    columns = "f.id, f.embedding, l.name, f.source, f.digest, f.added, f.batch"
+    sql = f"SELECT {columns} FROM faces f JOIN labels l ON l.id = f.label WHERE"
+    if ids is not None:
+        for marks, part in _parts(np.unique(ids).tolist()):
+            with database.read() as connection:
+                rows = connection.execute(f"{sql} f.id IN ({marks}) ORDER BY f.id", part).fetchall()
+            yield _faces(database, dim, rows)
+        return
+    last = -1
+    while True:
+        with database.read() as connection:
+            rows = connection.execute(f"{sql} f.id > ? ORDER BY f.id LIMIT {_CHUNK}", (last,)).fetchall()
+        if not rows:
+            return
+        yield _faces(database, dim, rows)
+        last = rows[-1][0]
+
+
+def decoded(database: Database, dim: int, blobs: Sequence[bytes]) -> FloatArray:
+    """Returns embeddings as they are stored as `(n, dim)` float32 unit rows.
+
+    Raises:
+        GalleryError: One is damaged.
+    """
+    content = b"".join(blobs)
+    problem: str | None = f"expected {2 * dim} bytes each, got {len(content)} for {len(blobs)}"
+    if len(content) == 2 * dim * len(blobs):
+        rows = np.frombuffer(content, np.float16).reshape(-1, dim).astype(np.float32)
+        problem = unit_rows_problem(rows)
+    if problem:
+        raise GalleryError(f"{database.path}: a damaged embedding: {problem}; look for it with `cli.py gallery verify`")
+    return rows
+
+
+def _faces(database: Database, dim: int, rows: Sequence[tuple[Any, ...]]) -> TaughtFaces:
+    ids, blobs, labels, sources, digests, added, batches = zip(*rows, strict=True) if rows else ((),) * 7
+    return TaughtFaces(
+        ids=np.array(ids, np.int64),
+        embeddings=decoded(database, dim, blobs),
+        labels=labels,
+        sources=sources,
+        digests=tuple(digest.hex() for digest in digests),
+        added=np.array(added, np.float64),
+        batches=np.array(batches, np.int64),
+    )
+
+
+def _parts(values: Sequence[Any]) -> Iterator[tuple[str, Sequence[Any]]]:
+    """Parts values into as many as SQL takes at once, each with its question marks."""
+    for start in range(0, len(values), _PARAMETERS):
+        part = values[start : start + _PARAMETERS]
+        yield ",".join("?" * len(part)), part

@@ -1,0 +1,229 @@
+"""Search among more faces than fit into memory: cells of 8-bit vectors, mapped from a file that can always be rebuilt.
+
+What the cells propose is compared again with the 16-bit embeddings in the gallery, so that similarities are as exact as
+those of a small gallery, and only a neighbour in a cell that nobody looked into can be missed. How many cells to look
+into is measured on the gallery's own faces. An inverted file with scalar quantization: Sivic and Zisserman (2003),
+Jégou et al. (2011), as faiss has it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from index.gallery import FloatArray, IntArray
+from index.manifest import MANIFEST
+from index.storage import GalleryError, StorageError, commit, read_manifest
+from index.vectors import add_to_cells, nearest_in_cells, open_cells, train_cells, write_vectors
+
+if TYPE_CHECKING:
+    import faiss
+
+CELLS_FORMAT, CELLS_VERSION = "moodspace-cells", 1
+# Recall@10 against exact search that the number of probes is chosen for.
+RECALL, RECALL_AT = 0.985, 10
+_VECTORS = "cells.faiss"
+_SAMPLE_PER_CELL = 45
+_TRIALS = 256
+_LOCK_TIMEOUT = 300.0
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Stand:
+    """Up to where a gallery's history is known.
+
+    Attributes:
+        generation: The last commit.
+        token: What tells that commit from one of the same number in another history.
+        last_id: The largest id.
+    """
+
+    generation: int
+    token: str
+    last_id: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Cells:
+    """Faces in cells.
+
+    Attributes:
+        vectors: The faiss index, under the faces' ids.
+        probes: In how many cells a search looks.
+        recall: The share of the `RECALL_AT` nearest faces that this found at the time.
+        stand: The state of the gallery they were built from.
+    """
+
+    vectors: faiss.IndexIVFScalarQuantizer
+    probes: int
+    recall: float
+    stand: Stand
+
+    def __len__(self) -> int:
+        """Returns the number of faces."""
+        return int(self.vectors.ntotal)
+
+    @property
+    def last_id(self) -> int:
+        """The largest id."""
+        return self.stand.last_id
+
+    def propose(self, queries: FloatArray, k: int, threads: int, hidden: IntArray) -> tuple[FloatArray, IntArray]:
+        """Finds more than k faces for each query, among which the k nearest are to be chosen by their embeddings.
+
+        Args:
+            queries: `(n, d)` float32 unit rows.
+            k: How many are asked for.
+            threads: How many threads may be used.
+            hidden: `(m,)` int64, ids to pass over.
+
+        Returns:
+            Approximate similarities and ids, -1 for none, `(n, w)`.
+        """
+        return nearest_in_cells(self.vectors, queries, _reach(k), self.probes, threads, hidden)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Embeddings:
+    """The ways to a gallery's embeddings, which need not fit into memory.
+
+    Attributes:
+        ids: `(n,)` int64, all of them, rising.
+        stream: Yields all faces in order, ids `(m,)` and `(m, d)` float32 unit rows at a time.
+        take: Returns the embeddings of some ids, given in rising order.
+    """
+
+    ids: IntArray
+    stream: Callable[[], Iterable[tuple[IntArray, FloatArray]]]
+    take: Callable[[IntArray], FloatArray]
+
+
+def build_cells(embeddings: Embeddings, stand: Stand, threads: int) -> Cells:
+    """Lays out the cells, fills them, and measures how many of them a search has to look into.
+
+    Args:
+        embeddings: The faces, enough that a flat search is slow.
+        stand: The state of the gallery they are of.
+        threads: How many threads the measurement may use.
+    """
+    rng = np.random.default_rng(0)
+    n = len(embeddings.ids)
+    cells = max(1, round(1.5 * n**0.5))
+    vectors = train_cells(embeddings.take(_some(embeddings.ids, _SAMPLE_PER_CELL * cells, rng)), cells)
+    trial_ids = _some(embeddings.ids, _TRIALS, rng)
+    trials = embeddings.take(trial_ids)
+    exact = _Nearest(trials, trial_ids)
+    for ids, rows in embeddings.stream():
+        add_to_cells(vectors, rows, ids)
+        exact.look_at(ids, rows)
+    probes, recall = _measured(vectors, embeddings, exact, threads)
+    _log.info("%d faces in %d cells: looking into %d finds %.1f %%", n, cells, probes, 100 * recall)
+    return Cells(vectors, probes, recall, stand)
+
+
+def _some(ids: IntArray, count: int, rng: np.random.Generator) -> IntArray:
+    return np.sort(rng.choice(ids, min(count, len(ids)), replace=False))
+
+
+def _reach(k: int) -> int:
+    """Returns how many of 8 bits it takes to have the k nearest of 16 bits among them."""
+    return 2 * k + 10
+
+
+class _Nearest:
+    """The faces nearest to some faces of the gallery, themselves left out, found by looking at all of them."""
+
+    def __init__(self, queries: FloatArray, own: IntArray) -> None:
+        self.queries, self.own = queries, own
+        self.ids = np.full((len(own), RECALL_AT), -1, np.int64)
+        self.similarities = np.full((len(own), RECALL_AT), -2, np.float32)
+
+    def look_at(self, ids: IntArray, rows: FloatArray) -> None:
+        similarities = self.queries @ rows.T
+        similarities[ids == self.own[:, None]] = -2
+        width = min(RECALL_AT, len(ids))
+        best = np.argpartition(-similarities, width - 1, axis=1)[:, :width]
+        found = np.concatenate([self.similarities, np.take_along_axis(similarities, best, 1)], axis=1)
+        order = np.argsort(-found, axis=1, kind="stable")[:, :RECALL_AT]
+        self.ids = np.take_along_axis(np.concatenate([self.ids, ids[best]], axis=1), order, 1)
+        self.similarities = np.take_along_axis(found, order, 1)
+
+
+def _measured(
+    vectors: faiss.IndexIVFScalarQuantizer, embeddings: Embeddings, exact: _Nearest, threads: int
+) -> tuple[int, float]:
+    """Doubles the number of cells to look into until enough is found; returns it and the recall."""
+    probes, recall = 1, 0.0
+    while True:
+        _, ids = nearest_in_cells(vectors, exact.queries, _reach(RECALL_AT) + 1, probes, threads, np.empty(0, np.int64))
+        recall = _recall(ids, embeddings, exact)
+        if recall >= RECALL or probes == vectors.nlist:
+            return probes, recall
+        probes = min(2 * probes, int(vectors.nlist))
+
+
+def _recall(ids: IntArray, embeddings: Embeddings, exact: _Nearest) -> float:
+    known, place = np.unique(ids, return_inverse=True)
+    rows = embeddings.take(known[known >= 0])
+    rows = np.concatenate([np.zeros((int((known < 0).sum()), rows.shape[1]), np.float32), rows])
+    similarities = np.einsum("nwd,nd->nw", rows[place.reshape(ids.shape)], exact.queries)
+    similarities[(ids < 0) | (ids == exact.own[:, None])] = -2
+    # Counted by similarity: of faces that are equally near any will do.
+    found = -np.sort(-similarities, axis=1)[:, :RECALL_AT]
+    return float((found >= exact.similarities - 1e-6).mean())
+
+
+def save_cells(folder: Path, cells: Cells) -> None:
+    """Writes cells to a folder of their own, in one step.
+
+    Raises:
+        StorageError: The disk refused.
+    """
+    stand = cells.stand
+    meta = {
+        "probes": cells.probes, "recall": cells.recall, "count": len(cells), "dim": int(cells.vectors.d),
+        "generation": stand.generation, "token": stand.token, "last_id": stand.last_id,
+    }  # fmt: skip
+    files = {_VECTORS: lambda path: write_vectors(path, cells.vectors)}
+    commit(folder, files, meta, format=CELLS_FORMAT, version=CELLS_VERSION)
+
+
+def load_cells(folder: Path, dim: int) -> Cells | None:
+    """Opens what `save_cells` wrote; None where it is missing, damaged or of another make, and has to be rebuilt."""
+    if not (folder / MANIFEST).exists():
+        return None
+    try:
+        manifest = read_manifest(folder, format=CELLS_FORMAT, version=CELLS_VERSION)
+        vectors, meta = open_cells(manifest.path(_VECTORS)), manifest.meta
+        stand = Stand(int(meta["generation"]), str(meta["token"]), int(meta["last_id"]))
+        if (vectors.d, vectors.ntotal) != (dim, meta["count"]) or not 1 <= meta["probes"] <= vectors.nlist:
+            raise GalleryError(f"{folder}: expected {meta['count']} faces, got {vectors.ntotal}; delete the folder")
+        return Cells(vectors, meta["probes"], float(meta["recall"]), stand)
+    except (StorageError, GalleryError, KeyError, TypeError, ValueError) as error:
+        _log.warning("the search index will be built again: %s", error)
+        return None
+
+
+@contextlib.contextmanager
+def building(folder: Path) -> Iterator[None]:
+    """Lets one process at a time build the cells of a folder; others wait and then find them built.
+
+    Raises:
+        OSError: The folder cannot be written.
+        sqlite3.Error: It cannot be locked, or another process took minutes.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = sqlite3.connect(folder / "building.lock", timeout=_LOCK_TIMEOUT, isolation_level=None)
+    try:
+        lock.execute("BEGIN EXCLUSIVE")
+        yield
+    finally:
+        lock.close()

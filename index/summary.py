@@ -1,0 +1,48 @@
+"""What is in the user's gallery, counted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from index.database import Database
+from index.taught_faces import IMPORTED, LIVE, Summary
+
+PICTURES = "pictures"
+
+
+def read_summary(database: Database, folder: Path) -> Summary:
+    """Counts what is in a gallery.
+
+    Args:
+        database: The gallery.
+        folder: Where it lies, with all that belongs to it.
+
+    Raises:
+        GalleryError: It is damaged.
+        StorageError: It cannot be read.
+    """
+    origin = (
+        f"CASE WHEN r.path IS NOT NULL THEN r.path WHEN f.source = '{LIVE}' THEN '{LIVE}' "
+        f"WHEN f.source LIKE '{IMPORTED}%' THEN '{IMPORTED.rstrip(':')}' ELSE '{PICTURES}' END"
+    )
+    encoder, dim = database.identity()
+    with database.read() as connection:
+        labels = connection.execute(
+            "SELECT l.name, count(*) FROM faces f JOIN labels l ON l.id = f.label GROUP BY l.id ORDER BY l.name"
+        ).fetchall()
+        sources = connection.execute(
+            f"SELECT {origin}, count(*) FROM faces f LEFT JOIN roots r ON r.id = f.root GROUP BY 1 ORDER BY 1"
+        ).fetchall()
+        roots = connection.execute("SELECT path, options FROM roots ORDER BY id").fetchall()
+        first, last = connection.execute("SELECT min(added), max(added) FROM faces").fetchone()
+    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    return Summary(
+        labels=dict(labels),
+        sources=dict(sources),
+        roots={Path(path): options for path, options in roots},
+        first=first,
+        last=last,
+        bytes=size,
+        encoder=encoder,
+        dim=dim,
+    )

@@ -1,0 +1,249 @@
+"""What a user teaches: the gallery layer that can be written, one SQLite file in a folder of its own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+
+from index.checks import gallery_problems
+from index.database import TIMEOUT, Database
+from index.faces_table import forget_faces, forget_ids, insert_faces, read_faces, read_stand
+from index.gallery import IntArray
+from index.snapshots import FLAT_LIMIT, Snapshots
+from index.storage import GalleryError, StorageError
+from index.summary import read_summary
+from index.taught_faces import NewFaces, Recorded, Summary, TaughtFaces, Undone
+from index.taught_folder import TaughtFolder
+from index.taught_index import TaughtIndex
+
+FILE = "gallery.sqlite"
+_CELLS = "cells"
+
+
+def open_taught(
+    folder: Path,
+    *,
+    encoder: str,
+    dim: int,
+    create: bool = True,
+    read_only: bool = False,
+    threads: int = 1,
+    flat_limit: int = FLAT_LIMIT,
+    timeout: float = TIMEOUT,
+) -> TaughtGallery:
+    """Opens a user's gallery, also while other processes read or write it.
+
+    Args:
+        folder: Where it lies, or is to lie.
+        encoder: The fingerprint of the encoder in use.
+        dim: How many numbers its embeddings have.
+        create: Whether to make a gallery where there is none.
+        read_only: Whether nothing may be written, not even a search index; then nothing is made either.
+        threads: How many threads a search may use.
+        flat_limit: Up to how many faces are searched in memory, exactly.
+        timeout: How long a write waits for that of another process, seconds.
+
+    Raises:
+        GalleryError: There is no gallery and none may be made, it is damaged or something else, or another encoder made
+            its embeddings.
+        StorageError: It cannot be opened or made.
+    """
+    path = folder / FILE
+    if not path.is_file() and (read_only or not create):
+        raise GalleryError(f"{folder}: expected a gallery, got none; teach it a face first")
+    if not read_only:
+        _make(folder)
+    database = Database(path, writable=not read_only, timeout=timeout)
+    try:
+        if database.is_new:
+            if read_only:
+                raise GalleryError(f"{folder}: expected a gallery, got an empty file; teach it a face first")
+            database.create_tables(encoder, dim)
+        made_by, made_dim = database.identity()
+        if (made_by, made_dim) != (encoder, dim):
+            wanted, got = f"{encoder[:12]} ({dim} numbers)", f"{made_by[:12]} ({made_dim} numbers)"
+            remedy = "embed the faces again with `cli.py index --full`"
+            raise GalleryError(f"{folder}: expected a gallery of encoder {wanted}, got {got}; {remedy}")
+    except BaseException:
+        database.close()
+        raise
+    snapshots = Snapshots(database, dim, folder / _CELLS, flat_limit=flat_limit, threads=threads)
+    return TaughtGallery(folder, encoder, dim, database, snapshots)
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        got = error.strerror or str(error)
+        raise StorageError(f"{folder}: expected to make this folder, got: {got}; choose another") from error
+
+
+class TaughtGallery:
+    """An open gallery of taught faces; made by `open_taught`, and to be closed.
+
+    Each change is one transaction: a crash at any instant leaves the old state or the new one. May be used by several
+    threads; reading never waits for writing. Methods that write raise `StorageError` where the disk refuses or another
+    writer does not finish in time, and `GalleryError` where the file is damaged; nothing has changed then.
+
+    Attributes:
+        folder: Where it lies.
+        encoder: The fingerprint of the encoder that made the embeddings.
+        dim: How many numbers an embedding has.
+    """
+
+    def __init__(self, folder: Path, encoder: str, dim: int, database: Database, snapshots: Snapshots) -> None:
+        """Takes the parts that `open_taught` made."""
+        self.folder, self.encoder, self.dim = folder, encoder, dim
+        self._database, self._snapshots = database, snapshots
+
+    def __enter__(self) -> TaughtGallery:
+        """Returns the gallery itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Closes it."""
+        self.close()
+
+    def close(self) -> None:
+        """Closes the file; its snapshots cannot be searched any more."""
+        self._database.close()
+
+    def __len__(self) -> int:
+        """Returns the number of faces."""
+        with self._database.read() as connection:
+            return int(connection.execute("SELECT count(*) FROM faces").fetchone()[0])
+
+    @property
+    def generation(self) -> int:
+        """A number that rises with each change, whichever process makes it; read in microseconds."""
+        with self._database.read() as connection:
+            return read_stand(connection).generation
+
+    def snapshot(self) -> TaughtIndex:
+        """Returns the gallery as it can be searched now; the same object for as long as nothing changed.
+
+        The first call reads the faces, or maps the cells of a large gallery and builds them where that is due, which
+        takes a while; later calls follow changes in milliseconds. Changes this large wait for `prepare` or for the next
+        one to open the gallery.
+
+        Raises:
+            GalleryError: The gallery is damaged.
+            StorageError: It cannot be read.
+        """
+        return self._snapshots.current()
+
+    def prepare(self) -> None:
+        """Builds the cells of a large gallery where they are due; to be called after many changes."""
+        self._snapshots.prepare()
+
+    def add(self, faces: NewFaces, *, batch: int | None = None) -> Recorded:
+        """Teaches faces, all or none.
+
+        Args:
+            faces: Which; no faces at all is legal.
+            batch: An earlier `Recorded.batch`, to be undone together with that; None for a batch of their own.
+
+        Raises:
+            GalleryError: Their embeddings are of another dimension, or the gallery is damaged.
+            StorageError: The disk refused, or another writer did not finish in time.
+        """
+        if faces.embeddings.shape[1] != self.dim:
+            got = f"expected embeddings of {self.dim} numbers, got {faces.embeddings.shape[1]}"
+            raise GalleryError(f"{self.folder}: {got}; use the encoder that the gallery was made with")
+        with self._database.write() as (connection, generation):
+            batch = generation if batch is None else batch
+            ids = insert_faces(connection, faces, batch)
+        return Recorded(batch, tuple(ids), 0)
+
+    def synced(self, root: Path, *, options: str = "", batch: int | None = None) -> TaughtFolder:
+        """Returns the part that belongs to a folder, for `index.sync` and `index.apply`.
+
+        Args:
+            root: The folder, absolute.
+            options: How its pictures are read, remembered with the folder.
+            batch: An earlier batch, to be undone together with that; None for a batch of its own.
+        """
+        return TaughtFolder(self._database, root, options, batch)
+
+    def roots(self) -> dict[Path, str]:
+        """Returns the folders that are kept in sync, in the order they came, with their options."""
+        with self._database.read() as connection:
+            rows = connection.execute("SELECT path, options FROM roots ORDER BY id")
+            return {Path(path): options for path, options in rows}
+
+    def known(self, digests: Iterable[str]) -> dict[str, str]:
+        """Returns the class of those crops, named by SHA-256, that the gallery has already, the last taught one's."""
+        found: dict[str, str] = {}
+        sql = "SELECT l.name FROM faces f JOIN labels l ON l.id = f.label WHERE f.digest = ? ORDER BY f.id DESC LIMIT 1"
+        with self._database.read() as connection:
+            for digest in {one for one in digests if one}:
+                if row := connection.execute(sql, (bytes.fromhex(digest),)).fetchone():
+                    found[digest] = row[0]
+        return found
+
+    def remove(self, ids: Sequence[int] | IntArray) -> int:
+        """Forgets faces by id; returns how many there were. Synced files among them are not taught again unasked."""
+        numbers = sorted({int(number) for number in ids})
+        with self._database.write() as (connection, _):
+            removed = forget_ids(connection, numbers)
+        self._database.shed_log()
+        return removed
+
+    def remove_label(self, name: str) -> int:
+        """Forgets a class; returns how many faces it had. Synced files among them are not taught again unasked."""
+        with self._database.write() as (connection, _):
+            removed = forget_faces(connection, "label = (SELECT id FROM labels WHERE name = ?)", (name,))
+        self._database.shed_log()
+        return removed
+
+    def remove_source(self, source: str) -> int:
+        """Forgets the faces from one place, or from anywhere below a folder; a folder is no longer kept in sync.
+
+        Args:
+            source: As in `TaughtFaces.sources`, or a folder above.
+
+        Returns:
+            How many faces left.
+        """
+        below = source.rstrip(os.sep) + os.sep
+        beyond = below[:-1] + chr(ord(os.sep) + 1)
+        with self._database.write() as (connection, _):
+            removed = forget_faces(connection, "source = ? OR (source >= ? AND source < ?)", (source, below, beyond))
+            connection.execute("DELETE FROM files WHERE root IN (SELECT id FROM roots WHERE path = ?)", (source,))
+            connection.execute("DELETE FROM roots WHERE path = ?", (source,))
+        self._database.shed_log()
+        return removed
+
+    def undo(self) -> Undone | None:
+        """Takes back what was taught last, all faces of the batch, and returns what that was; None without faces.
+
+        Synced files among them count as new at the next sync. Faces that the batch removed do not come back.
+        """
+        labels = "SELECT l.name, count(*) FROM faces f JOIN labels l ON l.id = f.label WHERE f.batch = ? GROUP BY 1"
+        with self._database.write() as (connection, _):
+            batch = connection.execute("SELECT max(batch) FROM faces").fetchone()[0]
+            if batch is None:
+                return None
+            first = connection.execute("SELECT min(added) FROM faces WHERE batch = ?", (batch,)).fetchone()[0]
+            undone = Undone(batch, first, dict(connection.execute(labels + " ORDER BY 1", (batch,)).fetchall()))
+            connection.execute("DELETE FROM faces WHERE batch = ?", (batch,))
+            connection.execute("DELETE FROM files WHERE batch = ?", (batch,))
+        self._database.shed_log()
+        return undone
+
+    def rows(self, ids: IntArray | None = None) -> Iterator[TaughtFaces]:
+        """Yields all that is known of the faces with these ids, or of all faces, some at a time in rising order."""
+        return read_faces(self._database, self.dim, ids)
+
+    def summary(self) -> Summary:
+        """Returns what is in the gallery."""
+        return read_summary(self._database, self.folder)
+
+    def verify(self) -> list[str]:
+        """Looks at everything in the gallery and returns what is wrong with it, in one line each; empty if nothing."""
+        return gallery_problems(self._database, self.dim)
