@@ -48,6 +48,7 @@ class SyncReport:
         changed: How many were replaced.
         removed: How many files left.
         unchanged: How many stayed.
+        forgotten: How many stay out because their face was forgotten on request.
         others: How many faces were left out beside the largest of their picture.
         duplicate: Files that hold the same as another, with that one's path.
         failed: Files without a face, and why.
@@ -57,13 +58,14 @@ class SyncReport:
     changed: int = 0
     removed: int = 0
     unchanged: int = 0
+    forgotten: int = 0
     others: int = 0
     duplicate: list[Duplicate] = field(default_factory=list)
     failed: list[Skipped] = field(default_factory=list)
 
     def join(self, other: "SyncReport") -> None:
         """Adds what became of another folder's files."""
-        for name in ("added", "changed", "removed", "unchanged", "others"):
+        for name in ("added", "changed", "removed", "unchanged", "forgotten", "others"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.duplicate += other.duplicate
         self.failed += other.failed
@@ -76,6 +78,7 @@ def planned(plan: SyncPlan) -> SyncReport:
         changed=len(plan.changed),
         removed=len(plan.removed),
         unchanged=plan.unchanged,
+        forgotten=plan.forgotten,
         duplicate=list(plan.duplicate),
         failed=list(plan.failed),
     )
@@ -141,7 +144,9 @@ def _stand_back(
         twin = outcome.get(of)
         if twin is None or twin.status == FACES:
             report.duplicate.append(Duplicate(file, of))
-            states.append(replace(file, status=DUPLICATE, reason=f"holds the same as {of}"))
+            noted = replace(file, status=DUPLICATE, reason=f"holds the same as {of}")
+            if noted != file:
+                states.append(noted)
         else:
             report.failed.append(Skipped(file.path, twin.reason))
             states.append(replace(file, status=twin.status, reason=twin.reason))

@@ -19,6 +19,9 @@ from embeddings.layout import class_folders, innermost, is_visible
 # What became of a file.
 FACES, NONE, FAILED, DUPLICATE = "faces", "none", "failed", "duplicate"
 
+# Why a file has no face in the gallery though it shows one.
+FORGOTTEN = "its face was forgotten on request"
+
 
 @dataclass(frozen=True, slots=True)
 class FileState:
@@ -70,6 +73,7 @@ class SyncPlan:
         removed: Paths of files that are gone.
         touched: Files that hold what they held, under another time.
         unchanged: How many files are as they were, with their face in the gallery.
+        forgotten: How many files are as they were when their face was forgotten.
         duplicate: Files that hold the same as another.
         failed: Files that were looked at before and gave no face, and what is no file at all.
     """
@@ -80,6 +84,7 @@ class SyncPlan:
     removed: tuple[str, ...]
     touched: tuple[FileState, ...]
     unchanged: int
+    forgotten: int
     duplicate: tuple[Duplicate, ...]
     failed: tuple[Skipped, ...]
 
@@ -111,6 +116,8 @@ def plan_sync(
     pending = [file for file, state in compared if state is None] + [s for s in same if s.status == DUPLICATE]
     fresh, duplicate = _tell_duplicates(pending, held)
     faces = {path for path, state in known.items() if state.status == FACES}
+    forgotten = {state.path for state in same if state.reason == FORGOTTEN}
+    no_face = [s for s in same if s.status in (NONE, FAILED) and s.path not in forgotten]
     return SyncPlan(
         root=root,
         new=tuple(file for file in fresh if file.path not in faces),
@@ -118,8 +125,9 @@ def plan_sync(
         removed=tuple(sorted(known.keys() - {file.path for file in found})),
         touched=tuple(state for state in same if state.mtime_ns != known[state.path].mtime_ns),
         unchanged=sum(state.status == FACES for state in same),
+        forgotten=len(forgotten),
         duplicate=tuple(duplicate),
-        failed=tuple(failed + [Skipped(s.path, s.reason) for s in same if s.status in (NONE, FAILED)]),
+        failed=tuple(failed + [Skipped(state.path, state.reason) for state in no_face]),
     )
 
 

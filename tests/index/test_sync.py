@@ -9,7 +9,7 @@ import pytest
 
 import index.sync
 from embeddings.labelled import DataError
-from index.sync import DUPLICATE, FACES, FAILED, NONE, plan_sync
+from index.sync import DUPLICATE, FACES, FAILED, FORGOTTEN, NONE, plan_sync
 
 
 @pytest.fixture
@@ -46,14 +46,15 @@ def done(plan, known=None, **status):
 def summary(plan):
     return {
         "new": names(plan.new), "changed": names(plan.changed), "removed": names(plan.removed),
-        "touched": names(plan.touched), "unchanged": plan.unchanged,
+        "touched": names(plan.touched), "unchanged": plan.unchanged, "forgotten": plan.forgotten,
         "duplicate": sorted((Path(file.path).name, Path(of).name) for file, of in plan.duplicate),
         "failed": sorted(Path(one.source).name for one in plan.failed),
     }  # fmt: skip
 
 
 def expect(plan, **wanted):
-    nothing = {"new": [], "changed": [], "removed": [], "touched": [], "unchanged": 0, "duplicate": [], "failed": []}
+    nothing = {name: [] for name in ("new", "changed", "removed", "touched", "duplicate", "failed")}
+    nothing |= {"unchanged": 0, "forgotten": 0}
     assert summary(plan) == nothing | wanted
 
 
@@ -142,6 +143,16 @@ def test_what_failed_is_told_again_and_not_tried_again(root):
     assert {one.reason for one in plan.failed} == {"why"}
     write(root / "Happiness" / "0.png", "mended, so that it can be read")
     expect(plan_sync(root, known), new=["0.png"], unchanged=4, failed=["1.png"])
+
+
+def test_what_was_forgotten_stays_out(root):
+    known = done(plan_sync(root, {}), f0=NONE)
+    path = str(root / "Happiness" / "0.png")
+    known[path] = replace(known[path], reason=FORGOTTEN)
+    expect(plan_sync(root, known), unchanged=5, forgotten=1)
+    expect(plan_sync(root, known, again=True), new=["0.png"], changed=[f"{number}.png" for number in range(1, 6)])
+    write(root / "Happiness" / "0.png", "another picture")
+    expect(plan_sync(root, known), new=["0.png"], unchanged=5)
 
 
 def test_again_takes_all_anew(root):
