@@ -29,7 +29,7 @@ HOMES = {
     "keras": ("embeddings/",),
     "matplotlib": ("viz/",),
     "plotly": ("viz/",),
-    "pyarrow": ("embeddings/",),
+    "pyarrow": ("embeddings/", "index/exchange.py"),
     "tensorflow": ("embeddings/",),
     "typer": ("cli.py",),
     "umap": ("viz/",),

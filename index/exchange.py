@@ -1,0 +1,118 @@
+"""The user's gallery as a parquet file, to look at with other tools and to take to another machine. Needs pyarrow.
+
+Columns: `id`, `label`, `source`, `added` (UTC), `digest` (SHA-256 of the crop) and `embedding`, a list of 32-bit floats
+of unit length. The schema's metadata names the encoder, without which embeddings mean nothing.
+"""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from index.gallery import FloatArray
+from index.storage import GalleryError
+from index.taught_faces import IMPORTED, NewFaces, TaughtFaces
+
+_METADATA = b"moodspace"
+_FORMAT, _VERSION = "moodspace-taught-faces", 1
+_COLUMNS = ("label", "source", "added", "digest", "embedding")
+
+
+def export_faces(path: Path, faces: TaughtFaces, encoder: str) -> None:
+    """Writes faces to a parquet file, in one step: a file of that name is replaced only when all is written.
+
+    Args:
+        path: The file.
+        faces: What to write.
+        encoder: The fingerprint of the encoder that made the embeddings.
+
+    Raises:
+        GalleryError: pyarrow is not installed.
+        OSError: the file cannot be written.
+    """
+    pa, parquet = _pyarrow()
+    dim = faces.embeddings.shape[1]
+    columns = {
+        "id": pa.array(faces.ids, pa.int64()),
+        "label": pa.array(faces.labels, pa.string()),
+        "source": pa.array(faces.sources, pa.string()),
+        "added": pa.array((faces.added * 1e6).round().astype(np.int64), pa.timestamp("us", tz="UTC")),
+        "digest": pa.array(faces.digests, pa.string()),
+        "embedding": pa.FixedSizeListArray.from_arrays(pa.array(faces.embeddings.reshape(-1), pa.float32()), dim),
+    }
+    described = json.dumps({"format": _FORMAT, "version": _VERSION, "encoder": encoder, "dim": dim})
+    unfinished = path.with_name(path.name + ".unfinished")
+    try:
+        parquet.write_table(pa.table(columns).replace_schema_metadata({_METADATA: described}), unfinished)
+        os.replace(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def import_faces(path: Path, encoder: str, dim: int) -> NewFaces:
+    """Reads what `export_faces` wrote, for another gallery.
+
+    Args:
+        path: The file.
+        encoder: The fingerprint of the encoder in use.
+        dim: How many numbers its embeddings have.
+
+    Returns:
+        The faces, with sources that begin with `IMPORTED`: a path of another machine is no file of this one.
+
+    Raises:
+        GalleryError: pyarrow is not installed, the file is something else or damaged, or another encoder made it.
+    """
+    pa, parquet = _pyarrow()
+    try:
+        with parquet.ParquetFile(path) as file:
+            _check_described(path, file.schema_arrow, encoder)
+            table = file.read(columns=list(_COLUMNS))
+    except (pa.ArrowException, OSError) as error:
+        reason = " ".join(str(error).split())
+        raise GalleryError(f"{path}: expected an exported gallery, got: {reason}; export it again") from error
+    text = {name: table[name].to_pylist() for name in ("label", "source", "digest")}
+    try:
+        return NewFaces(
+            embeddings=_embeddings(table["embedding"], dim),
+            labels=text["label"],
+            sources=[IMPORTED + source.removeprefix(IMPORTED) for source in text["source"]],
+            digests=text["digest"],
+            added=np.array(table["added"].cast(pa.int64()).to_pylist(), np.float64) / 1e6,
+        )
+    except (GalleryError, TypeError, AttributeError, ValueError, pa.ArrowException) as error:
+        reason = " ".join(str(error).split())
+        raise GalleryError(f"{path}: expected an exported gallery, got other columns ({reason})") from error
+
+
+def _embeddings(column: Any, dim: int) -> FloatArray:
+    rows = np.array(column.to_pylist(), np.float32).reshape(-1, dim)
+    # An embedding is kept in 16 bits, in which the length of a unit vector is off by up to 0.0005.
+    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-6)
+
+
+def _check_described(path: Path, schema: Any, encoder: str) -> None:
+    try:
+        described = json.loads((schema.metadata or {})[_METADATA])
+        kind, version, made_by = (described[key] for key in ("format", "version", "encoder"))
+    except (KeyError, TypeError, ValueError) as error:
+        raise GalleryError(f"{path}: expected an exported gallery, got another parquet file; name one") from error
+    if kind != _FORMAT or version != _VERSION:
+        raise GalleryError(f"{path}: expected {_FORMAT} version {_VERSION}, got {kind} {version}; update this program")
+    if made_by != encoder:
+        raise GalleryError(
+            f"{path}: expected faces seen by encoder {encoder[:12]}, got {made_by[:12]}; teach them from their pictures"
+        )
+    if missing := set(_COLUMNS) - set(schema.names):
+        raise GalleryError(f"{path}: expected the columns {', '.join(_COLUMNS)}, got none of {', '.join(missing)}")
+
+
+def _pyarrow() -> tuple[Any, Any]:
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError as error:
+        raise GalleryError("export and import need pyarrow: pip install -r requirements/all.txt") from error
+    return pyarrow, pyarrow.parquet
