@@ -11,8 +11,9 @@ from classifier.ensemble import Prediction
 from classifier.palette import COLOURS
 from classifier.recognizer import Recognizer
 from embeddings.labels import FERPLUS_CLASSES
-from realtime.draw import draw, label_of
+from realtime.draw import Label, draw, label_of
 from realtime.faces import Faces
+from realtime.ink import class_colours
 from realtime.pipeline import FrameResult
 from tests.realtime.stand_ins import ByteArray, faces_at, noise
 
@@ -119,14 +120,16 @@ def test_a_small_face_in_a_large_frame_has_a_small_label(recognizer: Recognizer)
 
 def test_what_is_not_sure_says_so(recognizer: Recognizer) -> None:
     result = shown(faces_at((1, 2, 3, 4)), recognizer, sure=False)
-    assert label_of(result.prediction, 0)[0] == "unsure"
-    assert label_of(shown(result.faces, recognizer).prediction, 0) == ("happy 87%", tuple(bgr("happy")))
+    assert label_of(result.prediction, 0).text == "unsure"
+    assert label_of(shown(result.faces, recognizer).prediction, 0) == Label("happy 87%", tuple(bgr("happy")))
 
 
-def test_a_class_of_the_users_own_is_white(recognizer: Recognizer) -> None:
+def test_classes_of_the_users_own_have_colours_of_their_own(recognizer: Recognizer) -> None:
     prediction = shown(faces_at((1, 2, 3, 4)), recognizer).prediction
-    own: Prediction = replace(prediction, classes=tuple(f"müde {n}" for n in range(len(prediction.classes))))
-    assert label_of(own, 0) == ("müde 3 87%", (255, 255, 255))
+    names = ("angry", "happy", "müde", "bored", "neutral", "sad", "surprise")
+    own: Prediction = replace(prediction, classes=names, proba=np.eye(7, dtype=np.float32)[2:3])
+    assert label_of(own, 0) == Label("müde 100%", (255, 255, 255))
+    assert len(set(class_colours(names))) == len(names)
 
 
 def test_every_expression_has_a_colour_of_its_own() -> None:
