@@ -16,8 +16,10 @@ from classifier.calibration import Calibration, sharpen
 from classifier.crossfit import cross_fit
 from classifier.ensemble import combine
 from classifier.fitting import K_MAX, Evidence, fit_calibration, fit_unknown_threshold
+from classifier.gate import fit_gate
 from classifier.scaling import fit_temperature
 from classifier.truth import match_truth
+from classifier.whitening import Whitening
 from embeddings.crops import CropGeometry
 from embeddings.encoder import Encoded, Encoder, LiteRTEncoder
 from embeddings.labelled import DataError, LabelledFaces
@@ -26,6 +28,8 @@ from index.search import GalleryIndex, Neighbors
 
 IntArray = npt.NDArray[np.int64]
 FOLDS = 5
+# So many validation faces say how close near copies are.
+_COPIED = 500
 
 
 def labels_in(faces: LabelledFaces, classes: Mapping[str, tuple[str, ...]]) -> dict[str, IntArray]:
@@ -168,8 +172,14 @@ def build_bundle(
         geometry=geometry,
         calibrations=calibrations,
         blend=blend,
+        gate=fit_gate(network, Whitening.fit(gallery.embeddings), _some(validation.crops)),
         weights=weights,
         training=training,
         metrics={"validation": figures},
     )
     return figures
+
+
+def _some(crops: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Returns crops from all over a data set, which may be sorted by class."""
+    return crops[:: max(1, len(crops) // _COPIED)]

@@ -23,6 +23,7 @@ import numpy as np
 from classifier.blend import Blend
 from classifier.bundle_parts import REBUILD, Bundle, BundleError, FloatArray, refusal
 from classifier.calibration import Calibration
+from classifier.gate import Gate
 from embeddings.crops import CropGeometry
 from embeddings.encoder import LiteRTEncoder
 from index.gallery import Gallery
@@ -67,6 +68,7 @@ def load_bundle(path: Path, *, threads: int = 2) -> Bundle:
             map_coordinates=_read_map(manifest.path(MAP)) if MAP in manifest.files else None,
             weights=manifest.path(WEIGHTS) if WEIGHTS in manifest.files else None,
             blend=Blend.from_json(meta["blend"]) if meta.get("blend") else None,
+            gate=Gate.from_json(meta.get("gate") or {}),
         )
 
 
@@ -81,6 +83,7 @@ def save_bundle(
     geometry: CropGeometry,
     calibrations: Mapping[str, Calibration],
     blend: Blend | None = None,
+    gate: Gate | None = None,
     map_coordinates: FloatArray | None = None,
     weights: Path | None = None,
     training: Mapping[str, Any] | None = None,
@@ -93,7 +96,7 @@ def save_bundle(
         encoder: the exported network.
         flip: whether the encoder takes the mean over a face and its mirror image.
         gallery: the labelled faces, embedded by this encoder with this `flip`.
-        classes, default_labels, geometry, calibrations, blend, map_coordinates, weights: as in `Bundle`.
+        classes, default_labels, geometry, calibrations, blend, gate, map_coordinates, weights: as in `Bundle`.
         training, metrics: how the network was trained and what was measured, plain JSON values.
 
     Raises:
@@ -111,6 +114,7 @@ def save_bundle(
             meta={"flip": flip, "training": dict(training or {}), "metrics": dict(metrics or {})},
             map_coordinates=map_coordinates,
             blend=blend,
+            gate=gate or Gate(),
         )
         sources = {ENCODER: encoder} | ({WEIGHTS: weights} if weights else {})
         copies: dict[str, Writer] = {name: partial(_copy, source) for name, source in sources.items()}
@@ -122,6 +126,7 @@ def update_bundle(
     *,
     gallery: Gallery | None = None,
     calibrations: Mapping[str, Calibration] | None = None,
+    gate: Gate | None = None,
     map_coordinates: FloatArray | None = None,
     metrics: Mapping[str, Any] | None = None,
 ) -> None:
@@ -131,7 +136,7 @@ def update_bundle(
         path: the bundle's folder.
         gallery: other labelled faces, embedded by the bundle's encoder. The map of the present ones is dropped.
         calibrations: for each label set that changes its fitted values.
-        map_coordinates: as in `Bundle`.
+        gate, map_coordinates: as in `Bundle`.
         metrics: what was measured, plain JSON values; by name, others stay.
 
     Raises:
@@ -145,6 +150,7 @@ def update_bundle(
             old,
             index=old.index if gallery is None else GalleryIndex(gallery, encoder=old.index.encoder),
             calibrations={**old.calibrations, **(calibrations or {})},
+            gate=gate or old.gate,
             map_coordinates=places,
             meta={**old.meta, "metrics": {**old.meta["metrics"], **(metrics or {})}},
         )
@@ -158,6 +164,7 @@ def _commit(bundle: Bundle, files: Mapping[str, Writer], keep: Iterable[str] = (
         "default_labels": bundle.default_labels,
         "geometry": bundle.geometry.to_json(),
         "blend": bundle.blend.to_json() if bundle.blend else None,
+        "gate": bundle.gate.to_json(),
         "calibrations": {name: values.to_json() for name, values in bundle.calibrations.items()},
         **gallery_meta(bundle.index),
     }

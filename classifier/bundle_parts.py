@@ -1,7 +1,7 @@
 """The parts of a bundle in memory, and whether they fit one another."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from classifier.blend import BLEND, Blend
 from classifier.calibration import Calibration
+from classifier.gate import Gate
 from embeddings.crops import CropGeometry
 from embeddings.encoder import Encoder
 from index.search import GalleryIndex
@@ -38,6 +39,7 @@ class Bundle:
         map_coordinates: `(n, 2)` float32, finite, the place of each face of `index.gallery` on the map; or None.
         weights: the Keras weights to train on from, or None.
         blend: how several label sets make one prediction, or None.
+        gate: when faces that a user taught speak.
 
     Raises:
         BundleError: the parts do not fit one another.
@@ -54,6 +56,7 @@ class Bundle:
     map_coordinates: FloatArray | None = None
     weights: Path | None = None
     blend: Blend | None = None
+    gate: Gate = field(default_factory=Gate)
 
     @property
     def views(self) -> dict[str, tuple[str, ...]]:

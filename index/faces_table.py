@@ -13,11 +13,10 @@ from index.database import Database
 from index.gallery import FloatArray, IntArray, unit_rows_problem
 from index.scale import Stand
 from index.storage import GalleryError
-from index.sync import DUPLICATE, FACES, NONE
+from index.sync import DUPLICATE, FACES, FORGOTTEN, NONE
 from index.taught_faces import NewFaces, TaughtFaces
 from index.taught_index import Found
 
-FORGOTTEN = "its face was forgotten on request"
 _CHUNK = 50_000
 # SQLite before 3.32 takes 999 parameters.
 _PARAMETERS = 500
@@ -34,11 +33,19 @@ def insert_faces(connection: sqlite3.Connection, faces: NewFaces, batch: int, ro
 
     Returns:
         Their ids.
+
+    Raises:
+        GalleryError: Their embeddings are of another dimension.
     """
+    dim = connection.execute("SELECT dim FROM meta").fetchone()[0]
+    if faces.embeddings.shape[1] != dim:
+        got = f"expected embeddings of {dim} numbers, got {faces.embeddings.shape[1]}"
+        raise GalleryError(f"faces to teach: {got}; use the encoder that the gallery was made with")
     labels = _label_ids(connection, faces.labels)
     first = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'faces'").fetchone()[0] + 1
     added = np.full(len(faces), time.time()) if faces.added is None else faces.added
-    rounded = faces.embeddings.astype(np.float16)
+    # What is accepted may be off by the tolerance already, which leaves no room for what 16 bits round away.
+    rounded = (faces.embeddings / np.linalg.norm(faces.embeddings, axis=1, keepdims=True)).astype(np.float16)
     rows = (
         (first + at, rounded[at].tobytes(), labels[faces.labels[at]], faces.sources[at],
          bytes.fromhex(faces.digests[at]), float(added[at]), batch, root)
@@ -84,6 +91,12 @@ def read_stand(connection: sqlite3.Connection) -> Stand:
     return Stand(generation, token, last)
 
 
+def is_past(connection: sqlite3.Connection, stand: Stand) -> bool:
+    """Tells whether the gallery came through that state; where a copy was restored its history went another way."""
+    row = connection.execute("SELECT token FROM commits WHERE generation = ?", (stand.generation,)).fetchone()
+    return not stand.generation or row == (stand.token,)
+
+
 def read_classes(connection: sqlite3.Connection) -> tuple[str, ...]:
     """Returns the names of the classes that have faces, sorted."""
     sql = "SELECT name FROM labels WHERE EXISTS (SELECT 1 FROM faces WHERE label = labels.id)"
@@ -106,6 +119,19 @@ def stream_embeddings(database: Database, dim: int, after: int = -1) -> Iterator
 def take_embeddings(database: Database, dim: int, ids: IntArray) -> FloatArray:
     """Returns the embeddings `(n, dim)` of faces, `(n,)` int64 rising ids that there are."""
     return look_up(database, dim, ids).embeddings
+
+
+def newest_embeddings(database: Database, dim: int, name: str, limit: int) -> FloatArray:
+    """Returns the embeddings `(n, dim)` of the newest faces of a class, at most `limit`, the newest first.
+
+    Raises:
+        GalleryError: An embedding is damaged.
+    """
+    label = "(SELECT id FROM labels WHERE name = ?)"
+    with database.read() as connection:
+        sql = f"SELECT embedding FROM faces WHERE label = {label} ORDER BY id DESC LIMIT ?"
+        rows = connection.execute(sql, (name, limit)).fetchall()
+    return decoded(database, dim, [blob for (blob,) in rows])
 
 
 def look_up(database: Database, dim: int, ids: IntArray) -> Found:

@@ -11,7 +11,15 @@ from pathlib import Path
 import numpy as np
 
 from index.database import Database
-from index.faces_table import look_up, read_classes, read_stand, stream_embeddings, take_embeddings
+from index.faces_table import (
+    is_past,
+    look_up,
+    newest_embeddings,
+    read_classes,
+    read_stand,
+    stream_embeddings,
+    take_embeddings,
+)
 from index.gallery import FloatArray, IntArray
 from index.scale import Cells, Embeddings, Stand, build_cells, building, load_cells, save_cells
 from index.storage import StorageError
@@ -49,7 +57,7 @@ class Snapshots:
         """
         with self._lock, self._database.read() as connection:
             stand = read_stand(connection)
-            if self._newest is None:
+            if self._newest is None or not is_past(connection, self._newest.stand):
                 self._newest = self._started(connection, stand)
             if self._newest.stand != stand:
                 self._newest = self._followed(connection, self._newest, stand)
@@ -82,6 +90,7 @@ class Snapshots:
             stand=stand,
             classes=read_classes(connection),
             look_up=partial(look_up, self._database, self._dim),
+            newest=partial(newest_embeddings, self._database, self._dim),
             threads=self._threads,
         )
 
@@ -112,16 +121,15 @@ class Snapshots:
                     return found
                 built = self._built(connection, stand)
                 save_cells(self._folder, built)
+                # Mapped from the disk they take no memory.
+                return load_cells(self._folder, self._dim) or built
         except (OSError, sqlite3.Error, StorageError) as error:
             _log.warning("%s: expected to keep the search index here, got %s; it stays in memory", self._folder, error)
-        return load_cells(self._folder, self._dim) or built or self._built(connection, stand)
+        return built or self._built(connection, stand)
 
     def _stored_cells(self, connection: sqlite3.Connection) -> Cells | None:
         cells = load_cells(self._folder, self._dim)
-        if cells is None:
-            return None
-        token = connection.execute("SELECT token FROM commits WHERE generation = ?", (cells.stand.generation,))
-        if token.fetchone() != (cells.stand.token,):  # a copy was restored, and its history went another way
+        if cells is None or not is_past(connection, cells.stand):
             return None
         taught = connection.execute("SELECT count(*) FROM faces WHERE id > ?", (cells.last_id,)).fetchone()[0]
         since = (cells.stand.generation,)

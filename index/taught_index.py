@@ -102,6 +102,7 @@ class TaughtIndex:
         stand: Stand,
         classes: tuple[str, ...],
         look_up: Callable[[IntArray], Found],
+        newest: Callable[[str, int], FloatArray],
         threads: int = 1,
     ) -> None:
         """Puts the parts together.
@@ -113,11 +114,12 @@ class TaughtIndex:
             stand: The state of the gallery that this is.
             classes: The names of the classes that have faces, sorted.
             look_up: Returns what the gallery knows of the faces with some ids, each once.
+            newest: Returns the embeddings of the newest faces of a class, at most so many.
             threads: How many threads a search may use.
         """
         self.base, self.tail, self.hidden = base, tail, hidden
         self.stand, self.classes, self.threads = stand, classes, threads
-        self._look_up = look_up
+        self._look_up, self._newest = look_up, newest
 
     def __len__(self) -> int:
         """Returns the number of faces."""
@@ -132,6 +134,24 @@ class TaughtIndex:
     def dim(self) -> int:
         """How many numbers an embedding has."""
         return int(self.tail.vectors.d)
+
+    def look_up(self, ids: IntArray) -> Found:
+        """Returns what the gallery knows now of the faces with these ids, each given once.
+
+        Raises:
+            GalleryError: The gallery is damaged.
+            StorageError: The gallery cannot be read any more.
+        """
+        return self._look_up(ids)
+
+    def examples(self, name: str, limit: int) -> FloatArray:
+        """Returns the embeddings `(n, d)`, float32 unit rows, of the newest faces of a class, at most `limit`.
+
+        Raises:
+            GalleryError: The gallery is damaged.
+            StorageError: The gallery cannot be read any more.
+        """
+        return self._newest(name, limit)
 
     def search(self, queries: FloatArray, k: int) -> Neighbors:
         """Finds the taught faces most similar to each query; of equally similar ones the first taught wins.
@@ -207,7 +227,14 @@ class TaughtIndex:
             base = Flat.build(np.concatenate([rows, decode(tail.vectors)]), np.concatenate([row_ids, tail.ids]))
             tail, hidden = Flat.build(rows[:0], _NONE), _NONE
         return TaughtIndex(
-            base, tail, hidden, stand=stand, classes=classes, look_up=self._look_up, threads=self.threads
+            base,
+            tail,
+            hidden,
+            stand=stand,
+            classes=classes,
+            look_up=self._look_up,
+            newest=self._newest,
+            threads=self.threads,
         )
 
 

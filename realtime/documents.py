@@ -49,11 +49,11 @@ def _expression(prediction: Prediction, row: int, recognizer: Recognizer) -> dic
 
 def _neighbors(prediction: Prediction, row: int, recognizer: Recognizer) -> list[dict[str, Any]]:
     neighbors = prediction.neighbors
-    labels = neighbors.labels[recognizer.label_set][row]
+    names = recognizer.neighbor_names(prediction, row)
     return [
         {
             "id": int(neighbors.ids[row, column]),
-            "label": recognizer.classes[int(labels[column])] if labels[column] >= 0 else None,
+            "label": names[column],
             "similarity": _rounded(neighbors.similarities[row, column]),
             "source": str(neighbors.sources[row, column]),
         }
