@@ -390,6 +390,8 @@ def print_evaluation(figures: dict[str, Any]) -> None:
     typer.echo(f"  {'surest faces':<24}accuracy " + "  ".join(parts))
     known = f"accuracy {four_digits(coverage['known_accuracy'])} at {coverage['known']:.1%}"
     typer.echo(f"  {'without unknown':<24}{known}")
+    parts = (f"{part} {four_digits(value)}" for part, value in figures["retrieval"].items())
+    typer.echo(f"  {'embedding':<24}" + "  ".join(parts))
     for name, row in figures["per_class"].items():
         typer.echo(f"  {name:<24}precision {row['precision']:.3f}  recall {row['recall']:.3f}  n {row['n']}")
 

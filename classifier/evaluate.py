@@ -10,6 +10,7 @@ from classifier.batches import BATCH, Progress, encode_all
 from classifier.bundle import Bundle
 from classifier.metrics import Coverage, PerClass, Scores, confusion, per_class
 from classifier.recognizer import Recognizer
+from classifier.retrieval import Retrieval, retrieval
 from classifier.truth import match_truth
 from embeddings.encoder import Encoded
 from embeddings.labelled import LabelledFaces
@@ -32,6 +33,7 @@ class Evaluation:
         knn: scores of the votes alone.
         ensemble: scores of the prediction.
         ensemble_without_twins: the same without faces of which a pixel-identical copy stands in another split.
+        retrieval: how well the embedding finds scored faces with the same label among each other.
         coverage: how accurate the ensemble is on the faces that it answers, of all scored ones.
         per_class: precision, recall and number of faces of each class, of the ensemble.
         confusion: `(C, C)` int64, the row is the true class, the column the predicted one, of the ensemble.
@@ -44,6 +46,7 @@ class Evaluation:
     knn: Scores
     ensemble: Scores
     ensemble_without_twins: Scores
+    retrieval: Retrieval
     coverage: Coverage
     per_class: PerClass
     confusion: IntArray
@@ -55,6 +58,7 @@ class Evaluation:
             "n": self.n,
             "label_set": self.label_set,
             **{name: getattr(self, name).to_json() for name in _SCORED},
+            "retrieval": self.retrieval.to_json(),
             "coverage": self.coverage.to_json(),
             "per_class": {
                 name: {"precision": float(precision), "recall": float(recall), "n": int(n)}
@@ -111,6 +115,7 @@ def evaluate(
         knn=Scores.of(knn, targets),
         ensemble=Scores.of(ensemble, targets),
         ensemble_without_twins=Scores.of(ensemble[alone], targets[alone]),
+        retrieval=retrieval(encoded.embeddings, targets),
         coverage=Coverage.of(ensemble, targets, unknown),
         per_class=per_class(predicted, targets, len(truth.columns)),
         confusion=confusion(predicted, targets, len(truth.columns)),
