@@ -19,7 +19,7 @@ def test_text_and_json_tell_the_same_figures(run, shipped, data):
     figures = json.loads(run("evaluate", data, "--labels", "fer2013", "--json").stdout)
     lines = run("evaluate", data, "--labels", "fer2013").stdout.splitlines()
     assert lines[0] == "14 faces, label set fer2013"
-    names = ["head", "knn", "ensemble", "ensemble_without_twins", "surest faces", "without unknown"]
+    names = ["head", "knn", "ensemble", "ensemble_without_twins", "surest faces", "without unknown", "embedding"]
     assert [line[2:26].strip() for line in lines[1:]] == names + list(FER2013_CLASSES)
     ensemble = " ".join(f" {name} {value:.4f}" for name, value in figures["ensemble"].items())
     assert lines[3].split() == ["ensemble", *ensemble.split()]
@@ -29,7 +29,8 @@ def test_text_and_json_tell_the_same_figures(run, shipped, data):
     assert coverage["accuracy_at"]["100%"] == pytest.approx(figures["ensemble"]["accuracy"])
     assert lines[6].endswith(f" at {coverage['known']:.1%}")
     recalls = [f"recall {row['recall']:.3f}" for row in figures["per_class"].values()]
-    assert all(recall in line for recall, line in zip(recalls, lines[7:], strict=True))
+    assert all(recall in line for recall, line in zip(recalls, lines[8:], strict=True))
+    assert lines[7].split()[-1] == f"{figures['retrieval']['map_at_r']:.4f}"
 
 
 def test_a_score_without_faces_is_a_dash(capsys):
@@ -38,7 +39,9 @@ def test_a_score_without_faces_is_a_dash(capsys):
     nothing = dict.fromkeys(("accuracy", "macro_f1", "ece", "nll"))
     scored = dict.fromkeys(("head", "knn", "ensemble", "ensemble_without_twins"), nothing)
     coverage = {"accuracy_at": {"100%": 0.5}, "known": 0.0, "known_accuracy": None}
-    print_evaluation({"n": 2, "label_set": "mood", **scored, "coverage": coverage, "per_class": {}})
+    found = {"recall_at_1": None, "recall_at_5": None, "map_at_r": None}
+    print_evaluation({"n": 2, "label_set": "mood", **scored, "retrieval": found, "coverage": coverage, "per_class": {}})
+
     lines = capsys.readouterr().out.splitlines()
     assert lines[4].split()[1:] == ["accuracy", "-", "macro_f1", "-", "ece", "-", "nll", "-"]
     assert lines[6].split("unknown")[1].split() == ["accuracy", "-", "at", "0.0%"]
