@@ -69,15 +69,40 @@ class Evaluation:
         }
 
 
-def evaluate(
+@dataclass(frozen=True, slots=True, eq=False)
+class Judged:
+    """What a bundle predicts for the n faces of a data set that can be scored.
+
+    Attributes:
+        label_set: the view that was predicted.
+        classes: the C classes scored, in the prediction's column order.
+        rows: `(n,)` int64, which faces of the data set these are, ascending.
+        truth: `(n,)` int64, what they show, a column of `classes`.
+        head, knn, ensemble: `(n, C)` float32, rows sum to 1.
+        unknown: `(n,)` bool.
+        embeddings: `(n, d)` float32 unit rows.
+    """
+
+    label_set: str
+    classes: tuple[str, ...]
+    rows: IntArray
+    truth: IntArray
+    head: FloatArray
+    knn: FloatArray
+    ensemble: FloatArray
+    unknown: npt.NDArray[np.bool_]
+    embeddings: FloatArray
+
+
+def judge_faces(
     bundle: Bundle,
     faces: LabelledFaces,
     labels: str | None = None,
     *,
     encoded: Encoded | None = None,
     progress: Progress | None = None,
-) -> Evaluation:
-    """Predicts every face and scores the predictions.
+) -> Judged:
+    """Predicts every face whose label the bundle knows.
 
     The truth is the data set's own label set of the same name where it has one. Otherwise classes are matched by
     canonical name, and only those that both sides know are scored: faces of other classes are left out and the
@@ -104,21 +129,48 @@ def evaluate(
     encoded = encode_all(bundle.encoder, faces.crops[scored], progress) if encoded is None else encoded.take(scored)
     *witnesses, unknown = _judge(recognizer, encoded)
     head, knn, ensemble = (_restrict(proba, truth.columns) for proba in witnesses)
-    # Places among the shared columns, which ascend.
-    targets = np.searchsorted(truth.columns, truth.labels[scored])
-    predicted, alone = ensemble.argmax(axis=1).astype(np.int64), ~faces.twin[scored]
-    return Evaluation(
-        n=len(scored),
+    return Judged(
         label_set=recognizer.label_set,
         classes=tuple(recognizer.classes[column] for column in truth.columns),
-        head=Scores.of(head, targets),
-        knn=Scores.of(knn, targets),
+        rows=scored,
+        # Places among the shared columns, which ascend.
+        truth=np.searchsorted(truth.columns, truth.labels[scored]),
+        head=head,
+        knn=knn,
+        ensemble=ensemble,
+        unknown=unknown,
+        embeddings=encoded.embeddings,
+    )
+
+
+def evaluate(
+    bundle: Bundle,
+    faces: LabelledFaces,
+    labels: str | None = None,
+    *,
+    encoded: Encoded | None = None,
+    progress: Progress | None = None,
+) -> Evaluation:
+    """Predicts every face and scores the predictions; arguments and errors are those of `judge_faces`."""
+    return score(judge_faces(bundle, faces, labels, encoded=encoded, progress=progress), faces)
+
+
+def score(judged: Judged, faces: LabelledFaces) -> Evaluation:
+    """Scores predictions of a data set's faces."""
+    targets, ensemble = judged.truth, judged.ensemble
+    predicted, alone = ensemble.argmax(axis=1).astype(np.int64), ~faces.twin[judged.rows]
+    return Evaluation(
+        n=len(targets),
+        label_set=judged.label_set,
+        classes=judged.classes,
+        head=Scores.of(judged.head, targets),
+        knn=Scores.of(judged.knn, targets),
         ensemble=Scores.of(ensemble, targets),
         ensemble_without_twins=Scores.of(ensemble[alone], targets[alone]),
-        retrieval=retrieval(encoded.embeddings, targets),
-        coverage=Coverage.of(ensemble, targets, unknown),
-        per_class=per_class(predicted, targets, len(truth.columns)),
-        confusion=confusion(predicted, targets, len(truth.columns)),
+        retrieval=retrieval(judged.embeddings, targets),
+        coverage=Coverage.of(ensemble, targets, judged.unknown),
+        per_class=per_class(predicted, targets, len(judged.classes)),
+        confusion=confusion(predicted, targets, len(judged.classes)),
     )
 
 
