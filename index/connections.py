@@ -38,16 +38,18 @@ def connect(path: Path, mode: str, timeout: float) -> sqlite3.Connection:
 
 
 def connect_reader(path: Path, timeout: float) -> sqlite3.Connection:
-    """Opens a file that is only read, also in a folder where SQLite cannot put its shared memory.
+    """Opens a file that is only read, also where SQLite cannot put its shared memory beside it.
+
+    There, in a read-only folder or on a full disk, the file is read as it is: changes that others make are not seen.
 
     Raises:
         sqlite3.Error: It cannot be opened or is no SQLite file.
     """
     try:
         return connect(path, "ro", timeout)
-    except sqlite3.OperationalError:
+    except sqlite3.OperationalError as error:
         log = path.with_name(path.name + "-wal")
-        if not path.exists() or (log.exists() and log.stat().st_size):
+        if _name(error) in _BUSY or not path.exists() or (log.exists() and log.stat().st_size):
             raise
         return connect(path, "ro&immutable=1", timeout)
 
@@ -89,4 +91,5 @@ def worded(path: Path, error: sqlite3.Error, timeout: float) -> GalleryError | S
         return StorageError(f"{wanted}; try again when it has finished")
     if name in _DAMAGED:
         return GalleryError(f"{path}: expected a gallery, got a damaged file ({got}); restore a copy or delete it")
-    return StorageError(f"{path}: expected to use this file, got: {got}; free some space or choose another folder")
+    remedy = "free some space, allow to write there, or choose another folder"
+    return StorageError(f"{path}: expected to use this file, got: {got}; {remedy}")

@@ -176,10 +176,9 @@ def decoded(database: Database, dim: int, blobs: Sequence[bytes]) -> FloatArray:
     Raises:
         GalleryError: One is damaged.
     """
-    content = b"".join(blobs)
-    problem: str | None = f"expected {2 * dim} bytes each, got {len(content)} for {len(blobs)}"
-    if len(content) == 2 * dim * len(blobs):
-        rows = np.frombuffer(content, np.float16).reshape(-1, dim).astype(np.float32)
+    problem: str | None = f"expected {2 * dim} bytes each, got others"
+    if all(isinstance(blob, bytes) and len(blob) == 2 * dim for blob in blobs):
+        rows = np.frombuffer(b"".join(blobs), np.float16).reshape(-1, dim).astype(np.float32)
         problem = unit_rows_problem(rows)
     if problem:
         raise GalleryError(f"{database.path}: a damaged embedding: {problem}; look for it with `cli.py gallery verify`")

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from index.gallery import FloatArray, IntArray
-from index.manifest import MANIFEST
+from index.manifest import MANIFEST, parse_manifest
 from index.storage import GalleryError, StorageError, commit, read_manifest
 from index.vectors import add_to_cells, nearest_in_cells, open_cells, train_cells, write_vectors
 
@@ -28,9 +28,10 @@ if TYPE_CHECKING:
 
 CELLS_FORMAT, CELLS_VERSION = "moodspace-cells", 1
 # Recall@10 against exact search that the number of probes is chosen for.
-RECALL, RECALL_AT = 0.985, 10
+RECALL, RECALL_AT = 0.98, 10
 _VECTORS = "cells.faiss"
-_SAMPLE_PER_CELL = 45
+# How many cells, times the square root of the number of faces, and from how many faces each is laid out.
+_CELLS, _SAMPLE_PER_CELL = 4, 20
 _TRIALS = 256
 _LOCK_TIMEOUT = 300.0
 _log = logging.getLogger(__name__)
@@ -110,13 +111,13 @@ def build_cells(embeddings: Embeddings, stand: Stand, threads: int) -> Cells:
     """Lays out the cells, fills them, and measures how many of them a search has to look into.
 
     Args:
-        embeddings: The faces, enough that a flat search is slow.
+        embeddings: The faces, at least one.
         stand: The state of the gallery they are of.
         threads: How many threads the measurement may use.
     """
     rng = np.random.default_rng(0)
     n = len(embeddings.ids)
-    cells = max(1, round(1.5 * n**0.5))
+    cells = min(n, round(_CELLS * n**0.5))
     vectors = train_cells(embeddings.take(_some(embeddings.ids, _SAMPLE_PER_CELL * cells, rng)), cells)
     trial_ids = _some(embeddings.ids, _TRIALS, rng)
     trials = embeddings.take(trial_ids)
@@ -135,7 +136,7 @@ def _some(ids: IntArray, count: int, rng: np.random.Generator) -> IntArray:
 
 def _reach(k: int) -> int:
     """Returns how many of 8 bits it takes to have the k nearest of 16 bits among them."""
-    return 2 * k + 10
+    return k + max(5, k // 2)
 
 
 class _Nearest:
@@ -160,14 +161,14 @@ class _Nearest:
 def _measured(
     vectors: faiss.IndexIVFScalarQuantizer, embeddings: Embeddings, exact: _Nearest, threads: int
 ) -> tuple[int, float]:
-    """Doubles the number of cells to look into until enough is found; returns it and the recall."""
+    """Looks into ever more cells until enough is found; returns how many that took, and the recall."""
     probes, recall = 1, 0.0
     while True:
         _, ids = nearest_in_cells(vectors, exact.queries, _reach(RECALL_AT) + 1, probes, threads, np.empty(0, np.int64))
         recall = _recall(ids, embeddings, exact)
         if recall >= RECALL or probes == vectors.nlist:
             return probes, recall
-        probes = min(2 * probes, int(vectors.nlist))
+        probes = min(probes + max(1, probes // 2), int(vectors.nlist))
 
 
 def _recall(ids: IntArray, embeddings: Embeddings, exact: _Nearest) -> float:
@@ -176,17 +177,21 @@ def _recall(ids: IntArray, embeddings: Embeddings, exact: _Nearest) -> float:
     rows = np.concatenate([np.zeros((int((known < 0).sum()), rows.shape[1]), np.float32), rows])
     similarities = np.einsum("nwd,nd->nw", rows[place.reshape(ids.shape)], exact.queries)
     similarities[(ids < 0) | (ids == exact.own[:, None])] = -2
-    # Counted by similarity: of faces that are equally near any will do.
+    # Counted by similarity to the farthest that belongs: of faces that are equally near any will do.
     found = -np.sort(-similarities, axis=1)[:, :RECALL_AT]
-    return float((found >= exact.similarities - 1e-6).mean())
+    return float((found >= exact.similarities[:, -1:] - 1e-6).mean())
 
 
 def save_cells(folder: Path, cells: Cells) -> None:
-    """Writes cells to a folder of their own, in one step.
+    """Writes cells to a folder of their own, in one step, over whatever was there.
 
     Raises:
         StorageError: The disk refused.
     """
+    try:
+        parse_manifest(folder, CELLS_FORMAT, CELLS_VERSION)
+    except StorageError:
+        (folder / MANIFEST).unlink(missing_ok=True)  # or the commit would refuse to replace what it cannot read
     stand = cells.stand
     meta = {
         "probes": cells.probes, "recall": cells.recall, "count": len(cells), "dim": int(cells.vectors.d),

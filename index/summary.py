@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 from index.database import Database
@@ -35,14 +36,21 @@ def read_summary(database: Database, folder: Path) -> Summary:
         ).fetchall()
         roots = connection.execute("SELECT path, options FROM roots ORDER BY id").fetchall()
         first, last = connection.execute("SELECT min(added), max(added) FROM faces").fetchone()
-    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     return Summary(
         labels=dict(labels),
         sources=dict(sources),
         roots={Path(path): options for path, options in roots},
         first=first,
         last=last,
-        bytes=size,
+        bytes=_size(folder),
         encoder=encoder,
         dim=dim,
     )
+
+
+def _size(folder: Path) -> int:
+    size = 0
+    for path in folder.rglob("*"):
+        with contextlib.suppress(FileNotFoundError):  # others remove their logs when they finish
+            size += path.stat().st_size if path.is_file() else 0
+    return size

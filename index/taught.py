@@ -152,9 +152,6 @@ class TaughtGallery:
             GalleryError: Their embeddings are of another dimension, or the gallery is damaged.
             StorageError: The disk refused, or another writer did not finish in time.
         """
-        if faces.embeddings.shape[1] != self.dim:
-            got = f"expected embeddings of {self.dim} numbers, got {faces.embeddings.shape[1]}"
-            raise GalleryError(f"{self.folder}: {got}; use the encoder that the gallery was made with")
         with self._database.write() as (connection, generation):
             batch = generation if batch is None else batch
             ids = insert_faces(connection, faces, batch)
@@ -188,7 +185,7 @@ class TaughtGallery:
 
     def remove(self, ids: Sequence[int] | IntArray) -> int:
         """Forgets faces by id; returns how many there were. Synced files among them are not taught again unasked."""
-        numbers = sorted({int(number) for number in ids})
+        numbers = sorted({int(number) for number in ids if 0 <= number < 2**63})
         with self._database.write() as (connection, _):
             removed = forget_ids(connection, numbers)
         self._database.shed_log()
@@ -202,7 +199,7 @@ class TaughtGallery:
         return removed
 
     def remove_source(self, source: str) -> int:
-        """Forgets the faces from one place, or from anywhere below a folder; a folder is no longer kept in sync.
+        """Forgets the faces from one place, or from anywhere below a folder; such folders are no longer kept in sync.
 
         Args:
             source: As in `TaughtFaces.sources`, or a folder above.
@@ -210,12 +207,14 @@ class TaughtGallery:
         Returns:
             How many faces left.
         """
-        below = source.rstrip(os.sep) + os.sep
-        beyond = below[:-1] + chr(ord(os.sep) + 1)
+        place = source.rstrip(os.sep)
+        values = (place, place + os.sep, place + chr(ord(os.sep) + 1))
+        there = "{0} = ? OR ({0} >= ? AND {0} < ?)"
         with self._database.write() as (connection, _):
-            removed = forget_faces(connection, "source = ? OR (source >= ? AND source < ?)", (source, below, beyond))
-            connection.execute("DELETE FROM files WHERE root IN (SELECT id FROM roots WHERE path = ?)", (source,))
-            connection.execute("DELETE FROM roots WHERE path = ?", (source,))
+            removed = forget_faces(connection, there.format("source"), values)
+            roots = f"SELECT id FROM roots WHERE {there.format('path')}"
+            connection.execute(f"DELETE FROM files WHERE root IN ({roots})", values)
+            connection.execute(f"DELETE FROM roots WHERE id IN ({roots})", values)
         self._database.shed_log()
         return removed
 

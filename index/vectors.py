@@ -145,6 +145,9 @@ def open_cells(path: Path) -> faiss.IndexIVFScalarQuantizer:
     if not isinstance(vectors, faiss.IndexIVFScalarQuantizer) or vectors.metric_type != faiss.METRIC_INNER_PRODUCT:
         got = type(vectors).__name__
         raise GalleryError(f"{path}: expected cells of 8 bits and inner products, got {got}; delete the file")
+    lists: Any = faiss.downcast_InvertedLists(vectors.invlists) if vectors.invlists else None
+    if isinstance(lists, faiss.OnDiskInvertedLists):
+        lists.prefetch_nthread = 0  # or each search starts threads, which takes longer than the search
     return vectors
 
 
