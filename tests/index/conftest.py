@@ -1,15 +1,25 @@
-"""Galleries to test with."""
+"""Galleries and faces to test with, and processes that may be killed or starved."""
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from index.gallery import Gallery
+from index.taught_faces import NewFaces
 
 MakeGallery = Callable[..., Gallery]
+MakeFaces = Callable[..., NewFaces]
+PRIVATE_DISKS = ["unshare", "--mount", "--map-root-user"]
+CANNOT_MOUNT = 77
 
 CLASSES = {"fer2013": ("angry", "happy", "sad"), "ferplus": ("neutral", "happy", "sad", "contempt")}
 
@@ -41,3 +51,32 @@ def make_gallery() -> MakeGallery:
         )
 
     return make
+
+
+@pytest.fixture
+def make_faces() -> MakeFaces:
+    """Makes random faces to teach; every face has a digest of its own."""
+
+    def make(n: int, label: str = "happy", seed: int = 0, source: str = "live", dim: int = 16) -> NewFaces:
+        digests = [f"{seed:032x}{number:032x}" for number in range(n)]
+        return NewFaces(random_unit_rows(n, dim, seed), [label] * n, [source] * n, digests)
+
+    return make
+
+
+@pytest.fixture
+def run_faults() -> Callable[..., Any]:
+    """Runs a command of a script beside the tests as a process of its own, on private disks if need be."""
+
+    def run(script: str, command: str, *arguments: object, private_disks: bool = False) -> Any:
+        before = PRIVATE_DISKS if private_disks else []
+        path = Path(__file__).with_name(script)
+        words = [*before, sys.executable, str(path), command, *map(str, arguments)]
+        environment = os.environ | {"PYTHONPATH": str(path.parents[2])}
+        done = subprocess.run(words, capture_output=True, text=True, env=environment, timeout=100, check=False)
+        if before and (done.returncode == CANNOT_MOUNT or "unshare" in done.stderr):
+            pytest.skip("this system does not let a test mount a disk of its own")
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    return run

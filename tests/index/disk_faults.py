@@ -57,7 +57,7 @@ def _tidy(folder: Path) -> bool:
     return {path.name for path in folder.iterdir()} == named
 
 
-def _forked(work: Callable[[], None]) -> int:
+def forked(work: Callable[[], None]) -> int:
     """Starts a child process that does `work` and returns its id."""
     child = os.fork()
     if not child:
@@ -80,7 +80,7 @@ def kill_at_random(folder: Path, times: int, seed: int) -> dict[str, Any]:
                 _write(folder, current)
                 os.write(pipe, b".")
 
-        child = _forked(work)
+        child = forked(work)
         os.close(write_end)
         time.sleep(instants.uniform(0.001, 0.03))
         os.kill(child, signal.SIGKILL)
@@ -104,7 +104,7 @@ def kill_at_every_line(folder: Path) -> dict[str, Any]:
         place = folder / "crashed"
         shutil.rmtree(place, ignore_errors=True)
         shutil.copytree(pristine, place)
-        _, status = os.waitpid(_forked(partial(_write_until, place, line)), 0)
+        _, status = os.waitpid(forked(partial(_write_until, place, line)), 0)
         states.append(_state(place))
         if os.WIFEXITED(status):
             break
@@ -140,7 +140,7 @@ def limited_file_size(folder: Path) -> dict[str, Any]:
     outcomes = []
     for limit in (0, 4, 100, 500, SIZE // 2, SIZE - 1, SIZE, 2 * SIZE):
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
-        outcomes.append(_attempt(folder, lambda: _write(folder, _state(folder) + 1), lambda: _state(folder)))
+        outcomes.append(attempt(folder, lambda: _write(folder, _state(folder) + 1), lambda: _state(folder)))
     return {"outcomes": outcomes}
 
 
@@ -169,7 +169,7 @@ def full_disk(disk: Path) -> dict[str, Any]:
     for pages in range(14):
         free = os.statvfs(disk).f_bavail
         (disk / "filler").write_bytes(b"x" * (free - pages) * os.statvfs(disk).f_frsize)
-        outcomes.append(_attempt(folder, partial(save, pages + 1), state))
+        outcomes.append(attempt(folder, partial(save, pages + 1), state))
         (disk / "filler").unlink()
     return {"outcomes": outcomes}
 
@@ -180,12 +180,12 @@ def read_only_disk(disk: Path) -> dict[str, Any]:
     folder = disk / "state"
     _write(folder, 1)
     mount(disk, "tmpfs", "remount,ro")
-    present = _attempt(folder, lambda: _write(folder, 2), lambda: _state(folder))
-    absent = _attempt(disk / "new", lambda: _write(disk / "new", 2), lambda: (disk / "new").exists())
+    present = attempt(folder, lambda: _write(folder, 2), lambda: _state(folder))
+    absent = attempt(disk / "new", lambda: _write(disk / "new", 2), lambda: (disk / "new").exists())
     return {"outcomes": [present, absent]}
 
 
-def _attempt(folder: Path, write: Callable[[], None], state: Callable[[], Any]) -> dict[str, Any]:
+def attempt(folder: Path, write: Callable[[], None], state: Callable[[], Any]) -> dict[str, Any]:
     """Tries to write; tells the error, the states before and after, and whether a failure left files behind."""
     before = (state(), sorted(folder.iterdir()) if folder.exists() else [])
     error = None

@@ -2,45 +2,26 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from index.storage import StorageError, commit, read_manifest
 
-ROOT = Path(__file__).parents[2]
-PRIVATE_DISKS = ["unshare", "--mount", "--map-root-user"]
-CANNOT_MOUNT = 77
-
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="needs fork, signals and POSIX limits")
 
 
-def _run(command: str, *arguments: object, before: list[str] | None = None) -> dict[str, Any]:
-    script = str(Path(__file__).with_name("disk_faults.py"))
-    words = [*(before or []), sys.executable, script, command, *map(str, arguments)]
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    done = subprocess.run(words, capture_output=True, text=True, env=environment, timeout=100, check=False)
-    if before and (done.returncode == CANNOT_MOUNT or "unshare" in done.stderr):
-        pytest.skip("this system does not let a test mount a disk of its own")
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
-
-
-def test_kill_9_at_random_instants(tmp_path):
-    result = _run("kill_at_random", tmp_path / "state", 30, 0)
+def test_kill_9_at_random_instants(tmp_path, run_faults):
+    result = run_faults("disk_faults.py", "kill_at_random", tmp_path / "state", 30, 0)
     assert result["interrupted"] >= 10, "too few kills hit a commit for this test to mean anything"
     assert result["generations"] >= 1
     assert result["tidy"]
 
 
-def test_kill_9_before_every_line_of_a_commit(tmp_path):
-    states = _run("kill_at_every_line", tmp_path)["states"]
+def test_kill_9_before_every_line_of_a_commit(tmp_path, run_faults):
+    states = run_faults("disk_faults.py", "kill_at_every_line", tmp_path)["states"]
     assert states == sorted(states)
     assert set(states) == {2, 3}
     assert states.count(2) > 100
@@ -60,14 +41,16 @@ def _check(outcomes: list[dict[str, Any]], reason: str) -> list[bool]:
     return [outcome["error"] is None for outcome in outcomes]
 
 
-def test_a_limit_on_the_size_of_files(tmp_path):
-    written = _check(_run("limited_file_size", tmp_path / "state")["outcomes"], "File too large")
+def test_a_limit_on_the_size_of_files(tmp_path, run_faults):
+    written = _check(
+        run_faults("disk_faults.py", "limited_file_size", tmp_path / "state")["outcomes"], "File too large"
+    )
     assert written == [False] * 6 + [True] * 2
 
 
 @pytest.mark.skipif(not shutil.which("unshare"), reason="needs mount namespaces")
-def test_a_full_disk(tmp_path):
-    outcomes = _run("full_disk", tmp_path, before=PRIVATE_DISKS)["outcomes"]
+def test_a_full_disk(tmp_path, run_faults):
+    outcomes = run_faults("disk_faults.py", "full_disk", tmp_path, private_disks=True)["outcomes"]
     written = [outcome["error"] is None for outcome in outcomes]
     assert written == sorted(written)
     assert 3 <= written.count(False) < len(written)
@@ -78,8 +61,8 @@ def test_a_full_disk(tmp_path):
 
 
 @pytest.mark.skipif(not shutil.which("unshare"), reason="needs mount namespaces")
-def test_a_read_only_disk(tmp_path):
-    outcomes = _run("read_only_disk", tmp_path, before=PRIVATE_DISKS)["outcomes"]
+def test_a_read_only_disk(tmp_path, run_faults):
+    outcomes = run_faults("disk_faults.py", "read_only_disk", tmp_path, private_disks=True)["outcomes"]
     assert _check(outcomes, "Read-only file system") == [False, False]
 
 
