@@ -9,6 +9,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 RUNTIME := $(VENV)/.runtime-installed
 ALL := $(VENV)/.all-installed
+RAY := $(VENV)/.ray-installed
 SOURCE ?= 0
 DATA ?= data/fer2013
 PYTEST_ARGS ?= -n auto --maxprocesses 8 --dist loadfile
@@ -44,7 +45,7 @@ fi; \
 rm -f $(VENV)/.unfinished
 endef
 
-.PHONY: help demo live test check bench clean
+.PHONY: help demo live test check bench ray clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -69,6 +70,8 @@ bench: $(ALL) ## accuracy, calibration and the cost of the crop on DATA=FOLDER|f
 	$(PY) cli.py evaluate "$(DATA)" --json
 	$(PY) -m benchmarks.crop_geometry "$(DATA)" --bundle bundles/fer2013
 
+ray: $(RAY) ## install what `index --engine ray` and its tests need
+
 clean: ## remove what runs and tests left behind; .venv, bundles and runs stay
 	rm -rf demo map .pytest_cache .ruff_cache .mypy_cache .hypothesis
 	find . -name __pycache__ -type d -not -path './$(VENV)/*' -prune -exec rm -rf {} +
@@ -77,6 +80,11 @@ clean: ## remove what runs and tests left behind; .venv, bundles and runs stay
 $(ALL): requirements/all.txt
 	$(call install,requirements/all.txt)
 	@touch $(RUNTIME) $@
+
+# Besides the whole set, with the same pins.
+$(RAY): requirements/ray.txt $(ALL)
+	$(call install,requirements/ray.txt)
+	@touch $@
 
 $(RUNTIME): requirements/runtime.txt
 	$(call install,requirements/runtime.txt)

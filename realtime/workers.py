@@ -95,4 +95,4 @@ def _start(reading: Reading) -> None:
 
 
 def _work(paths: Sequence[str]) -> list[EmbeddedFile]:
-    return [file for part in embed_files(paths, _Opened.cutter, _Opened.encoder, size=len(paths)) for file in part]
+    return next(embed_files(paths, _Opened.cutter, _Opened.encoder, size=len(paths)))

@@ -30,6 +30,7 @@ HOMES = {
     "matplotlib": ("viz/",),
     "plotly": ("viz/",),
     "pyarrow": ("embeddings/", "index/exchange.py"),
+    "ray": ("realtime/ray_workers.py",),
     "tensorflow": ("embeddings/",),
     "typer": ("cli.py",),
     "umap": ("viz/",),

@@ -1,0 +1,64 @@
+"""Drawn faces in class folders, and a sync of them that stops in between, for the tests of what embeds in parallel."""
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from embeddings.labels import FER2013_CLASSES
+from index.apply import SyncReport, apply_sync
+from index.embedded import EmbeddedFile
+from index.sync import plan_sync
+from index.taught import TaughtGallery, open_taught
+from realtime.collect import embed_files
+from realtime.workers import Reading
+from tests.hostile_pictures import face, saved
+
+Parts = Iterable[Sequence[EmbeddedFile]]
+Embed = Callable[[Sequence[str]], Parts]
+
+
+def write_faces(folder: Path, n: int) -> Path:
+    """Writes n drawn faces into class folders."""
+    for number in range(n):
+        path = folder / FER2013_CLASSES[number % len(FER2013_CLASSES)] / f"{number:02d}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(saved(face(np.random.default_rng(number), "L", (48, 48)), "PNG"))
+    return folder
+
+
+def paths_in(folder: Path) -> list[str]:
+    return [str(path) for path in sorted(folder.rglob("*.png"))]
+
+
+def embedded_here(paths: Sequence[str], reading: Reading) -> list[EmbeddedFile]:
+    """What one process makes of the files."""
+    return [file for part in embed_files(paths, *reading.open(threads=1)) for file in part]
+
+
+def check_same(found: Sequence[EmbeddedFile], wanted: Sequence[EmbeddedFile]) -> None:
+    assert [(one.path, one.digest, one.reason) for one in found] == [
+        (one.path, one.digest, one.reason) for one in wanted
+    ]
+    for one, other in zip(found, wanted, strict=True):
+        if other.embedding is None:
+            assert one.embedding is None
+        else:
+            np.testing.assert_allclose(one.embedding, other.embedding, atol=1e-5)
+
+
+def taught_gallery(folder: Path, reading: Reading) -> TaughtGallery:
+    return open_taught(folder, encoder="any", dim=reading.open(threads=1)[1].dim)
+
+
+def sync(gallery: TaughtGallery, folder: Path, embed: Embed) -> SyncReport:
+    writer = gallery.synced(folder)
+    return apply_sync(writer, plan_sync(folder, writer.known(), writer.elsewhere()), embed, gallery.dim)
+
+
+def stopping(parts: Parts, after: int) -> Parts:
+    """Passes on so many parts; then someone presses Ctrl-C."""
+    for number, part in enumerate(parts):
+        if number == after:
+            raise KeyboardInterrupt
+        yield part
