@@ -145,7 +145,7 @@ def _place(size: tuple[int, int], box: Rectangle, shape: tuple[int, ...], taken:
 
 def _draw_box(picture: ByteArray, box: Rectangle, label: Label) -> None:
     """Draws the box with a rim in the opposite brightness, so that one of the two stands out on any picture."""
-    line = max(1, round(usual_letters(picture.shape) / (5 if label.strong else 8)))
+    line = max(1, round(usual_letters(picture.shape) / (4 if label.strong else 9)))
     corners = (box.left, box.top), (box.right - 1, box.bottom - 1)
     rim = DARK if is_light(label.colour) else WHITE
     cv2.rectangle(picture, *corners, rim, line + 2 * max(1, line // 2), cv2.LINE_AA)

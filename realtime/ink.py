@@ -157,13 +157,17 @@ def write_right(
 
 def fill(picture: ByteArray, area: Rectangle, colour: Colour) -> None:
     """Paints an area of a picture, what of it lies within."""
-    area.of(picture)[:] = colour
+    part = area.within(picture)
+    if part.width and part.height:
+        cv2.rectangle(picture, (part.left, part.top), (part.right - 1, part.bottom - 1), colour, cv2.FILLED)
 
 
 def veil(picture: ByteArray, area: Rectangle, strength: float = 0.72, colour: Colour = GROUND) -> None:
     """Lays a translucent plate over an area of a picture; a strength of 1 hides what is below."""
     part = area.of(picture)
-    if part.size:
+    if strength == 1:
+        fill(picture, area, colour)
+    elif part.size:
         # Scaling and adding in one pass, without an array as large as the part for the colour.
         cv2.transform(part, _veil_matrix(strength, colour), part)
 

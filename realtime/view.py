@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import ceil
 
 from realtime.faces import ByteArray, FloatArray
 from realtime.ink import Rectangle
@@ -12,9 +13,11 @@ _WIDE = 760
 _LEAST_WIDTH, _LEAST_HEIGHT = 240, 140
 # What the screen of a small laptop has room for.
 _LARGEST = 1280, 720
-# The panel's width at which its letters have their usual size, and the least and most it may have.
+# The panel's width at which its letters have their usual size, the least and most it may have, and its share of the
+# window beside the picture and on it.
 PANEL_WIDTH = 300
 _NARROWEST, _WIDEST = 190, 480
+_SHARE_BESIDE, _SHARE_ON = 0.235, 0.4
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -112,20 +115,20 @@ def window_size(frame_shape: tuple[int, ...], *, panel: bool) -> tuple[int, int]
         panel: Whether there will be a panel beside the picture.
     """
     height, width = frame_shape[:2]
-    beside = PANEL_WIDTH if panel else 0
-    scale = min((_LARGEST[0] - beside) / width, _LARGEST[1] / height)
+    share = 1 - _SHARE_BESIDE if panel else 1.0
+    scale = min(share * _LARGEST[0] / width, _LARGEST[1] / height)
     if 0.75 < 1 / scale <= 1:
         scale = 1.0
     # A panel needs some height, whatever the proportions of the picture.
     least = 0.75 * _LARGEST[1] if panel else 1
-    return max(1, round(width * scale)) + beside, round(max(least, height * scale))
+    return max(1, ceil(width * scale / share)), round(max(least, height * scale))
 
 
 def _panel(size: tuple[int, int], *, beside: bool) -> Rectangle | None:
     width, height = size
     if width < _LEAST_WIDTH or height < _LEAST_HEIGHT:
         return None
-    share = round(0.235 * width) if beside else round(0.4 * width)
+    share = int((_SHARE_BESIDE if beside else _SHARE_ON) * width)
     # A low panel is a narrow one, so that its lines have room.
     across = min(max(share, _NARROWEST), _WIDEST, max(_NARROWEST, round(0.56 * height)))
     return Rectangle(width - across, 0, width, height)

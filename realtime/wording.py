@@ -1,0 +1,51 @@
+"""The words for what a face shows, for how good its picture is, and for the known faces near it."""
+
+import numpy as np
+
+from classifier.ensemble import Prediction
+from realtime.draw import UNSURE, Label
+from realtime.ink import Colour, class_colours, from_hex
+from realtime.live_pipeline import LiveResult
+from realtime.quality import FaceQuality
+
+GREY: Colour = from_hex("#5f6368")
+
+
+def live_label(result: LiveResult, row: int, *, strong: bool) -> Label:
+    """Returns what is written at a face of a live picture: its id, the expression, and how sure that is.
+
+    Args:
+        result: The faces.
+        row: Which of them.
+        strong: Whether it stands out from others.
+    """
+    tag = str(result.track_ids[row])
+    column = int(result.shown[row])
+    if column < 0:
+        word = quality_word(result.quality, row)
+        return Label(f"{UNSURE}: {word}" if word else UNSURE, GREY, tag, strong=strong)
+    share = float(result.smoothed[row, column])
+    classes = result.prediction.classes
+    return Label(f"{classes[column]} {100 * share:.0f}%", class_colours(classes)[column], tag, share, strong)
+
+
+def quality_word(quality: FaceQuality, row: int) -> str:
+    """Returns what is wrong with the picture of a face, in a word or two; empty when it is good enough."""
+    if quality.good[row]:
+        return ""
+    if quality.size[row] < 32:
+        return "too small"
+    return "turned away" if abs(quality.yaw[row]) > 40 else "blurred"
+
+
+def neighbor_names(prediction: Prediction, row: int, labels: str) -> list[str]:
+    """Returns the classes of a face's neighbours, best first; empty for those without a class or missing.
+
+    Args:
+        prediction: Of several faces.
+        row: The face's.
+        labels: The view that was predicted, a name in `Bundle.views`.
+    """
+    neighbors = prediction.neighbors
+    columns = np.where(neighbors.valid[row], neighbors.labels[labels][row], -1)
+    return [prediction.classes[column] if column >= 0 else "" for column in columns]
