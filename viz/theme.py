@@ -1,0 +1,127 @@
+"""One visual language for every page and picture: tones for light and dark, type, the colours of the expressions.
+
+The tones stand here once. Pages get them as CSS custom properties that follow the reader's light or dark setting, and
+with them the rules of `page/theme.css`; pictures get them as matplotlib settings. The colour of an expression is
+`classifier.palette.COLOURS`, which the live window uses too; `class_shades` gives one to classes of a user's own.
+"""
+
+import html
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from classifier.palette import COLOURS
+from viz.face_map import class_shades
+
+__all__ = ["COLOURS", "DARK", "LIGHT", "Tones", "class_shades", "mark", "page", "picture_style", "stylesheet", "text"]
+
+_STYLE = Path(__file__).with_name("page") / "theme.css"
+
+# A page may show pictures that it carries itself; it loads nothing and sends nothing.
+_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
+
+
+@dataclass(frozen=True, slots=True)
+class Tones:
+    """The colours beside those of the expressions, as hex; ink and faint are readable on paper and raised (WCAG AA).
+
+    Attributes:
+        paper: The ground of a page or picture.
+        raised: Cards and tips on that ground.
+        wash: Empty parts of bars, pictures not at hand.
+        ink: Type.
+        faint: Type that steps back: captions, axes.
+        line: Rules and frames.
+        alert: What asks to be looked at.
+    """
+
+    paper: str
+    raised: str
+    wash: str
+    ink: str
+    faint: str
+    line: str
+    alert: str
+
+
+LIGHT = Tones(
+    paper="#fcfcfa", raised="#ffffff", wash="#f0f0ec", ink="#1d1f23", faint="#666b74", line="#e2e2de", alert="#a8321f"
+)
+DARK = Tones(
+    paper="#14161a", raised="#1c1f25", wash="#262a31", ink="#eceef2", faint="#9aa0aa", line="#2b2f36", alert="#ff9b85"
+)
+
+
+def stylesheet() -> str:
+    """The tones as CSS custom properties (`--paper`, `--ink`, ...), light and dark, then the rules that use them."""
+    light, dark = (" ".join(f"--{name}: {value};" for name, value in asdict(tones).items()) for tones in (LIGHT, DARK))
+    return (
+        f":root {{ color-scheme: light dark; {light} }}\n"
+        f"@media (prefers-color-scheme: dark) {{ :root {{ {dark} }} }}\n" + _STYLE.read_text(encoding="utf-8")
+    )
+
+
+def page(title: str, body: str, *, style: str = "", script: str = "") -> str:
+    """One self-contained HTML document in the project's language, which loads nothing from anywhere.
+
+    Args:
+        title: Plain text, for the window.
+        body: HTML; whatever came from data in it went through `text`.
+        style: CSS of this page alone, after the common rules.
+        script: JavaScript of this page alone, run when the body is there.
+    """
+    running = f"<script>{script}</script>\n" if script else ""
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
+        f"<title>{text(title)}</title>\n<style>{stylesheet()}{style}</style>\n</head>\n"
+        f"<body>\n{body}\n{running}</body>\n</html>\n"
+    )
+
+
+def text(value: object) -> str:
+    """A value as HTML text, safe in elements and quoted attributes; what is no Unicode, as in odd file names, is ?."""
+    return html.escape(str(value).encode("utf-8", "replace").decode("utf-8"), quote=True)
+
+
+def mark(name: str, shade: str) -> str:
+    """A class's name with a dot of its colour before it.
+
+    Args:
+        name: Plain text.
+        shade: Hex, of `class_shades`.
+    """
+    return f'<span class="mark" style="--shade:{shade}">{text(name)}</span>'
+
+
+def picture_style(tones: Tones = LIGHT) -> dict[str, Any]:
+    """Settings for `matplotlib.rc_context`: the same tones, type and quiet axes as the pages have.
+
+    The font is the one that matplotlib carries, so that a picture is the same on every machine.
+    """
+    return {
+        "font.family": "DejaVu Sans",
+        "font.size": 11,
+        "text.color": tones.ink,
+        "text.parse_math": False,
+        "figure.facecolor": tones.paper,
+        "savefig.facecolor": tones.paper,
+        "axes.facecolor": tones.paper,
+        "axes.edgecolor": tones.line,
+        "axes.labelcolor": tones.faint,
+        "axes.titlecolor": tones.ink,
+        "axes.titlelocation": "left",
+        "axes.titleweight": "bold",
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.axisbelow": True,
+        "axes.grid": True,
+        "grid.color": tones.line,
+        "grid.linewidth": 0.8,
+        "xtick.color": tones.faint,
+        "ytick.color": tones.faint,
+        "xtick.major.size": 0,
+        "ytick.major.size": 0,
+        "legend.frameon": False,
+    }
