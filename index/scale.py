@@ -89,7 +89,14 @@ class Cells:
         Returns:
             Approximate similarities and ids, -1 for none, `(n, w)`.
         """
-        return nearest_in_cells(self.vectors, queries, _reach(k), self.probes, threads, hidden)
+        probes = self.probes
+        similarities, ids = nearest_in_cells(self.vectors, queries, _reach(k), probes, threads, hidden)
+        # Where all around was forgotten, or k is large, the cells next to the query hold too few.
+        while probes < self.vectors.nlist and (lacking := ids[:, -1] < 0).any():
+            probes = min(4 * probes, int(self.vectors.nlist))
+            more = nearest_in_cells(self.vectors, queries[lacking], _reach(k), probes, threads, hidden)
+            similarities[lacking], ids[lacking] = more
+        return similarities, ids
 
 
 @dataclass(frozen=True, slots=True, eq=False)

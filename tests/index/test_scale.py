@@ -52,12 +52,12 @@ def folder(made, tmp_path):
 
 @pytest.fixture
 def built(monkeypatch):
-    """Counts how often cells are built."""
-    count, build = SimpleNamespace(times=0), index.snapshots.build_cells
+    """Counts how often cells are built, and keeps the last."""
+    count, build = SimpleNamespace(times=0, last=None), index.snapshots.build_cells
 
     def counted(*arguments):
-        count.times += 1
-        return build(*arguments)
+        count.times, count.last = count.times + 1, build(*arguments)
+        return count.last
 
     monkeypatch.setattr(index.snapshots, "build_cells", counted)
     return count
@@ -97,7 +97,9 @@ def test_few_faces_need_no_cells(tmp_path, built):
         gallery.add(crowd(1, 1))
         assert isinstance(gallery.snapshot().base, Flat), "cells are for the next to open it, or for prepare"
         gallery.prepare()
-        assert isinstance(gallery.snapshot().base, Cells) and len(gallery.snapshot()) == LIMIT + 1
+        base = gallery.snapshot().base
+        assert isinstance(base, Cells) and len(gallery.snapshot()) == LIMIT + 1
+        assert base is not built.last, "they are to be mapped from the disk instead of taking up memory"
     assert built.times == 1
 
 
@@ -117,6 +119,18 @@ def test_teaching_and_forgetting_on_top(folder, built):
         assert recall(gallery) >= 0.97 and len(gallery.snapshot()) == N - 300 + 150
         assert not np.isin(gallery.snapshot().search(crowd(200, 5).embeddings, 5).ids, gone).any()
     assert built.times == 0
+
+
+def test_forgotten_faces_take_nobodys_place(folder):
+    query = crowd(1, 77).embeddings
+    with opened(folder) as gallery:
+        for around in (60, 1500):  # all of its cell, and all of its region
+            gone = gallery.snapshot().search(query, around).ids[0]
+            assert (gone >= 0).all()
+            gallery.remove(gone)
+            found = gallery.snapshot().search(query, 10)
+            assert found.valid.all() and not np.isin(found.ids, gone).any()
+        assert gallery.snapshot().search(query, N).valid.sum() == N - 1560
 
 
 @pytest.mark.parametrize("read_only", [False, True])
