@@ -4,7 +4,6 @@ What the training leaves behind stays beside the bundle, in `<bundle>.training/`
 from and read. Keras is imported only when it is needed.
 """
 
-import csv
 import json
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -20,8 +19,9 @@ from embeddings.datasets import read_labelled_faces
 from embeddings.labelled import DataError, LabelledFaces, content_hash, label_sets
 from embeddings.labels import Targets
 from embeddings.recipe import Recipe
+from embeddings.training_log import LOG, read_log
 
-WEIGHTS, LOG = "best.weights.h5", "log.csv"
+WEIGHTS = "best.weights.h5"
 _HELD_OUT = 0.1
 # Of a probability, between Keras and LiteRT: beyond this something is wrong, not rounded. At half precision for any
 # face; with 8 bits, where a few faces between two classes always move, the mean over the faces.
@@ -44,8 +44,7 @@ def describe_training(folder: Path) -> dict[str, Any]:
     described = json.loads((folder / "training.json").read_text())
     if "members" in described:
         return described
-    with (folder / LOG).open(newline="") as file:
-        accuracies = [float(row["val_accuracy"]) for row in csv.DictReader(file)]
+    accuracies = [row["val_accuracy"] for row in read_log(folder / LOG)]
     return described | {"epochs": len(accuracies), "best_epoch": 1 + int(np.argmax(accuracies))}
 
 

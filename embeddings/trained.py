@@ -14,7 +14,7 @@ from embeddings.backup import write_whole
 from embeddings.merge import fit_projection, merge_encoders
 from embeddings.network import EMBEDDING, build_encoder
 from embeddings.recipe import Recipe
-from embeddings.validation import read_log
+from embeddings.training_log import LOG, read_log
 
 CONFIG, WEIGHTS = "training.json", "best.weights.h5"
 
@@ -73,7 +73,7 @@ def _account(member: Path) -> dict[str, Any]:
     """Return a training's description, with how many epochs it had and which was the best."""
     account: dict[str, Any] = json.loads((member / CONFIG).read_text())
     if "members" not in account:
-        accuracies = [row["val_accuracy"] for row in read_log(member / "log.csv")]
+        accuracies = [row["val_accuracy"] for row in read_log(member / LOG)]
         account |= {"epochs": len(accuracies), "best_epoch": 1 + int(np.argmax(accuracies))}
     return account
 

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from embeddings.backup import write_whole
 from embeddings.labels import Targets
 from embeddings.network import EMBEDDING
+from embeddings.training_log import LOG, read_log
 
 COLLAPSED = 0.05
 _log = logging.getLogger(__name__)
@@ -49,7 +50,7 @@ class Validation(keras.callbacks.Callback):
     ) -> None:
         super().__init__()
         self.encoder, self.crops, self.targets = encoder, crops, targets
-        self.log, self.best_weights = folder / "log.csv", folder / "best.weights.h5"
+        self.log, self.best_weights = folder / LOG, folder / "best.weights.h5"
         self.patience, self.report, self.heads = patience, report, heads
         self.rows: list[dict[str, float]] = []
         self.started = time.monotonic()
@@ -172,13 +173,3 @@ def spread(embeddings: npt.NDArray[np.float32]) -> float:
     some = embeddings[:1000]
     similarity = (some @ some.T)[~np.eye(len(some), dtype=bool)]
     return float(np.sqrt(np.maximum(2 - 2 * similarity, 0)).mean()) if len(some) > 1 else 0.0
-
-
-def read_log(path: Path) -> list[dict[str, float]]:
-    """Return the rows of a training log, one an epoch.
-
-    Args:
-        path: A `log.csv`.
-    """
-    with path.open(newline="") as file:
-        return [{k: float(v) for k, v in row.items()} for row in csv.DictReader(file)]

@@ -14,7 +14,8 @@ from embeddings.crops import SIZE
 from embeddings.labels import targets_from_labels
 from embeddings.recipe import recipe_for
 from embeddings.training import Faces, TrainingError, load_encoder, train_encoder
-from embeddings.validation import Validation, read_log
+from embeddings.training_log import read_log
+from embeddings.validation import Validation
 
 # Small enough to train in a second, with all that has a state of its own: normalisation, dropout, augmentation, mixing.
 TINY = {"batch": 8, "dim": 8, "epochs": 3, "warmup": 1.0, "ema": 0.7, "learning_rate": 0.01, "mixup_share": 0.5}

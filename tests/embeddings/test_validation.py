@@ -10,7 +10,8 @@ from keras import layers, ops
 
 from embeddings.labels import Targets, targets_from_labels
 from embeddings.network import EMBEDDING
-from embeddings.validation import Validation, read_log, recall_at_1, spread
+from embeddings.training_log import read_log
+from embeddings.validation import Validation, recall_at_1, spread
 
 CLASSES = ("a", "b", "c")
 

@@ -1,0 +1,27 @@
+"""The log of a training: one row an epoch, as CSV. Reading it takes no keras."""
+
+import csv
+from pathlib import Path
+
+LOG = "log.csv"
+
+
+class LogError(ValueError):
+    """A training log that is missing or is something else."""
+
+
+def read_log(path: Path) -> list[dict[str, float]]:
+    """Returns the rows of a training log, one an epoch, in order.
+
+    Raises:
+        LogError: There is no such file, or it is no training log.
+    """
+    try:
+        with path.open(newline="") as file:
+            rows = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
+    except (OSError, ValueError, TypeError, csv.Error) as error:
+        reason = " ".join(str(error).split())
+        raise LogError(f"{path}: expected a training log with a number in every column, received: {reason}") from error
+    if rows and not {"epoch", "loss"} <= rows[0].keys():
+        raise LogError(f"{path}: expected a training log with columns epoch and loss, received {', '.join(rows[0])}")
+    return rows
