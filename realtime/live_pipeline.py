@@ -10,14 +10,19 @@ import numpy.typing as npt
 from classifier.ensemble import Prediction
 from classifier.recognizer import Recognizer
 from embeddings.crops import crop_faces
+from embeddings.encoder import Encoded
 from realtime.faces import ByteArray, Detector, Faces, FloatArray
-from realtime.quality import FaceQuality, assess
-from realtime.smoothing import ShownLabel, approach, by_name
-from realtime.tracking import Tracker
+from realtime.quality import FaceQuality, assess, sharpness
+from realtime.smoothing import Steadied
+from realtime.tracking import Sighting, Tracker
 
 IntArray = npt.NDArray[np.int64]
 
-_MARGIN, _PATIENCE_S = 0.1, 0.3
+STAGES = ("detect", "track", "crop", "encode", "search", "ensemble")
+
+# So many faces are looked at in every frame. Of more, half are, each in its turn, up to the number that the encoder
+# takes at once; and never less than a quarter.
+_ALWAYS, _AT_ONCE = 4, 8
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,7 +36,7 @@ class LiveResult:
         prediction: Of the newest look at each face, not smoothed; n rows. Its classes may become more from one
             result to the next, when the user teaches a new one.
         smoothed: `(n, C)` float32, rows sum to 1, columns in the order of `prediction.classes`.
-        shown: `(n,)` int64, the column of the label to show; -1 for unknown.
+        shown: `(n,)` int64, the column of the label to show, which does not flicker; -1 for unknown.
         quality: How well the faces can be read.
         embeddings: `(n, d)` float32 unit rows, of the newest look at each face.
         timings_ms: Milliseconds spent on each stage: "detect", "track", "crop", "encode", "search", "ensemble".
@@ -58,18 +63,27 @@ class LiveResult:
             raise ValueError(f"smoothed: expected {expected}, received {self.smoothed.shape[1]}")
 
 
-class _State:
-    """What is remembered of a face."""
+@dataclass(slots=True, eq=False)
+class _Known:
+    """What is known of a face that is followed.
 
-    def __init__(self) -> None:
-        self.smoothed: FloatArray | None = None
-        self.classes: tuple[str, ...] = ()
-        self.time = 0.0
-        self.label = ShownLabel(_MARGIN, _PATIENCE_S)
+    Attributes:
+        steadied: What it shows.
+        turn: When it was last cropped, seconds; -1 for never.
+        sharpness: Of that crop.
+        encoded: One row, of the last crop that could be read, or of the first one.
+    """
+
+    steadied: Steadied
+    turn: float = -1.0
+    sharpness: float = 0.0
+    encoded: Encoded | None = None
 
 
 class LivePipeline:
     """Follows the faces of a session and says what they show. Same frames and times, same results.
+
+    A face that cannot be read keeps what it showed, less and less certain, and is not encoded.
 
     Args:
         detector: Finds the faces.
@@ -87,46 +101,84 @@ class LivePipeline:
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self.recognizer = recognizer
-        self._tracker = Tracker(detector)
+        self._tracker = Tracker(detector, recognizer.bundle.geometry, clock=clock)
         self._half_life, self._clock = half_life, clock
-        self._states: dict[int, _State] = {}
+        self._known: dict[int, _Known] = {}
+
+    def restart(self) -> None:
+        """Takes the next frame for the first of another source. Ids go on."""
+        self._tracker.restart()
 
     def process(self, frame_bgr: ByteArray, now: float) -> LiveResult:
         """Follows and recognises the faces of the next frame.
 
         Args:
             frame_bgr: `(h, w, 3)` uint8 in [0, 255], BGR.
-            now: Seconds since the source began; never less than before.
+            now: Seconds since the source began; a time before the last frame's begins another source.
         """
         marks = [self._clock()]
-        ids, faces = self._tracker.follow(frame_bgr, now)
+        sight = self._tracker.follow(frame_bgr, now)
         marks.append(self._clock())
-        crops = crop_faces(frame_bgr, faces.landmarks, self.recognizer.bundle.geometry)
-        quality = assess(faces, crops)
+        faces = [self._known.get(one) or _Known(Steadied(self._half_life)) for one in sight.ids.tolist()]
+        kept = {one: known for one, known in self._known.items() if one in sight.remembered}
+        self._known = kept | dict(zip(sight.ids.tolist(), faces, strict=True))
+        turns = _turns(faces, sight)
+        crops = crop_faces(frame_bgr, sight.faces.landmarks[turns], self.recognizer.bundle.geometry)
+        for row, crop in zip(turns, crops, strict=True):
+            faces[row].turn, faces[row].sharpness = now, sharpness(crop)
+        quality = assess(sight.faces, np.array([known.sharpness for known in faces], np.float32))
         marks.append(self._clock())
-        encoded = self.recognizer.bundle.encoder.encode(crops)
+        encoded = self._encode(crops, turns, faces, quality)
         marks.append(self._clock())
         evidence = self.recognizer.search(encoded)
         marks.append(self._clock())
         prediction = self.recognizer.decide(encoded, evidence)
+        smoothed, shown = self._steady(faces, turns, prediction, quality, now)
         marks.append(self._clock())
-        smoothed, shown = self._smooth(ids, prediction, now)
-        spent = dict(
-            zip(("detect", "crop", "encode", "search", "ensemble"), (1000 * np.diff(marks)).tolist(), strict=True)
+        spent = 1000 * np.diff(marks)
+        detect_ms = 1000 * sight.detect_s
+        timings_ms = dict(zip(STAGES, [detect_ms, spent[0] - detect_ms, *spent[1:].tolist()], strict=True))
+        return LiveResult(
+            now, sight.faces, sight.ids, prediction, smoothed, shown, quality, encoded.embeddings, timings_ms
         )
-        timings_ms = {"track": 0.0} | spent
-        return LiveResult(now, faces, ids, prediction, smoothed, shown, quality, encoded.embeddings, timings_ms)
 
-    def _smooth(self, ids: IntArray, prediction: Prediction, now: float) -> tuple[FloatArray, IntArray]:
-        self._states = {int(one): self._states.get(int(one), _State()) for one in ids}
-        smoothed = np.zeros((len(ids), len(prediction.classes)), np.float32)
-        shown = np.zeros(len(ids), np.int64)
-        for row, state in enumerate(self._states.values()):
-            new = prediction.proba[row]
-            if state.smoothed is not None:
-                old = by_name(state.smoothed, state.classes, prediction.classes)
-                new = approach(old, new, now - state.time, self._half_life)
-            state.smoothed, state.classes, state.time = new, prediction.classes, now
-            smoothed[row] = new
-            shown[row] = state.label.update(new, prediction.classes, self.recognizer.unknown_below, now)
+    def _encode(self, crops: ByteArray, turns: IntArray, faces: list[_Known], quality: FaceQuality) -> Encoded:
+        """Encodes, as one batch, the crops that can be read and those of new faces. Returns each face's newest."""
+        worth = [at for at, row in enumerate(turns) if quality.good[row] or faces[row].encoded is None]
+        encoded = self.recognizer.bundle.encoder.encode(crops[worth])
+        for at, row in enumerate(turns[worth]):
+            faces[row].encoded = encoded.take(slice(at, at + 1))
+        rows = [known.encoded for known in faces if known.encoded is not None]
+        return _joined(rows) if rows else encoded
+
+    def _steady(
+        self, faces: list[_Known], turns: IntArray, prediction: Prediction, quality: FaceQuality, now: float
+    ) -> tuple[FloatArray, IntArray]:
+        """Returns the smoothed probabilities and the labels to show."""
+        for row in turns:
+            if quality.good[row]:
+                faces[row].steadied.see(prediction.proba[row], prediction.classes, now)
+            else:
+                faces[row].steadied.fade(prediction.classes, now)
+        smoothed = np.zeros((len(faces), len(prediction.classes)), np.float32)
+        shown = np.zeros(len(faces), np.int64)
+        for row, known in enumerate(faces):
+            known.steadied.follow(prediction.classes)
+            smoothed[row] = known.steadied.proba
+            shown[row] = known.steadied.shown(self.recognizer.unknown_below, now)
         return smoothed, shown
+
+
+def _turns(faces: list[_Known], sight: Sighting) -> IntArray:
+    """Returns the rows of the faces whose turn it is: the new ones, and those that waited longest."""
+    waiting = [row for row, known in enumerate(faces) if sight.fresh[row] or known.turn < 0]
+    waiting.sort(key=lambda row: faces[row].turn)
+    n = len(waiting)
+    share = n if n <= _ALWAYS else max(_ALWAYS, min(-(-n // 2), _AT_ONCE), -(-n // 4))
+    new = sum(known.turn < 0 for known in faces)
+    return np.sort(np.array(waiting[: max(share, new)], np.int64))
+
+
+def _joined(parts: list[Encoded]) -> Encoded:
+    logits = {name: np.concatenate([part.logits[name] for part in parts]) for name in parts[0].logits}
+    return Encoded(np.concatenate([part.embeddings for part in parts]), logits)

@@ -1,4 +1,8 @@
-"""Whether a face can be read at all: how large, how sharp and how far turned away it is."""
+"""Whether a face can be read at all: how large, how sharp and how far turned away it is.
+
+The limits are where the network's answers are worth little, on 500 seeded validation faces of FER2013, 76 % right as
+they are, and their copies by `benchmarks.webcam`.
+"""
 
 from dataclasses import dataclass
 
@@ -10,12 +14,19 @@ from realtime.faces import ByteArray, Faces, FloatArray
 
 BoolArray = npt.NDArray[np.bool_]
 
-_LEAST_SIZE = 20.0
-_LEAST_SHARPNESS = 30.0
-_MOST_YAW = 45.0
+# Pixels. Of faces 24 pixels wide 69 % are right, of 18 pixels 63 %, of 16 pixels 57 %, of 14 pixels 54 %.
+LEAST_SIZE = 16.0
+# Faces less sharp than this are right in 54 %, those between it and 0.030 in 64 %. It passes 99 % of the faces as they
+# are, and 10 % of those blurred by a Gaussian of 2 pixels. The clips of people before a camera are at 0.038 to 0.057.
+LEAST_SHARPNESS = 0.015
+# Degrees. Of faces turned by 43 to 54 degrees 80 % are right, of those turned farther 63 %.
+MOST_YAW = 54.0
 
-# A nose stands out from the plane of eyes and mouth by so much of the distance between the eyes.
-_NOSE = 0.6
+# Takes sensor noise out before sharpness is measured, which would pass for it; pixels of the crop.
+_NOISE_SIGMA = 1.0
+# How far the nose's tip stands before the eyes, in distances between them: the value at which turned faces' eyes are as
+# much closer together as the angle says, over the 1,473 faces that CenterFace finds among 1,800 of FER2013.
+_NOSE = 0.35
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -24,9 +35,9 @@ class FaceQuality:
 
     Attributes:
         size: `(n,)` float32, pixels, the longer side of the face's box.
-        sharpness: `(n,)` float32, variance of the Laplacian over the 48x48 crop, grey levels squared.
-        yaw: `(n,)` float32 in [-90, 90], degrees that the face is turned, towards the viewer's right when positive.
-        good: `(n,)` bool, whether a prediction from it is more than noise.
+        sharpness: `(n,)` float32, as `sharpness` measures it.
+        yaw: `(n,)` float32 in [-90, 90], degrees that the face is turned, to the viewer's right when positive.
+        good: `(n,)` bool, whether a prediction says more than noise.
     """
 
     size: FloatArray
@@ -38,31 +49,42 @@ class FaceQuality:
         return len(self.good)
 
 
-def assess(faces: Faces, crops: ByteArray) -> FaceQuality:
-    """Measures the faces of a frame.
+def assess(faces: Faces, sharpnesses: FloatArray) -> FaceQuality:
+    """Says how well faces can be read.
 
     Args:
         faces: The n faces.
-        crops: `(n, 48, 48)` uint8 grey in [0, 255], cut out of the same frame.
+        sharpnesses: `(n,)` float32, how sharp their crops are.
     """
     size = faces.xywh[:, 2:].max(axis=1, initial=0.0)
-    sharpness = np.array([cv2.Laplacian(crop, cv2.CV_32F).var() for crop in crops], np.float32)
     yaw = yaws(faces.landmarks)
-    good = (size >= _LEAST_SIZE) & (sharpness >= _LEAST_SHARPNESS) & (np.abs(yaw) <= _MOST_YAW)
-    return FaceQuality(size, sharpness, yaw, good)
+    good = (size >= LEAST_SIZE) & (sharpnesses >= LEAST_SHARPNESS) & (np.abs(yaw) <= MOST_YAW)
+    return FaceQuality(size, sharpnesses, yaw, good)
+
+
+def sharpness(crop: ByteArray) -> float:
+    """Returns the variance of the crop's Laplacian over that of its grey levels: about the same in any light.
+
+    Args:
+        crop: `(48, 48)` uint8 grey in [0, 255].
+
+    Source:
+        Pech-Pacheco et al., "Diatom autofocusing in brightfield microscopy", ICPR 2000.
+    """
+    edges = cv2.Laplacian(cv2.GaussianBlur(crop, (0, 0), _NOISE_SIGMA), cv2.CV_32F)
+    return float(edges.var() / max(float(crop.var()), 1.0))
 
 
 def yaws(landmarks: FloatArray) -> FloatArray:
-    """Estimates how far faces are turned, from where the nose is between the eyes.
+    """Estimates how far faces are turned, from how far the nose's tip is from the middle between the eyes.
 
     Args:
-        landmarks: `(n, 5, 2)` float32, pixels.
+        landmarks: `(n, 5, 2)` float32, pixels, in the order of `embeddings.crops.LANDMARKS`.
 
     Returns:
         `(n,)` float32 in [-90, 90], degrees.
     """
     eyes = landmarks[:, 1] - landmarks[:, 0]
-    width = np.linalg.norm(eyes, axis=1)
     aside = ((landmarks[:, 2] - landmarks[:, :2].mean(axis=1)) * eyes).sum(axis=1)
-    share = aside / np.maximum(width**2, 1e-6)
+    share = aside / np.maximum((eyes**2).sum(axis=1), 1e-6)
     return np.degrees(np.arctan2(share, _NOSE)).astype(np.float32)

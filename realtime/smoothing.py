@@ -3,15 +3,20 @@
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from realtime.faces import FloatArray
 
 UNKNOWN = -1
 
+# A new label is shown at once when it leads by this much probability, and after this many seconds of any lead.
+MARGIN = 0.1
+PATIENCE_S = 0.3
+# A face that cannot be read is half forgotten after this many seconds.
+FADING_S = 2.0
+
 
 def approach(old: FloatArray, new: FloatArray, seconds: float, half_life: float) -> FloatArray:
-    """Moves a value towards another so that half of the way is left after each half-life, however often it is called.
+    """Moves a value towards another so that each half-life halves what is left of the way, in steps of any length.
 
     Args:
         old: What it was, any shape.
@@ -20,44 +25,85 @@ def approach(old: FloatArray, new: FloatArray, seconds: float, half_life: float)
         half_life: Seconds, >= 0; 0 goes all the way at once.
     """
     left = 0.5 ** (seconds / half_life) if half_life > 0 else 0.0
-    return (new + (old - new) * np.float32(left)).astype(np.float32)
+    return np.asarray(new + (old - new) * left, np.float32)
 
 
-def by_name(values: FloatArray, names: Sequence[str], wanted: Sequence[str]) -> FloatArray:
-    """Brings probabilities to other columns: those of a class that is new are 0, those of one that is gone are shared.
+def by_name(proba: FloatArray, names: Sequence[str], wanted: Sequence[str]) -> FloatArray:
+    """Brings probabilities to other columns; a class that is new has none, and that of one that is gone is shared out.
 
     Args:
-        values: `(C,)` float32, sums to 1, columns in the order of `names`.
+        proba: `(C,)` float32, sums to 1, columns in the order of `names`.
         names: Names of the C columns.
         wanted: Names of the columns of the result.
     """
-    known = dict(zip(names, values.tolist(), strict=True))
-    moved = np.array([known.get(name, 0.0) for name in wanted], np.float32)
+    known = dict(zip(names, proba.tolist(), strict=True))
+    moved = np.array([known.get(name, 0.0) for name in wanted])
     total = moved.sum()
-    return moved / total if total > 0 else np.full(len(wanted), 1 / len(wanted), np.float32)
+    return (moved / total if total > 0 else np.full(len(wanted), 1 / len(wanted))).astype(np.float32)
 
 
-class ShownLabel:
-    """The label that is shown, which a new one replaces only when it leads clearly or has led for a while.
+class Steadied:
+    """What one face shows, steadied over time.
+
+    Attributes:
+        proba: `(C,)` float32, sums to 1, the smoothed probabilities, columns in the order of the newest look's classes;
+            nothing is known before the first look.
 
     Args:
-        margin: The lead in probability at which a new label is shown at once.
-        patience: Seconds after which any lead is enough.
+        half_life: Seconds after which half of a change shows in `proba`.
     """
 
-    def __init__(self, margin: float, patience: float) -> None:
-        self._margin, self._patience = margin, patience
-        self._name: str | None = None
+    def __init__(self, half_life: float) -> None:
+        self.proba = np.zeros(0, np.float32)
+        self._half_life = half_life
+        self._classes: tuple[str, ...] = ()
+        self._time = 0.0
+        # None is unknown, a label like any other.
+        self._shown: str | None = None
         self._rival: str | None = None
-        self._since = 0.0
+        self._rival_since = 0.0
 
-    def update(self, proba: npt.NDArray[np.float32], names: Sequence[str], unknown_below: float, now: float) -> int:
-        """Takes note of the smoothed probabilities and returns the column to show, -1 for unknown."""
-        scores = {None: unknown_below} | dict(zip(names, proba.tolist(), strict=True))
+    def see(self, proba: FloatArray, classes: tuple[str, ...], now: float) -> None:
+        """Takes note of a look at the face.
+
+        Args:
+            proba: `(C,)` float32, sums to 1, what it shows.
+            classes: Names of the C columns; others than before are followed by name.
+            now: Seconds.
+        """
+        self._go(proba, classes, now, self._half_life)
+
+    def fade(self, classes: tuple[str, ...], now: float) -> None:
+        """Takes note that the face is there and cannot be read: what it showed becomes less and less certain."""
+        self._go(np.full(len(classes), 1 / len(classes), np.float32), classes, now, FADING_S)
+
+    def _go(self, proba: FloatArray, classes: tuple[str, ...], now: float, half_life: float) -> None:
+        if self._classes:
+            self.follow(classes)
+            proba = approach(self.proba, proba, now - self._time, half_life)
+        self.proba, self._classes, self._time = proba, classes, now
+
+    def follow(self, classes: tuple[str, ...]) -> None:
+        """Brings the probabilities to other columns."""
+        if classes != self._classes:
+            self.proba, self._classes = by_name(self.proba, self._classes, classes), classes
+
+    def shown(self, unknown_below: float, now: float) -> int:
+        """Decides which label to show: a new one has to lead clearly, or for some time.
+
+        Args:
+            unknown_below: Probability below which a label is not told; unknown counts as a label that has this much.
+            now: Seconds.
+
+        Returns:
+            The label's column, -1 for unknown.
+        """
+        scores: dict[str | None, float] = {None: unknown_below}
+        scores.update(zip(self._classes, self.proba.tolist(), strict=True))
         best = max(scores, key=lambda name: scores[name])
         if best != self._rival:
-            self._rival, self._since = best, now
-        lead = scores[best] - scores.get(self._name, 0.0)
-        if lead >= self._margin or now - self._since >= self._patience:
-            self._name = best
-        return UNKNOWN if self._name is None or self._name not in names else list(names).index(self._name)
+            self._rival, self._rival_since = best, now
+        lead = scores[best] - scores.get(self._shown, 0.0)
+        if lead >= MARGIN or now - self._rival_since >= PATIENCE_S:
+            self._shown = best
+        return UNKNOWN if self._shown not in self._classes else self._classes.index(self._shown)

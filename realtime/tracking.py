@@ -1,51 +1,179 @@
-"""Follows faces from frame to frame, so that each keeps its number."""
+"""Follows faces from frame to frame, so that each keeps its number while it is in sight and for a second beyond."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from embeddings.crops import CropGeometry, crop_faces
+from realtime.association import associate, looks, overlaps
 from realtime.faces import ByteArray, Detector, Faces, FloatArray
+from realtime.flow import BoolArray, Flow
+from realtime.track import Track
 
 IntArray = npt.NDArray[np.int64]
 
-_LEAST_OVERLAP = 0.2
+# Faces are looked for in every second frame, with one frame more for each four faces, up to every fifth; and after this
+# many seconds in any case. The more faces there are, the more the encoder needs the time.
+_FEWEST_FRAMES, _MOST_FRAMES, _FACES_A_FRAME = 2, 5, 4
+_LONGEST_WAIT_S = 0.3
+# An empty scene has this many frames from one look to the next.
+_FRAMES_WHEN_EMPTY = 3
+# A face out of sight for longer is forgotten. Detections come up to _LONGEST_WAIT_S late.
+_MEMORY_S = 1.5
+# A face that the detector does not see for longer than this is not shown, even where its pixels can be followed.
+_BLIND_S = 0.3
+# A face that shares more than this of its box with another that was found is behind it.
+_BEHIND = 0.3
+# Boxes that share more than this have pixels of each other in their crops.
+_TOUCHING = 0.05
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sighting:
+    """The faces of a frame.
+
+    Attributes:
+        ids: `(n,)` int64, ascending, from 1 up.
+        faces: The faces, in that order.
+        fresh: `(n,)` bool, False where the detector missed the face when it last looked.
+        remembered: The ids of these and of those that are out of sight and may come back.
+        detect_s: Seconds that the detector took; 0 where it was not asked.
+    """
+
+    ids: IntArray
+    faces: Faces
+    fresh: BoolArray
+    remembered: frozenset[int]
+    detect_s: float
 
 
 class Tracker:
-    """Gives each face a number and keeps it.
+    """Finds faces in some frames and follows them in the others.
+
+    A face gets a number when it was found twice; those of the first frame get theirs at once.
 
     Args:
         detector: Finds the faces.
+        geometry: How to crop them, to tell them apart.
+        clock: Seconds, for the detector's time alone.
     """
 
-    def __init__(self, detector: Detector) -> None:
-        self.detector = detector
-        self._next = 1
-        self._ids: IntArray = np.zeros(0, np.int64)
-        self._faces = Faces.empty()
+    def __init__(
+        self, detector: Detector, geometry: CropGeometry, *, clock: Callable[[], float] = time.perf_counter
+    ) -> None:
+        self._detector, self._geometry, self._clock = detector, geometry, clock
+        self._next_id = 1
+        self._flow = Flow()
+        self.restart()
 
-    def follow(self, frame_bgr: ByteArray, now: float) -> tuple[IntArray, Faces]:
-        """Returns the faces of a frame in the order of their ids."""
-        # Only here: SciPy's optimisers take a tenth of a second to import.
-        from scipy.optimize import linear_sum_assignment
+    def restart(self) -> None:
+        """Takes the next frame for the first of another source. Numbers go on."""
+        self._tracks: list[Track] = []
+        self._size: tuple[int, int] | None = None
+        self._time = 0.0
+        self._waited, self._looked = 0, 0.0
+        self._flow.forget()
 
-        faces = self.detector.detect(frame_bgr)
-        overlap = overlaps(self._faces.xywh, faces.xywh)
-        rows, columns = linear_sum_assignment(-overlap)
-        matched = overlap[rows, columns] >= _LEAST_OVERLAP
-        ids = np.zeros(len(faces), np.int64)
-        ids[columns[matched]] = self._ids[rows[matched]]
-        new = np.flatnonzero(ids == 0)
-        ids[new] = np.arange(self._next, self._next + len(new))
-        self._next += len(new)
-        order = np.argsort(ids)
-        self._ids, self._faces = ids[order], faces.take(order)
-        return self._ids, self._faces
+    def follow(self, frame_bgr: ByteArray, now: float) -> Sighting:
+        """Finds or follows the faces of the next frame.
 
+        Args:
+            frame_bgr: `(h, w, 3)` uint8 in [0, 255], BGR. Where the size changes, faces are expected at the same share
+                of width and height.
+            now: Seconds; a time before the last frame's begins another source.
+        """
+        if now < self._time:
+            self.restart()
+        height, width = frame_bgr.shape[:2]
+        first, resized = self._size is None, self._size not in (None, (width, height))
+        if self._size is not None and resized:
+            for track in self._tracks:
+                track.stretch(width / self._size[0], height / self._size[1])
+        self._size, self._time = (width, height), now
+        self._move(frame_bgr, now)
+        self._waited += 1
+        detect_s = 0.0
+        if first or resized or self._should_look(now):
+            detect_s = self._look(frame_bgr, now, first=first)
+        self._tracks = [track for track in self._tracks if now - track.found <= _MEMORY_S]
+        return self._sighting(now, detect_s)
 
-def overlaps(first: FloatArray, second: FloatArray) -> FloatArray:
-    """Returns the intersection over union `(a, b)` of boxes `(a, 4)` and `(b, 4)`, left, top, width and height."""
-    low = np.maximum(first[:, None, :2], second[None, :, :2])
-    high = np.minimum((first[:, :2] + first[:, 2:])[:, None], (second[:, :2] + second[:, 2:])[None])
-    shared = np.clip(high - low, 0, None).prod(axis=2)
-    areas = first[:, 2:].prod(axis=1)[:, None] + second[:, 2:].prod(axis=1)[None] - shared
-    return np.asarray(shared / np.maximum(areas, 1e-6), np.float32)
+    def _move(self, frame_bgr: ByteArray, now: float) -> None:
+        """Brings every face to where it should be by now."""
+        landmarks = np.array([track.landmarks for track in self._tracks], np.float32).reshape(-1, 5, 2)
+        for track, move, known in zip(self._tracks, *self._flow.advance(frame_bgr, landmarks), strict=True):
+            if known and track.flowing:
+                track.move(move)
+            else:
+                track.drift(now)
+
+    def _should_look(self, now: float) -> bool:
+        if now - self._looked >= _LONGEST_WAIT_S:
+            return True
+        if not self._tracks:
+            return self._waited >= _FRAMES_WHEN_EMPTY
+        if any(not track.flowing or not track.id for track in self._tracks):
+            return self._waited >= _FEWEST_FRAMES
+        return self._waited >= min(_FEWEST_FRAMES + len(self._tracks) // _FACES_A_FRAME, _MOST_FRAMES)
+
+    def _look(self, frame_bgr: ByteArray, now: float, *, first: bool) -> float:
+        """Asks the detector, and tells every track whether its face was found. Returns the detector's seconds."""
+        started = self._clock()
+        faces = self._detector.detect(frame_bgr)
+        detect_s = self._clock() - started
+        self._waited, self._looked = 0, now
+        seen = looks(crop_faces(frame_bgr, faces.landmarks, self._geometry))
+        alone = (overlaps(faces.xywh, faces.xywh) > _TOUCHING).sum(axis=1) == 1
+        pairs = dict(self._pairs(faces, seen, now))
+        for row, track in enumerate(self._tracks):
+            if row in pairs:
+                at = pairs[row]
+                track.see(faces.xywh[at], faces.landmarks[at], faces.confidence[at], now)
+                if alone[at]:
+                    track.learn(seen[at])
+            else:
+                track.miss()
+        self._tracks = [track for track in self._tracks if track.fresh or track.confirmed]
+        for at in sorted(set(range(len(faces))) - set(pairs.values())):
+            self._tracks.append(Track(faces.xywh[at], faces.landmarks[at], faces.confidence[at], seen[at], now))
+        self._number(at_once=first)
+        self._cover()
+        return detect_s
+
+    def _pairs(self, faces: Faces, seen: FloatArray, now: float) -> list[tuple[int, int]]:
+        expected = np.array([track.xywh for track in self._tracks], np.float32).reshape(-1, 4)
+        known = np.array([track.looks for track in self._tracks], np.float32).reshape(-1, seen.shape[1])
+        unseen = np.array([now - track.found for track in self._tracks])
+        return associate(expected, known, unseen, faces.xywh, seen)
+
+    def _number(self, *, at_once: bool) -> None:
+        for track in self._tracks:
+            if not track.id and (at_once or track.confirmed):
+                track.id = self._next_id
+                self._next_id += 1
+
+    def _cover(self) -> None:
+        """Stops following the pixels of faces that another one hides."""
+        found = np.array([track.xywh for track in self._tracks if track.fresh], np.float32).reshape(-1, 4)
+        for track in self._tracks:
+            if not track.fresh and (overlaps(track.xywh[None].astype(np.float32), found) > _BEHIND).any():
+                track.flowing = False
+
+    def _sighting(self, now: float, detect_s: float) -> Sighting:
+        visible = [
+            track
+            for track in self._tracks
+            if track.id and (track.fresh or (track.flowing and now - track.found <= _BLIND_S))
+        ]
+        visible.sort(key=lambda track: track.id)
+        faces = Faces(
+            np.array([track.xywh for track in visible], np.float32).reshape(-1, 4),
+            np.array([track.landmarks for track in visible], np.float32).reshape(-1, 5, 2),
+            np.array([track.confidence for track in visible], np.float32),
+        )
+        ids = np.array([track.id for track in visible], np.int64)
+        fresh = np.array([track.fresh for track in visible], np.bool_)
+        return Sighting(ids, faces, fresh, frozenset(track.id for track in self._tracks), detect_s)
