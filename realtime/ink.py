@@ -11,17 +11,21 @@ from realtime.faces import ByteArray
 
 Colour = tuple[int, int, int]
 
+
+def from_hex(rgb: str) -> Colour:
+    """Returns the colour that "#RRGGBB" names."""
+    red, green, blue = bytes.fromhex(rgb.removeprefix("#"))
+    return blue, green, red
+
+
 WHITE: Colour = (255, 255, 255)
 BLACK: Colour = (0, 0, 0)
 DARK: Colour = (32, 32, 32)
-AMBER: Colour = (77, 183, 255)
-RED: Colour = (68, 68, 239)
+AMBER = from_hex("#FFB74D")
+RED = from_hex("#EF4444")
 
-# Of what is drawn on a dark plate: what matters, what explains it, and what bars lie on.
-BRIGHT: Colour = (240, 236, 232)
-DIM: Colour = (170, 163, 156)
-TRACK: Colour = (62, 54, 49)
-GROUND: Colour = (31, 26, 23)
+# On dark plates, the tones of the project's dark pages (`viz.theme`): what matters, what explains it, what bars lie on.
+BRIGHT, DIM, TRACK, GROUND = (from_hex(tone) for tone in ("#ECEEF2", "#9AA0AA", "#2B2F36", "#14161A"))
 
 REGULAR, MEDIUM, SEMIBOLD = 400, 500, 600
 
@@ -73,12 +77,6 @@ class Rectangle(NamedTuple):
         """Returns the picture's pixels in it, a view."""
         part = self.within(picture)
         return picture[part.top : part.bottom, part.left : part.right]
-
-
-def from_hex(rgb: str) -> Colour:
-    """Returns the colour that "#RRGGBB" names."""
-    red, green, blue = bytes.fromhex(rgb.removeprefix("#"))
-    return blue, green, red
 
 
 @lru_cache(maxsize=64)

@@ -58,7 +58,7 @@ def places_of(neighbors: Neighbors, rows: npt.NDArray[np.int64], coordinates: Fl
     """
     known = neighbors.valid & (rows >= 0)
     best = np.where(known, neighbors.similarities, -1.0).max(axis=1, keepdims=True, initial=-1.0)
-    weights = np.where(known, np.exp((neighbors.similarities - best) / _TAU), 0.0)
+    weights = np.exp(np.where(known, neighbors.similarities - best, -np.inf) / _TAU)
     total = weights.sum(axis=1, keepdims=True)
     sums = np.einsum("nk,nkc->nc", weights, coordinates[rows])
     return np.divide(sums, total, out=np.full(sums.shape, np.nan), where=total > 0).astype(np.float32)
