@@ -21,7 +21,7 @@ import numpy as np
 from index.gallery import FloatArray, IntArray
 from index.manifest import MANIFEST, parse_manifest
 from index.storage import GalleryError, StorageError, commit, read_manifest
-from index.vectors import add_to_cells, nearest_in_cells, open_cells, train_cells, write_vectors
+from index.vectors import add_to_cells, nearest_in_cells, nearest_rows, open_cells, train_cells, write_vectors
 
 if TYPE_CHECKING:
     import faiss
@@ -31,7 +31,7 @@ CELLS_FORMAT, CELLS_VERSION = "moodspace-cells", 1
 RECALL, RECALL_AT = 0.98, 10
 _VECTORS = "cells.faiss"
 # How many cells, times the square root of the number of faces, and from how many faces each is laid out.
-_CELLS, _SAMPLE_PER_CELL = 4, 20
+_CELLS, _SAMPLE_PER_CELL = 3, 20
 _TRIALS = 256
 _LOCK_TIMEOUT = 300.0
 _log = logging.getLogger(__name__)
@@ -147,22 +147,17 @@ def _reach(k: int) -> int:
 
 
 class _Nearest:
-    """The faces nearest to some faces of the gallery, themselves left out, found by looking at all of them."""
+    """How near the nearest faces are to some faces of the gallery, themselves left out, found by looking at all."""
 
     def __init__(self, queries: FloatArray, own: IntArray) -> None:
         self.queries, self.own = queries, own
-        self.ids = np.full((len(own), RECALL_AT), -1, np.int64)
         self.similarities = np.full((len(own), RECALL_AT), -2, np.float32)
 
     def look_at(self, ids: IntArray, rows: FloatArray) -> None:
-        similarities = self.queries @ rows.T
-        similarities[ids == self.own[:, None]] = -2
-        width = min(RECALL_AT, len(ids))
-        best = np.argpartition(-similarities, width - 1, axis=1)[:, :width]
-        found = np.concatenate([self.similarities, np.take_along_axis(similarities, best, 1)], axis=1)
-        order = np.argsort(-found, axis=1, kind="stable")[:, :RECALL_AT]
-        self.ids = np.take_along_axis(np.concatenate([self.ids, ids[best]], axis=1), order, 1)
-        self.similarities = np.take_along_axis(found, order, 1)
+        similarities, places = nearest_rows(rows, self.queries, min(RECALL_AT + 1, len(ids)))
+        similarities[ids[places] == self.own[:, None]] = -2
+        found = np.concatenate([self.similarities, similarities], axis=1)
+        self.similarities = -np.sort(-found, axis=1)[:, :RECALL_AT]
 
 
 def _measured(

@@ -83,6 +83,15 @@ def _all_but(ids: IntArray) -> faiss.IDSelector:
     return faiss.IDSelectorNot(faiss.IDSelectorBatch(np.ascontiguousarray(ids)))
 
 
+def nearest_rows(rows: FloatArray, queries: FloatArray, k: int) -> tuple[FloatArray, IntArray]:
+    """Finds the rows, of `(n, d)` float32, with the k largest inner products with each of `(m, d)` float32 queries.
+
+    Returns:
+        Inner products `(m, k)` float32, best first, and numbers of rows `(m, k)` int64.
+    """
+    return faiss.knn(queries, rows, k, metric=faiss.METRIC_INNER_PRODUCT)
+
+
 def train_cells(sample: FloatArray, cells: int) -> faiss.IndexIVFScalarQuantizer:
     """Lays out cells around the k-means of a sample; the same sample gives the same cells.
 
