@@ -1,0 +1,130 @@
+"""A real window on a virtual display, with real key presses: what is taught shows within a second."""
+
+import json
+import os
+import queue
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from embeddings.pictures import read_rgb
+
+ROOT = Path(__file__).parents[2]
+START_S, SOON_S = 60.0, 10.0
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        not (shutil.which("Xvfb") and shutil.which("xdotool")),
+        reason="expected Xvfb and xdotool for a window with real keys, found none: apt-get install xvfb xdotool",
+    ),
+]
+
+
+@pytest.fixture
+def display() -> Iterator[str]:
+    """A virtual display of its own."""
+    reading, writing = os.pipe()
+    command = ["Xvfb", "-displayfd", str(writing), "-screen", "0", "1600x1000x24", "-nolisten", "tcp"]
+    server = subprocess.Popen(command, pass_fds=[writing], stderr=subprocess.DEVNULL)
+    os.close(writing)
+    try:
+        with os.fdopen(reading) as stream:
+            number = stream.readline().strip()
+        if not number:
+            pytest.skip("expected a virtual display, Xvfb gave none")
+        yield f":{number}"
+    finally:
+        server.terminate()
+        server.wait(SOON_S)
+
+
+class Session:
+    """The process, what it says, and a hand on its keyboard."""
+
+    def __init__(self, display: str, bundle: Path, picture: Path, folder: Path) -> None:
+        self.environment = {**os.environ, "DISPLAY": display, "PYTHONPATH": str(ROOT)}
+        command = [sys.executable, str(Path(__file__).with_name("watched_session.py")), bundle, picture, folder]
+        self.process = subprocess.Popen(
+            [str(part) for part in command],
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self.lines: queue.Queue[dict[str, Any]] = queue.Queue()
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self) -> None:
+        for line in self.process.stdout or ():
+            self.lines.put(json.loads(line))
+
+    def keys(self, *keys: str) -> float:
+        """Presses keys as a quick typist does and returns when the last one went down."""
+        for key in keys:
+            time.sleep(0.08)
+            subprocess.run(["xdotool", "key", key], env=self.environment, check=True)
+        return time.time()
+
+    def wait(self, key: str, value: str, seconds: float = SOON_S) -> dict[str, Any]:
+        """Waits until the process says this."""
+        ends = time.monotonic() + seconds
+        while True:
+            try:
+                said = self.lines.get(timeout=max(ends - time.monotonic(), 0.01))
+            except queue.Empty:
+                pytest.fail(f"expected {key} {value!r} within {seconds} s, exit {self.process.poll()}")
+            if said.get(key) == value:
+                return said
+
+    def left(self) -> int:
+        """Waits for the process to end."""
+        return self.process.wait(SOON_S)
+
+
+@pytest.fixture
+def session(display: str, shipped: Path, astronaut: Path, tmp_path: Path) -> Iterator[Session]:
+    session = Session(display, shipped, astronaut, tmp_path)
+    try:
+        yield session
+    finally:
+        session.process.kill()
+        session.process.communicate(timeout=SOON_S)
+
+
+def test_what_is_taught_by_key_shows_within_a_second(session: Session, tmp_path: Path) -> None:
+    session.wait("shows", "happy", START_S)
+    pressed = session.keys("3")
+    assert session.wait("taught", "fear")["seconds"] < 0.05
+    assert session.wait("shows", "fear")["at"] - pressed < 1.0
+
+    session.keys("u")
+    session.wait("shows", "happy")
+    pressed = session.keys("n", *"quizzical", "Return")
+    session.wait("taught", "quizzical")
+    assert session.wait("shows", "quizzical")["at"] - pressed < 1.0
+
+    session.keys("u")
+    session.wait("shows", "happy")
+
+    session.keys("e", "m", "h", "s")
+    ends = time.monotonic() + SOON_S
+    while not (snapshots := list(tmp_path.glob("*.png"))) and time.monotonic() < ends:
+        time.sleep(0.05)
+    assert read_rgb(snapshots[0]).shape == (512, 512, 3)
+    session.keys("Escape", "q")
+    assert session.left() == 0
+
+
+def test_ctrl_c_closes_the_window(session: Session) -> None:
+    session.wait("shows", "happy", START_S)
+    session.process.send_signal(2)
+    assert session.left() not in (0, None)
+    assert "KeyboardInterrupt" in (session.process.stderr.read() if session.process.stderr else "")

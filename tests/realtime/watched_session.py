@@ -1,0 +1,73 @@
+"""A live session of one face that does not move, in a real window, as a process of its own.
+
+Says on stdout, in JSON lines, what the face shows each time that changes, and when; what was taught is kept in memory.
+"""
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from classifier.bundle import load_bundle
+from classifier.recognizer import Recognizer
+from embeddings.pictures import read_rgb
+from index.taught_faces import LIVE, NewFaces
+from realtime.detector import open_detector
+from realtime.live_pipeline import LivePipeline, LiveResult
+from realtime.sources import Frame, Source
+from realtime.user_gallery import FollowedGallery, open_gallery
+from realtime.window import live
+
+
+class Still(Source):
+    """A camera that sees one picture, 20 times a second."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(live=True)
+        self._bgr = np.ascontiguousarray(read_rgb(path)[..., ::-1])
+
+    def __iter__(self) -> Iterator[Frame]:
+        started = time.monotonic()
+        for index in range(20 * 60):
+            yield Frame("still", index, time.monotonic() - started, self._bgr, 20.0)
+            time.sleep(0.05)
+
+
+def main(bundle_path: str, picture: str, folder: str) -> None:
+    bundle = load_bundle(Path(bundle_path))
+    gallery = open_gallery(Path(folder) / "gallery", bundle, create=True)
+    recognizer = Recognizer(bundle, taught=FollowedGallery(Path(folder) / "gallery", bundle))
+    before = ""
+
+    def tell(frame: Frame, result: LiveResult) -> None:
+        nonlocal before
+        names = [result.prediction.classes[column] if column >= 0 else "unsure" for column in result.shown]
+        if names and names[0] != before:
+            before = names[0]
+            print(json.dumps({"shows": before, "at": time.time()}), flush=True)
+
+    def teach(embedding: np.ndarray, label: str) -> int:
+        started = time.perf_counter()
+        [number] = gallery.add(NewFaces(embedding[None], [label], [LIVE], [""])).ids
+        print(json.dumps({"taught": label, "seconds": time.perf_counter() - started}), flush=True)
+        return number
+
+    def undo() -> str:
+        gallery.undo()
+        return "forgot one"
+
+    live(
+        Still(Path(picture)),
+        LivePipeline(open_detector(), recognizer),
+        on_result=tell,
+        teach_face=teach,
+        undo=undo,
+        snapshots=Path(folder),
+    )
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
