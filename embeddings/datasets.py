@@ -27,11 +27,11 @@ from embeddings.labelled import (
     label_sets,
     reporting,
 )
-from embeddings.layout import CSV_NAMES, class_folders, innermost, split_name, tables, visible
+from embeddings.layout import CSV_NAMES, SPLITS, class_folders, innermost, split_name, tables, visible
 from embeddings.parquet import read_parquet
 from embeddings.pictures import PictureError, read_crop
 
-__all__ = ["DataError", "LabelledFaces", "Skipped", "content_hash", "label_sets", "read_labelled_faces"]
+__all__ = ["DataError", "LabelledFaces", "Skipped", "content_hash", "label_sets", "read_labelled_faces", "read_splits"]
 
 logger = logging.getLogger(__name__)
 
@@ -57,22 +57,57 @@ def read_labelled_faces(path: Path, *, split: str | None = None, progress: Progr
         DataError: there is no data set at `path`, the split is not in it or not said though there are several, a table
             is broken, or not one picture can be read.
     """
+    root, files = _located(path)
+    if not files:
+        faces = _read_folder(path, root, split, progress)
+    elif files[0].suffix.lower() == ".csv":
+        faces = _read_csv(files[0], split, progress)
+    else:
+        by_split = _parquet_splits(files)
+        faces = read_parquet(by_split[_choose_split(by_split, split, root)], progress=progress)
+    if faces.skipped:
+        logger.warning("%s: skipped %d of %d pictures", path, len(faces.skipped), len(faces) + len(faces.skipped))
+    return faces
+
+
+def read_splits(path: Path, *, progress: Progress | None = None) -> dict[str, LabelledFaces]:
+    """Reads all splits of a data set.
+
+    Args:
+        path: As for `read_labelled_faces`.
+        progress: Called with the pictures read so far and their number, for each split anew.
+
+    Returns:
+        The faces of each split by its name, train, validation and test first; under "" where the data set has no
+        splits. Each has at least one face.
+
+    Raises:
+        DataError: as for `read_labelled_faces`, of any of the splits.
+    """
+    root, files = _located(path)
+    if files and files[0].suffix.lower() == ".csv":
+        by_split, _ = _csv_splits(files[0], progress)
+        parts = {name: gather(rows, CSV_EMOTIONS.values(), str(files[0])) for name, rows in by_split.items()}
+    else:
+        found = _parquet_splits(files) if files else {folder.split for folder in class_folders(root)}
+        names = [name for name in found if name is not None]
+        parts = {name: read_labelled_faces(path, split=name, progress=progress) for name in names}
+    order = list(dict.fromkeys(SPLITS.values()))
+    known = sorted(parts, key=lambda name: (order.index(name) if name in order else len(order), name))
+    return {name: parts[name] for name in known} or {"": read_labelled_faces(path, progress=progress)}
+
+
+def _located(path: Path) -> tuple[Path, list[Path]]:
+    """Returns where a data set stands and its tables: none, one .csv, or .parquet files."""
     if not path.exists():
         raise DataError(f"{path}: expected a data set (a folder, a .csv or a .parquet file), received no such path")
     root = innermost(path) if path.is_dir() else path
     files = tables(root) if root.is_dir() else [root]
-    if not files:
-        faces = _read_folder(path, root, split, progress)
-    elif all(file.suffix.lower() == ".parquet" for file in files):
-        faces = read_parquet(_parquet_split(root, files, split), progress=progress)
-    elif len(files) == 1 and files[0].suffix.lower() == ".csv":
-        faces = _read_csv(files[0], split, progress)
-    else:
-        found = ", ".join(file.name for file in files)
-        raise DataError(f"{root}: expected class folders, one .csv or .parquet files, received {found}; name one")
-    if faces.skipped:
-        logger.warning("%s: skipped %d of %d pictures", path, len(faces.skipped), len(faces) + len(faces.skipped))
-    return faces
+    kinds = [file.suffix.lower() for file in files]
+    if set(kinds) <= {".parquet"} or kinds == [".csv"]:
+        return root, files
+    found = ", ".join(file.name for file in files)
+    raise DataError(f"{root}: expected class folders, one .csv or .parquet files, received {found}; name one")
 
 
 def _choose_split(available: Collection[str], wanted: str | None, where: Path) -> str:
@@ -93,12 +128,12 @@ def _refuse_split(wanted: str | None, where: Path) -> None:
         raise DataError(f"{where}: expected no split, as this data set has none, received {wanted!r}; leave it out")
 
 
-def _parquet_split(root: Path, files: list[Path], split: str | None) -> list[Path]:
-    """Returns the files of one split: `train.parquet`, or `train-00000-of-00002.parquet` and on."""
+def _parquet_splits(files: list[Path]) -> dict[str, list[Path]]:
+    """Returns the files of each split: `train.parquet`, or `train-00000-of-00002.parquet` and on."""
     by_split = defaultdict(list)
     for file in files:
         by_split[split_name(_SHARD.sub("", file.stem))].append(file)
-    return by_split[_choose_split(by_split, split, root)]
+    return by_split
 
 
 def _read_folder(path: Path, root: Path, split: str | None, progress: Progress | None) -> LabelledFaces:
@@ -126,6 +161,15 @@ def _picture(file: Path, label: str, source: str) -> Face | Skipped:
 
 
 def _read_csv(file: Path, split: str | None, progress: Progress | None) -> LabelledFaces:
+    by_split, columns = _csv_splits(file, progress)
+    if "usage" not in columns:
+        _refuse_split(split, file)
+    chosen = by_split[_choose_split(by_split, split, file)] if by_split else []
+    return gather(chosen, CSV_EMOTIONS.values(), str(file))
+
+
+def _csv_splits(file: Path, progress: Progress | None) -> tuple[dict[str, list[Face | Skipped]], dict[str, int]]:
+    """Returns the rows of each split, "" where the table does not say, and where its columns stand."""
     by_split: defaultdict[str, list[Face | Skipped]] = defaultdict(list)
     with file.open("rb") as stream:
         total = sum(1 for _ in stream) - 1
@@ -138,10 +182,7 @@ def _read_csv(file: Path, split: str | None, progress: Progress | None) -> Label
                 by_split[split_name(usage)].append(_csv_face(f"{file.name}#{reader.line_num}", row, columns))
     except csv.Error as error:
         raise DataError(f"{file}: expected comma-separated rows, received others ({error}); fetch it again") from error
-    if "usage" not in columns:
-        _refuse_split(split, file)
-    chosen = by_split[_choose_split(by_split, split, file)] if by_split else []
-    return gather(chosen, CSV_EMOTIONS.values(), str(file))
+    return by_split, columns
 
 
 def _csv_columns(file: Path, header: list[str]) -> dict[str, int]:
