@@ -7,12 +7,14 @@ the name of the file to the caller.
 
 import io
 import logging
+import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL.TiffImagePlugin import TILELENGTH, TILEWIDTH
 
 from embeddings.crops import SIZE
 
@@ -47,7 +49,7 @@ def read_rgb(source: Path | bytes) -> ByteArray:
         PictureError: the picture cannot be read.
         OSError: the file cannot be opened; `FileNotFoundError` where there is none.
     """
-    return np.array(_decode(source).convert("RGB"))
+    return np.array(_as_mode("RGB", _decode(source)))
 
 
 def read_crop(source: Path | bytes) -> ByteArray:
@@ -91,7 +93,7 @@ def to_crop(picture: ByteArray) -> ByteArray:
 
 
 def _fitted(image: Image.Image) -> ByteArray:
-    grey = image.convert("L")
+    grey = _as_mode("L", image)
     if grey.size != (SIZE, SIZE):
         grey = grey.resize((SIZE, SIZE), Image.Resampling.HAMMING)
     return np.array(grey)
@@ -99,23 +101,23 @@ def _fitted(image: Image.Image) -> ByteArray:
 
 def _decode(source: Path | bytes) -> Image.Image:
     """Returns the upright first frame, in mode L or RGB."""
-    if isinstance(source, bytes):
-        return _decode_stream(io.BytesIO(source))
-    with source.open("rb") as stream:
+    with io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as stream, warnings.catch_warnings():
+        # Pillow warns of what it reads all the same, and of sizes that are refused here.
+        warnings.simplefilter("ignore")
         return _decode_stream(stream)
 
 
 def _decode_stream(stream: Any) -> Image.Image:
     try:
         with Image.open(stream, formats=FORMATS) as image:
-            width, height = image.size
-            if width * height > MAX_PIXELS:
-                raise Image.DecompressionBombError(f"{width}x{height}")
+            _check_size(image)
             image.load()
-            return _eight_bits(_upright(image))
-    except PictureError:
+            _turn_upright(image)
+            return _eight_bits(image)
+    # Too little memory now is no fault of the picture's.
+    except (PictureError, MemoryError):
         raise
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+    except Image.DecompressionBombError as error:
         raise PictureError(f"expected at most {MAX_PIXELS:,} pixels, received more ({error}); shrink it") from error
     except UnidentifiedImageError as error:
         raise PictureError(f"expected a {', '.join(FORMATS)} picture, received none of them") from error
@@ -125,12 +127,20 @@ def _decode_stream(stream: Any) -> Image.Image:
         raise PictureError(f"expected a whole picture, received a broken one ({reason})") from error
 
 
-def _upright(image: Image.Image) -> Image.Image:
+def _check_size(image: Image.Image) -> None:
+    """Refuses a picture that takes too much memory, before it does."""
+    # A TIFF of 300 bytes can claim a small picture in tiles of gigabytes, for each of which libtiff makes room.
+    tile = (getattr(image, "tag_v2", {}).get(tag, 1) for tag in (TILEWIDTH, TILELENGTH))
+    for width, height in (image.size, tile):
+        if width * height > MAX_PIXELS:
+            raise Image.DecompressionBombError(f"{width}x{height}")
+
+
+def _turn_upright(image: Image.Image) -> None:
     try:
-        return ImageOps.exif_transpose(image)
+        ImageOps.exif_transpose(image, in_place=True)
     except Exception as error:  # a broken EXIF block is no reason to lose a picture whose pixels are whole
         logger.debug("EXIF orientation ignored: %s", error)
-        return image
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:
@@ -138,11 +148,20 @@ def _eight_bits(image: Image.Image) -> Image.Image:
         deep = np.asarray(image)
         if deep.min() < 0 or deep.max() > 65535:
             raise PictureError("expected 8 or 16 bits a pixel, received 32; save the picture with 8")
-        return Image.fromarray(((deep.astype(np.uint32) + 128) // 257).astype(np.uint8))
+        wide = deep.astype(np.uint32)
+        wide += 128
+        wide //= 257
+        return Image.fromarray(wide.astype(np.uint8))
     if image.mode == "F":
         raise PictureError("expected 8 or 16 bits a pixel, received floating point; save the picture with 8")
     if image.has_transparency_data:
-        paper = Image.new("RGBA", image.size, "white")
-        paper.alpha_composite(image.convert("RGBA"))
-        return paper.convert("RGB")
-    return image.convert("L" if image.mode in ("1", "L") else "RGB")
+        paper = Image.new("RGB", image.size, "white")
+        clear = _as_mode("RGBA", image)
+        paper.paste(clear, mask=clear)
+        return paper
+    return _as_mode("L" if image.mode in ("1", "L") else "RGB", image)
+
+
+def _as_mode(mode: str, image: Image.Image) -> Image.Image:
+    """Converts a picture; one that has the mode already is returned as it is, where Pillow would copy it."""
+    return image if image.mode == mode else image.convert(mode)

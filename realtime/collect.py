@@ -25,6 +25,7 @@ MAX_BYTES = 6 * MAX_PIXELS
 # Files between two steps of the progress, and between two commits: what an interruption loses.
 BATCH = 64
 
+NO_MEMORY = "expected a picture that fits into the free memory, received a larger one; close programs or shrink it"
 NO_FACE = "expected a face, found none; cut it out and take the whole picture with --crops"
 
 
@@ -95,10 +96,17 @@ def embed_files(
         What came of the next files, in order.
     """
     for start in range(0, len(paths), size):
-        read = [_read(path, cutter) for path in paths[start : start + size]]
+        read = [_read_if_it_fits(path, cutter) for path in paths[start : start + size]]
         crops = np.array([crop for _, crop in read if crop is not None], np.uint8).reshape(-1, SIZE, SIZE)
         embeddings = iter(encoder.encode(crops).embeddings)
         yield [file if crop is None else replace(file, embedding=next(embeddings)) for file, crop in read]
+
+
+def _read_if_it_fits(path: str, cutter: Cutter) -> tuple[EmbeddedFile, ByteArray | None]:
+    try:
+        return _read(path, cutter)
+    except MemoryError:
+        return EmbeddedFile(path, reason=NO_MEMORY, readable=False, lasting=False), None
 
 
 def _read(path: str, cutter: Cutter) -> tuple[EmbeddedFile, ByteArray | None]:

@@ -14,7 +14,7 @@ import cv2
 
 from embeddings.encoder import Encoder
 from index.embedded import EmbeddedFile
-from realtime.collect import BATCH, Cutter, embed_files
+from realtime.collect import BATCH, NO_MEMORY, Cutter, embed_files
 from realtime.workers import Reading, WorkerError
 
 # How often files are tried again whose machine or process ended; more often, and they are what ends it.
@@ -120,7 +120,7 @@ def _in_order(ray: ModuleType, paths: Sequence[str], reading: Reading, size: int
 def _check_seen(files: Sequence[EmbeddedFile]) -> None:
     """Refuses to take a file for gone that is here, and only not on the machine that was to read it."""
     for file in files:
-        if not file.lasting and os.access(file.path, os.R_OK):
+        if not file.lasting and file.reason != NO_MEMORY and os.access(file.path, os.R_OK):
             raise WorkerError(
                 f"--engine ray: expected {file.path} on every machine under this path, one says: {file.reason}; "
                 "put the pictures where all can read them"

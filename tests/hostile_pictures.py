@@ -7,6 +7,7 @@ import io
 import struct
 import zlib
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -50,7 +51,8 @@ def header_of_a_giant(rng: Rng) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + chunk + struct.pack(">I", zlib.crc32(chunk)) + bytes(50)
 
 
-def bomb(rng: Rng) -> bytes:
+@cache
+def bomb() -> bytes:
     """A whole PNG of 100 million white pixels, in some 12 KB."""
 
     def chunk(name: bytes, data: bytes) -> bytes:
@@ -59,6 +61,16 @@ def bomb(rng: Rng) -> bytes:
     rows = zlib.compress((b"\0" + b"\xff" * 1250) * 10_000, 9)
     header = struct.pack(">IIBBBBB", 10_000, 10_000, 1, 0, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+
+
+def giant_tile(rng: Rng) -> bytes:
+    """A TIFF of 64x64 pixels in one tile of two thousand million, some of which are there."""
+    side = int(rng.integers(10_000, 46_000))
+    # Width, height, bits, compression (deflate), meaning, samples; then the tile: width, height, where, how many bytes.
+    tags = {256: 64, 257: 64, 258: 8, 259: 8, 262: 1, 277: 1, 322: side, 323: side, 324: 200, 325: 90}
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items())
+    head = b"II*\0" + struct.pack("<IH", 8, len(tags)) + entries + bytes(4)
+    return head.ljust(200, b"\0") + zlib.compress(bytes(side))[:90].ljust(90, b"\0")
 
 
 def sixteen_bits(rng: Rng) -> bytes:
@@ -131,7 +143,8 @@ KINDS: dict[str, tuple[Maker, str]] = {
     "noise": (lambda rng: rng.bytes(int(rng.integers(1, 5000))), REFUSED),
     "flipped-bits": (flipped_bits, EITHER),
     "header-of-a-giant": (header_of_a_giant, REFUSED),
-    "bomb": (bomb, REFUSED),
+    "bomb": (lambda rng: bomb(), REFUSED),
+    "giant-tile": (giant_tile, REFUSED),
     "words": (words, REFUSED),
     "markup": (markup, REFUSED),
     "floating-point": (lambda rng: saved(face(rng, "F"), "TIFF"), REFUSED),
@@ -148,15 +161,21 @@ KINDS: dict[str, tuple[Maker, str]] = {
 }
 
 
+SUFFIXES = (".jpg", ".PNG", ".tiff", ".txt", "")
+
+
 def write_hostile(folder: Path, n: int, seed: int = 0) -> dict[str, str]:
-    """Writes n files called `<kind>-<number>.jpg`, all kinds in turn; returns by path what must come of each."""
+    """Writes n files called `<kind>-<number>`, all kinds in turn; returns by path what must come of each.
+
+    Their suffixes say nothing about them, where there are any.
+    """
     rng = np.random.default_rng(seed)
     folder.mkdir(parents=True, exist_ok=True)
     expected = {}
     for number in range(n):
         kind = list(KINDS)[number % len(KINDS)]
         make, outcome = KINDS[kind]
-        path = folder / f"{kind}-{number:04d}.jpg"
+        path = folder / f"{kind}-{number:04d}{rng.choice(SUFFIXES)}"
         path.write_bytes(make(rng))
         expected[str(path)] = outcome
     return expected

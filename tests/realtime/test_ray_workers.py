@@ -10,6 +10,7 @@ import pytest
 
 from index.embedded import EmbeddedFile
 from realtime import ray_workers
+from realtime.collect import NO_MEMORY
 from realtime.ray_workers import embed_on_ray
 from realtime.workers import Reading, WorkerError
 from tests.realtime.interrupted_sync import (
@@ -61,7 +62,8 @@ def test_a_file_that_only_the_cluster_lacks_is_no_lost_file(tmp_path):
     here.touch()
     lost = EmbeddedFile(str(tmp_path / "gone.png"), reason="No such file", readable=False, lasting=False)
     broken = EmbeddedFile(str(here), reason="is broken", readable=False)
-    ray_workers._check_seen([lost, broken])
+    large = replace(lost, path=str(here), reason=NO_MEMORY)
+    ray_workers._check_seen([lost, broken, large])
     with pytest.raises(WorkerError, match=r"here\.png on every machine"):
         ray_workers._check_seen([lost, replace(lost, path=str(here))])
 
