@@ -29,6 +29,13 @@ class Seen:
     arrived: float
 
 
+def recognise(pipeline: LivePipeline, frame: Frame) -> LiveResult:
+    """Puts the next frame of a session through a pipeline; a picture, or a video's first frame, begins anew."""
+    if frame.index == 0:
+        pipeline.restart()
+    return pipeline.process(frame.bgr, frame.time)
+
+
 class Background:
     """Puts frames through a pipeline while its owner does other things, to be used in a `with` block.
 
@@ -74,7 +81,7 @@ class Background:
         try:
             for frame in self._frames:
                 arrived = self._clock()
-                if not self._give(Seen(frame, self._pipeline.process(frame.bgr, frame.time), arrived)):
+                if not self._give(Seen(frame, recognise(self._pipeline, frame), arrived)):
                     break
         except BaseException as error:  # handed to the owner, who raises it
             end = error

@@ -1,7 +1,7 @@
 """Draws a result on its frame: a box for each face, in the colour of the expression it shows, and a label."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import cv2
@@ -33,8 +33,9 @@ UNSURE = "unsure"
 _LETTERS_PER_1000 = 34
 _SMALLEST_LETTERS = 13
 
-# In a crowd, where faces are small, a label is no wider than this many boxes, as long as it can be read.
-_WIDEST_LABEL = 1.3
+# In a crowd, where faces are small, a label is no wider than this many boxes, as long as it can be read; one that would
+# be wider than the second number all the same is shortened.
+_WIDEST_LABEL, _WIDEST_WHOLE = 1.3, 2.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,7 @@ class Label:
     Attributes:
         text: The words.
         colour: Of box and plate.
+        short: The words at a face so small that the others would hide its neighbours, without tag; empty for the same.
         tag: A short word before the text, less striking.
         share: How full the bar below the text is, in [0, 1]; None for no bar.
         strong: Whether the box stands out from others.
@@ -51,6 +53,7 @@ class Label:
 
     text: str
     colour: Colour
+    short: str = ""
     tag: str = ""
     share: float | None = None
     strong: bool = False
@@ -77,7 +80,7 @@ def label_of(prediction: Prediction, row: int) -> Label:
         return Label(UNSURE, DARK)
     column = int(prediction.labels[row])
     name, colour = prediction.classes[column], class_colours(prediction.classes)[column]
-    return Label(f"{name} {100 * float(prediction.confidence[row]):.0f}%", colour)
+    return Label(f"{name} {100 * float(prediction.confidence[row]):.0f}%", colour, name)
 
 
 def draw_faces(picture: ByteArray, xywh: npt.NDArray[np.floating[Any]], labels: Sequence[Label]) -> None:
@@ -92,6 +95,7 @@ def draw_faces(picture: ByteArray, xywh: npt.NDArray[np.floating[Any]], labels: 
         labels: The n labels.
     """
     boxes = [_box(one, picture.shape) for one in xywh]
+    labels = [_shortened(label, box) for label, box in zip(labels, boxes, strict=True)]
     # Boxes first, so that no box crosses a neighbour's label.
     for box, label in zip(boxes, labels, strict=True):
         _draw_box(picture, box, label)
@@ -106,6 +110,12 @@ def draw_faces(picture: ByteArray, xywh: npt.NDArray[np.floating[Any]], labels: 
 def usual_letters(shape: tuple[int, ...]) -> int:
     """Returns the height of letters, pixels, that can be read in a picture of this height and width."""
     return max(_SMALLEST_LETTERS, round(min(shape[:2]) * _LETTERS_PER_1000 / 1000))
+
+
+def _shortened(label: Label, box: Rectangle) -> Label:
+    """Returns the label that a face has room for; that of a face which stands out stays whole."""
+    fits = _plate_size(label, _SMALLEST_LETTERS)[0] <= _WIDEST_WHOLE * box.width
+    return label if fits or label.strong or not label.short else replace(label, text=label.short, tag="")
 
 
 def _letters(label: Label, box: Rectangle, shape: tuple[int, ...]) -> int:

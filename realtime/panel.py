@@ -14,7 +14,7 @@ from realtime.wording import GREY, neighbor_names
 # The nearest faces that are shown where there is room, and where the map would have too little otherwise.
 _NEIGHBORS, _NEIGHBORS_ABOVE_MAP = 5, 3
 # Shares of the panel's width: a map of less height than the first is too low, of less than the second says nothing.
-_GOOD_MAP, _LEAST_MAP = 0.75, 0.3
+_GOOD_MAP, _LEAST_MAP = 0.75, 0.22
 _NO_FACE = "no face in sight"
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from pathlib import Path
 
-from realtime.background import Background
+from realtime.background import Background, recognise
 from realtime.capture import NewestFrames
 from realtime.deeds import Hooks
 from realtime.faces import FloatArray
@@ -74,6 +74,6 @@ def live(
 def _report(frames: Iterable[Frame], pipeline: LivePipeline, hooks: Hooks) -> int:
     count = 0
     for frame in frames:
-        hooks.report(frame, pipeline.process(frame.bgr, frame.time))
+        hooks.report(frame, recognise(pipeline, frame))
         count += 1
     return count

@@ -6,13 +6,13 @@ from classifier.ensemble import Prediction
 from realtime.draw import UNSURE, Label
 from realtime.ink import Colour, class_colours, from_hex
 from realtime.live_pipeline import LiveResult
-from realtime.quality import FaceQuality
+from realtime.quality import LEAST_SIZE, MOST_YAW, FaceQuality
 
 GREY: Colour = from_hex("#5f6368")
 
 
 def live_label(result: LiveResult, row: int, *, strong: bool) -> Label:
-    """Returns what is written at a face of a live picture: its id, the expression, and how sure that is.
+    """Returns what is written at a face of a live picture: its id, the expression, how sure that is, and why not surer.
 
     Args:
         result: The faces.
@@ -20,22 +20,24 @@ def live_label(result: LiveResult, row: int, *, strong: bool) -> Label:
         strong: Whether it stands out from others.
     """
     tag = str(result.track_ids[row])
+    word = quality_word(result.quality, row)
+    why = f" · {word}" if word else ""
     column = int(result.shown[row])
     if column < 0:
-        word = quality_word(result.quality, row)
-        return Label(f"{UNSURE}: {word}" if word else UNSURE, GREY, tag, strong=strong)
+        return Label(f"{UNSURE}{why}", GREY, UNSURE, tag, strong=strong)
     share = float(result.smoothed[row, column])
     classes = result.prediction.classes
-    return Label(f"{classes[column]} {100 * share:.0f}%", class_colours(classes)[column], tag, share, strong)
+    text = f"{classes[column]} {100 * share:.0f}%{why}"
+    return Label(text, class_colours(classes)[column], classes[column], tag, share, strong)
 
 
 def quality_word(quality: FaceQuality, row: int) -> str:
     """Returns what is wrong with the picture of a face, in a word or two; empty when it is good enough."""
     if quality.good[row]:
         return ""
-    if quality.size[row] < 32:
+    if quality.size[row] < LEAST_SIZE:
         return "too small"
-    return "turned away" if abs(quality.yaw[row]) > 40 else "blurred"
+    return "turned away" if abs(quality.yaw[row]) > MOST_YAW else "blurred"
 
 
 def neighbor_names(prediction: Prediction, row: int, labels: str) -> list[str]:

@@ -55,6 +55,10 @@ class PlainPipeline:
 
     def __init__(self, recognizer: Recognizer, faces: Faces) -> None:
         self.recognizer, self.faces = recognizer, faces
+        self.restarts = 0
+
+    def restart(self) -> None:
+        self.restarts += 1
 
     def process(self, frame_bgr: npt.NDArray[np.uint8], now: float) -> LiveResult:
         bundle = self.recognizer.bundle

@@ -38,6 +38,13 @@ def test_every_frame_comes_once_in_order(pipeline: PlainPipeline) -> None:
     assert work.take() is None
 
 
+def test_each_video_and_picture_begins_anew(pipeline: PlainPipeline) -> None:
+    frames = [*clip_frames(3, "a"), *clip_frames(1, "b", None), *clip_frames(1, "c", None)]
+    with Background(frames, pipeline, clock=time.monotonic) as work:
+        take_all(work)
+    assert pipeline.restarts == 3
+
+
 def test_nobody_waits_for_a_frame_unasked(pipeline: PlainPipeline) -> None:
     held = threading.Event()
 

@@ -11,7 +11,7 @@ from classifier.ensemble import Prediction
 from classifier.palette import COLOURS
 from classifier.recognizer import Recognizer
 from embeddings.labels import FERPLUS_CLASSES
-from realtime.draw import Label, draw, label_of
+from realtime.draw import Label, draw, draw_faces, label_of
 from realtime.faces import Faces
 from realtime.ink import class_colours
 from realtime.pipeline import FrameResult
@@ -118,17 +118,31 @@ def test_a_small_face_in_a_large_frame_has_a_small_label(recognizer: Recognizer)
     assert top > 470
 
 
+def test_a_label_that_would_hide_neighbours_is_shortened() -> None:
+    frame, faces = np.zeros((1080, 1920, 3), np.uint8), faces_at((900, 500, 30, 40))
+
+    def width(label: Label) -> int:
+        drawn = frame.copy()
+        draw_faces(drawn, faces.xywh, [label])
+        left, _, right, _ = changed(frame, drawn)
+        return right - left
+
+    whole = Label("surprise 87%", (0, 255, 255), tag="1")
+    assert width(replace(whole, short="surprise")) < width(whole) - 20
+    assert width(replace(whole, short="surprise", strong=True)) >= width(whole)
+
+
 def test_what_is_not_sure_says_so(recognizer: Recognizer) -> None:
     result = shown(faces_at((1, 2, 3, 4)), recognizer, sure=False)
     assert label_of(result.prediction, 0).text == "unsure"
-    assert label_of(shown(result.faces, recognizer).prediction, 0) == Label("happy 87%", tuple(bgr("happy")))
+    assert label_of(shown(result.faces, recognizer).prediction, 0) == Label("happy 87%", tuple(bgr("happy")), "happy")
 
 
 def test_classes_of_the_users_own_have_colours_of_their_own(recognizer: Recognizer) -> None:
     prediction = shown(faces_at((1, 2, 3, 4)), recognizer).prediction
     names = ("angry", "happy", "müde", "bored", "neutral", "sad", "surprise")
     own: Prediction = replace(prediction, classes=names, proba=np.eye(7, dtype=np.float32)[2:3])
-    assert label_of(own, 0) == Label("müde 100%", (255, 255, 255))
+    assert label_of(own, 0) == Label("müde 100%", (255, 255, 255), "müde")
     assert len(set(class_colours(names))) == len(names)
 
 

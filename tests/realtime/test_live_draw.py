@@ -113,7 +113,7 @@ def test_a_poor_picture_has_a_word(recognizer: Recognizer) -> None:
     assert quality_word(quality(large, good=False, yaw=-70), 0) == "turned away"
     assert quality_word(quality(large, good=False), 0) == "blurred"
     result = replace(live_result(recognizer, large, [""]), quality=quality(large, good=False))
-    assert live_label(result, 0, strong=False).text == "unsure: blurred"
+    assert live_label(result, 0, strong=False).text == "unsure · blurred"
 
 
 def test_the_selected_face_stands_out(recognizer: Recognizer) -> None:
