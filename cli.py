@@ -42,6 +42,11 @@ LabelsOption = Annotated[str | None, typer.Option("--labels", help="View to pred
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
 DetectorOption = Annotated[str, typer.Option("--detector", help="Face detector: centerface or yunet.")]
 DetectorModelOption = Annotated[Path | None, typer.Option("--detector-model", help="The detector's ONNX file.")]
+GalleryOption = Annotated[
+    Path | None,
+    typer.Option("--gallery", envvar="MOODSPACE_GALLERY", help="Folder of what you taught; default in your user data."),
+]
+CropsOption = Annotated[bool, typer.Option("--crops", help="Take each whole picture as one face.")]
 DEFAULT_BUNDLE = Path(os.path.relpath(Path(__file__).parent / "bundles" / "fer2013"))
 
 
@@ -52,6 +57,13 @@ def _options(debug: Annotated[bool, typer.Option("--debug", help="Show the trace
 
 def command(run: Callable[P, R]) -> Callable[P, R]:
     """Register a command that tells an error in one line and an exit code."""
+    guarded = guard(run)
+    app.command()(guarded)
+    return guarded
+
+
+def guard(run: Callable[P, R]) -> Callable[P, R]:
+    """Make a command tell an error in one line and an exit code."""
 
     @functools.wraps(run)
     def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -69,7 +81,6 @@ def command(run: Callable[P, R]) -> Callable[P, R]:
             say("error: " + " ".join(str(error).split()))
             raise typer.Exit(_EXIT_CODES.get(type(error).__name__, 1)) from None
 
-    app.command()(guarded)
     return guarded
 
 
@@ -101,7 +112,7 @@ def print_json(document: Any) -> None:
 
 
 def open_recognizer(bundle: Path, labels: str | None) -> "Recognizer":
-    """Load a bundle and choose one of its label sets."""
+    """Load a bundle and choose one of its views."""
     from classifier.bundle import load_bundle
     from classifier.recognizer import Recognizer
 
@@ -109,6 +120,15 @@ def open_recognizer(bundle: Path, labels: str | None) -> "Recognizer":
     if labels is not None and labels not in loaded.views:
         raise typer.BadParameter(f"expected one of {', '.join(loaded.views)}, got {labels!r}", param_hint="--labels")
     return Recognizer(loaded, labels)
+
+
+def open_taught_recognizer(bundle: Path, labels: str | None, gallery: Path | None) -> "Recognizer":
+    """Load a bundle, choose one of its views, and follow what the user teaches."""
+    from realtime.user_gallery import FollowedGallery, default_gallery
+
+    recognizer = open_recognizer(bundle, labels)
+    recognizer.taught = FollowedGallery(gallery or default_gallery(), recognizer.bundle)
+    return recognizer
 
 
 def describe(result: "FrameResult", recognizer: "Recognizer") -> Iterator[str]:
@@ -150,23 +170,30 @@ def live(
     source: Annotated[str, typer.Option("--source", help="Camera number, file, address or folder.")] = "0",
     headless: Annotated[bool, typer.Option("--headless", help="Open no window.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON line a frame.")] = False,
+    half_life: Annotated[float, typer.Option("--half-life", help="Seconds that half of a change takes to show.")] = 0.5,
     bundle: BundleOption = DEFAULT_BUNDLE,
     labels: LabelsOption = None,
+    gallery: GalleryOption = None,
     detector: DetectorOption = "centerface",
     detector_model: DetectorModelOption = None,
 ) -> None:
     """Watch a camera, a video or pictures; q leaves the window."""
     from realtime.detector import open_detector
     from realtime.documents import frame_document
-    from realtime.pipeline import Pipeline
+    from realtime.live_pipeline import LivePipeline
     from realtime.sources import open_source
+    from realtime.user_gallery import LiveTeacher, default_gallery
     from realtime.window import live as watch
 
-    recognizer = open_recognizer(bundle, labels)
-    pipeline = Pipeline(open_detector(detector, detector_model), recognizer)
+    recognizer = open_taught_recognizer(bundle, labels, gallery)
+    pipeline = LivePipeline(open_detector(detector, detector_model), recognizer, half_life=half_life)
     on_result = (lambda frame, result: print_json(frame_document(frame, result, recognizer))) if as_json else None
     opened = open_source(source)
-    frames = watch(opened, pipeline, show=not headless, on_result=on_result)
+    teacher = LiveTeacher(gallery or default_gallery(), recognizer.bundle)
+    with contextlib.closing(teacher):
+        frames = watch(
+            opened, pipeline, show=not headless, on_result=on_result, teach_face=teacher.teach, undo=teacher.undo
+        )
     tell_skipped([(s.source, s.reason) for s in opened.skipped])
     say(f"{frames} frames")
     if opened.skipped:
@@ -177,10 +204,11 @@ def live(
 def predict(
     sources: Annotated[list[str], typer.Argument(help="Pictures, folders, videos.", metavar="SOURCE...")],
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document a line for each source.")] = False,
-    crops: Annotated[bool, typer.Option("--crops", help="Take each whole picture as one face.")] = False,
+    crops: CropsOption = False,
     annotate: Annotated[Path | None, typer.Option("--annotate", help="Folder for annotated copies.")] = None,
     bundle: BundleOption = DEFAULT_BUNDLE,
     labels: LabelsOption = None,
+    gallery: GalleryOption = None,
     detector: DetectorOption = "centerface",
     detector_model: DetectorModelOption = None,
 ) -> None:
@@ -190,7 +218,7 @@ def predict(
     from realtime.predict import predict_source
     from realtime.sources import open_source
 
-    recognizer = open_recognizer(bundle, labels)
+    recognizer = open_taught_recognizer(bundle, labels, gallery)
     pictures: Process = WholePicture(recognizer)
     videos: Process | None = None
     if not crops:
@@ -306,42 +334,264 @@ def train(
 
 @command
 def index(
-    data: Annotated[list[Path] | None, typer.Argument(help="Labelled face crops.", metavar="[DATA...]")] = None,
+    folders: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Folders with a folder of pictures for each class.", metavar="[FOLDER...]"),
+    ] = None,
+    crops: Annotated[
+        bool | None, typer.Option("--crops/--faces", help="Whole pictures are faces, or faces are looked for in them.")
+    ] = None,
+    full: Annotated[bool, typer.Option("--full", help="Read every file again; needed for another encoder.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would happen and do nothing.")] = False,
+    workers: Annotated[int, typer.Option("--workers", min=0, help="Processes that embed; 0 for one a core.")] = 0,
+    engine: Annotated[str, typer.Option("--engine", help="processes, or ray: a cluster.")] = "processes",
+    ray_address: Annotated[str | None, typer.Option("--ray-address", help="HOST:6379, or auto.")] = None,
     bundle: BundleOption = DEFAULT_BUNDLE,
-    split: Annotated[str | None, typer.Option("--split", help="Split to read where the data have several.")] = None,
+    gallery: GalleryOption = None,
+    detector: DetectorOption = "centerface",
+    detector_model: DetectorModelOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Build a bundle's gallery from labelled faces; without data, count what is in it."""
-    from classifier.build import make_gallery
-    from classifier.bundle import load_bundle, update_bundle
-    from embeddings.datasets import read_labelled_faces
-    from embeddings.labelled import merge
-    from index.search import GalleryIndex
+    """Bring what you taught in line with folders of labelled pictures; without a folder, with those known already."""
+    from classifier.bundle import load_bundle
+    from realtime.rebuild_gallery import made_for_another, rebuild
+    from realtime.sync_folders import SyncRequest, sync_folders
+    from realtime.user_gallery import default_gallery, open_gallery
+    from realtime.workers import Reading
+
+    if engine not in ("processes", "ray"):
+        raise typer.BadParameter(f"expected processes or ray, got {engine!r}", param_hint="--engine")
+    loaded, folder = load_bundle(bundle), gallery or default_gallery()
+    asked = SyncRequest(
+        folders or [], Reading(bundle, False, detector, detector_model), crops, full, workers or os.cpu_count() or 1,
+        engine == "ray", ray_address, dry_run,
+    )  # fmt: skip
+    anew = full and not dry_run and made_for_another(folder, loaded)
+    with progress_bars() as start, contextlib.ExitStack() as stack:
+        if anew:
+            rebuilt = rebuild(folder, loaded, asked, start("index"))
+            report = rebuilt.report
+            say(f"the gallery of the other encoder is now {rebuilt.old}")
+        else:
+            there = not dry_run or folder.is_dir()
+            opened = stack.enter_context(open_gallery(folder, loaded, create=True)) if there else None
+            report = sync_folders(opened, loaded.encoder.dim, asked, start("index"))
+            if opened is not None and not dry_run:
+                opened.prepare()
+    tell_some([(one.source, one.reason) for one in report.failed], "failed")
+    tell_some([(one.file.path, f"holds the same as {one.of}") for one in report.duplicate], "left out")
+    if as_json:
+        print_json(report.to_json() | {"gallery": str(folder), "dry_run": dry_run})
+    else:
+        typer.echo(("would be: " if dry_run else "") + report.in_words())
+    if report.failed:
+        raise typer.Exit(1)
+
+
+def tell_some(named: list[tuple[str, str]], what: str, most: int = 20) -> None:
+    """Name the first of what went wrong, and count the rest."""
+    for source, reason in named[:most]:
+        say(f"{what} {source}: {reason}")
+    if len(named) > most:
+        say(f"and {len(named) - most} more; --json lists all")
+
+
+@command
+def teach(
+    pictures: Annotated[list[Path], typer.Argument(help="Pictures, or folders of them.", metavar="PICTURE...")],
+    label: Annotated[str, typer.Option("--label", help="What the faces show; any name makes a class.")],
+    crops: CropsOption = False,
+    bundle: BundleOption = DEFAULT_BUNDLE,
+    gallery: GalleryOption = None,
+    detector: DetectorOption = "centerface",
+    detector_model: DetectorModelOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Teach what the faces in pictures show; the next prediction knows them. `forget --last` takes it back."""
+    from classifier.bundle import load_bundle
+    from embeddings.labels import canonical
+    from realtime.sync_folders import SyncRequest, embedder
+    from realtime.teaching import picture_paths
+    from realtime.teaching import teach as teach_pictures
+    from realtime.user_gallery import default_gallery, open_gallery
+    from realtime.workers import Reading
+
+    name = canonical(label)
+    if not name:
+        raise typer.BadParameter("expected the name of a class, got an empty one", param_hint="--label")
+    paths = picture_paths(pictures)
+    loaded = load_bundle(bundle)
+    embed = embedder(SyncRequest([], Reading(bundle, crops, detector, detector_model)), crops)
+    with open_gallery(gallery or default_gallery(), loaded, create=True) as opened:
+        report = teach_pictures(opened, name, paths, embed)
+        counts = dict(opened.summary().labels)
+    tell_some([(one.source, one.reason) for one in report.failed], "skipped")
+    if as_json:
+        failed = [{"source": one.source, "reason": one.reason} for one in report.failed]
+        print_json({"label": name, "ids": report.ids, "known": report.known, "failed": failed, "classes": counts})
+    else:
+        known = f", {len(report.known)} known already" if report.known else ""
+        typer.echo(f"{name}: {len(report.ids)} taught{known}; {counts.get(name, 0)} in all")
+    if report.failed:
+        raise typer.Exit(1)
+
+
+@command
+def forget(
+    label: Annotated[str | None, typer.Option("--label", help="Forget a class.")] = None,
+    ids: Annotated[list[int] | None, typer.Option("--id", help="Forget a face by its number; repeats.")] = None,
+    source: Annotated[str | None, typer.Option("--source", help="Forget a picture, or all below a folder.")] = None,
+    last: Annotated[bool, typer.Option("--last", help="Take back what was taught last.")] = False,
+    bundle: BundleOption = DEFAULT_BUNDLE,
+    gallery: GalleryOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Forget what you taught: a class, faces, a picture or folder, or what was taught last."""
+    from classifier.bundle import load_bundle
+    from embeddings.labels import canonical
+    from realtime.user_gallery import default_gallery, open_gallery
+
+    if sum([label is not None, bool(ids), source is not None, last]) != 1:
+        raise typer.BadParameter("expected exactly one of --label, --id, --source and --last")
+    with open_gallery(gallery or default_gallery(), load_bundle(bundle)) as opened:
+        if last:
+            undone = opened.undo()
+            forgotten = sum(undone.labels.values()) if undone else 0
+        elif label is not None:
+            forgotten = opened.remove_label(canonical(label))
+        elif ids:
+            forgotten = opened.remove(ids)
+        else:
+            forgotten = opened.remove_source(source if source == "live" else os.path.abspath(str(source)))
+        left = len(opened)
+    print_json({"forgotten": forgotten, "left": left}) if as_json else typer.echo(f"{forgotten} forgotten, {left} left")
+    if not forgotten:
+        say("nothing of that was taught; `cli.py gallery` says what is")
+        raise typer.Exit(1)
+
+
+gallery_app = typer.Typer(invoke_without_command=True, help="What you taught: look, check, take it elsewhere.")
+app.add_typer(gallery_app, name="gallery")
+
+
+@gallery_app.callback()
+def _gallery(context: typer.Context, gallery: GalleryOption = None) -> None:
+    if context.invoked_subcommand is None:
+        gallery_show(gallery=gallery)
+    elif str(context.get_parameter_source("gallery")).endswith("COMMANDLINE"):
+        raise typer.BadParameter(f"expected it after {context.invoked_subcommand}", param_hint="--gallery")
+
+
+def gallery_command(run: Callable[P, R]) -> Callable[P, R]:
+    """Register a command of `gallery`, as `command`."""
+    guarded = guard(run)
+    gallery_app.command(run.__name__.removeprefix("gallery_"))(guarded)
+    return guarded
+
+
+@gallery_command
+def gallery_show(
+    bundle: BundleOption = DEFAULT_BUNDLE, gallery: GalleryOption = None, as_json: JsonOption = False
+) -> None:
+    """Say which classes there are, with how many faces from where and since when."""
+    from classifier.bundle import load_bundle
+    from realtime.user_gallery import default_gallery, describe_gallery, open_gallery, summary_document
+
+    folder = gallery or default_gallery()
+    with open_gallery(folder, load_bundle(bundle), read_only=True) as opened:
+        summary = opened.summary()
+    if as_json:
+        print_json(summary_document(folder, summary))
+    else:
+        typer.echo("\n".join(describe_gallery(folder, summary)))
+
+
+@gallery_command
+def gallery_verify(
+    bundle: BundleOption = DEFAULT_BUNDLE, gallery: GalleryOption = None, as_json: JsonOption = False
+) -> None:
+    """Look at every face for damage; exit code 3 if there is any."""
+    from classifier.bundle import load_bundle
+    from realtime.user_gallery import default_gallery, open_gallery
+
+    with open_gallery(gallery or default_gallery(), load_bundle(bundle), read_only=True) as opened:
+        problems, faces = opened.verify(), len(opened)
+    if as_json:
+        print_json({"faces": faces, "problems": problems})
+    else:
+        typer.echo("\n".join(problems) or f"{faces} faces, all sound")
+    if problems:
+        raise typer.Exit(3)
+
+
+@gallery_command
+def gallery_export(
+    file: Annotated[Path, typer.Argument(help="The parquet file to write.")],
+    bundle: BundleOption = DEFAULT_BUNDLE,
+    gallery: GalleryOption = None,
+) -> None:
+    """Write everything to a parquet file: labels, sources, times, embeddings; no pictures."""
+    from classifier.bundle import load_bundle
+    from realtime.user_gallery import default_gallery, export_gallery, open_gallery
+
+    with open_gallery(gallery or default_gallery(), load_bundle(bundle), read_only=True) as opened:
+        typer.echo(f"wrote {export_gallery(opened, file)} faces to {file}")
+
+
+@gallery_command
+def gallery_import(
+    file: Annotated[Path, typer.Argument(help="A parquet file that `gallery export` wrote.")],
+    bundle: BundleOption = DEFAULT_BUNDLE,
+    gallery: GalleryOption = None,
+) -> None:
+    """Add the faces of an exported gallery that are not known yet."""
+    from classifier.bundle import load_bundle
+    from realtime.user_gallery import default_gallery, import_gallery, open_gallery
 
     loaded = load_bundle(bundle)
-    gallery = loaded.index
-    skipped: list[tuple[str, str]] = []
-    if data:
-        faces = merge([read_labelled_faces(path, split=split) for path in data])
-        skipped = [(s.source, s.reason) for s in faces.skipped]
-        tell_skipped(skipped)
-        with progress_bars() as start:
-            made = make_gallery(loaded.encoder, loaded.classes, faces, start("index"))
-        update_bundle(bundle, gallery=made)
-        gallery = GalleryIndex(made)
-    columns = gallery.gallery.columns
-    counts = {
-        name: {label: int((columns.labels[name] == at).sum()) for at, label in enumerate(labels)}
-        for name, labels in loaded.classes.items()
-    }
+    with open_gallery(gallery or default_gallery(), loaded, create=True) as opened:
+        added, known = import_gallery(opened, file)
+    typer.echo(f"{added} faces added, {known} known already")
+
+
+@command
+def similar(
+    picture: Annotated[Path, typer.Argument(help="A picture; of several faces the largest counts.")],
+    k: Annotated[int, typer.Option("-k", min=1, help="How many faces to show.")] = 10,
+    sheet: Annotated[Path | None, typer.Option("--sheet", help="Draw the faces side by side: a PNG file.")] = None,
+    crops: CropsOption = False,
+    bundle: BundleOption = DEFAULT_BUNDLE,
+    labels: LabelsOption = None,
+    gallery: GalleryOption = None,
+    detector: DetectorOption = "centerface",
+    detector_model: DetectorModelOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Name the most similar faces, of the bundle and of what you taught."""
+    from realtime.collect import cut_whole
+    from realtime.similar import crop_at_hand, crop_of, similar_faces
+    from realtime.workers import Reading
+
+    recognizer = open_taught_recognizer(bundle, labels, gallery)
+    cutter, _ = Reading(bundle, crops, detector, detector_model).open(threads=1)
+    crop = crop_of(picture, cutter)
+    found = similar_faces(recognizer, crop, k)
+    if sheet is not None:
+        from viz.contact_sheet import SheetFace, contact_sheet
+
+        faces = [SheetFace(crop, "this face", picture.name)]
+        for one in found:
+            at_hand = crop_at_hand(one.source, "", (cutter, cut_whole))
+            faces.append(SheetFace(at_hand, f"{one.label or '-'} {one.similarity:.3f}", one.source))
+        contact_sheet(faces).save(sheet)
     if as_json:
-        print_json({"bundle": str(bundle), "faces": len(columns), "labels": counts, "skipped": len(skipped)})
-    else:
-        typer.echo(f"{bundle}: {len(columns)} faces in the gallery")
-        for name, by_label in counts.items():
-            typer.echo(f"  {name}: " + ", ".join(f"{label} {n}" for label, n in by_label.items()))
-    if skipped:
-        raise typer.Exit(1)
+        print_json({"source": str(picture), "similar": [one.to_json() for one in found]})
+        return
+    for one in found:
+        own = "taught" if one.taught else "bundle"
+        typer.echo(f"{one.similarity:.3f}  {one.label or '-':<12} {own}  {one.id:<11} {one.source}")
+    if sheet is not None:
+        say(f"wrote {sheet}")
 
 
 @command

@@ -4,8 +4,8 @@ What stops it, Ctrl-C or a full disk, leaves what was done so far: the next run 
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Protocol
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -62,6 +62,24 @@ class SyncReport:
     others: int = 0
     duplicate: list[Duplicate] = field(default_factory=list)
     failed: list[Skipped] = field(default_factory=list)
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns all of it as plain values."""
+        return asdict(self) | {
+            "duplicate": [{"source": one.file.path, "of": one.of} for one in self.duplicate],
+            "failed": [{"source": one.source, "reason": one.reason} for one in self.failed],
+        }
+
+    def in_words(self) -> str:
+        """Returns the counts in one line, without those that are 0 and seldom are not."""
+        counts = {"added": self.added, "changed": self.changed, "removed": self.removed, "unchanged": self.unchanged}
+        seldom = {
+            "stay forgotten": self.forgotten,
+            "hold the same as another": len(self.duplicate),
+            "failed": len(self.failed),
+            "smaller faces beside the largest left out": self.others,
+        }
+        return ", ".join(f"{n} {what}" for what, n in (counts | {what: n for what, n in seldom.items() if n}).items())
 
     def join(self, other: "SyncReport") -> None:
         """Adds what became of another folder's files."""

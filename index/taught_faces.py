@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -16,6 +18,7 @@ from index.storage import GalleryError
 TAUGHT = "taught"
 LIVE = "live"
 IMPORTED = "import:"
+_ARRAYS, _TEXTS = ("ids", "embeddings", "added", "batches"), ("labels", "sources", "digests")
 _DIGEST = re.compile(r"([0-9a-f]{64})?")
 
 
@@ -60,6 +63,14 @@ class NewFaces:
         """Returns the number of faces."""
         return len(self.embeddings)
 
+    def take(self, rows: Sequence[int]) -> NewFaces:
+        """Returns the faces at these rows."""
+        labels, sources, digests = (
+            [column[row] for row in rows] for column in (self.labels, self.sources, self.digests)
+        )
+        added = None if self.added is None else self.added[list(rows)]
+        return NewFaces(self.embeddings[list(rows)], labels, sources, digests, added)
+
     @classmethod
     def none(cls, dim: int) -> NewFaces:
         """Returns no faces, for embeddings of `dim` numbers."""
@@ -91,6 +102,13 @@ class TaughtFaces:
     def __len__(self) -> int:
         """Returns the number of faces."""
         return len(self.ids)
+
+    @classmethod
+    def joined(cls, parts: Sequence[TaughtFaces]) -> TaughtFaces:
+        """Returns the faces of one part or more, one after the other."""
+        columns = {name: [getattr(part, name) for part in parts] for name in _ARRAYS + _TEXTS}
+        joined: dict[str, Any] = {name: np.concatenate(columns[name]) for name in _ARRAYS}
+        return cls(**joined | {name: tuple(chain.from_iterable(columns[name])) for name in _TEXTS})
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import numpy as np
 
 from classifier.ensemble import Prediction
 from classifier.recognizer import Recognizer
+from realtime.live_pipeline import LiveResult
 from realtime.pipeline import FrameResult
 from realtime.sources import Frame
 
@@ -13,7 +14,7 @@ from realtime.sources import Frame
 EVIDENCE = 5
 
 
-def face_documents(result: FrameResult, recognizer: Recognizer) -> list[dict[str, Any]]:
+def face_documents(result: FrameResult | LiveResult, recognizer: Recognizer) -> list[dict[str, Any]]:
     """Describes each face of a frame.
 
     Args:
@@ -31,7 +32,7 @@ def face_documents(result: FrameResult, recognizer: Recognizer) -> list[dict[str
     ]
 
 
-def frame_document(frame: Frame, result: FrameResult, recognizer: Recognizer) -> dict[str, Any]:
+def frame_document(frame: Frame, result: FrameResult | LiveResult, recognizer: Recognizer) -> dict[str, Any]:
     """Describes a frame of a video or a camera: `source`, `time` in seconds and its `faces`."""
     return {"source": frame.source, "time": round(frame.time, 3), "faces": face_documents(result, recognizer)}
 

@@ -6,7 +6,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +26,18 @@ _LITERT = "INFO: Created TensorFlow Lite XNNPACK delegate for CPU.\n"
 def said(stderr: str) -> str:
     """What the program itself wrote to stderr."""
     return stderr.replace(_LITERT, "")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_gallery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Keeps every test away from what the person at this machine has taught."""
+    before = os.environ.get("MOODSPACE_GALLERY")
+    folder = tmp_path_factory.mktemp("user") / "gallery"
+    os.environ["MOODSPACE_GALLERY"] = str(folder)
+    yield folder
+    os.environ.pop("MOODSPACE_GALLERY")
+    if before is not None:
+        os.environ["MOODSPACE_GALLERY"] = before
 
 
 @pytest.fixture(scope="session")

@@ -178,18 +178,6 @@ def test_live_without_json_prints_nothing_to_stdout(run, clip):
     assert succeeded(run("live", "--source", clip, "--headless")) == ""
 
 
-def test_index_without_data_counts_the_gallery(run, shipped):
-    before = (shipped / "manifest.json").read_bytes()
-    told = json.loads(succeeded(run("index", "--json")))
-    assert (shipped / "manifest.json").read_bytes() == before
-    assert (told["faces"], told["skipped"]) == (GALLERY, 0)
-    assert list(told["labels"]) == ["fer2013", "ferplus"]
-    assert sum(told["labels"]["fer2013"].values()) == GALLERY
-    assert told["labels"]["fer2013"]["happy"] == 7215  # as FER2013's train split has them
-    assert sum(told["labels"]["ferplus"].values()) < GALLERY  # some have no majority
-    assert f"{GALLERY} faces in the gallery" in succeeded(run("index"))
-
-
 def test_doctor_finds_all_that_is_here(run):
     result = run("doctor", "--json")
     findings = {finding["what"]: finding for finding in json.loads(succeeded(result))}

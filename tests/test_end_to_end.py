@@ -67,13 +67,15 @@ def test_the_nearest_faces_are_of_the_gallery(data: Path, bundle: Path) -> None:
         assert found
 
 
-def test_the_gallery_is_built_anew_from_other_data(data: Path, bundle: Path) -> None:
-    done = run("index", data, "--split", "validation", "--bundle", bundle, "--json")
-    counted = json.loads(done.stdout)
-    assert counted["faces"] == 70
-    assert sum(counted["labels"]["fer2013"].values()) == 70
-    assert json.loads(run("index", "--bundle", bundle, "--json").stdout)["faces"] == 70
-    run("index", data, "--split", "train", "--bundle", bundle)
+def test_more_faces_are_learned_without_training(data: Path, bundle: Path, tmp_path: Path) -> None:
+    before = (bundle / "manifest.json").read_bytes()
+    told = run("index", data / "validation", "--crops", "--bundle", bundle, "--gallery", tmp_path, "--json")
+    assert json.loads(told.stdout)["added"] == 70
+    picture = sorted((data / "validation" / "happy").iterdir())[0]
+    done = run("predict", picture, "--crops", "--json", "--bundle", bundle, "--gallery", tmp_path)
+    face = json.loads(done.stdout)["faces"][0]
+    assert face["expression"] == "happy" and face["neighbors"][0]["source"] == str(picture)
+    assert (bundle / "manifest.json").read_bytes() == before
 
 
 def test_a_second_training_is_refused_and_a_finished_one_resumes(data: Path, bundle: Path) -> None:

@@ -1,0 +1,84 @@
+"""Teaches the user's gallery faces from single pictures, and finds the most similar faces to one."""
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from embeddings.labelled import Skipped
+from embeddings.layout import visible
+from index.apply import Embed
+from index.embedded import EmbeddedFile
+from index.taught import TaughtGallery
+from index.taught_faces import NewFaces
+
+
+@dataclass(slots=True)
+class TeachReport:
+    """What became of pictures that were to be taught.
+
+    Attributes:
+        ids: Of the faces that came in.
+        known: Pictures whose face was taught as the same before.
+        failed: Pictures without a face that could be taught, and why.
+        others: How many faces were left out beside the largest of their picture.
+    """
+
+    ids: list[int] = field(default_factory=list)
+    known: list[str] = field(default_factory=list)
+    failed: list[Skipped] = field(default_factory=list)
+    others: int = 0
+
+
+def picture_paths(names: Iterable[Path]) -> list[str]:
+    """Returns the absolute paths of pictures, and of the files in folders that are named, each once."""
+    paths = [path for name in names for path in (visible(name) if name.is_dir() else [name])]
+    return list(dict.fromkeys(os.path.abspath(path) for path in paths))
+
+
+def teach(gallery: TaughtGallery, label: str, paths: Sequence[str], embed: Embed) -> TeachReport:
+    """Teaches what the faces in pictures show; all can be undone at once.
+
+    A face that the gallery has under the same class is not taught twice, and one that it has under another class is not
+    taught at all: one of the two is wrong, and only a person can say which.
+
+    Args:
+        gallery: What learns.
+        label: The class, canonical.
+        paths: The pictures, absolute.
+        embed: Reads them and embeds the face in each.
+
+    Raises:
+        GalleryError, StorageError: the gallery cannot be written.
+    """
+    report = TeachReport()
+    fresh: dict[str, EmbeddedFile] = {}
+    for part in embed(paths):
+        taught = gallery.known(one.digest for one in part)
+        for one in part:
+            before = label if one.digest in fresh else taught.get(one.digest)
+            if one.embedding is None:
+                report.failed.append(Skipped(one.path, one.reason))
+            elif before is None:
+                fresh[one.digest] = one
+                report.others += one.others
+            elif before == label:
+                report.known.append(one.path)
+            else:
+                report.failed.append(
+                    Skipped(one.path, f"expected a new face, received one taught as {before}; forget that one first")
+                )
+    if fresh:
+        report.ids += gallery.add(_new_faces(list(fresh.values()), label)).ids
+    return report
+
+
+def _new_faces(files: Sequence[EmbeddedFile], label: str) -> NewFaces:
+    return NewFaces(
+        embeddings=np.stack([file.embedding for file in files if file.embedding is not None]),
+        labels=[label] * len(files),
+        sources=[file.path for file in files],
+        digests=[file.digest for file in files],
+    )

@@ -1,0 +1,166 @@
+"""What a user teaches by index, teach, forget, gallery and similar, and that predictions know it at once."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from tests.drawn_faces import drawn_faces, write_folder
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> list[object]:
+    """Options that name a gallery of the test's own."""
+    return ["--gallery", tmp_path / "gallery"]
+
+
+@pytest.fixture
+def faces(tmp_path: Path) -> Path:
+    """Fourteen drawn faces in class folders."""
+    write_folder(drawn_faces(14, seed=2), tmp_path / "faces")
+    return tmp_path / "faces"
+
+
+def told(result, code: int = 0):
+    """The one JSON document that a command printed."""
+    assert result.exit_code == code, result.output
+    return json.loads(result.stdout)
+
+
+def test_a_taught_picture_is_known_at_once_and_forgotten_on_request(run, shipped, astronaut, own):
+    before = told(run("predict", astronaut, *own, "--json"))["faces"][0]
+    taught = told(run("teach", "--label", "Star-Struck", astronaut, *own, "--json"))
+    assert taught["label"] == "star-struck" and taught["classes"] == {"star-struck": 1}
+    face = told(run("predict", astronaut, *own, "--json"))["faces"][0]
+    assert face["expression"] == "star-struck" and face["confidence"] > 0.9 and not face["unknown"]
+    assert sum(face["probabilities"].values()) == pytest.approx(1, abs=1e-5)
+    first = face["neighbors"][0]
+    assert (first["id"], first["label"], first["source"]) == (taught["ids"][0], "star-struck", str(astronaut))
+    assert told(run("forget", "--last", *own, "--json")) == {"forgotten": 1, "left": 0}
+    assert told(run("predict", astronaut, *own, "--json"))["faces"][0] == before
+
+
+def test_teaching_twice_and_otherwise(run, shipped, astronaut, own):
+    run("teach", "--label", "wink", astronaut, *own)
+    again = told(run("teach", "--label", "wink", astronaut, *own, "--json"))
+    assert again["ids"] == [] and again["known"] == [str(astronaut)]
+    other = run("teach", "--label", "happy", astronaut, *own)
+    assert other.exit_code == 1 and "taught as wink; forget that one first" in other.stderr
+
+
+def test_index_follows_a_folder(run, shipped, faces, own):
+    planned = told(run("index", faces, "--crops", "--dry-run", *own, "--json"))
+    assert planned["added"] == 14 and planned["dry_run"] and not (own[1]).exists()
+    first = told(run("index", faces, "--crops", *own, "--json"))
+    assert (first["added"], first["failed"]) == (14, [])
+    (gone,) = list((faces / "sad").iterdir())[:1]
+    gone.unlink()
+    kept = next((faces / "fear").iterdir())
+    (faces / "fear" / "copy.png").write_bytes(kept.read_bytes())
+    changed = next((faces / "happy").iterdir())
+    Image.new("L", (48, 48), 77).save(changed)
+    (faces / "confused").mkdir()
+    Image.effect_noise((48, 48), 80).save(faces / "confused" / "new.png")
+    second = told(run("index", *own, "--json"))
+    counts = {name: second[name] for name in ("added", "changed", "removed", "unchanged")}
+    assert counts == {"added": 1, "changed": 1, "removed": 1, "unchanged": 12}
+    assert [Path(one["source"]).name for one in second["duplicate"]] == ["copy.png"]
+    summary = told(run("gallery", "show", *own, "--json"))
+    assert summary["faces"] == 14 and summary["classes"]["confused"] == 1
+    assert summary["folders"] == {str(faces): "crops"}
+    assert told(run("gallery", "verify", *own, "--json")) == {"faces": 14, "problems": []}
+
+
+def test_what_failed_is_named_and_the_rest_is_kept(run, shipped, faces, own):
+    (faces / "sad" / "broken.jpg").write_text("no picture")
+    result = run("index", faces, "--crops", *own)
+    assert result.exit_code == 1 and "broken.jpg" in result.stderr
+    assert result.stdout == "14 added, 0 changed, 0 removed, 0 unchanged, 1 failed\n"
+
+
+def test_what_was_forgotten_stays_out_until_full(run, shipped, faces, own):
+    run("index", faces, "--crops", *own)
+    assert told(run("forget", "--label", "happiness", *own, "--json"))["forgotten"] == 2
+    assert told(run("index", *own, "--json"))["forgotten"] == 2
+    assert told(run("index", "--full", *own, "--json"))["added"] == 2
+    assert told(run("forget", "--source", faces, *own, "--json"))["left"] == 0
+    assert run("index", *own).exit_code == 1
+
+
+def test_a_gallery_travels_as_parquet(run, shipped, faces, own, tmp_path):
+    pytest.importorskip("pyarrow")
+    run("index", faces, "--crops", *own)
+    assert run("gallery", "export", tmp_path / "taught.parquet", *own).exit_code == 0
+    other = ["--gallery", tmp_path / "other"]
+    for added, known in ((14, 0), (0, 14)):
+        result = run("gallery", "import", tmp_path / "taught.parquet", *other)
+        assert result.stdout == f"{added} faces added, {known} known already\n"
+    classes = [told(run("gallery", "show", *where, "--json"))["classes"] for where in (own, other)]
+    assert classes[0] == classes[1]
+
+
+def test_similar_faces_come_from_both_galleries(run, shipped, astronaut, own, tmp_path):
+    run("teach", "--label", "star-struck", astronaut, *own)
+    found = told(run("similar", astronaut, "-k", "5", "--sheet", tmp_path / "sheet.png", *own, "--json"))["similar"]
+    assert [one["taught"] for one in found].count(True) == 1 and len(found) == 5
+    best = max(found, key=lambda one: one["similarity"])
+    assert best["similarity"] == pytest.approx(1, abs=1e-3)
+    assert {one["label"] for one in found} >= {"star-struck", "happy"}
+    with Image.open(tmp_path / "sheet.png") as sheet:
+        assert sheet.width > 500
+
+
+def test_full_rebuilds_for_another_encoder(run, shipped, faces, astronaut, own, monkeypatch):
+    from realtime import user_gallery
+
+    with monkeypatch.context() as patch:
+        patch.setattr(user_gallery, "encoder_of", lambda bundle: "of another time")
+        run("index", faces, "--crops", *own)
+        run("teach", "--label", "star-struck", astronaut, *own)
+    refused = run("index", *own)
+    assert refused.exit_code == 3 and "index --full" in refused.stderr
+    rebuilt = told(run("index", "--full", *own, "--json"))
+    assert (rebuilt["added"], rebuilt["failed"]) == (15, [])
+    summary = told(run("gallery", "show", *own, "--json"))
+    assert summary["faces"] == 15 and summary["folders"] == {str(faces): "crops"}
+    assert [path.name for path in own[1].parent.glob("gallery.*")] == ["gallery.of anoth"]
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "words"),
+    [
+        (["forget"], 2, "exactly one of"),
+        (["forget", "--label", "a", "--last"], 2, "exactly one of"),
+        (["forget", "--label", "a"], 3, "teach it a face first"),
+        (["gallery", "show"], 3, "teach it a face first"),
+        (["gallery"], 3, "teach it a face first"),
+        (["gallery", "export", "x.parquet"], 3, "teach it a face first"),
+        (["index"], 1, "name one"),
+        (["index", "nowhere"], 1, "nowhere"),
+        (["teach", "--label", " ", "x.png"], 2, "name of a class"),
+        (["teach", "--label", "a", "no-such.png"], 1, "no-such.png"),
+        (["similar", "no-such.png"], 4, "no-such.png"),
+        (["index", ".", "--engine", "magic"], 2, "processes or ray"),
+    ],
+)
+def test_bad_input_is_refused_in_words(run, shipped, tmp_path, monkeypatch, line, code, words):
+    monkeypatch.setenv("MOODSPACE_GALLERY", str(tmp_path / "none"))
+    result = run(*line)
+    said = " ".join(result.stderr.replace("│", " ").split())
+    assert result.exit_code == code, said
+    assert words in said and "Traceback" not in said
+    assert result.stdout == "" or line[0] == "teach"
+
+
+def test_a_read_only_gallery_is_read_and_not_written(run, shipped, astronaut, own):
+    if os.geteuid() == 0:
+        pytest.skip("permissions do not bind root")
+    run("teach", "--label", "wink", astronaut, *own)
+    own[1].chmod(0o500)
+    try:
+        assert told(run("predict", astronaut, *own, "--json"))["faces"][0]["expression"] == "wink"
+        assert run("forget", "--last", *own).exit_code == 3
+    finally:
+        own[1].chmod(0o700)
