@@ -95,13 +95,12 @@ def draw_faces(picture: ByteArray, xywh: npt.NDArray[np.floating[Any]], labels: 
         labels: The n labels.
     """
     boxes = [_box(one, picture.shape) for one in xywh]
-    labels = [_shortened(label, box) for label, box in zip(labels, boxes, strict=True)]
     # Boxes first, so that no box crosses a neighbour's label.
     for box, label in zip(boxes, labels, strict=True):
         _draw_box(picture, box, label)
     plates: list[Rectangle] = []
-    for row, (box, label) in enumerate(zip(boxes, labels, strict=True)):
-        letters = _letters(label, box, picture.shape)
+    for row, (box, whole) in enumerate(zip(boxes, labels, strict=True)):
+        letters, label = _letters(whole, box, picture.shape), _shortened(whole, box)
         taken = [*boxes[:row], *boxes[row + 1 :], *plates]
         plates.append(_place(_plate_size(label, letters), box, picture.shape, taken))
         _draw_label(picture, plates[-1], label, letters)

@@ -18,6 +18,9 @@ from realtime.view import Naming, ViewState, window_size
 # How long to wait for a key before looking for a frame. OpenCV keeps but the last key, so it is asked often.
 _KEY_WAIT_S = 0.004
 _MESSAGE_S = 4.0
+# A source that gives nothing for so long is said to.
+_QUIET_S = 2.0
+_QUIET = "waiting for a picture"
 
 
 class LiveLoop:
@@ -40,7 +43,7 @@ class LiveLoop:
         self._seen: Seen | None = None
         self._on_map: dict[int, FloatArray] = {}
         self._subject: Subject | None = None
-        self._message, self._message_ends = "", 0.0
+        self._message, self._message_ends, self._taken = "", 0.0, 0.0
         self._look: tuple[Any, ...] = ()
         self._count, self._leaving, self._resumed = 0, False, float("-inf")
 
@@ -65,7 +68,7 @@ class LiveLoop:
         """Reports a frame and makes it the one to be shown; a picture then stays until space is pressed."""
         self._count += 1
         self._hooks.report(seen.frame, seen.result)
-        self._seen, self._look = seen, ()
+        self._seen, self._look, self._taken = seen, (), self._clock()
         self._controls.see(seen.result.track_ids.tolist(), seen.result.prediction.classes)
         self._controls.paused = seen.frame.fps is None
         self._on_map = self._places.follow(seen.result)
@@ -104,7 +107,11 @@ class LiveLoop:
         )
 
     def _current_message(self) -> str:
-        return self._message if self._clock() < self._message_ends else ""
+        now = self._clock()
+        if now < self._message_ends:
+            return self._message
+        quiet = now - max(self._taken, self._resumed) > _QUIET_S
+        return _QUIET if quiet and not self._controls.paused else ""
 
     def _answer_keys(self) -> None:
         """Does what the keys pressed since the last time ask for."""

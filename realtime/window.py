@@ -59,15 +59,16 @@ def live(
     """
     hooks = Hooks(on_result, record, teach_face, undo, snapshots)
     with ExitStack() as stack:
-        window = stack.enter_context(Window()) if show else None
         newest = stack.enter_context(NewestFrames(source)) if source.live else None
         if newest is None:
             stack.enter_context(source)
         frames = newest or source
-        if window is None:
+        if not show:
             return _report(frames, pipeline, hooks)
         paced = frames if newest or fast else at_own_speed(source, clock)
         work = stack.enter_context(Background(paced, pipeline, clock=clock))
+        # Last in and first out: it closes at once, whatever the source's thread is waiting for.
+        window = stack.enter_context(Window())
         return LiveLoop(work, pipeline.recognizer, window, hooks, clock=clock).run()
 
 

@@ -1,7 +1,7 @@
 """The live session shows, reports and answers keys, and leaves when asked; OpenCV's window is stood in for."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +12,7 @@ import pytest
 from classifier.recognizer import Recognizer
 from realtime import screen as screen_module
 from realtime.faces import FloatArray
-from realtime.sources import SourceError
+from realtime.sources import Frame, SourceError
 from realtime.window import WindowError, live
 from tests.realtime.live_results import PlainPipeline
 from tests.realtime.stand_ins import ByteArray, ListSource, clip_frames, faces_at, noise, read
@@ -167,6 +167,24 @@ def test_a_camera_is_read_by_the_capture_thread(pipeline: PlainPipeline, screen:
         live(source, pipeline, on_result=lambda frame, result: seen.append(frame.index))
     assert seen[-1] == 2
     assert source.closed
+
+
+def test_a_source_that_gives_nothing_is_said_to(pipeline: PlainPipeline, screen: Screen) -> None:
+    clock = [100.0]
+
+    def watch() -> None:
+        clock[0] += 5.0 if len(screen.shown) == 1 else 0.0
+
+    class Quiet(ListSource):
+        def __iter__(self) -> Iterator[Frame]:
+            yield from self.frames
+            while not screen.destroyed:
+                time.sleep(0.01)
+
+    screen.asked = watch
+    screen.type(2, "q")
+    live(Quiet(clip_frames(1), live=True), pipeline, clock=lambda: clock[0])
+    assert (screen.shown[1] != screen.shown[0]).any()
 
 
 def test_the_picture_follows_the_windows_size(pipeline: PlainPipeline, screen: Screen, picture: ListSource) -> None:
