@@ -113,7 +113,10 @@ def test_similar_faces_come_from_both_galleries(run, shipped, astronaut, own, tm
 
 
 def test_full_rebuilds_for_another_encoder(run, shipped, faces, astronaut, own, monkeypatch):
-    from realtime import user_gallery
+    # Loaded before the patch, or it would keep what is patched.
+    from realtime import rebuild_gallery, user_gallery
+
+    assert rebuild_gallery.encoder_of is user_gallery.encoder_of
 
     with monkeypatch.context() as patch:
         patch.setattr(user_gallery, "encoder_of", lambda bundle: "of another time")
