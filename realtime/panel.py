@@ -9,7 +9,7 @@ from realtime.live_pipeline import LiveResult
 from realtime.minimap import Minimap
 from realtime.panel_sections import KnownFace, Sizes, draw_head, draw_known_faces, draw_probabilities
 from realtime.view import ViewState
-from realtime.wording import GREY, neighbor_names
+from realtime.wording import GREY
 
 # The nearest faces that are shown where there is room, and where the map would have too little otherwise.
 _NEIGHBORS, _NEIGHBORS_ABOVE_MAP = 5, 3
@@ -74,10 +74,12 @@ class Panel:
         shades = dict(zip(prediction.classes, class_colours(prediction.classes), strict=True))
         neighbors = prediction.neighbors
         shown = np.flatnonzero(neighbors.valid[row])[:_NEIGHBORS]
-        names = neighbor_names(prediction, row, self._recognizer.label_set)
+        names = self._recognizer.neighbor_names(prediction, row)
         taught = self._recognizer.bundle.index.rows(neighbors.ids[row, shown]) < 0
         return [
-            KnownFace(names[at], shades.get(names[at], TRACK), float(neighbors.similarities[row, at]), bool(own))
+            KnownFace(
+                names[at] or "", shades.get(names[at] or "", TRACK), float(neighbors.similarities[row, at]), bool(own)
+            )
             for at, own in zip(shown, taught, strict=True)
         ]
 

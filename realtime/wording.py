@@ -1,8 +1,5 @@
-"""The words for what a face shows, for how good its picture is, and for the known faces near it."""
+"""The words for what a face shows, and for how good its picture is."""
 
-import numpy as np
-
-from classifier.ensemble import Prediction
 from realtime.draw import UNSURE, Label
 from realtime.ink import Colour, class_colours, from_hex
 from realtime.live_pipeline import LiveResult
@@ -38,16 +35,3 @@ def quality_word(quality: FaceQuality, row: int) -> str:
     if quality.size[row] < LEAST_SIZE:
         return "too small"
     return "turned away" if abs(quality.yaw[row]) > MOST_YAW else "blurred"
-
-
-def neighbor_names(prediction: Prediction, row: int, labels: str) -> list[str]:
-    """Returns the classes of a face's neighbours, best first; empty for those without a class or missing.
-
-    Args:
-        prediction: Of several faces.
-        row: The face's.
-        labels: The view that was predicted, a name in `Bundle.views`.
-    """
-    neighbors = prediction.neighbors
-    columns = np.where(neighbors.valid[row], neighbors.labels[labels][row], -1)
-    return [prediction.classes[column] if column >= 0 else "" for column in columns]
