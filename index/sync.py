@@ -145,6 +145,9 @@ def scan(root: Path) -> tuple[list[FileState], list[Skipped]]:
     files: list[FileState] = []
     others: list[Skipped] = []
     for folder in folders:
+        if (named := _as_text(str(folder.path))) != str(folder.path):
+            others.append(Skipped(named, "expected a class name that is text, received bytes that are none; rename it"))
+            continue
         with os.scandir(folder.path) as entries:
             for entry in sorted(entries, key=lambda entry: entry.name):
                 if is_visible(entry.name):
@@ -153,6 +156,9 @@ def scan(root: Path) -> tuple[list[FileState], list[Skipped]]:
 
 
 def _look(entry: os.DirEntry[str], files: list[FileState], others: list[Skipped]) -> None:
+    if (named := _as_text(entry.path)) != entry.path:
+        others.append(Skipped(named, "expected a name that is text, received bytes that are none; rename it"))
+        return
     try:
         if entry.is_file():
             stat = entry.stat()
@@ -163,6 +169,11 @@ def _look(entry: os.DirEntry[str], files: list[FileState], others: list[Skipped]
             others.append(Skipped(entry.path, "expected a picture, received a broken link or a device"))
     except OSError as error:
         others.append(Skipped(entry.path, f"expected a picture, received: {error.strerror}"))
+
+
+def _as_text(path: str) -> str:
+    """Returns a path as text that can be kept and printed; itself, unless its name is no text in UTF-8."""
+    return os.fsencode(path).decode(errors="backslashreplace")
 
 
 def _unchanged(file: FileState, before: FileState | None) -> FileState | None:

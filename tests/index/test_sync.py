@@ -185,3 +185,19 @@ def test_a_folder_that_is_none_or_has_no_classes(tmp_path):
     for folder in ("gone", "empty"):
         with pytest.raises(DataError, match=rf"{folder}: expected a? ?folders? .*, received"):
             plan_sync(tmp_path / folder, {})
+
+
+@pytest.mark.skipif(os.name != "posix", reason="names are bytes on POSIX alone")
+def test_names_that_are_no_text_are_told_and_the_rest_goes_on(root):
+    for path in (b"Happiness/\xff.png", b"\xfe/1.png"):
+        named = os.path.join(os.fsencode(root), path)
+        try:
+            os.makedirs(os.path.dirname(named), exist_ok=True)
+            with open(named, "wb") as file:
+                file.write(b"picture")
+        except OSError:
+            pytest.skip("this file system takes no such names")
+    found, failed = index.sync.scan(root)
+    assert len(found) == 6
+    assert sorted(Path(one.source).name for one in failed) == ["\\xfe", "\\xff.png"]
+    assert all("rename it" in one.reason and one.source.encode() for one in failed)
