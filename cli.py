@@ -600,18 +600,29 @@ def evaluate(
     bundle: BundleOption = DEFAULT_BUNDLE,
     labels: LabelsOption = None,
     split: Annotated[str | None, typer.Option("--split", help="Split to read where the data have several.")] = None,
+    plots: Annotated[
+        Path | None,
+        typer.Option("--plots", help="Folder for pictures, among them faces that it got wrong."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Score head, k-NN and ensemble on labelled faces that were neither trained on nor indexed."""
     from classifier.batches import encode_all
     from classifier.evaluate import evaluate as score
+    from classifier.evaluate import judge_faces
+    from classifier.evaluate import score as score_judged
     from embeddings.datasets import read_labelled_faces
 
     loaded = open_recognizer(bundle, labels).bundle
     faces = read_labelled_faces(data, split=split)
     with progress_bars() as start:
         encoded = encode_all(loaded.encoder, faces.crops, start("evaluate"))
-    figures = score(loaded, faces, labels, encoded=encoded).to_json()
+    judged = judge_faces(loaded, faces, labels, encoded=encoded)
+    figures = score_judged(judged, faces).to_json()
+    if plots is not None:
+        from viz.evaluation_plots import plot_evaluation
+
+        say("wrote " + ", ".join(str(path) for path in plot_evaluation(judged, faces.crops, plots)))
     # What to hold the default against, unless one view was asked for.
     others = [] if labels else [name for name in loaded.views if name != loaded.default_labels]
     views = {name: score(loaded, faces, name, encoded=encoded).to_json() for name in others}
@@ -680,6 +691,23 @@ def visualize(
     update_bundle(bundle, map_coordinates=coordinates)
     typer.echo(note)
     typer.echo(f"wrote {out / 'map.png'} and {out / 'map.html'}; the coordinates are in {bundle}")
+
+
+@command
+def curves(
+    runs: Annotated[
+        list[Path], typer.Argument(help="Bundles, their .training folders, or logs (CSV).", metavar="RUN...")
+    ],
+    out: Annotated[Path, typer.Option("--out", help="The picture to write: a PNG.")] = Path("curves.png"),
+) -> None:
+    """Draw how trainings went: loss, accuracy, learning rate, triplets and distances over the epochs."""
+    from embeddings.training_log import find_log, read_log
+    from viz.training_curves import draw_curves
+
+    logs = [find_log(run) for run in runs]
+    names = [run.stem if len({one.stem for one in runs}) == len(runs) else str(run) for run in runs]
+    draw_curves({name: read_log(log) for name, log in zip(names, logs, strict=True)}, out)
+    typer.echo(f"wrote {out}")
 
 
 @command

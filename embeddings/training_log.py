@@ -25,3 +25,19 @@ def read_log(path: Path) -> list[dict[str, float]]:
     if rows and not {"epoch", "loss"} <= rows[0].keys():
         raise LogError(f"{path}: expected a training log with columns epoch and loss, received {', '.join(rows[0])}")
     return rows
+
+
+def find_log(run: Path) -> Path:
+    """Returns where a training's log lies.
+
+    Args:
+        run: The log itself, the training's folder, or the bundle that was made of it.
+
+    Raises:
+        LogError: There is none: the bundle came without its training, or is the mean of several.
+    """
+    places = [run, run / LOG, run.with_name(run.name + ".training") / LOG]
+    for place in places:
+        if place.is_file():
+            return place
+    raise LogError(f"{run}: expected a training log, found neither {places[1]} nor {places[2]}; name one")

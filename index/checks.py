@@ -23,8 +23,8 @@ _QUESTIONS = {
     "expected the folder of each synced face among the roots, got none for {found}": (
         "SELECT id FROM faces WHERE root IS NOT NULL AND root NOT IN (SELECT id FROM roots)"
     ),
-    "expected each face once, got the same crop twice or more: {found}": (
-        "SELECT group_concat(id, ' = ') FROM faces WHERE digest != x'' GROUP BY digest HAVING count(*) > 1"
+    "expected one class for each crop, got two or more for the same: {found}": (
+        "SELECT group_concat(id, ' = ') FROM faces WHERE digest != x'' GROUP BY digest HAVING count(DISTINCT label) > 1"
     ),
     "expected SHA-256 of 32 bytes, got another length for {found}": (
         "SELECT id FROM faces WHERE length(digest) NOT IN (0, 32)"

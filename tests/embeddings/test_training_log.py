@@ -2,7 +2,7 @@
 
 import pytest
 
-from embeddings.training_log import LogError, read_log
+from embeddings.training_log import LogError, find_log, read_log
 
 
 def test_rows_are_numbers_in_order(tmp_path):
@@ -23,3 +23,12 @@ def test_other_files_are_refused(text, tmp_path):
 def test_a_missing_file_is_refused(tmp_path):
     with pytest.raises(LogError, match="No such file"):
         read_log(tmp_path / "log.csv")
+
+
+def test_a_log_is_found_from_its_folder_and_from_its_bundle(tmp_path):
+    log = tmp_path / "mine.training" / "log.csv"
+    log.parent.mkdir()
+    log.write_text("epoch,loss\n1,2\n")
+    assert find_log(log) == find_log(log.parent) == find_log(tmp_path / "mine") == log
+    with pytest.raises(LogError, match="yours: expected a training log, found neither"):
+        find_log(tmp_path / "yours")
