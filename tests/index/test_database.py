@@ -103,8 +103,8 @@ DAMAGES = {
     "expected ids from 1000000000, got 7": "UPDATE faces SET id = 7 WHERE id = {1}",
     "the class of each face among the labels, got none for 1000000001": "UPDATE faces SET label = 9 WHERE id = {1}",
     "the folder of each synced face among the roots": "UPDATE faces SET root = 9 WHERE id = {1}",
-    "the same crop twice or more: 1000000000 = 1000000001": (
-        "UPDATE faces SET digest = (SELECT digest FROM faces WHERE id = {0}) WHERE id = {1}"
+    "one class for each crop, got two or more for the same: 1000000000 = 1000000001": (
+        "UPDATE faces SET label = 2, digest = (SELECT digest FROM faces WHERE id = {0}) WHERE id = {1}"
     ),
     "expected SHA-256 of 32 bytes, got another length": "UPDATE faces SET digest = x'00' WHERE id = {1}",
     "expected the face of each synced file, got none for /a/b.png": (
@@ -129,6 +129,12 @@ def test_verify_finds(folder, damage):
     with open_taught(folder, **OPTIONS) as gallery:
         gallery.remove([7, FIRST, FIRST + 1])
         assert len(gallery.snapshot()) == 3, "what is damaged can be forgotten"
+
+
+def test_one_crop_may_come_from_two_places(folder, make_faces):
+    with open_taught(folder, **OPTIONS) as gallery:
+        gallery.add(make_faces(5, source="/a.png"))
+        assert gallery.verify() == []
 
 
 def test_verify_names_a_few_of_many(folder, make_faces):
