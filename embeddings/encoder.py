@@ -1,6 +1,8 @@
 """The exported network at work: from 48x48 crops to embeddings and logits, without TensorFlow."""
 
+import os
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -126,14 +128,33 @@ class LiteRTEncoder:
             from ai_edge_litert.interpreter import Interpreter
 
             try:
-                interpreter = Interpreter(model_content=self._content, num_threads=self.threads)
-                interpreter.resize_tensor_input(interpreter.get_input_details()[0]["index"], (batch, SIZE, SIZE, 1))
-                interpreter.allocate_tensors()
-                self._runners[batch] = interpreter.get_signature_runner()
+                with _without_chatter():
+                    interpreter = Interpreter(model_content=self._content, num_threads=self.threads)
+                    interpreter.resize_tensor_input(interpreter.get_input_details()[0]["index"], (batch, SIZE, SIZE, 1))
+                    interpreter.allocate_tensors()
+                    self._runners[batch] = interpreter.get_signature_runner()
             except (ValueError, RuntimeError, IndexError) as error:
                 reason = " ".join(str(error).split())
                 raise EncoderError(f"{self.model}: expected an exported network, got: {reason}") from error
         return self._runners[batch]
+
+
+@contextmanager
+def _without_chatter() -> Iterator[None]:
+    """Drops what is written to the process's stderr: LiteRT tells there which delegate it made, and has no switch."""
+    try:
+        kept = os.dup(2)
+    except OSError:  # closed, as in a service
+        yield
+        return
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(nowhere)
+        os.close(kept)
 
 
 def _cut(n: int) -> Iterator[tuple[int, int]]:

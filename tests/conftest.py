@@ -19,14 +19,6 @@ from realtime.video import VideoWriter
 
 ROOT = Path(__file__).parents[1]
 
-# LiteRT's C++ writes this to stderr and has no switch for it.
-_LITERT = "INFO: Created TensorFlow Lite XNNPACK delegate for CPU.\n"
-
-
-def said(stderr: str) -> str:
-    """What the program itself wrote to stderr."""
-    return stderr.replace(_LITERT, "")
-
 
 @pytest.fixture(scope="session", autouse=True)
 def _own_gallery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
