@@ -82,7 +82,10 @@ class SessionRecorder:
         self._looks.append(Look.at(result, columns, len(self._columns)))
 
     def interrupt(self, reason: str) -> None:
-        """Takes note of why no frames come, as when a camera is lost; may be called from any thread."""
+        """Takes note of why no frames come, as when a camera is lost; may be called from any thread.
+
+        What is said later of the same gap, as that the camera is back, is not noted.
+        """
         self._timeline.interrupt(reason)
 
     def _learn(self, classes: Sequence[str], second: int) -> None:

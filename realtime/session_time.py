@@ -41,8 +41,8 @@ class Timeline:
         self._reason = ""
 
     def interrupt(self, reason: str) -> None:
-        """Takes note of why no frames come, until they come again."""
-        self._reason = reason
+        """Takes note of why no frames come, until they come again; what is said later of the same gap is not noted."""
+        self._reason = self._reason or reason
 
     def go_to(self, time: float, wall: float) -> Gap | None:
         """Goes on to the next frame.
@@ -59,9 +59,10 @@ class Timeline:
         first, self._time = self._time is None, time
         if went > 0:
             return self._move(min(went, max(passed, _LONGEST_LEAP_S)), wall) or self._clock_change(passed - went)
-        # A camera takes a moment to open, which is no part of the session.
-        opening = first and passed <= LONGEST_STEP_S and not self._reason
-        return self._move(0.0 if opening else max(passed, 0.0), wall)
+        if first and passed <= LONGEST_STEP_S:
+            # A camera takes a moment to open, which is no part of the session, whatever was said of it meanwhile.
+            self._reason, passed = "", 0.0
+        return self._move(max(passed, 0.0), wall)
 
     def end(self, wall: float) -> Gap | None:
         """Goes on to the session's end; as `go_to`."""

@@ -29,7 +29,7 @@ HOMES = {
     "keras": ("embeddings/",),
     "matplotlib": ("viz/",),
     "plotly": ("viz/",),
-    "pyarrow": ("embeddings/", "index/exchange.py"),
+    "pyarrow": ("embeddings/", "index/exchange.py", "realtime/session_export.py"),
     "ray": ("realtime/ray_workers.py",),
     "tensorflow": ("embeddings/",),
     "typer": ("cli.py",),

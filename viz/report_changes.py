@@ -6,8 +6,9 @@ out from what is usual in this session, and is the most within 15 s. To stand ou
 median than six times its median absolute deviation.
 
 In simulated sessions of 20 minutes in which nothing changes, of 1 to 25 faces that hold one of 2 to 7 expressions for 3
-or 10 seconds, that names less than one moment (three for a single slow face), where 15 points alone name 6 to 60. When
-30 % of the faces take another expression, it is found among 25 faces in nearly all and among ten faces in two of three.
+or 10 seconds, that names about one moment at most, three for a single slow face; 15 points alone name 6 to 60. When
+30 % of the faces take another of seven expressions for good, the moment is found in nearly all sessions with 25 faces,
+and in a sixth to two thirds of those with ten: it would rather say nothing than too much.
 """
 
 from typing import NamedTuple
