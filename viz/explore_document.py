@@ -68,7 +68,7 @@ def votes_of(found: Exploration, row: int | np.integer[Any]) -> dict[str, int]:
 def summary(document: dict[str, Any]) -> Iterator[str]:
     """Yields what was found, a line for each matter."""
     parts = ", ".join(f"{name} {part['faces']:,}" for name, part in document["parts"].items())
-    yield f"{document['faces']:,} faces, {len(document['classes'])} classes: {parts}"
+    yield f"{document['faces']:,} faces, {len(document['light'])} classes: {parts}"
     yield f"unreadable: {len(document['unreadable']):,}; blank: {len(document['blank']):,}"
     same, near, errors = document["identical"], document["near"], document["label_errors"]
     groups = f"{same['groups']:,} groups, {same['other_label']:,} of them with different labels"

@@ -14,6 +14,7 @@ from viz.theme import class_shades, mark, page, text
 from viz.thumbnails import Thumbnails
 
 EXAMPLES = 24  # of each class
+CLASSES = 60  # of so many; a folder for each person would make a page that nobody reads to its end
 BLANKS, UNREADABLE = 24, 200  # shown; the document has them all
 _FOLDER = Path(__file__).with_name("page")
 _HONEST = (
@@ -49,7 +50,7 @@ def _heading(document: dict[str, Any]) -> str:
     same, near, errors = document["identical"], document["near"], document["label_errors"]
     figures = [
         ("faces", document["faces"]),
-        ("classes", len(document["classes"])),
+        ("classes", len(document["light"])),
         ("with the same pixels as another", same["faces"]),
         ("pairs of near copies", near["pairs"]),
         ("labels likely wrong", "not asked" if errors is None else errors["likely"]),
@@ -106,10 +107,8 @@ def _balance(found: Exploration) -> str:
 def _examples(found: Exploration, thumbnails: Thumbnails) -> str:
     faces, chance = found.data.faces, np.random.default_rng(0)
     cards = []
-    for column, (label, shade) in enumerate(zip(faces.classes, class_shades(faces.classes), strict=True)):
+    for label, shade, column in _shown_classes(found):
         rows = np.flatnonzero(faces.labels == column)
-        if not len(rows):
-            continue
         mean = thumbnails.face(_mean(faces.crops, rows), f"mean of {len(rows):,} faces labelled {label}")
         some = chance.permutation(rows)[:EXAMPLES]
         shown = "".join(thumbnails.face(faces.crops[row], note(found, row)) for row in some)
@@ -120,8 +119,21 @@ def _examples(found: Exploration, thumbnails: Thumbnails) -> str:
         )
     return (
         "<section><h2>What they look like</h2><p class=faint>The mean of all faces of a class, its contrast "
-        f"stretched, and faces drawn by lot. Point at a face to see it larger.</p>{''.join(cards)}</section>\n"
+        f"stretched, and faces drawn by lot. Point at a face to see it larger.</p>"
+        f"{''.join(cards)}{_rest(found)}</section>\n"
     )
+
+
+def _shown_classes(found: Exploration) -> list[tuple[str, str, int]]:
+    """Name, shade and column of the first classes that have a face."""
+    classes, counts = found.data.faces.classes, found.data.counts.sum(axis=1)
+    shades = class_shades(classes)
+    return [(classes[column], shades[column], int(column)) for column in np.flatnonzero(counts)[:CLASSES]]
+
+
+def _rest(found: Exploration) -> str:
+    more = int((found.data.counts.sum(axis=1) > 0).sum()) - CLASSES
+    return f"<p class=faint>and {more:,} more classes</p>" if more > 0 else ""
 
 
 def _mean(crops: npt.NDArray[np.uint8], rows: npt.NDArray[np.intp]) -> npt.NDArray[np.uint8]:
@@ -138,11 +150,8 @@ def note(found: Exploration, row: int | np.integer[Any]) -> str:
 
 
 def _light(found: Exploration, document: dict[str, Any], thumbnails: Thumbnails) -> str:
-    faces, shades = found.data.faces, class_shades(found.data.faces.classes)
-    cards = []
-    for column, (label, shade) in enumerate(zip(faces.classes, shades, strict=True)):
-        if label not in document["light"]:
-            continue
+    faces, cards = found.data.faces, []
+    for label, shade, column in _shown_classes(found):
         own = faces.labels == column
         drawn = "".join(
             f"<figure>{histogram(values[own], values, shade, top)}<figcaption>{name} "

@@ -16,7 +16,7 @@ from viz.data_parts import DataParts, Unreadable
 from viz.explore import explore_parts
 from viz.explore_document import exploration_document
 from viz.explore_histogram import BINS, histogram
-from viz.explore_page import EXAMPLES, exploration_page
+from viz.explore_page import CLASSES, EXAMPLES, exploration_page
 from viz.thumbnails import COLUMNS, MOST, Thumbnails
 
 VOID = {"meta", "br", "img"}
@@ -96,6 +96,15 @@ def test_one_class_no_copy_no_question():
     assert "No face is there twice" in reader.words
     assert "at least 10 faces each" in reader.words
     assert reader.faces == 3 + 1
+
+
+def test_many_classes_are_counted_and_some_of_them_shown():
+    n = CLASSES + 5
+    faces = drawn_faces(n, 1)
+    faces = noted(faces, classes=tuple(f"person {i:03}" for i in range(n)), labels=np.arange(n))
+    page, reader = written(DataParts(faces, np.zeros(n, np.int64), ("people",)))
+    assert page.count('class="card examples"') == page.count('class="card light"') == CLASSES
+    assert "and 5 more classes" in reader.words and f"person {n - 1:03}" in reader.words
 
 
 def test_unreadable_pictures_are_listed_with_their_reasons():
