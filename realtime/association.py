@@ -7,15 +7,20 @@ import numpy.typing as npt
 from realtime.assignment import assign
 from realtime.faces import ByteArray, FloatArray
 
+BoolArray = npt.NDArray[np.bool_]
 DoubleArray = npt.NDArray[np.float64]
 
-# Looks are told by the crop shrunk to this. In a clip of four faces, two of them alike, the most similar looks one
-# second later are the same face's in 97 % of cases; by embedding, which says what a face shows and not whose it is, 73 %.
-_LOOKS_SIDE = 12
-# At least as alike as this; the same face one second later is at 0.84 or above in 99 % of cases.
-_LEAST_LIKENESS = 0.3
-# A face is looked for within this many of its own sizes, and so many farther for each second it has been out of sight.
-_REACH, _REACH_A_SECOND = 1.0, 2.0
+# Looks are told by the crop, blurred and shrunk to this. In a clip of four faces, two of them alike, the most similar
+# looks one second later are the same face's in 98 % of cases; by embedding, which says what is shown and not by whom,
+# in 73 %.
+_LOOKS_SIDE, _LOOKS_SIGMA = 8, 5.0
+# At least as alike as this; the same face one second later is at 0.86 or above in 99 % of cases.
+_LEAST_LIKENESS = 0.2
+# A face that may be partly hidden need not be alike within this share of the reach.
+_NEAR = 0.5
+# A face is looked for within this many of its own sizes, and so many farther for each second it has been out of sight,
+# up to so many.
+_REACH, _REACH_A_SECOND, _LONGEST_REACH = 1.0, 2.0, 4.0
 # The smaller of two boxes is at least this large a share of the other.
 _LEAST_SHARE = 0.5
 # What no pair costs; every pair that may be costs less.
@@ -29,25 +34,27 @@ def looks(crops: ByteArray) -> FloatArray:
         crops: `(n, 48, 48)` uint8 grey in [0, 255].
 
     Returns:
-        `(n, 144)` float32 rows of length 1, or of zeros for a crop of one grey.
+        `(n, 64)` float32 rows of length 1, or of zeros for a crop of one grey.
     """
-    small = [cv2.resize(crop, (_LOOKS_SIDE, _LOOKS_SIDE), interpolation=cv2.INTER_AREA) for crop in crops]
+    blurred = [cv2.GaussianBlur(crop, (0, 0), _LOOKS_SIGMA) for crop in crops]
+    small = [cv2.resize(crop, (_LOOKS_SIDE, _LOOKS_SIDE), interpolation=cv2.INTER_AREA) for crop in blurred]
     rows = np.array(small, np.float32).reshape(len(crops), _LOOKS_SIDE**2)
     rows -= rows.mean(axis=1, keepdims=True)
     return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-6)
 
 
 def associate(
-    expected: FloatArray, known: FloatArray, unseen: DoubleArray, found: FloatArray, seen: FloatArray
+    expected: FloatArray, known: FloatArray, unseen: DoubleArray, found: FloatArray, seen: FloatArray, whole: BoolArray
 ) -> list[tuple[int, int]]:
     """Pairs followed faces with found ones, so that the pairs together are nearest and most alike.
 
     Args:
         expected: `(t, 4)` float32, left, top, width and height where the followed faces should be by now.
-        known: `(t, 144)` float32, their looks.
+        known: `(t, 64)` float32, their looks.
         unseen: `(t,)` float64, seconds since each was last found.
         found: `(n, 4)` float32, the boxes of the found faces.
-        seen: `(n, 144)` float32, their looks.
+        seen: `(n, 64)` float32, their looks.
+        whole: `(n,)` bool, False where another face may hide a part, so that looks may deceive.
 
     Returns:
         Rows of pairs, of a followed and of a found face; each row at most once.
@@ -57,11 +64,12 @@ def associate(
     sizes, found_sizes = expected[:, None, 2:].max(axis=2), found[None, :, 2:].max(axis=2)
     middles, found_middles = expected[:, :2] + expected[:, 2:] / 2, found[:, :2] + found[:, 2:] / 2
     distance = np.linalg.norm(middles[:, None] - found_middles[None], axis=2)
-    reach = (_REACH + _REACH_A_SECOND * unseen[:, None]) * sizes
+    reach = np.minimum(_REACH + _REACH_A_SECOND * unseen[:, None], _LONGEST_REACH) * sizes
     closeness = 1 - distance / np.maximum(reach, 1e-6)
     likeness = known @ seen.T
     share = np.minimum(sizes, found_sizes) / np.maximum(np.maximum(sizes, found_sizes), 1e-6)
-    possible = (closeness > 0) & (likeness >= _LEAST_LIKENESS) & (share >= _LEAST_SHARE)
+    alike = (likeness >= _LEAST_LIKENESS) | (~whole & (closeness >= _NEAR))
+    possible = (closeness > 0) & alike & (share >= _LEAST_SHARE)
     # Each followed face may also stay alone, for which it has a column of its own.
     alone = np.full((len(expected), len(expected)), _NO_PAIR)
     columns = assign(np.hstack([np.where(possible, 2 - closeness - likeness, _NO_PAIR), alone]))

@@ -62,6 +62,7 @@ class Steadied:
         self._shown: str | None = None
         self._rival: str | None = None
         self._rival_since = 0.0
+        self._decided = False
 
     def see(self, proba: FloatArray, classes: tuple[str, ...], now: float) -> None:
         """Takes note of a look at the face.
@@ -89,7 +90,7 @@ class Steadied:
             self.proba, self._classes = by_name(self.proba, self._classes, classes), classes
 
     def shown(self, unknown_below: float, now: float) -> int:
-        """Decides which label to show: a new one has to lead clearly, or for some time.
+        """Decides which label to show: the first is shown at once, another one has to lead clearly or for some time.
 
         Args:
             unknown_below: Probability below which a label is not told; unknown counts as a label that has this much.
@@ -104,6 +105,6 @@ class Steadied:
         if best != self._rival:
             self._rival, self._rival_since = best, now
         lead = scores[best] - scores.get(self._shown, 0.0)
-        if lead >= MARGIN or now - self._rival_since >= PATIENCE_S:
-            self._shown = best
+        if not self._decided or lead >= MARGIN or now - self._rival_since >= PATIENCE_S:
+            self._shown, self._decided = best, True
         return UNKNOWN if self._shown not in self._classes else self._classes.index(self._shown)

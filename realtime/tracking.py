@@ -38,7 +38,8 @@ class Sighting:
     Attributes:
         ids: `(n,)` int64, ascending, from 1 up.
         faces: The faces, in that order.
-        fresh: `(n,)` bool, False where the detector missed the face when it last looked.
+        fresh: `(n,)` bool, False where the detector missed the face when it last looked, or its pixels could not be
+            followed since: where it is, is a guess.
         remembered: The ids of these and of those that are out of sight and may come back.
         detect_s: Seconds that the detector took; 0 where it was not asked.
     """
@@ -126,13 +127,13 @@ class Tracker:
         detect_s = self._clock() - started
         self._waited, self._looked = 0, now
         seen = looks(crop_faces(frame_bgr, faces.landmarks, self._geometry))
-        alone = (overlaps(faces.xywh, faces.xywh) > _TOUCHING).sum(axis=1) == 1
-        pairs = dict(self._pairs(faces, seen, now))
+        whole = (overlaps(faces.xywh, faces.xywh) > _TOUCHING).sum(axis=1) == 1
+        pairs = dict(self._pairs(faces, seen, whole, now))
         for row, track in enumerate(self._tracks):
             if row in pairs:
                 at = pairs[row]
                 track.see(faces.xywh[at], faces.landmarks[at], faces.confidence[at], now)
-                if alone[at]:
+                if whole[at]:
                     track.learn(seen[at])
             else:
                 track.miss()
@@ -143,11 +144,11 @@ class Tracker:
         self._cover()
         return detect_s
 
-    def _pairs(self, faces: Faces, seen: FloatArray, now: float) -> list[tuple[int, int]]:
+    def _pairs(self, faces: Faces, seen: FloatArray, whole: BoolArray, now: float) -> list[tuple[int, int]]:
         expected = np.array([track.xywh for track in self._tracks], np.float32).reshape(-1, 4)
         known = np.array([track.looks for track in self._tracks], np.float32).reshape(-1, seen.shape[1])
         unseen = np.array([now - track.found for track in self._tracks])
-        return associate(expected, known, unseen, faces.xywh, seen)
+        return associate(expected, known, unseen, faces.xywh, seen, whole)
 
     def _number(self, *, at_once: bool) -> None:
         for track in self._tracks:
@@ -175,5 +176,5 @@ class Tracker:
             np.array([track.confidence for track in visible], np.float32),
         )
         ids = np.array([track.id for track in visible], np.int64)
-        fresh = np.array([track.fresh for track in visible], np.bool_)
+        fresh = np.array([track.fresh and track.flowing for track in visible], np.bool_)
         return Sighting(ids, faces, fresh, frozenset(track.id for track in self._tracks), detect_s)

@@ -1,0 +1,222 @@
+"""The live pipeline follows, looks, steadies; one batch a frame, each face in its turn, noise left out."""
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+
+from classifier.ensemble import Prediction
+from classifier.recognizer import Evidence, Recognizer
+from embeddings.encoder import Encoded
+from realtime.faces import Faces
+from realtime.live_pipeline import LivePipeline, LiveResult
+from tests.drawn_faces import drawn_faces
+from tests.fake_encoder import fake_bundle
+from tests.realtime.scenes import PEOPLE, Person, Scene, still, times
+from tests.realtime.stand_ins import ByteArray
+
+
+@pytest.fixture
+def recognizer() -> Recognizer:
+    """One of its own, since the tests change it."""
+    return Recognizer(fake_bundle(drawn_faces(35, seed=1)))
+
+
+@pytest.fixture
+def batches(recognizer: Recognizer, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many faces the encoder got at each call."""
+    sizes: list[int] = []
+    encode = recognizer.bundle.encoder.encode
+
+    def counted(crops: ByteArray) -> Encoded:
+        sizes.append(len(crops))
+        return encode(crops)
+
+    monkeypatch.setattr(recognizer.bundle.encoder, "encode", counted)
+    return sizes
+
+
+def crowd(count: int, *, side: float = 60) -> Scene:
+    people = [Person(PEOPLE[i % 12], still(45 + 78 * (i % 6), 45 + 80 * (i // 6), side)) for i in range(count)]
+    return Scene(people, size=(490, 270), jitter=0.0)
+
+
+def bearded(picture: ByteArray) -> ByteArray:
+    changed = picture.copy()
+    changed[42:, 14:34] //= 2
+    return changed
+
+
+def run(scene: Scene, pipeline: LivePipeline, seconds: float, start: float = 0.0) -> list[LiveResult]:
+    return [pipeline.process(scene.frame(start + now), start + now) for now in times(seconds)]
+
+
+def test_a_result_has_a_row_for_each_face_in_the_order_of_ids(recognizer: Recognizer) -> None:
+    scene = crowd(3)
+    for result in run(scene, LivePipeline(scene, recognizer), 0.2):
+        assert result.track_ids.tolist() == [1, 2, 3]
+        assert len(result.faces) == len(result.prediction) == len(result.quality) == 3
+        assert result.smoothed.shape == (3, len(recognizer.classes))
+        assert result.smoothed.sum(axis=1) == pytest.approx(1, abs=1e-5)
+        assert np.linalg.norm(result.embeddings, axis=1) == pytest.approx(1, abs=1e-5)
+
+
+def test_a_scene_without_faces_has_empty_results(recognizer: Recognizer) -> None:
+    scene = crowd(0)
+    for result in run(scene, LivePipeline(scene, recognizer), 0.3):
+        assert len(result.faces) == len(result.prediction) == 0
+        assert result.smoothed.shape == (0, len(recognizer.classes))
+        assert list(result.timings_ms) == ["detect", "track", "crop", "encode", "search", "ensemble"]
+
+
+def test_the_first_look_is_shown_at_once_and_is_the_recognizers(recognizer: Recognizer) -> None:
+    scene = crowd(2)
+    result = LivePipeline(scene, recognizer).process(scene.frame(0.0), 0.0)
+    np.testing.assert_array_equal(result.smoothed, result.prediction.proba)
+    sure = ~result.prediction.unknown
+    assert result.shown[sure].tolist() == result.prediction.labels[sure].tolist()
+
+
+def test_every_face_is_in_every_batch_while_there_are_few(recognizer: Recognizer, batches: list[int]) -> None:
+    scene = crowd(4)
+    run(scene, LivePipeline(scene, recognizer), 0.3)
+    assert batches == [4] * 9
+
+
+@pytest.mark.parametrize(("faces", "batch", "wait"), [(6, 4, 2), (12, 6, 2), (18, 8, 3)])
+def test_in_a_crowd_each_face_has_its_turn(
+    recognizer: Recognizer, batches: list[int], faces: int, batch: int, wait: int
+) -> None:
+    scene = crowd(faces)
+    pipeline = LivePipeline(scene, recognizer)
+    first = pipeline.process(scene.frame(0.0), 0.0)
+    scene.people = [Person(bearded(person.picture), person.place) for person in scene.people]
+    results = run(scene, pipeline, wait / 30, start=1 / 30)
+    assert batches == [faces] + [batch] * wait
+    changed = np.abs(results[-1].embeddings - first.embeddings).max(axis=1) > 1e-3
+    assert changed.all()
+
+
+def test_a_change_takes_its_half_life(recognizer: Recognizer, monkeypatch: pytest.MonkeyPatch) -> None:
+    scene = crowd(1)
+    pipeline = LivePipeline(scene, recognizer, half_life=0.5)
+    decide = recognizer.decide
+    column = {"shown": 0}
+
+    def told(encoded: Encoded, evidence: Evidence) -> Prediction:
+        proba = np.tile(np.eye(len(recognizer.classes), dtype=np.float32)[column["shown"]], (len(encoded), 1))
+        return replace(decide(encoded, evidence), proba=proba)
+
+    monkeypatch.setattr(recognizer, "decide", told)
+    run(scene, pipeline, 1.0)
+    column["shown"] = 3
+    after = run(scene, pipeline, 1.0, start=1.0)
+    assert after[14].smoothed[0, 3] == pytest.approx(0.5, abs=0.01)
+    delay = next(result.time for result in after if result.shown[0] == 3) - after[0].time
+    assert 0.4 < delay <= 0.7
+
+
+def test_classes_may_grow_while_it_runs(recognizer: Recognizer, monkeypatch: pytest.MonkeyPatch) -> None:
+    scene = crowd(2)
+    pipeline = LivePipeline(scene, recognizer)
+    before = run(scene, pipeline, 0.5)[-1]
+    decide = recognizer.decide
+
+    def grown(encoded: Encoded, evidence: Evidence) -> Prediction:
+        plain, new = decide(encoded, evidence), np.zeros((len(encoded), 1), np.float32)
+        halved = np.hstack([new + 0.9, plain.proba * np.float32(0.1)])
+        wide = {"head_proba": np.hstack([new, plain.head_proba]), "knn_proba": np.hstack([new, plain.knn_proba])}
+        return replace(plain, proba=halved, classes=("puzzled", *plain.classes), **wide)
+
+    monkeypatch.setattr(recognizer, "decide", grown)
+    first, *_, last = run(scene, pipeline, 1.0, start=0.5)
+    assert first.prediction.classes[0] == "puzzled"
+    assert first.smoothed[:, 1:] == pytest.approx(before.smoothed, abs=0.1)
+    assert last.smoothed.shape == (2, len(recognizer.classes) + 1)
+    assert last.shown.tolist() == [0, 0]
+
+
+def test_a_face_that_cannot_be_read_is_not_encoded_and_keeps_what_it_showed(
+    recognizer: Recognizer, batches: list[int]
+) -> None:
+    scene = crowd(1)
+    pipeline = LivePipeline(scene, recognizer)
+    before = run(scene, pipeline, 0.5)[-1]
+    scene.people = [Person(cv2.GaussianBlur(PEOPLE[0], (0, 0), 5), scene.people[0].place)]
+    after = run(scene, pipeline, 0.5, start=0.5)
+    assert [len(result.faces) for result in after] == [1] * 15
+    assert not any(result.quality.good[0] for result in after[3:])
+    assert batches == [1] * 15 + [0] * 15
+    np.testing.assert_array_equal(after[-1].embeddings, before.embeddings)
+    certainty = [float(result.smoothed[0].max()) for result in [before, *after]]
+    assert certainty == sorted(certainty, reverse=True)
+    assert after[-1].smoothed[0].argmax() == before.smoothed[0].argmax()
+
+
+def test_a_face_that_never_could_be_read_is_unknown(recognizer: Recognizer, batches: list[int]) -> None:
+    scene = crowd(1, side=12)
+    results = run(scene, LivePipeline(scene, recognizer), 0.3)
+    assert all(result.shown.tolist() == [-1] for result in results)
+    assert batches == [1] + [0] * 8
+    assert results[0].smoothed[0] == pytest.approx(1 / len(recognizer.classes))
+
+
+def test_the_same_frames_and_times_give_the_same_results(recognizer: Recognizer) -> None:
+    def once() -> list[LiveResult]:
+        scene = crowd(6)
+        scene.jitter = 0.03
+        return run(scene, LivePipeline(scene, recognizer), 0.7)
+
+    for first, second in zip(once(), once(), strict=True):
+        np.testing.assert_array_equal(first.smoothed, second.smoothed)
+        np.testing.assert_array_equal(first.prediction.proba, second.prediction.proba)
+        np.testing.assert_array_equal(first.shown, second.shown)
+
+
+def test_a_face_that_comes_back_is_known_and_one_that_is_forgotten_is_not(recognizer: Recognizer) -> None:
+    scene = crowd(1)
+    pipeline = LivePipeline(scene, recognizer)
+    run(scene, pipeline, 0.5)
+    scene.hidden = lambda now, number: now < 1.4
+    run(scene, pipeline, 0.9, start=0.5)
+    assert run(scene, pipeline, 0.3, start=1.4)[-1].track_ids.tolist() == [1]
+    scene.hidden = lambda now, number: now < 5.0
+    run(scene, pipeline, 3.3, start=1.7)
+    assert pipeline._known == {}
+    assert run(scene, pipeline, 0.3, start=5.0)[-1].track_ids.tolist() == [2]
+
+
+def test_after_a_restart_faces_are_others(recognizer: Recognizer) -> None:
+    scene = crowd(1)
+    pipeline = LivePipeline(scene, recognizer)
+    run(scene, pipeline, 0.2)
+    pipeline.restart()
+    assert run(scene, pipeline, 0.2, start=0.2)[0].track_ids.tolist() == [2]
+    assert set(pipeline._known) == {2}
+
+
+def test_the_frame_is_left_as_it_is(recognizer: Recognizer) -> None:
+    scene = crowd(2)
+    frame = scene.frame(0.0)
+    LivePipeline(scene, recognizer).process(frame, 0.0)
+    np.testing.assert_array_equal(frame, scene.frame(0.0))
+
+
+def test_timings_are_the_stages_in_milliseconds(recognizer: Recognizer) -> None:
+    ticks = iter([0.0, 0.001, 0.021, 0.024, 0.025, 0.033, 0.034, 0.0345])
+    scene = crowd(1)
+    result = LivePipeline(scene, recognizer, clock=lambda: next(ticks)).process(scene.frame(0.0), 0.0)
+    stages = {"detect": 20, "track": 4, "crop": 1, "encode": 8, "search": 1, "ensemble": 0.5}
+    assert result.timings_ms == pytest.approx(stages)
+
+
+def test_rows_must_match(recognizer: Recognizer) -> None:
+    scene = crowd(2)
+    result = LivePipeline(scene, recognizer).process(scene.frame(0.0), 0.0)
+    with pytest.raises(ValueError, match="track_ids: expected 2 rows, one a face, received 1"):
+        replace(result, track_ids=result.track_ids[:1])
+    with pytest.raises(ValueError, match="prediction: expected 0 rows, one a face, received 2"):
+        replace(result, faces=Faces.empty(), track_ids=result.track_ids[:0])
+    with pytest.raises(ValueError, match="smoothed: expected 7 columns, one a class, received 6"):
+        replace(result, smoothed=result.smoothed[:, :6])
