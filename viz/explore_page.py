@@ -50,7 +50,7 @@ def _heading(document: dict[str, Any]) -> str:
     same, near, errors = document["identical"], document["near"], document["label_errors"]
     figures = [
         ("faces", document["faces"]),
-        ("classes", len(document["light"])),
+        ("class" if len(document["light"]) == 1 else "classes", len(document["light"])),
         ("with the same pixels as another", same["faces"]),
         ("pairs of near copies", near["pairs"]),
         ("labels likely wrong", "not asked" if errors is None else errors["likely"]),
@@ -95,9 +95,9 @@ def _balance(found: Exploration) -> str:
     counts, classes = found.data.counts.sum(axis=1), found.data.faces.classes
     if len(classes) == 1:
         return "There is one class alone, so there is nothing to tell it from."
+    if len(missing := np.flatnonzero(counts == 0)):
+        return f"There is no face of {text(', '.join(classes[column] for column in missing))}."
     most, least = int(counts.argmax()), int(counts.argmin())
-    if not counts[least]:
-        return f"There is no face of {text(classes[least])}."
     ratio = counts[most] / counts[least]
     if ratio < 1.5:
         return "The classes are about as large as each other."
