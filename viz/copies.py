@@ -10,8 +10,8 @@ pictures that resemble each other by chance and copies. Of the 5,761 pairs of a 
 closest in small, nearly all of different photographs, 35 reach 0.93; copies shifted by up to 2 pixels or 20 levels
 brighter or darker (`classifier.near_copies`) come out above 0.98; 24 pairs between 0.93 and 0.96, looked at, were all
 of one photograph. The small pictures let through all copies shifted by a pixel, nine in ten shifted by two to a side
-and half of those shifted by two both ways. Faces that are blurred and all cut alike resemble each other more: of 7 pairs
-found among 2,400 such news pictures, about half were of different people.
+and half of those shifted by two both ways. Faces that are blurred and all cut alike resemble each other more: of 7
+pairs found among 2,400 such news pictures, about half were of different people.
 """
 
 import itertools
