@@ -113,9 +113,9 @@ class Report:
             raise ValueError(f"group: expected probabilities of shape {expected}, received {self.group.proba.shape}")
 
     @property
-    def length(self) -> float:
-        """Seconds, enough for all that is told; more than 0."""
-        return max(self.duration, float(self.group.second[-1:].sum() + 1), 1.0)
+    def length(self) -> int:
+        """Whole seconds, enough for all that is told; more than 0."""
+        return max(round(self.duration), int(self.group.second[-1:].sum()) + 1)
 
 
 class Kept(IntEnum):
@@ -151,7 +151,7 @@ class Stretches(NamedTuple):
 
 def stretches(report: Report, width: int) -> Stretches:
     """Sums up a session over stretches of so many seconds."""
-    group, n = report.group, int(np.ceil(report.length / width))
+    group, n = report.group, -(-report.length // width)
     at = group.second // width
     kept = np.full(n, Kept.NO_FRAMES, np.int64)
     too_few = np.where(group.faces == WITHHELD, Kept.TOO_FEW, Kept.TOO_FEW_READABLE)
@@ -175,7 +175,7 @@ def seconds_kept(report: Report) -> dict[Kept, float]:
         Kept.TOO_FEW_READABLE: float((~group.recorded & (group.faces != WITHHELD)).sum()),
         Kept.TOO_FEW: float((group.faces == WITHHELD).sum()),
     }
-    return counts | {Kept.NO_FRAMES: max(report.length - sum(counts.values()), 0.0)}
+    return counts | {Kept.NO_FRAMES: report.length - sum(counts.values())}
 
 
 def _check_rows(columns: GroupSeconds | FaceSeconds) -> None:

@@ -176,14 +176,15 @@ def not_recorded(report: Report) -> str:
         if seconds[kept] >= 1
     )
     head = '<tr><th>Nothing of the group, because</th><th class="number">Time</th><th class="number">Share</th></tr>'
-    table = f'<table class="narrow">{head}{rows}</table>'
+    whole = "<p>The group was recorded from beginning to end.</p>"
+    table = f'<table class="narrow">{head}{rows}</table>' if rows else whole
     gaps = "".join(f"<li>{_time_of(start, stop)}: {text(reason)}</li>" for start, stop, reason in report.gaps)
     faces = "were recorded too, by their numbers." if report.individuals else "were not recorded; nobody asked for it."
     kept = "No picture, no crop of a face and no embedding was kept."
     if report.keeps_video:
         kept = "An annotated video was kept beside the session, with the faces in it; no embedding was."
     return (
-        f"<section id=left-out><h2>What was not recorded, and why</h2>{table if rows else ''}"
+        f"<section id=left-out><h2>What was not recorded, and why</h2>{table}"
         f"{f'<h3>Interruptions</h3><ul>{gaps}</ul>' if gaps else ''}"
         f"<p>Single faces {faces} {kept}</p>"
         f"{''.join(f'<p class=alert>{text(sentence)}</p>' for sentence in report.missing)}</section>"
