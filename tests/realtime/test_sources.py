@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from realtime import sources
 from realtime.sources import Frame, SourceError, open_source
 
 
@@ -139,7 +138,7 @@ class FakeCapture:
 def captures(monkeypatch: pytest.MonkeyPatch) -> list[FakeCapture]:
     FakeCapture.opened.clear()
     monkeypatch.setattr(FakeCapture, "frames", 3)
-    monkeypatch.setattr(sources.cv2, "VideoCapture", FakeCapture)
+    monkeypatch.setattr(cv2, "VideoCapture", FakeCapture)
     return FakeCapture.opened
 
 
@@ -153,7 +152,7 @@ def test_a_number_is_a_camera_timed_by_the_clock(captures: list[FakeCapture]) ->
             ("camera 2", 1.0),
             ("camera 2", 1.75),
         ]
-        with pytest.raises(SourceError, match="camera 2: expected more frames, received none after 3"):
+        with pytest.raises(SourceError, match="camera 2: expected pictures, received none after 3"):
             next(frames)
     assert captures[0].spec == 2
     assert captures[0].released
