@@ -138,18 +138,23 @@ class SessionRecorder:
             raise SessionError(f"{self.path}: expected to record a session there, could not ({error})") from error
         self._timeline = Timeline(started)
         self._database = sqlite3.connect(self.path, timeout=1.0)
+        try:
+            self._begin(started)
+        except BaseException:
+            self._database.close()
+            raise
+        return self
+
+    def _begin(self, started: float) -> None:
         offset = time.localtime(started).tm_gmtoff
         described = (self._source, started, offset, self._min_group, self._individuals)
+        names = "source, started, utc_offset, min_group, individuals"
         with self._transaction() as database:
             database.executescript(SCHEMA)
             # Readers never wait for the recorder nor it for them, and a kill loses nothing that was committed.
             database.execute("PRAGMA journal_mode = WAL")
-            database.execute(
-                "INSERT INTO session (source, started, utc_offset, min_group, individuals) VALUES (?, ?, ?, ?, ?)",
-                described,
-            )
+            database.execute(f"INSERT INTO session ({names}) VALUES (?, ?, ?, ?, ?)", described)
         self._learn(self._first_classes, 0)
-        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -180,8 +180,8 @@ def _missing(ended: float | None, ending: str, folder: Path) -> tuple[str, ...]:
         said.append("The recording was killed, or still goes on: up to 2 seconds before its last moment are not in it.")
     if ending:
         said.append(f"The recording ended with an error: {ending}.")
-    if (folder / f".{VIDEO}.partial").is_file():
-        said.append("The video was not finished.")
+    if (partial := folder / f".{VIDEO}.partial").is_file():
+        said.append(f"The video was not finished; players may show what there is of it, {partial.name}.")
     return tuple(said)
 
 

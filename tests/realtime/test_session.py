@@ -204,6 +204,23 @@ def test_a_folder_that_cannot_be_made_is_one_error(tmp_path):
         pass
 
 
+def test_a_disk_that_takes_no_more_is_one_error(tmp_path):
+    with (
+        pytest.raises(SessionError, match=r"expected to record the session, could not \(database or disk is full\)"),
+        SessionRecorder(tmp_path, classes=CLASSES, source="x", individuals=True) as recorder,
+    ):
+        recorder._database.execute("PRAGMA max_page_count = 12")
+        for at in range(200):
+            recorder.add(group(5, time=float(at)), STARTED + at)
+    assert 0 < len(open_session(tmp_path).group.second) < 200
+
+
+def test_a_session_that_cannot_begin_is_one_error(tmp_path, monkeypatch):
+    monkeypatch.setattr("realtime.session.SCHEMA", "no sql")
+    with pytest.raises(SessionError, match="could not"), SessionRecorder(tmp_path, classes=CLASSES, source="x"):
+        pass
+
+
 def test_a_group_of_nobody_is_refused(tmp_path):
     with pytest.raises(ValueError, match="min_group: expected 1 or more, received 0"):
         SessionRecorder(tmp_path, classes=CLASSES, source="x", min_group=0)

@@ -75,7 +75,8 @@ def test_another_file_is_one_error(tmp_path, content):
 
 def test_an_unfinished_video_is_said_to_be_missing(session):
     (session.folder / ".session.mp4.partial").write_bytes(b"half")
-    assert open_session(session.folder).missing == ("The video was not finished.",)
+    (said,) = open_session(session.folder).missing
+    assert "The video was not finished" in said and ".session.mp4.partial" in said
     assert not session.keeps_video
     (session.folder / "session.mp4").write_bytes(b"whole")
     assert open_session(session.folder).keeps_video
