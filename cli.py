@@ -34,7 +34,14 @@ R = TypeVar("R")
 Stage = Callable[[int, int], None]
 
 # By name, because importing the classes would import what raises them.
-_EXIT_CODES = {"BundleError": 3, "GalleryError": 3, "StorageError": 3, "EncoderError": 3, "SourceError": 4}
+_EXIT_CODES = {
+    "BundleError": 3,
+    "GalleryError": 3,
+    "StorageError": 3,
+    "EncoderError": 3,
+    "SessionError": 3,
+    "SourceError": 4,
+}
 _shown = {"traceback": False}
 
 BundleOption = Annotated[Path, typer.Option("--bundle", help="The bundle to use.")]
@@ -170,34 +177,98 @@ def live(
     source: Annotated[str, typer.Option("--source", help="Camera number, file, address or folder.")] = "0",
     headless: Annotated[bool, typer.Option("--headless", help="Open no window.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON line a frame.")] = False,
-    half_life: Annotated[float, typer.Option("--half-life", help="Seconds that half of a change takes to show.")] = 0.5,
+    fast: Annotated[bool, typer.Option("--fast", help="Show every frame of a file, as fast as it goes.")] = False,
+    width: Annotated[int | None, typer.Option("--width", min=1, help="Pixels to ask a camera for.")] = None,
+    height: Annotated[int | None, typer.Option("--height", min=1, help="Pixels to ask a camera for.")] = None,
+    fps: Annotated[float | None, typer.Option("--fps", min=1, help="Frames a second to ask a camera for.")] = None,
+    mirror: Annotated[
+        bool | None, typer.Option("--mirror/--no-mirror", help="Exchange left and right; cameras' are by default.")
+    ] = None,
+    half_life: Annotated[
+        float, typer.Option("--half-life", min=0, help="Seconds that half of a change takes to show.")
+    ] = 0.5,
+    record: Annotated[
+        Path | None, typer.Option("--record", help="Keep the session, a folder of its own in this one; no pictures.")
+    ] = None,
+    individuals: Annotated[bool, typer.Option("--individuals", help="Record what each face shows, too.")] = False,
+    min_group: Annotated[int, typer.Option("--min-group", min=1, help="Record no group of fewer faces.")] = 5,
+    keep_video: Annotated[bool, typer.Option("--keep-video", help="Record an annotated video, too.")] = False,
+    keep_days: Annotated[
+        float | None, typer.Option("--keep-days", min=0, help="Delete sessions in the folder that are older.")
+    ] = None,
     bundle: BundleOption = DEFAULT_BUNDLE,
     labels: LabelsOption = None,
     gallery: GalleryOption = None,
     detector: DetectorOption = "centerface",
     detector_model: DetectorModelOption = None,
 ) -> None:
-    """Watch a camera, a video or pictures; q leaves the window."""
+    """Watch a camera, a video or pictures; h tells the keys, q leaves the window."""
     from realtime.detector import open_detector
     from realtime.documents import frame_document
     from realtime.live_pipeline import LivePipeline
-    from realtime.sources import open_source
+    from realtime.recording import Keeping, Recording
+    from realtime.sources import CameraOptions, open_source
     from realtime.user_gallery import LiveTeacher, default_gallery
     from realtime.window import live as watch
 
+    if record is None and (individuals or keep_video or keep_days is not None):
+        raise typer.BadParameter("expected --record beside what is to be recorded", param_hint="--record")
     recognizer = open_taught_recognizer(bundle, labels, gallery)
     pipeline = LivePipeline(open_detector(detector, detector_model), recognizer, half_life=half_life)
-    on_result = (lambda frame, result: print_json(frame_document(frame, result, recognizer))) if as_json else None
-    opened = open_source(source)
     teacher = LiveTeacher(gallery or default_gallery(), recognizer.bundle)
-    with contextlib.closing(teacher):
+    on_result = (lambda frame, result: print_json(frame_document(frame, result, recognizer))) if as_json else None
+    with contextlib.ExitStack() as stack:
+        stack.callback(teacher.close)
+        recording: Recording | None = None
+
+        def on_event(event: str) -> None:
+            say(event)
+            if recording is not None:
+                recording.interrupt(event)
+
+        opened = open_source(source, options=CameraOptions(width, height, fps, mirror), on_event=on_event)
+        if record is not None:
+            keeping = Keeping(record, individuals, min_group, keep_video, keep_days)
+            recording = stack.enter_context(Recording(keeping, recognizer.classes, source))
+            say(f"recording to {recording.folder}")
         frames = watch(
-            opened, pipeline, show=not headless, on_result=on_result, teach_face=teacher.teach, undo=teacher.undo
-        )
+            opened, pipeline, show=not headless, fast=fast, on_result=on_result,
+            record=recording.add if recording else None, teach_face=teacher.teach, undo=teacher.undo,
+        )  # fmt: skip
     tell_skipped([(s.source, s.reason) for s in opened.skipped])
     say(f"{frames} frames")
     if opened.skipped:
         raise typer.Exit(1)
+
+
+@command
+def report(
+    session: Annotated[Path, typer.Argument(help="A recorded session's folder.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", help="The page to write; default report.html in the session's folder.")
+    ] = None,
+    export: Annotated[Path | None, typer.Option("--export", help="Write tables instead: .csv or .parquet.")] = None,
+    delete: Annotated[bool, typer.Option("--delete", help="Delete the session instead.")] = False,
+) -> None:
+    """Tell of a recorded session on one page: what the group showed, when it changed, what was not recorded."""
+    from realtime.session_export import export_session
+    from realtime.session_file import delete_session
+    from realtime.session_reading import open_session
+    from viz.report_data import Report
+    from viz.report_page import write_report
+
+    if delete:
+        if out or export:
+            raise typer.BadParameter("expected no other option beside it", param_hint="--delete")
+        typer.echo("deleted " + ", ".join(str(path) for path in delete_session(session)))
+        return
+    opened = open_session(session)
+    if export is not None:
+        typer.echo("wrote " + ", ".join(str(path) for path in export_session(opened, export)))
+    if export is None or out is not None:
+        page = out or (session if session.is_dir() else session.parent) / "report.html"
+        write_report(Report.of(opened), page)
+        typer.echo(f"wrote {page}")
 
 
 @command
@@ -691,6 +762,37 @@ def visualize(
     update_bundle(bundle, map_coordinates=coordinates)
     typer.echo(note)
     typer.echo(f"wrote {out / 'map.png'} and {out / 'map.html'}; the coordinates are in {bundle}")
+
+
+@command
+def explore(
+    data: Annotated[
+        list[Path], typer.Argument(help="Labelled face crops; several are told apart as splits.", metavar="DATA...")
+    ],
+    out: Annotated[Path, typer.Option("--out", help="Folder for the page and the JSON.")] = Path("explore"),
+    errors: Annotated[
+        bool, typer.Option("--errors/--no-errors", help="Look for wrong labels, which takes a bundle and longest.")
+    ] = True,
+    bundle: BundleOption = DEFAULT_BUNDLE,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what is in data: classes, examples, light, copies within and across splits, likely wrong labels."""
+    from classifier.bundle import load_bundle
+    from viz.explore import explore as look
+    from viz.explore import write_exploration
+    from viz.explore_document import exploration_document, summary
+
+    loaded = load_bundle(bundle) if errors else None
+    with progress_bars() as start:
+        found = look(data, bundle=loaded, progress=start)
+    page, document = write_exploration(found, out)
+    tell_skipped([(one.source, one.reason) for one in found.data.unreadable])
+    if as_json:
+        print_json(exploration_document(found))
+    else:
+        typer.echo("\n".join([*summary(exploration_document(found)), f"wrote {page} and {document}"]))
+    if found.data.unreadable:
+        raise typer.Exit(1)
 
 
 @command
