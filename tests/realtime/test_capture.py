@@ -1,13 +1,20 @@
-"""The reader gets the newest frame, all errors, and a source that is closed; no test sleeps."""
+"""The reader gets the newest frame, all errors, and a source that is closed."""
 
+import signal
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from realtime.capture import NewestFrames
 from realtime.sources import Frame, Source, SourceError
 from tests.realtime.stand_ins import ListSource, clip_frames
+
+ROOT = Path(__file__).parents[2]
 
 
 class GatedSource(Source):
@@ -26,6 +33,9 @@ class GatedSource(Source):
             self.gate.acquire()
             yield frame
         self.asked.release()
+
+    def stop(self) -> None:
+        self.gate.release(len(self.frames))
 
     def close(self) -> None:
         self.closed.set()
@@ -75,3 +85,80 @@ def test_an_error_reaches_the_reader_after_the_last_frame() -> None:
 def test_a_source_without_frames_just_ends() -> None:
     with NewestFrames(ListSource([], live=True)) as newest:
         assert list(newest) == []
+
+
+def test_frames_that_nobody_saw_are_counted() -> None:
+    source = GatedSource(clip_frames(6))
+    with NewestFrames(source) as newest:
+        source.asked.acquire()
+        assert newest.latest(0) is None
+        source.let(3)
+        assert newest.dropped == 2
+        assert (frame := newest.latest(0)) is not None
+        assert frame.index == 2
+        assert newest.latest(0) is None
+        source.let(1)
+        assert (frame := newest.latest(0)) is not None
+        assert frame.index == 3
+        assert newest.dropped == 2
+        assert not newest.ended
+
+
+def test_who_waits_gets_the_frame_as_it_comes() -> None:
+    source = GatedSource(clip_frames(1))
+    with NewestFrames(source) as newest:
+        threading.Timer(0.05, source.gate.release).start()
+        assert newest.latest(5) is not None
+        assert newest.latest(5) is None
+        assert newest.ended
+
+
+def test_an_error_is_raised_once() -> None:
+    with NewestFrames(ListSource([], live=True, error=SourceError("unplugged"))) as newest:
+        with pytest.raises(SourceError, match="unplugged"):
+            newest.latest(5)
+        assert newest.ended
+        assert newest.latest(0) is None
+
+
+def test_who_waits_in_another_thread_is_let_go() -> None:
+    source = GatedSource(clip_frames(1))
+    seen: list[Frame] = []
+    with NewestFrames(source) as newest:
+        waiting = threading.Thread(target=lambda: seen.extend(newest))
+        waiting.start()
+        newest.stop()
+        waiting.join(5)
+        assert not waiting.is_alive()
+        assert newest.ended
+        source.gate.release()
+    assert seen == []
+
+
+HANGING = """
+import sys, time
+from realtime.capture import NewestFrames
+from realtime.frames import Source
+
+class Hanging(Source):
+    def __iter__(self):
+        print("ready", flush=True)
+        time.sleep(60)
+        yield
+
+with NewestFrames(Hanging(live=True)) as frames:
+    for frame in frames:
+        pass
+"""
+
+
+def test_ctrl_c_ends_a_program_whose_camera_hangs() -> None:
+    command = [sys.executable, "-c", HANGING]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as program:
+        assert program.stdout is not None
+        assert program.stdout.readline() == "ready\n"
+        pressed = time.monotonic()
+        program.send_signal(signal.SIGINT)
+        assert program.wait(10) != 0
+        assert time.monotonic() - pressed < 2.0
+        assert "KeyboardInterrupt" in program.communicate()[1]
