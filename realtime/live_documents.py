@@ -26,9 +26,9 @@ def live_document(frame: Frame, result: LiveResult) -> dict[str, Any]:
 
         Each face has `id`, which stays with it from frame to frame; `xywh`, left, top, width and height in pixels;
         `detection` in [0, 1], how sure it is that this is a face; `expression`, the class shown, which does not
-        flicker, or None where it cannot be told; `unknown`, whether that is so; `smoothed` and `probabilities` by class, which
-        sum to 1, the latter of the newest look alone; and `quality`: `size` in pixels, `sharpness`, `yaw` in degrees to
-        the viewer's right, and whether it is `good` enough to be read.
+        flicker, or None where it cannot be told; `unknown`, whether that is so; `smoothed` and `probabilities` by
+        class, which sum to 1, the latter of the newest look alone; and `quality`: `size` in pixels, `sharpness`, `yaw`
+        in degrees to the viewer's right, and whether it is `good` enough to be read.
     """
     timings_ms = {name: _number(spent, 3) for name, spent in result.timings_ms.items()}
     height, width = frame.bgr.shape[:2]
