@@ -1,0 +1,131 @@
+"""How old the shown picture is, when the camera is faster than we are: by time codes in the pixels.
+
+    python -m benchmarks.latency --seconds 300 --fps 120            # against a stand-in that takes 25 to 50 ms
+    python -m benchmarks.latency --seconds 300 --fps 120 --real     # against the live session, without a screen
+    python -m benchmarks.latency --seconds 300 --fps 120 --window   # the same, in a window
+
+A source gives pictures of 640x480 with a person who moves from side to side, and each picture's number drawn into it.
+A picture's age is the time from when it was due, as the camera would have made it, until it is shown; with --real the
+number is read out of what the window shows, scaled and drawn upon. The target is 100 ms and one frame of the source.
+"""
+
+import argparse
+import json
+import random
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.time_code import CodedSource, moving
+from benchmarks.watched import frame_in_window, watch
+from classifier.bundle import load_bundle
+from classifier.recognizer import Recognizer
+from realtime.capture import NewestFrames
+from realtime.faces import ByteArray
+
+WIDTH, HEIGHT = 640, 480
+TARGET_S = 0.1
+# How long the stand-in takes for a frame, seconds.
+SLOW_S = 0.025, 0.05
+# A person who goes from side to side and back in one or two seconds.
+_STEPS = 120
+# The first frames warm up what is loaded at first use; a person has not begun to look.
+_WARM_UP_S = 2.0
+
+
+class Ages:
+    """Collects how old pictures are when they are shown.
+
+    Args:
+        source: Made them.
+        clock: Seconds.
+    """
+
+    def __init__(self, source: CodedSource, clock: Callable[[], float] = time.perf_counter) -> None:
+        self._source, self._clock = source, clock
+        self._begun = clock()
+        self.seconds: list[float] = []
+        self.unread = 0
+
+    def look(self, frame_bgr: ByteArray) -> None:
+        """Takes note of a picture, `(480, 640, 3)` uint8 BGR, that is shown now."""
+        age = self._source.age(frame_bgr)
+        if self._clock() - self._begun < _WARM_UP_S:
+            return
+        if age is None:
+            self.unread += 1
+        else:
+            self.seconds.append(age)
+
+
+def summary(ages: Sequence[float], unread: int, fps: float) -> dict[str, Any]:
+    """Says what the ages are, in milliseconds, and whether all are as young as they should be.
+
+    Args:
+        ages: Seconds, one a picture shown.
+        unread: How many pictures could not be told the age of.
+        fps: The source's.
+    """
+    limit = TARGET_S + 1 / fps
+    found: dict[str, Any] = {"shown": len(ages), "unread": unread, "target_ms": round(1000 * limit, 1)}
+    if ages:
+        p50, p95, p99 = 1000 * np.percentile(ages, (50, 95, 99))
+        found |= {"median_ms": round(p50, 1), "p95_ms": round(p95, 1), "p99_ms": round(p99, 1)}
+        found |= {"max_ms": round(1000 * max(ages), 1), "late": sum(age > limit for age in ages)}
+    return found | {"met": bool(ages) and not unread and max(ages) <= limit}
+
+
+def against_stand_in(source: CodedSource) -> Ages:
+    """Shows the newest frames, each after the stand-in's time for it."""
+    ages, draw = Ages(source), random.Random(0)
+    with NewestFrames(source) as frames:
+        for frame in frames:
+            time.sleep(draw.uniform(*SLOW_S))
+            ages.look(frame.bgr)
+    return ages
+
+
+def against_session(source: CodedSource, bundle: Path, *, on_screen: bool) -> Ages:
+    """Shows what the live session does."""
+    recognizer = Recognizer(load_bundle(bundle))
+    ages = Ages(source)
+    watch(
+        source,
+        recognizer,
+        lambda picture: ages.look(frame_in_window(picture, WIDTH, HEIGHT)),
+        on_screen=on_screen,
+    )
+    return ages
+
+
+def person() -> ByteArray:
+    """Returns the portrait of Eileen Collins that scikit-image brings, `(512, 512, 3)` uint8 BGR; public domain."""
+    from skimage.data import astronaut
+
+    return np.ascontiguousarray(astronaut()[..., ::-1])
+
+
+def main() -> None:
+    """Reads the arguments, measures, prints; exits with 1 where the target is missed."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=300, help="how long to watch")
+    parser.add_argument("--fps", type=float, default=120, help="pictures a second of the source")
+    parser.add_argument("--real", action="store_true", help="the live session, without a screen")
+    parser.add_argument("--window", action="store_true", help="the live session, in a window")
+    parser.add_argument("--bundle", type=Path, default=Path("bundles/fer2013"), help="the bundle to recognise with")
+    asked = parser.parse_args()
+    source = CodedSource(moving(person(), WIDTH, HEIGHT, _STEPS), asked.fps, asked.seconds + _WARM_UP_S)
+    if asked.real or asked.window:
+        ages = against_session(source, asked.bundle, on_screen=asked.window)
+    else:
+        ages = against_stand_in(source)
+    found = summary(ages.seconds, ages.unread, asked.fps)
+    print(json.dumps(found))
+    raise SystemExit(not found["met"])
+
+
+if __name__ == "__main__":
+    main()
