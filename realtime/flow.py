@@ -6,7 +6,6 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from embeddings.crops import similarities
 from realtime.faces import ByteArray, FloatArray
 
 BoolArray = npt.NDArray[np.bool_]
@@ -54,17 +53,13 @@ class Flow:
         small = _small_grey(frame_bgr, scale)
         previous, self._previous = self._previous, small
         moves = np.tile(np.eye(2, 3), (len(landmarks), 1, 1))
-        known = np.zeros(len(landmarks), np.bool_)
         if previous is None or previous.shape != small.shape or not len(landmarks):
-            return moves, known
+            return moves, np.zeros(len(landmarks), np.bool_)
         before = ((landmarks + 0.5) * scale - 0.5).astype(np.float32)
         after, followed = _follow(previous, small, before)
-        for row in np.flatnonzero(followed.sum(axis=1) >= _LEAST_POINTS):
-            kept = followed[row]
-            move = similarities(before[row : row + 1, kept], after[row, kept])[0]
-            growth = np.hypot(*move[:, 0])
-            if 1 / _LARGEST_GROWTH < growth < _LARGEST_GROWTH:
-                moves[row], known[row] = _enlarged(move, scale), True
+        fitted, growth = _fit(_in_frame(before, scale), _in_frame(after, scale), followed)
+        known = (followed.sum(axis=1) >= _LEAST_POINTS) & (np.abs(np.log(growth)) < np.log(_LARGEST_GROWTH))
+        moves[known] = fitted[known]
         return moves, known
 
     def forget(self) -> None:
@@ -95,10 +90,27 @@ def _flow(start: ByteArray, end: ByteArray, points: FloatArray) -> tuple[FloatAr
     return cast(FloatArray, moved), cast(ByteArray, found)
 
 
-def _enlarged(move: DoubleArray, scale: float) -> DoubleArray:
-    """Brings a matrix from the small picture's pixels to the frame's."""
-    linear = move[:, :2]
-    # Position x of the frame, that of a pixel's centre, is (x + 0.5) * scale - 0.5 of the small picture.
-    middle = np.full(2, 0.5)
-    shift = (linear @ (middle * scale - middle) + move[:, 2] + middle) / scale - middle
-    return np.column_stack([linear, shift])
+def _in_frame(points: FloatArray, scale: float) -> DoubleArray:
+    """Brings positions, which are of pixels' centres, from the small picture to the frame."""
+    return (points.astype(np.float64) + 0.5) / scale - 0.5
+
+
+def _fit(before: DoubleArray, after: DoubleArray, counts: BoolArray) -> tuple[DoubleArray, DoubleArray]:
+    """Finds the shift, turn and growth of each set of points by least squares, as `embeddings.crops.similarities` does.
+
+    Args:
+        before, after: `(n, 5, 2)` positions.
+        counts: `(n, 5)`, which of the points count.
+
+    Returns:
+        `(n, 2, 3)` matrices and `(n,)` by how much each set grew, > 0.
+    """
+    weights = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    start, end = before[..., 0] + 1j * before[..., 1], after[..., 0] + 1j * after[..., 1]
+    middle, new_middle = (weights * start).sum(axis=1), (weights * end).sum(axis=1)
+    around, new_around = start - middle[:, None], end - new_middle[:, None]
+    spread = np.maximum((weights * np.abs(around) ** 2).sum(axis=1), 1e-9)
+    factor = (weights * around.conj() * new_around).sum(axis=1) / spread
+    shift = new_middle - factor * middle
+    rows = [[factor.real, -factor.imag, shift.real], [factor.imag, factor.real, shift.imag]]
+    return np.moveaxis(np.array(rows), 2, 0), np.maximum(np.abs(factor), 1e-9)

@@ -15,9 +15,10 @@ from realtime.track import Track
 
 IntArray = npt.NDArray[np.int64]
 
-# Faces are looked for in every second frame, with one frame more for each four faces, up to every fifth; and after this
-# many seconds in any case. The more faces there are, the more the encoder needs the time.
-_FEWEST_FRAMES, _MOST_FRAMES, _FACES_A_FRAME = 2, 5, 4
+# Faces are looked for in every second frame, with one frame more for every two faces, up to every fifth; and after this
+# many seconds in any case. The more faces there are, the more the encoder needs the time. In every second frame whatever
+# their number while it is not sure who is where: faces touch, are new, or are out of sight.
+_FEWEST_FRAMES, _MOST_FRAMES, _FACES_A_FRAME = 2, 5, 2
 _LONGEST_WAIT_S = 0.3
 # An empty scene has this many frames from one look to the next.
 _FRAMES_WHEN_EMPTY = 3
@@ -27,7 +28,7 @@ _MEMORY_S = 1.5
 _BLIND_S = 0.3
 # A face that shares more than this of its box with another that was found is behind it.
 _BEHIND = 0.3
-# Boxes that share more than this have pixels of each other in their crops.
+# Boxes that share more than this touch, and have pixels of each other in their crops.
 _TOUCHING = 0.05
 
 
@@ -76,6 +77,7 @@ class Tracker:
         self._size: tuple[int, int] | None = None
         self._time = 0.0
         self._waited, self._looked = 0, 0.0
+        self._touching = False
         self._flow.forget()
 
     def follow(self, frame_bgr: ByteArray, now: float) -> Sighting:
@@ -116,7 +118,7 @@ class Tracker:
             return True
         if not self._tracks:
             return self._waited >= _FRAMES_WHEN_EMPTY
-        if any(not track.flowing or not track.id for track in self._tracks):
+        if self._touching or any(not track.flowing or not track.id for track in self._tracks):
             return self._waited >= _FEWEST_FRAMES
         return self._waited >= min(_FEWEST_FRAMES + len(self._tracks) // _FACES_A_FRAME, _MOST_FRAMES)
 
@@ -128,6 +130,7 @@ class Tracker:
         self._waited, self._looked = 0, now
         seen = looks(crop_faces(frame_bgr, faces.landmarks, self._geometry))
         whole = (overlaps(faces.xywh, faces.xywh) > _TOUCHING).sum(axis=1) == 1
+        self._touching = not whole.all()
         pairs = dict(self._pairs(faces, seen, whole, now))
         for row, track in enumerate(self._tracks):
             if row in pairs:
