@@ -204,10 +204,11 @@ def live(
 ) -> None:
     """Watch a camera, a video or pictures; h tells the keys, q leaves the window."""
     from realtime.detector import open_detector
-    from realtime.documents import frame_document
+    from realtime.live_documents import live_document
     from realtime.live_pipeline import LivePipeline
     from realtime.recording import Keeping, Recording
     from realtime.sources import CameraOptions, open_source
+    from realtime.start_notice import start_notice
     from realtime.user_gallery import LiveTeacher, default_gallery
     from realtime.window import live as watch
 
@@ -216,7 +217,7 @@ def live(
     recognizer = open_taught_recognizer(bundle, labels, gallery)
     pipeline = LivePipeline(open_detector(detector, detector_model), recognizer, half_life=half_life)
     teacher = LiveTeacher(gallery or default_gallery(), recognizer.bundle)
-    on_result = (lambda frame, result: print_json(frame_document(frame, result, recognizer))) if as_json else None
+    on_result = (lambda frame, result: print_json(live_document(frame, result))) if as_json else None
     with contextlib.ExitStack() as stack:
         stack.callback(teacher.close)
         recording: Recording | None = None
@@ -227,6 +228,8 @@ def live(
                 recording.interrupt(event)
 
         opened = open_source(source, options=CameraOptions(width, height, fps, mirror), on_event=on_event)
+        if notice := start_notice(recording=record is not None):
+            say(notice)
         if record is not None:
             keeping = Keeping(record, individuals, min_group, keep_video, keep_days)
             recording = stack.enter_context(Recording(keeping, recognizer.classes, source))
@@ -245,14 +248,14 @@ def live(
 def report(
     session: Annotated[Path, typer.Argument(help="A recorded session's folder.")],
     out: Annotated[
-        Path | None, typer.Option("--out", help="The page to write; default report.html in the session's folder.")
+        Path | None, typer.Option("--out", help="The page to write; default session.html in the session's folder.")
     ] = None,
     export: Annotated[Path | None, typer.Option("--export", help="Write tables instead: .csv or .parquet.")] = None,
     delete: Annotated[bool, typer.Option("--delete", help="Delete the session instead.")] = False,
 ) -> None:
     """Tell of a recorded session on one page: what the group showed, when it changed, what was not recorded."""
     from realtime.session_export import export_session
-    from realtime.session_file import delete_session
+    from realtime.session_file import REPORT, delete_session
     from realtime.session_reading import open_session
     from viz.report_data import Report
     from viz.report_page import write_report
@@ -266,7 +269,7 @@ def report(
     if export is not None:
         typer.echo("wrote " + ", ".join(str(path) for path in export_session(opened, export)))
     if export is None or out is not None:
-        page = out or (session if session.is_dir() else session.parent) / "report.html"
+        page = out or (session if session.is_dir() else session.parent) / REPORT
         write_report(Report.of(opened), page)
         typer.echo(f"wrote {page}")
 

@@ -15,21 +15,21 @@ from typer.testing import CliRunner, Result
 
 from embeddings.pictures import read_rgb
 from realtime.demo import picture_path
+from realtime.start_notice import start_notice
 from realtime.video import VideoWriter
 
 ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _own_gallery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Keeps every test away from what the person at this machine has taught."""
-    before = os.environ.get("MOODSPACE_GALLERY")
-    folder = tmp_path_factory.mktemp("user") / "gallery"
-    os.environ["MOODSPACE_GALLERY"] = str(folder)
-    yield folder
-    os.environ.pop("MOODSPACE_GALLERY")
-    if before is not None:
-        os.environ["MOODSPACE_GALLERY"] = before
+def _own_user_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keeps every test away from what the person at this machine has taught and was told."""
+    user = tmp_path_factory.mktemp("user")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MOODSPACE_GALLERY", str(user / "gallery"))
+        patch.setenv("XDG_STATE_HOME", str(user / "state"))
+        start_notice(recording=False)
+        yield
 
 
 @pytest.fixture(scope="session")

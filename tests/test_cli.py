@@ -167,11 +167,34 @@ def test_live_without_a_window_prints_one_json_line_a_frame(run, clip):
     assert len(documents) == 5
     assert result.stderr == "5 frames\n"
     for number, document in enumerate(documents):
-        assert list(document) == ["source", "time", "faces"]
-        assert document["source"] == str(clip)
+        assert list(document) == ["source", "frame", "time", "size", "faces", "timings_ms"]
+        assert (document["source"], document["frame"], document["size"]) == (str(clip), number, [512, 512])
         assert document["time"] == pytest.approx(number / 10, abs=0.005)
         (face,) = document["faces"]
-        check_face(face, FER2013_CLASSES)
+        assert face["id"] == 1 and set(face["smoothed"]) == set(FER2013_CLASSES)
+        assert sum(face["smoothed"].values()) == pytest.approx(1, abs=1e-5)
+
+
+def test_live_tells_once_what_it_does(run_process, clip, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    first, second = (run_process("live", "--source", clip, "--headless") for _ in range(2))
+    assert "AI Act" in first.stderr and first.stderr.endswith("5 frames\n")
+    assert (second.returncode, second.stderr) == (0, "5 frames\n")
+
+
+def test_a_recorded_session_is_reported_exported_and_deleted(run, clip, tmp_path):
+    recorded = run("live", "--source", clip, "--headless", "--record", tmp_path / "kept", "--min-group", "1")
+    assert succeeded(recorded) == "" and "Ask everybody in view" in recorded.stderr
+    (session,) = (tmp_path / "kept").iterdir()
+    assert [path.name for path in session.iterdir()] == ["session.sqlite"]
+    succeeded(run("report", session))
+    assert "<html" in (session / "session.html").read_text()
+    succeeded(run("report", session, "--export", tmp_path / "told.csv"))
+    assert "share_happy" in (tmp_path / "told.csv").read_text()
+    succeeded(run("report", session, "--delete"))
+    assert not session.exists()
+    assert run("report", session).exit_code == 3
+    assert run("live", "--source", clip, "--headless", "--keep-video").exit_code == 2
 
 
 def test_live_without_json_prints_nothing_to_stdout(run, clip):
