@@ -56,7 +56,8 @@ def open_capture(spec: int | str, options: CameraOptions) -> cv2.VideoCapture:
     if not isinstance(spec, int):
         wait_ms = round(1000 * OPEN_S)
         limits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, wait_ms, cv2.CAP_PROP_READ_TIMEOUT_MSEC, wait_ms]
-        # FFmpeg's threads each decode a frame, and none comes out before all have one: as many frames' delay.
+        # FFmpeg's threads each decode a frame, and none comes out before all have one: pictures of an H.264 stream at
+        # 30 frames a second were 0.07 s old with one thread and 0.3 s with eight.
         return cv2.VideoCapture(spec, cv2.CAP_FFMPEG, [*limits, cv2.CAP_PROP_N_THREADS, 1])
     capture = cv2.VideoCapture(spec)
     capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)

@@ -70,9 +70,10 @@ class ScriptedCapture:
         if isinstance(step, str):
             if step == RAISE:
                 raise cv2.error("the device went away")
-            if step == HANG:
-                self.hang()
-            return step == EMPTY, None
+            if step == EMPTY:
+                return True, None
+            self.hang()
+            return self.read()
         return step is not None, step
 
     def release(self) -> None:

@@ -102,7 +102,7 @@ def test_every_way_to_fail_is_a_loss(plug: Plug, fake: FakeTime, told: list[str]
 
 
 def test_a_camera_that_hangs_is_left_behind(plug: Plug, fake: FakeTime, told: list[str]) -> None:
-    cameras = plug([picture(1), HANG, picture(9)], [picture(2)])
+    cameras = plug([picture(1), HANG, picture(8), picture(9)], [picture(2)])
     with camera(fake, told, hang_s=0.05) as source:
         assert [frame.bgr[0, 1, 0] for frame in itertools.islice(source, 2)] == [1, 2]
         assert told[0] == "camera 3 is lost: expected pictures, received none for 0.05 s; trying again"
@@ -226,7 +226,22 @@ def test_leaving_waits_for_nobody(plug: Plug, second: list[str] | str) -> None:
         assert frames.latest(WAIT_S) is not None
         assert (lost if second == REFUSE else cameras.hanging).wait(WAIT_S)
         left = time.monotonic()
-    assert time.monotonic() - left < 1.5
+    assert time.monotonic() - left < (0.4 if second == REFUSE else 1.5)
+
+
+def test_a_camera_that_comes_back_too_late_is_not_shown(plug: Plug, fake: FakeTime, told: list[str]) -> None:
+    """Somebody leaves just when the camera is to be tried again."""
+    cameras = plug([picture()], [picture()] * 9)
+
+    def leave(seconds: float) -> bool:
+        source.stop()
+        return False
+
+    source = LiveSource(3, "camera 3", CameraOptions(), on_event=told.append, clock=fake.clock, wait=leave)
+    with source:
+        assert len(list(source)) == 1
+    assert len(told) == 1
+    assert all(capture.released.wait(WAIT_S) for capture in cameras.opened)
 
 
 def test_the_camera_is_released_at_the_end(plug: Plug) -> None:
@@ -234,6 +249,7 @@ def test_the_camera_is_released_at_the_end(plug: Plug) -> None:
     with open_source("0") as source:
         next(iter(source))
     assert cameras.opened[0].released.is_set()
+    assert cameras.opened[0].script, "expected that it is not read to its end"
 
 
 @pytest.mark.parametrize(
