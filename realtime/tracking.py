@@ -16,8 +16,8 @@ from realtime.track import Track
 IntArray = npt.NDArray[np.int64]
 
 # Faces are looked for in every second frame, with one frame more for every two faces, up to every fifth; and after this
-# many seconds in any case. The more faces there are, the more the encoder needs the time. In every second frame whatever
-# their number while it is not sure who is where: faces touch, are new, or are out of sight.
+# many seconds in any case. The more faces there are, the more the encoder needs the time. While it is not sure who is
+# where, because faces touch, are new or are out of sight, it is every second frame.
 _FEWEST_FRAMES, _MOST_FRAMES, _FACES_A_FRAME = 2, 5, 2
 _LONGEST_WAIT_S = 0.3
 # An empty scene has this many frames from one look to the next.

@@ -27,8 +27,17 @@ def test_each_face_is_paired_with_the_one_in_its_place() -> None:
 
 def test_between_two_places_looks_decide() -> None:
     expected, found = boxes((100, 100, 50, 50), (120, 100, 50, 50)), boxes((108, 100, 50, 50), (112, 100, 50, 50))
-    assert sorted(paired(expected, [0, 1], found, [1, 0])) == [(0, 1), (1, 0)]
-    assert sorted(paired(expected, [0, 1], found, [0, 1])) == [(0, 0), (1, 1)]
+    alike = LOOKS[0] + LOOKS[1:2]
+    known = np.vstack([LOOKS[:1], alike / np.linalg.norm(alike)])
+    assert known[0] @ known[1] > 0.5
+    unseen, whole = np.full(2, 0.1), np.full(2, True)
+    assert sorted(associate(expected, known, unseen, found, known[::-1], whole)) == [(0, 1), (1, 0)]
+    assert sorted(associate(expected, known, unseen, found, known, whole)) == [(0, 0), (1, 1)]
+
+
+def test_between_faces_that_look_the_same_places_decide() -> None:
+    expected, found = boxes((100, 100, 50, 50), (140, 100, 50, 50)), boxes((137, 100, 50, 50), (104, 100, 50, 50))
+    assert sorted(paired(expected, [0, 0], found, [0, 0])) == [(0, 1), (1, 0)]
 
 
 def test_nothing_far_away_is_paired_unless_it_was_out_of_sight_for_long() -> None:

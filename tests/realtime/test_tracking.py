@@ -69,6 +69,20 @@ def test_a_hidden_face_is_not_shown() -> None:
     assert not any(count for now, count in shown.items() if now > 1.5)
 
 
+def test_a_face_that_the_detector_misses_is_followed_for_a_moment_and_is_not_fresh() -> None:
+    class Failing(Scene):
+        def detect(self, frame_bgr):
+            found = super().detect(frame_bgr)
+            return found if self.now < 1.0 else Faces.empty()
+
+    scene = Failing([Person(PEOPLE[0], lambda now: (150 + 30 * now, 130, 60))])
+    sightings = list(zip(times(2), play(scene, tracker_of(scene), 2), strict=True))
+    moment = [sight for now, sight in sightings if 1.05 < now < 1.2]
+    assert all(sight.ids.tolist() == [1] and not sight.fresh.any() for sight in moment)
+    assert moment[-1].faces.xywh[0, 0] == pytest.approx(120 + 30 * 1.17, abs=4)
+    assert not any(len(sight.ids) for now, sight in sightings if now > 1.35)
+
+
 def test_a_face_out_of_sight_for_long_is_forgotten_and_its_id_is_not_used_again() -> None:
     scene = Scene([Person(PEOPLE[0], still(200, 130))], hidden=lambda now, number: 1.0 <= now < 3.5)
     tracker = tracker_of(scene)
