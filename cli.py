@@ -13,6 +13,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ParamSpec, TypeVar
 
@@ -130,11 +131,20 @@ def open_recognizer(bundle: Path, labels: str | None) -> "Recognizer":
 
 
 def open_taught_recognizer(bundle: Path, labels: str | None, gallery: Path | None) -> "Recognizer":
-    """Load a bundle, choose one of its views, and follow what the user teaches."""
+    """Load a bundle, choose one of its views, and follow what the user teaches.
+
+    A gallery that was not asked for must not stop a bundle that it was not taught with.
+    """
+    from index.storage import GalleryError
     from realtime.user_gallery import FollowedGallery, default_gallery
 
     recognizer = open_recognizer(bundle, labels)
-    recognizer.taught = FollowedGallery(gallery or default_gallery(), recognizer.bundle)
+    try:
+        recognizer.taught = FollowedGallery(gallery or default_gallery(), recognizer.bundle)
+    except GalleryError as error:
+        if gallery is not None:
+            raise
+        say(f"going on without what you taught: {error}")
     return recognizer
 
 
@@ -447,6 +457,9 @@ def index(
             report = rebuilt.report
             say(f"the gallery of the other encoder is now {rebuilt.old}")
         else:
+            if not folder.is_dir():
+                # Before a gallery is made for nothing.
+                sync_folders(None, loaded.encoder.dim, replace(asked, dry_run=True))
             there = not dry_run or folder.is_dir()
             opened = stack.enter_context(open_gallery(folder, loaded, create=True)) if there else None
             report = sync_folders(opened, loaded.encoder.dim, asked, start("index"))

@@ -172,19 +172,19 @@ def with_taught(prediction: Prediction, testimony: Testimony, label_set: str, un
 
 
 def _both(bundled: Neighbors, taught: Neighbors, label_set: str, columns: IntArray) -> Neighbors:
-    """Merges the neighbours of two galleries, best first, as many as the bundle's."""
+    """Merges the neighbours of two galleries, best first, among equals the taught ones, as many as the bundle's."""
     own = taught.labels[TAUGHT]
     named = np.where(own >= 0, columns[own], -1)
-    valid = np.concatenate([bundled.valid, taught.valid], axis=1)
-    similarities = np.concatenate([bundled.similarities, taught.similarities], axis=1)
+    valid = np.concatenate([taught.valid, bundled.valid], axis=1)
+    similarities = np.concatenate([taught.similarities, bundled.similarities], axis=1)
     none = np.full_like(own, -1)
     rows = np.arange(len(own))[:, None]
     best = np.lexsort((-similarities, ~valid), axis=-1)[:, : bundled.ids.shape[1]]
-    labels = {name: (column, named if name == label_set else none) for name, column in bundled.labels.items()}
+    labels = {name: (named if name == label_set else none, column) for name, column in bundled.labels.items()}
     return Neighbors(
-        np.concatenate([bundled.ids, taught.ids], axis=1)[rows, best],
+        np.concatenate([taught.ids, bundled.ids], axis=1)[rows, best],
         {name: np.concatenate(both, axis=1)[rows, best] for name, both in labels.items()},
         similarities[rows, best],
         valid[rows, best],
-        np.concatenate([bundled.sources, taught.sources], axis=1)[rows, best],
+        np.concatenate([taught.sources, bundled.sources], axis=1)[rows, best],
     )

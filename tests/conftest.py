@@ -4,8 +4,10 @@
 """
 
 import os
+import signal
 import subprocess
 import sys
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -22,14 +24,23 @@ ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _own_user_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Keeps every test away from what the person at this machine has taught and was told."""
-    user = tmp_path_factory.mktemp("user")
+def _as_in_a_terminal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keeps tests away from what the person at this machine was told, and lets programs they start hear Ctrl-C.
+
+    A shell starts its background jobs with SIGINT ignored, and what runs below these tests would inherit that.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MOODSPACE_GALLERY", str(user / "gallery"))
-        patch.setenv("XDG_STATE_HOME", str(user / "state"))
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
         start_notice(recording=False)
         yield
+
+
+@pytest.fixture(autouse=True)
+def _own_gallery(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keeps each test away from what that person, or another test, has taught."""
+    monkeypatch.setenv("MOODSPACE_GALLERY", str(tmp_path_factory.getbasetemp() / f"gallery-{uuid.uuid4()}"))
 
 
 @pytest.fixture(scope="session")

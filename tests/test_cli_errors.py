@@ -269,12 +269,7 @@ def test_ctrl_c_ends_quietly(shipped, astronaut, tmp_path, command):
     for number in range(400):
         (tmp_path / f"{number:03d}.png").symlink_to(astronaut)
     line = [sys.executable, "cli.py", *command, str(tmp_path)]
-    # A shell starts its background jobs with SIGINT ignored, and what runs below this test would inherit that.
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        process = subprocess.Popen(line, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    finally:
-        signal.signal(signal.SIGINT, before)
+    process = subprocess.Popen(line, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     with process:
         assert json.loads(process.stdout.readline())["faces"]
         process.send_signal(signal.SIGINT)

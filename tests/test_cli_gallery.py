@@ -131,6 +131,20 @@ def test_full_rebuilds_for_another_encoder(run, shipped, faces, astronaut, own, 
     assert [path.name for path in own[1].parent.glob("gallery.*")] == ["gallery.of anoth"]
 
 
+def test_a_gallery_of_another_encoder_stops_only_who_asked_for_it(run, shipped, astronaut, tmp_path, monkeypatch):
+    from realtime import user_gallery
+
+    monkeypatch.delenv("MOODSPACE_GALLERY")
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    with monkeypatch.context() as patch:
+        patch.setattr(user_gallery, "encoder_of", lambda bundle: "of another time")
+        assert run("teach", "--label", "wink", astronaut).exit_code == 0
+    result = run("predict", astronaut, "--json")
+    assert told(result)["faces"][0]["expression"] == "happy"
+    assert "going on without what you taught" in result.stderr
+    assert run("predict", astronaut, "--gallery", user_gallery.default_gallery()).exit_code == 3
+
+
 @pytest.mark.parametrize(
     ("line", "code", "words"),
     [
@@ -155,6 +169,7 @@ def test_bad_input_is_refused_in_words(run, shipped, tmp_path, monkeypatch, line
     assert result.exit_code == code, said
     assert words in said and "Traceback" not in said
     assert result.stdout == "" or line[0] == "teach"
+    assert line[0] == "teach" or not (tmp_path / "none").exists()
 
 
 def test_a_read_only_gallery_is_read_and_not_written(run, shipped, astronaut, own):
