@@ -217,7 +217,7 @@ def live(
     from realtime.live_documents import live_document
     from realtime.live_pipeline import LivePipeline
     from realtime.recording import Keeping, Recording
-    from realtime.sources import CameraOptions, open_source
+    from realtime.sources import CameraOptions, open_source, without_password
     from realtime.start_notice import start_notice
     from realtime.user_gallery import LiveTeacher, default_gallery
     from realtime.window import live as watch
@@ -242,7 +242,7 @@ def live(
             say(notice)
         if record is not None:
             keeping = Keeping(record, individuals, min_group, keep_video, keep_days)
-            recording = stack.enter_context(Recording(keeping, recognizer.classes, source))
+            recording = stack.enter_context(Recording(keeping, recognizer.classes, without_password(source)))
             say(f"recording to {recording.folder}")
         frames = watch(
             opened, pipeline, show=not headless, fast=fast, on_result=on_result,

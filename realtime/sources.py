@@ -19,7 +19,7 @@ from realtime.faces import ByteArray
 from realtime.frames import Frame, Source, SourceError, usable_fps
 from realtime.quiet import quiet_opencv
 
-__all__ = ["CameraOptions", "Frame", "Source", "SourceError", "open_source"]
+__all__ = ["CameraOptions", "Frame", "Source", "SourceError", "open_source", "without_password"]
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +51,7 @@ def open_source(
     if spec.isascii() and spec.isdigit():
         return LiveSource(int(spec), f"camera {spec}", wished, on_event=on_event, clock=clock)
     if "://" in spec:
-        return LiveSource(spec, _without_password(spec), wished, on_event=on_event, clock=clock)
+        return LiveSource(spec, without_password(spec), wished, on_event=on_event, clock=clock)
     source = _open_path(spec)
     return Mirrored(source) if wished.mirror else source
 
@@ -175,6 +175,9 @@ def _open_file(path: Path) -> VideoSource | PictureSource:
     return PictureSource(path)
 
 
-def _without_password(address: str) -> str:
+def without_password(address: str) -> str:
+    """Returns an address, or whatever else names a source, as it may be shown and kept."""
+    if "://" not in address:
+        return address
     parts = urlsplit(address)
     return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from realtime.sources import Frame, SourceError, open_source
+from realtime.sources import Frame, SourceError, open_source, without_password
 
 
 def read(spec: str | Path) -> list[Frame]:
@@ -188,3 +188,9 @@ def test_opening_leaves_opencvs_log_level(tmp_path: Path) -> None:
     with pytest.raises(SourceError):
         open_source(str(tmp_path / "a.mp4"))
     assert cv2.utils.logging.getLogLevel() == before
+
+
+@pytest.mark.parametrize("spec", ["0", "a@b.mp4", "folder/", "http://host:81/x?y=1"])
+def test_only_a_password_is_left_out_of_a_name(spec: str) -> None:
+    assert without_password(spec) == spec
+    assert without_password("rtsp://me:secret@host:554/x") == "rtsp://host:554/x"
