@@ -67,6 +67,9 @@ def live(
             return _report(frames, pipeline, hooks)
         paced = frames if newest or fast else at_own_speed(source, clock)
         work = stack.enter_context(Background(paced, pipeline, clock=clock))
+        if newest is not None:
+            # First out after the window: the thread must not wait for the next frame of a camera that is lost.
+            stack.callback(newest.stop)
         # Last in and first out: it closes at once, whatever the source's thread is waiting for.
         window = stack.enter_context(Window())
         return LiveLoop(work, pipeline.recognizer, window, hooks, clock=clock).run()
