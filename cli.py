@@ -13,7 +13,6 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ParamSpec, TypeVar
 
@@ -436,35 +435,28 @@ def index(
     detector_model: DetectorModelOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Bring what you taught in line with folders of labelled pictures; without a folder, with those known already."""
+    """Bring what you taught in line with folders of labelled pictures; without a folder, with those known already.
+
+    What is interrupted goes on at the next run. The exit code is 1 where a file gave no face.
+    """
     from classifier.bundle import load_bundle
-    from realtime.rebuild_gallery import made_for_another, rebuild
-    from realtime.sync_folders import SyncRequest, sync_folders
-    from realtime.user_gallery import default_gallery, open_gallery
-    from realtime.workers import Reading
+    from realtime.index_gallery import index_gallery
+    from realtime.sync_folders import SyncRequest
+    from realtime.user_gallery import default_gallery
+    from realtime.workers import Reading, usable_cores
 
     if engine not in ("processes", "ray"):
         raise typer.BadParameter(f"expected processes or ray, got {engine!r}", param_hint="--engine")
     loaded, folder = load_bundle(bundle), gallery or default_gallery()
     asked = SyncRequest(
-        folders or [], Reading(bundle, False, detector, detector_model), crops, full, workers or os.cpu_count() or 1,
+        folders or [], Reading(bundle, False, detector, detector_model), crops, full, workers or usable_cores(),
         engine == "ray", ray_address, dry_run,
     )  # fmt: skip
-    anew = full and not dry_run and made_for_another(folder, loaded)
-    with progress_bars() as start, contextlib.ExitStack() as stack:
-        if anew:
-            rebuilt = rebuild(folder, loaded, asked, start("index"))
-            report = rebuilt.report
-            say(f"the gallery of the other encoder is now {rebuilt.old}")
-        else:
-            if not folder.is_dir():
-                # Before a gallery is made for nothing.
-                sync_folders(None, loaded.encoder.dim, replace(asked, dry_run=True))
-            there = not dry_run or folder.is_dir()
-            opened = stack.enter_context(open_gallery(folder, loaded, create=True)) if there else None
-            report = sync_folders(opened, loaded.encoder.dim, asked, start("index"))
-            if opened is not None and not dry_run:
-                opened.prepare()
+    with progress_bars() as start:
+        indexed = index_gallery(folder, loaded, asked, start("index"))
+    report = indexed.report
+    if indexed.old is not None:
+        say(f"the gallery of the other encoder is now {indexed.old}")
     tell_some([(one.source, one.reason) for one in report.failed], "failed")
     tell_some([(one.file.path, f"holds the same as {one.of}") for one in report.duplicate], "left out")
     if as_json:
@@ -494,7 +486,10 @@ def teach(
     detector_model: DetectorModelOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Teach what the faces in pictures show; the next prediction knows them. `forget --last` takes it back."""
+    """Teach what the faces in pictures show; the next prediction knows them. `forget --last` takes it back.
+
+    The exit code is 1 where a picture gave no face that could be taught.
+    """
     from classifier.bundle import load_bundle
     from embeddings.labels import canonical
     from realtime.sync_folders import SyncRequest, embedder
@@ -509,8 +504,8 @@ def teach(
     paths = picture_paths(pictures)
     loaded = load_bundle(bundle)
     embed = embedder(SyncRequest([], Reading(bundle, crops, detector, detector_model)), crops)
-    with open_gallery(gallery or default_gallery(), loaded, create=True) as opened:
-        report = teach_pictures(opened, name, paths, embed)
+    with progress_bars() as start, open_gallery(gallery or default_gallery(), loaded, create=True) as opened:
+        report = teach_pictures(opened, name, paths, embed, start("teach"))
         counts = dict(opened.summary().labels)
     tell_some([(one.source, one.reason) for one in report.failed], "skipped")
     if as_json:
@@ -518,7 +513,8 @@ def teach(
         print_json({"label": name, "ids": report.ids, "known": report.known, "failed": failed, "classes": counts})
     else:
         known = f", {len(report.known)} known already" if report.known else ""
-        typer.echo(f"{name}: {len(report.ids)} taught{known}; {counts.get(name, 0)} in all")
+        ids = f" as {', '.join(map(str, report.ids))}" if report.ids else ""
+        typer.echo(f"{name}: {len(report.ids)} taught{ids}{known}; {counts.get(name, 0)} in all")
     if report.failed:
         raise typer.Exit(1)
 
@@ -527,7 +523,9 @@ def teach(
 def forget(
     label: Annotated[str | None, typer.Option("--label", help="Forget a class.")] = None,
     ids: Annotated[list[int] | None, typer.Option("--id", help="Forget a face by its number; repeats.")] = None,
-    source: Annotated[str | None, typer.Option("--source", help="Forget a picture, or all below a folder.")] = None,
+    source: Annotated[
+        str | None, typer.Option("--source", help="Forget a picture, all below a folder, live, or import:...")
+    ] = None,
     last: Annotated[bool, typer.Option("--last", help="Take back what was taught last.")] = False,
     bundle: BundleOption = DEFAULT_BUNDLE,
     gallery: GalleryOption = None,
@@ -536,6 +534,7 @@ def forget(
     """Forget what you taught: a class, faces, a picture or folder, or what was taught last."""
     from classifier.bundle import load_bundle
     from embeddings.labels import canonical
+    from realtime.teaching import forget_source
     from realtime.user_gallery import default_gallery, open_gallery
 
     if sum([label is not None, bool(ids), source is not None, last]) != 1:
@@ -546,10 +545,10 @@ def forget(
             forgotten = sum(undone.labels.values()) if undone else 0
         elif label is not None:
             forgotten = opened.remove_label(canonical(label))
-        elif ids:
-            forgotten = opened.remove(ids)
+        elif source is not None:
+            forgotten = forget_source(opened, source)
         else:
-            forgotten = opened.remove_source(source if source == "live" else os.path.abspath(str(source)))
+            forgotten = opened.remove(ids or [])
         left = len(opened)
     print_json({"forgotten": forgotten, "left": left}) if as_json else typer.echo(f"{forgotten} forgotten, {left} left")
     if not forgotten:
@@ -660,7 +659,7 @@ def similar(
     from realtime.workers import Reading
 
     recognizer = open_taught_recognizer(bundle, labels, gallery)
-    cutter, _ = Reading(bundle, crops, detector, detector_model).open(threads=1)
+    cutter = Reading(bundle, crops, detector, detector_model).cutter(recognizer.bundle)
     crop = crop_of(picture, cutter)
     found = similar_faces(recognizer, crop, k)
     if sheet is not None:

@@ -6,6 +6,7 @@ one's place at the end. The old one stays, under another name.
 
 import itertools
 import shutil
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,26 +19,14 @@ from index.apply import SyncReport
 from index.database import Database
 from index.storage import GalleryError, StorageError
 from index.taught import FILE, TaughtGallery, open_taught
-from index.taught_faces import NewFaces, TaughtFaces
-from realtime.collect import Cutter, cut_whole, digest_of
+from index.taught_faces import IMPORTED, LIVE, NewFaces, TaughtFaces
+from realtime.collect import BATCH, Cutter, cut_whole, digest_of
 from realtime.similar import crop_at_hand
 from realtime.sync_folders import CROPS, SyncRequest, sync_folders
 from realtime.user_gallery import encoder_of, open_gallery
 
-_UNFINISHED = ".unfinished"
-
-
-@dataclass(frozen=True, slots=True)
-class Rebuilt:
-    """What became of a gallery that was made anew.
-
-    Attributes:
-        report: What became of the files; single pictures that were taught count as added.
-        old: Where the old gallery is now.
-    """
-
-    report: SyncReport
-    old: Path
+# Beside the gallery: one that is being made, and one that only waits for its place.
+_UNFINISHED, _FINISHED = ".unfinished", ".finished"
 
 
 def made_for_another(folder: Path, bundle: Bundle) -> bool:
@@ -50,43 +39,101 @@ def made_for_another(folder: Path, bundle: Bundle) -> bool:
     return (folder / FILE).is_file() and _identity(folder) != (encoder_of(bundle), bundle.encoder.dim)
 
 
-def rebuild(folder: Path, bundle: Bundle, asked: SyncRequest, progress: Progress | None = None) -> Rebuilt:
+def rebuild(
+    folder: Path, bundle: Bundle, asked: SyncRequest, progress: Progress | None = None
+) -> tuple[SyncReport, Path | None]:
     """Embeds all that a gallery holds with another encoder.
 
     Folders are synced as before, single pictures are cropped as they were when they were taught. Faces of a live
-    session and imported ones have no picture to go back to: `report.failed` counts them, and they stay in the old
-    gallery.
+    session and imported ones have no picture to go back to: `failed` counts them, and they stay in the old gallery.
 
     Args:
         folder: The gallery; its folders are those that are made anew, beside those in `asked`.
         bundle: Whose encoder to use.
-        asked: How pictures are read.
-        progress: Called with the number of files read and the total, for each folder.
+        asked: How pictures are read, and whether only to say what would be.
+        progress: Called with the number of files read and the total, for each folder and for the single pictures.
+
+    Returns:
+        What became of the files, single pictures among those that were added; and where the old gallery is now, None
+        if nothing was done.
 
     Raises:
         DataError: a named folder is none.
         GalleryError, StorageError: a gallery cannot be read or written.
     """
-    identity = _identity(folder)
-    unfinished = folder.with_name(folder.name + _UNFINISHED)
-    if unfinished.exists() and made_for_another(unfinished, bundle):
-        shutil.rmtree(unfinished)
-    with (
-        open_taught(folder, encoder=identity[0], dim=identity[1], read_only=True) as old,
-        open_gallery(unfinished, bundle, create=True) as new,
-    ):
-        report = _sync_all(old, new, asked, progress)
-        cutters = _cutters(asked)
-        for faces in old.rows():
-            _teach_again(faces, old, new, bundle, cutters, report)
-    kept = _free_name(folder.with_name(f"{folder.name}.{identity[0][:8]}"))
-    try:
-        folder.rename(kept)
-        unfinished.rename(folder)
-    except OSError as error:
-        wanted = f"expected to put {unfinished} in its place, got: {error.strerror}"
-        raise StorageError(f"{folder}: {wanted}; the old gallery is {kept}, rename them by hand") from error
-    return Rebuilt(report, kept)
+    folder = folder.resolve()
+    made_by, dim = _identity(folder)
+    with open_taught(folder, encoder=made_by, dim=dim, read_only=True) as old:
+        if asked.dry_run:
+            return _Rebuilding(old, None, bundle, asked).run(progress), None
+        unfinished = _open_place(folder, bundle)
+        with open_gallery(unfinished, bundle, create=True) as new:
+            report = _Rebuilding(old, new, bundle, asked).run(progress)
+            new.prepare()
+    return report, _swap(folder, unfinished, made_by)
+
+
+def finish_swap(folder: Path) -> None:
+    """Puts a gallery that was made anew into its place, where that was interrupted at the worst of moments."""
+    finished = _beside(folder.resolve(), _FINISHED)
+    if finished.is_dir() and not folder.exists():
+        finished.rename(folder.resolve())
+
+
+@dataclass(frozen=True, slots=True)
+class _Rebuilding:
+    """The old gallery and the new one, which is None where nothing is to be done."""
+
+    old: TaughtGallery
+    new: TaughtGallery | None
+    bundle: Bundle
+    asked: SyncRequest
+
+    def run(self, progress: Progress | None) -> SyncReport:
+        report = self._sync_all(progress)
+        synced = {path for root in self.old.roots() for path in self.old.synced(root).known()}
+        cutters = (replace(self.asked.reading, crops=False).cutter(self.bundle), cut_whole)
+        lost: Counter[str] = Counter()
+        for faces in self.old.rows():
+            kinds = [_without_picture(source) for source in faces.sources]
+            lost.update(kind for kind in kinds if kind)
+            single = [row for row, kind in enumerate(kinds) if not kind and faces.sources[row] not in synced]
+            for start in range(0, len(single), BATCH):
+                self._teach_again(faces, single[start : start + BATCH], cutters, report)
+                if progress:
+                    progress(min(start + BATCH, len(single)), len(single))
+        for kind, count in lost.items():
+            report.failed.append(Skipped(kind, f"{count} faces came without a picture; they are in the old gallery"))
+        return report
+
+    def _sync_all(self, progress: Progress | None) -> SyncReport:
+        report, roots, dim = SyncReport(), self.old.roots(), self.bundle.encoder.dim
+        for root, options in roots.items():
+            part = replace(self.asked, folders=[root], crops=options == CROPS, full=False)
+            try:
+                report.join(sync_folders(self.new, dim, part, progress))
+            except DataError as error:
+                report.failed.append(Skipped(str(root), f"{error}; its faces are in the old gallery alone"))
+        if added := [one for one in self.asked.folders if one.resolve() not in roots]:
+            report.join(sync_folders(self.new, dim, replace(self.asked, folders=added, full=False), progress))
+        return report
+
+    def _teach_again(
+        self, faces: TaughtFaces, rows: Sequence[int], cutters: Sequence[Cutter], report: SyncReport
+    ) -> None:
+        """Teaches faces again that were taught singly, in one transaction, unless an earlier run did."""
+        found = {row: crop_at_hand(faces.sources[row], faces.digests[row], cutters) for row in rows}
+        crops = {row: crop for row, crop in found.items() if crop is not None}
+        gone = [faces.sources[row] for row in rows if row not in crops]
+        report.failed += [Skipped(source, "its picture is not at hand; it is in the old gallery") for source in gone]
+        digests = {row: digest_of(crop) for row, crop in crops.items()}
+        known = self.new.known(digests.values()) if self.new is not None else {}
+        fresh = [row for row in crops if known.get(digests[row]) != faces.labels[row]]
+        report.added += len(fresh)
+        if fresh and self.new is not None:
+            embeddings = self.bundle.encoder.encode(np.stack([crops[row] for row in fresh])).embeddings
+            labels, sources = ([column[row] for row in fresh] for column in (faces.labels, faces.sources))
+            self.new.add(NewFaces(embeddings, labels, sources, [digests[row] for row in fresh], faces.added[fresh]))
 
 
 def _identity(folder: Path) -> tuple[str, int]:
@@ -99,56 +146,36 @@ def _identity(folder: Path) -> tuple[str, int]:
         database.close()
 
 
-def _sync_all(old: TaughtGallery, new: TaughtGallery, asked: SyncRequest, progress: Progress | None) -> SyncReport:
-    report = SyncReport()
-    for root, options in old.roots().items():
-        try:
-            part = replace(asked, folders=[root], crops=options == CROPS, full=False)
-            report.join(sync_folders(new, new.dim, part, progress))
-        except DataError as error:
-            report.failed.append(Skipped(str(root), f"{error}; its faces are in the old gallery alone"))
-    if added := [one for one in asked.folders if one.resolve() not in old.roots()]:
-        report.join(sync_folders(new, new.dim, replace(asked, folders=added, full=False), progress))
-    return report
+def _without_picture(source: str) -> str:
+    """Returns the kind of place that a face came from, if that is no picture of this machine's, else nothing."""
+    return LIVE if source == LIVE else IMPORTED.rstrip(":") if source.startswith(IMPORTED) else ""
 
 
-def _cutters(asked: SyncRequest) -> tuple[Cutter, ...]:
-    detecting, _ = replace(asked.reading, crops=False).open(threads=1)
-    return (detecting, cut_whole)
+def _open_place(folder: Path, bundle: Bundle) -> Path:
+    """Returns where the new gallery grows, with what an interrupted run left there for this encoder."""
+    unfinished, finished = _beside(folder, _UNFINISHED), _beside(folder, _FINISHED)
+    if finished.is_dir() and not unfinished.exists():
+        finished.rename(unfinished)
+    if made_for_another(unfinished, bundle):
+        shutil.rmtree(unfinished)
+    return unfinished
 
 
-def _teach_again(
-    faces: TaughtFaces,
-    old: TaughtGallery,
-    new: TaughtGallery,
-    bundle: Bundle,
-    cutters: Sequence[Cutter],
-    report: SyncReport,
-) -> None:
-    """Teaches those faces again that were taught singly, in one transaction, unless an earlier run did."""
-    roots = [str(root) for root in old.roots()]
-    rows, crops = [], []
-    for row, source in enumerate(faces.sources):
-        if _below(source, roots):
-            continue
-        crop = crop_at_hand(source, faces.digests[row], cutters)
-        if crop is None:
-            report.failed.append(Skipped(source, "its picture is not at hand any more"))
-        else:
-            rows.append(row)
-            crops.append(crop)
-    known = new.known(digests := [digest_of(crop) for crop in crops])
-    fresh = [at for at, row in enumerate(rows) if known.get(digests[at]) != faces.labels[row]]
-    if fresh:
-        embeddings = bundle.encoder.encode(np.stack([crops[at] for at in fresh])).embeddings
-        labels, sources = ([column[rows[at]] for at in fresh] for column in (faces.labels, faces.sources))
-        added = faces.added[[rows[at] for at in fresh]]
-        new.add(NewFaces(embeddings, labels, sources, [digests[at] for at in fresh], added))
-        report.added += len(fresh)
+def _swap(folder: Path, unfinished: Path, made_by: str) -> Path:
+    """Puts the new gallery in the place of the old one; returns where that is now."""
+    kept, finished = _free_name(_beside(folder, f".{made_by[:8]}")), _beside(folder, _FINISHED)
+    try:
+        unfinished.rename(finished)
+        folder.rename(kept)
+        finished.rename(folder)
+    except OSError as error:
+        wanted = f"expected to put the new gallery in its place, got: {error.strerror}"
+        raise StorageError(f"{folder}: {wanted}; end what has it open and run `cli.py index --full` again") from error
+    return kept
 
 
-def _below(source: str, roots: Sequence[str]) -> bool:
-    return any(source.startswith(root.rstrip("/\\") + end) for root in roots for end in "/\\")
+def _beside(folder: Path, ending: str) -> Path:
+    return folder.with_name(folder.name + ending)
 
 
 def _free_name(path: Path) -> Path:

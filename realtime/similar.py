@@ -11,7 +11,7 @@ from classifier.recognizer import Recognizer
 from embeddings.pictures import PictureError
 from index.gallery import IntArray
 from index.search import Neighbors
-from index.taught_faces import TAUGHT
+from index.taught_faces import LIVE, TAUGHT
 from realtime.collect import NO_FACE, Cutter, digest_of
 from realtime.faces import ByteArray
 from realtime.sources import SourceError
@@ -104,7 +104,7 @@ def crop_at_hand(source: str, digest: str, cutters: Sequence[Cutter]) -> ByteArr
     """Cuts a gallery's face out of its picture again.
 
     Args:
-        source: Where the picture lies, if it is a file.
+        source: Where the picture lies, if it is one.
         digest: The SHA-256 of the crop, if it is known.
         cutters: The ways in which it may have been cut out.
 
@@ -112,6 +112,8 @@ def crop_at_hand(source: str, digest: str, cutters: Sequence[Cutter]) -> ByteArr
         `(48, 48)` uint8 in [0, 255], grey: the crop with that digest, else the first that there is; None where the
         picture is not at hand any more.
     """
+    if source == LIVE:
+        return None
     try:
         content = Path(source).read_bytes()
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""Teaches the user's gallery faces from single pictures, and finds the most similar faces to one."""
+"""Teaches the user's gallery faces from single pictures, and forgets them by where they came from."""
 
 import os
 from collections.abc import Iterable, Sequence
@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from embeddings.labelled import Skipped
+from embeddings.labelled import Progress, Skipped
 from embeddings.layout import visible
 from index.apply import Embed
 from index.embedded import EmbeddedFile
 from index.taught import TaughtGallery
-from index.taught_faces import NewFaces
+from index.taught_faces import IMPORTED, LIVE, NewFaces
 
 
 @dataclass(slots=True)
@@ -38,7 +38,9 @@ def picture_paths(names: Iterable[Path]) -> list[str]:
     return list(dict.fromkeys(os.path.abspath(path) for path in paths))
 
 
-def teach(gallery: TaughtGallery, label: str, paths: Sequence[str], embed: Embed) -> TeachReport:
+def teach(
+    gallery: TaughtGallery, label: str, paths: Sequence[str], embed: Embed, progress: Progress | None = None
+) -> TeachReport:
     """Teaches what the faces in pictures show; all can be undone at once.
 
     A face that the gallery has under the same class is not taught twice, and one that it has under another class is not
@@ -49,12 +51,14 @@ def teach(gallery: TaughtGallery, label: str, paths: Sequence[str], embed: Embed
         label: The class, canonical.
         paths: The pictures, absolute.
         embed: Reads them and embeds the face in each.
+        progress: Called with the number of pictures read and the total.
 
     Raises:
         GalleryError, StorageError: the gallery cannot be written.
     """
     report = TeachReport()
     fresh: dict[str, EmbeddedFile] = {}
+    read = 0
     for part in embed(paths):
         taught = gallery.known(one.digest for one in part)
         for one in part:
@@ -70,9 +74,29 @@ def teach(gallery: TaughtGallery, label: str, paths: Sequence[str], embed: Embed
                 report.failed.append(
                     Skipped(one.path, f"expected a new face, received one taught as {before}; forget that one first")
                 )
+        read += len(part)
+        if progress:
+            progress(read, len(paths))
     if fresh:
         report.ids += gallery.add(_new_faces(list(fresh.values()), label)).ids
     return report
+
+
+def forget_source(gallery: TaughtGallery, named: str) -> int:
+    """Forgets the faces from one place; returns how many there were.
+
+    Args:
+        gallery: What forgets.
+        named: A picture, a folder that faces came from somewhere below, `LIVE`, or a source that begins with
+            `IMPORTED`.
+
+    Raises:
+        GalleryError, StorageError: the gallery cannot be written.
+    """
+    if named == LIVE or named.startswith(IMPORTED):
+        return gallery.remove_source(named)
+    # Folders are kept in sync under their real name, single pictures are taught under the one that they were given.
+    return sum(gallery.remove_source(place) for place in {os.path.abspath(named), os.path.realpath(named)})
 
 
 def _new_faces(files: Sequence[EmbeddedFile], label: str) -> NewFaces:

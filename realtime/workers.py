@@ -1,6 +1,7 @@
 """Embeds picture files in several processes: each reads, finds, crops and embeds on its own."""
 
 import multiprocessing
+import os
 import signal
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import cv2
 
-from classifier.bundle import load_bundle
+from classifier.bundle import Bundle, load_bundle
 from embeddings.encoder import Encoder
 from index.embedded import EmbeddedFile
 from realtime.collect import BATCH, Cutter, FaceCutter, cut_whole, embed_files
@@ -41,10 +42,19 @@ class Reading:
     def open(self, threads: int) -> tuple[Cutter, Encoder]:
         """Opens what cuts and what embeds; `threads` is how many the encoder may use."""
         loaded = load_bundle(self.bundle, threads=threads)
+        return self.cutter(loaded), loaded.encoder
+
+    def cutter(self, loaded: Bundle) -> Cutter:
+        """Opens what cuts, for the bundle that was loaded already."""
         if self.crops:
-            return cut_whole, loaded.encoder
+            return cut_whole
         detector = open_detector(self.detector, self.detector_model, working_sizes=PICTURE_SIZES)
-        return FaceCutter(detector, loaded.geometry), loaded.encoder
+        return FaceCutter(detector, loaded.geometry)
+
+
+def usable_cores() -> int:
+    """Returns how many cores this process may use: in a container, or under `taskset`, fewer than there are."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def embed_in_processes(
