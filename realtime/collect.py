@@ -136,7 +136,8 @@ def _content(path: Path) -> bytes:
     """Reads a file, but never waits for a pipe and never takes more than a picture may have."""
     status = path.stat()
     if not stat.S_ISREG(status.st_mode):
-        raise PictureError("expected a picture file, received a pipe or a device")
+        what = "a folder" if stat.S_ISDIR(status.st_mode) else "a pipe or a device"
+        raise PictureError(f"expected a picture file, received {what}")
     if status.st_size > MAX_BYTES:
         raise PictureError(f"expected at most {MAX_BYTES:,} bytes, received {status.st_size:,}; shrink it")
     return path.read_bytes()

@@ -1,8 +1,10 @@
 """Embeds picture files in several processes: each reads, finds, crops and embeds on its own."""
 
+import contextlib
 import multiprocessing
 import os
 import signal
+import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -78,6 +80,8 @@ def embed_in_processes(
     pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _start, (reading,))
     running: deque[Future[list[EmbeddedFile]]] = deque()
     try:
+        with deaf_children():
+            pool.submit(os.getpid)  # the first task starts all processes
         while parts or running:
             # No further ahead than that, so that memory stays bounded however many files there are.
             while parts and len(running) < 2 * workers:
@@ -90,6 +94,22 @@ def embed_in_processes(
         pool.shutdown(cancel_futures=True)
 
 
+@contextlib.contextmanager
+def deaf_children() -> Iterator[None]:
+    """Keeps Ctrl-C from processes that start meanwhile, which inherit that; they would complain before they can ask.
+
+    Ctrl-C reaches every process of a terminal; the first one ends the others in good order.
+    """
+    if threading.current_thread() is not threading.main_thread():  # where Python can set no signals
+        yield
+        return
+    heard = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, heard)
+
+
 class _Opened:
     """What a worker process holds: one each, opened once."""
 
@@ -98,7 +118,7 @@ class _Opened:
 
 
 def _start(reading: Reading) -> None:
-    # Ctrl-C reaches every process of a terminal; the first one ends the others in good order.
+    # Where it is not inherited, as on Windows.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     cv2.setNumThreads(1)
     _Opened.cutter, _Opened.encoder = reading.open(threads=1)

@@ -1,12 +1,21 @@
 """What a user teaches by index, teach, forget, gallery and similar, and that predictions know it at once."""
 
+import contextlib
 import json
 import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
+from index.taught import FILE
+from tests.conftest import ROOT
 from tests.drawn_faces import drawn_faces, write_folder
 
 
@@ -78,6 +87,34 @@ def test_what_failed_is_named_and_the_rest_is_kept(run, shipped, faces, own):
     result = run("index", faces, "--crops", *own)
     assert result.exit_code == 1 and "broken.jpg" in result.stderr
     assert result.stdout == "14 added, 0 changed, 0 removed, 0 unchanged, 1 failed\n"
+
+
+def test_ctrl_c_keeps_what_is_done_and_the_next_run_goes_on(run, shipped, tmp_path, own):
+    rng = np.random.default_rng(0)
+    (tmp_path / "faces" / "happy").mkdir(parents=True)
+    for number in range(300):
+        Image.fromarray(rng.integers(0, 256, (48, 48), np.uint8)).save(tmp_path / f"faces/happy/{number}.png")
+    line = [sys.executable, "cli.py", "index", tmp_path / "faces", "--crops", "--workers", "2", *own]
+    process = subprocess.Popen(line, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
+    with process:
+        while process.poll() is None and not faces_in(own[1]):
+            time.sleep(0.01)
+        # As a terminal does, which tells the workers, too.
+        os.killpg(process.pid, signal.SIGINT)
+        said = process.communicate(timeout=30)
+    assert process.returncode == 130 and said == (b"", b"")
+    done = faces_in(own[1])
+    assert 0 < done < 300
+    report = told(run("index", *own, "--json"))
+    assert (report["added"], report["unchanged"]) == (300 - done, done)
+
+
+def faces_in(folder: Path) -> int:
+    """How many faces a gallery has that another process may be making right now."""
+    with contextlib.suppress(sqlite3.OperationalError):
+        with contextlib.closing(sqlite3.connect(f"file:{folder}/{FILE}?mode=ro", uri=True)) as file:
+            return file.execute("SELECT count(*) FROM faces").fetchone()[0]
+    return 0
 
 
 def test_what_was_forgotten_stays_out_until_full(run, shipped, faces, own):

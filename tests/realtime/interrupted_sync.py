@@ -18,9 +18,9 @@ Parts = Iterable[Sequence[EmbeddedFile]]
 Embed = Callable[[Sequence[str]], Parts]
 
 
-def write_faces(folder: Path, n: int) -> Path:
-    """Writes n drawn faces into class folders."""
-    for number in range(n):
+def write_faces(folder: Path, n: int, first: int = 0) -> Path:
+    """Writes n drawn faces into class folders, those of the numbers from `first`."""
+    for number in range(first, first + n):
         path = folder / FER2013_CLASSES[number % len(FER2013_CLASSES)] / f"{number:02d}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(saved(face(np.random.default_rng(number), "L", (48, 48)), "PNG"))

@@ -7,7 +7,7 @@ import signal
 import pytest
 
 from realtime.collect import FaceCutter, cut_whole
-from realtime.workers import Reading, WorkerError, embed_in_processes
+from realtime.workers import Reading, WorkerError, deaf_children, embed_in_processes
 from tests.realtime.interrupted_sync import (
     check_same,
     embedded_here,
@@ -58,6 +58,24 @@ def test_an_interrupted_sync_embeds_only_the_rest(folder, reading, tmp_path):
         report = sync(gallery, folder, embed)
         assert (report.added, report.unchanged, len(asked), len(gallery)) == (10, 8, 10, 18)
     assert not multiprocessing.active_children()
+
+
+def tell_whether_deaf():
+    raise SystemExit(signal.getsignal(signal.SIGINT) is signal.SIG_IGN)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals are not inherited there")
+def test_processes_never_hear_ctrl_c_not_even_as_they_start():
+    heard = signal.getsignal(signal.SIGINT)
+    spawn = multiprocessing.get_context("spawn")
+    one, other = spawn.Process(target=tell_whether_deaf), spawn.Process(target=tell_whether_deaf)
+    with deaf_children():
+        one.start()
+    other.start()
+    one.join()
+    other.join()
+    assert (one.exitcode, other.exitcode) == (True, False)
+    assert signal.getsignal(signal.SIGINT) is heard
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs a way to end a process as the system does")

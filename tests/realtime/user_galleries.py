@@ -1,0 +1,57 @@
+"""Two bundles with fake encoders, and what opens them in the place of a bundle's files."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from classifier.bundle import Bundle
+from embeddings.encoder import Encoder
+from embeddings.pictures import read_crop
+from realtime.collect import Cut, Cutter, cut_whole, digest_of
+from realtime.sync_folders import SyncRequest
+from realtime.workers import Reading
+from tests.drawn_faces import drawn_faces
+from tests.fake_encoder import fake_bundle
+
+BUNDLE = fake_bundle(drawn_faces(14, seed=1))
+# Another encoder: the mirror images make another fingerprint, and it sees faces in another way, too.
+OTHER = replace(fake_bundle(drawn_faces(14, seed=1), dim=24, seed=5), meta={"flip": True})
+_BUNDLES = {"this": BUNDLE, "other": OTHER}
+
+
+class FakeReading(Reading):
+    """Opens a bundle above. The face that it finds in a picture is all of it, mirrored, to tell the ways apart."""
+
+    def open(self, threads: int) -> tuple[Cutter, Encoder]:
+        loaded = _BUNDLES[str(self.bundle)]
+        return self.cutter(loaded), loaded.encoder
+
+    def cutter(self, loaded: Bundle) -> Cutter:
+        return cut_whole if self.crops else cut_mirrored
+
+
+def cut_mirrored(content: bytes) -> Cut:
+    return Cut(read_crop(content)[:, ::-1], others=1)
+
+
+def asked(*folders: Path, bundle: str = "this", **options: object) -> SyncRequest:
+    """What `index` asks for."""
+    return SyncRequest(folders, FakeReading(Path(bundle), crops=False), **options)
+
+
+def seen(path: Path, bundle: Bundle = BUNDLE, *, mirrored: bool = False) -> tuple[str, np.ndarray]:
+    """The digest and the embedding that a picture's face must have."""
+    crop = read_crop(path)[:, ::-1] if mirrored else read_crop(path)
+    return digest_of(crop), bundle.encoder.encode(crop[None]).embeddings[0]
+
+
+def held(gallery) -> dict[str, tuple[str, str, np.ndarray]]:
+    """What a gallery holds: by source the label, the digest and the embedding."""
+    return {
+        source: (label, digest, embedding)
+        for part in gallery.rows()
+        for source, label, digest, embedding in zip(
+            part.sources, part.labels, part.digests, part.embeddings, strict=True
+        )
+    }
