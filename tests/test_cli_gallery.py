@@ -111,10 +111,11 @@ def test_ctrl_c_keeps_what_is_done_and_the_next_run_goes_on(run, shipped, tmp_pa
 
 def faces_in(folder: Path) -> int:
     """How many faces a gallery has that another process may be making right now."""
-    with contextlib.suppress(sqlite3.OperationalError):
+    try:
         with contextlib.closing(sqlite3.connect(f"file:{folder}/{FILE}?mode=ro", uri=True)) as file:
             return file.execute("SELECT count(*) FROM faces").fetchone()[0]
-    return 0
+    except sqlite3.OperationalError:
+        return 0
 
 
 def test_what_was_forgotten_stays_out_until_full(run, shipped, faces, own):
