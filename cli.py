@@ -419,10 +419,11 @@ def train(
 def index(
     folders: Annotated[
         list[Path] | None,
-        typer.Argument(help="Folders with a folder of pictures for each class.", metavar="[FOLDER...]"),
+        typer.Argument(help="Folders with a folder of pictures for each class.", metavar="FOLDER"),
     ] = None,
     crops: Annotated[
-        bool | None, typer.Option("--crops/--faces", help="Whole pictures are faces, or faces are looked for in them.")
+        bool | None,
+        typer.Option("--crops/--faces", help="Take whole pictures, or look for faces; as before, at first --faces."),
     ] = None,
     full: Annotated[bool, typer.Option("--full", help="Read every file again; needed for another encoder.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would happen and do nothing.")] = False,
@@ -510,11 +511,13 @@ def teach(
     tell_some([(one.source, one.reason) for one in report.failed], "skipped")
     if as_json:
         failed = [{"source": one.source, "reason": one.reason} for one in report.failed]
-        print_json({"label": name, "ids": report.ids, "known": report.known, "failed": failed, "classes": counts})
+        told = {"ids": report.ids, "known": report.known, "others": report.others, "failed": failed}
+        print_json({"label": name} | told | {"classes": counts})
     else:
-        known = f", {len(report.known)} known already" if report.known else ""
         ids = f" as {', '.join(map(str, report.ids))}" if report.ids else ""
-        typer.echo(f"{name}: {len(report.ids)} taught{ids}{known}; {counts.get(name, 0)} in all")
+        known = f", {len(report.known)} known already" if report.known else ""
+        others = f", {report.others} left out beside the largest" if report.others else ""
+        typer.echo(f"{name}: {len(report.ids)} taught{ids}{known}{others}; {counts.get(name, 0)} in all")
     if report.failed:
         raise typer.Exit(1)
 

@@ -51,6 +51,13 @@ def test_a_taught_picture_is_known_at_once_and_forgotten_on_request(run, shipped
     assert told(run("predict", astronaut, *own, "--json"))["faces"][0] == before
 
 
+def test_teaching_says_what_it_did(run, shipped, astronaut, own, tmp_path):
+    Image.fromarray(np.tile(np.asarray(Image.open(astronaut)), (1, 2, 1))).save(tmp_path / "two.png")
+    result = run("teach", "--label", "wink", tmp_path / "two.png", *own)
+    left_out = "1 left out beside the largest"
+    assert result.stdout == f"wink: 1 taught as 1000000000, {left_out}; 1 in all\n", result.stderr
+
+
 def test_teaching_twice_and_otherwise(run, shipped, astronaut, own):
     run("teach", "--label", "wink", astronaut, *own)
     again = told(run("teach", "--label", "wink", astronaut, *own, "--json"))
