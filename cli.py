@@ -661,6 +661,8 @@ def similar(
     from realtime.similar import crop_at_hand, crop_of, similar_faces
     from realtime.workers import Reading
 
+    if sheet is not None and sheet.suffix.lower() != ".png":
+        raise typer.BadParameter(f"expected a name that ends in .png, got {sheet.name!r}", param_hint="--sheet")
     recognizer = open_taught_recognizer(bundle, labels, gallery)
     cutter = Reading(bundle, crops, detector, detector_model).cutter(recognizer.bundle)
     crop = crop_of(picture, cutter)

@@ -22,8 +22,8 @@ from index.taught import FILE, TaughtGallery, open_taught
 from index.taught_faces import IMPORTED, LIVE, NewFaces, TaughtFaces
 from realtime.collect import BATCH, Cutter, cut_whole, digest_of
 from realtime.similar import crop_at_hand
-from realtime.sync_folders import CROPS, SyncRequest, sync_folders
-from realtime.user_gallery import encoder_of, open_gallery
+from realtime.sync_folders import SyncRequest, sync_folders
+from realtime.user_gallery import CROPS, encoder_of, open_gallery
 
 # Beside the gallery: one that is being made, and one that only waits for its place.
 _UNFINISHED, _FINISHED = ".unfinished", ".finished"

@@ -11,9 +11,8 @@ from index.sync import plan_sync
 from index.taught import TaughtGallery
 from realtime.collect import BATCH, embed_files
 from realtime.ray_workers import embed_on_ray
+from realtime.user_gallery import CROPS, DETECT
 from realtime.workers import Reading, embed_in_processes
-
-CROPS, DETECT = "crops", "detect"
 
 # Up to so many files, starting processes takes longer than it saves.
 _FEW = 4 * BATCH

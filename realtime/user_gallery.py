@@ -1,6 +1,7 @@
 """Where the user's gallery lies, and how it is opened beside a bundle, once or to be followed."""
 
 import logging
+import os
 import time
 from collections.abc import Callable
 from datetime import datetime
@@ -20,6 +21,10 @@ logger = logging.getLogger(__name__)
 
 # Seconds between two looks at what other processes taught.
 _LOOK_EVERY = 0.2
+
+# How the pictures of a synced folder are read, as the gallery notes it and as people say it.
+CROPS, DETECT = "crops", "detect"
+_WAYS = {CROPS: "whole pictures", DETECT: "faces found in pictures"}
 
 
 def default_gallery() -> Path:
@@ -65,7 +70,7 @@ def describe_gallery(folder: Path, summary: Summary) -> list[str]:
         lines.append(f"taught from {first} to {last}")
     lines += [f"  {name:<16}{count:>8}" for name, count in summary.labels.items()]
     lines += [f"  from {source}: {count}" for source, count in summary.sources.items()]
-    lines += [f"  kept in sync, {options}: {root}" for root, options in summary.roots.items()]
+    lines += [f"  kept in sync, {_WAYS.get(options, options)}: {root}" for root, options in summary.roots.items()]
     return lines
 
 
@@ -74,12 +79,16 @@ def export_gallery(gallery: TaughtGallery, path: Path) -> int:
 
     Raises:
         GalleryError: pyarrow is not installed, or there is nothing to write.
-        OSError: the file cannot be written.
+        OSError: the file cannot be written; says so in words.
     """
     parts = list(gallery.rows())
     if not parts:
         raise GalleryError(f"{gallery.folder}: expected faces to export, got none; teach it some first")
-    export_faces(path, TaughtFaces.joined(parts), gallery.encoder)
+    try:
+        export_faces(path, TaughtFaces.joined(parts), gallery.encoder)
+    except OSError as error:
+        got = os.strerror(error.errno) if error.errno else str(error)
+        raise OSError(f"{path}: expected to write this file, got: {got}; choose another place") from error
     return len(gallery)
 
 

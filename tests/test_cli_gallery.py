@@ -204,6 +204,7 @@ def test_a_gallery_of_another_encoder_stops_only_who_asked_for_it(run, shipped, 
         (["teach", "--label", " ", "x.png"], 2, "name of a class"),
         (["teach", "--label", "a", "no-such.png"], 1, "no-such.png"),
         (["similar", "no-such.png"], 4, "no-such.png"),
+        (["similar", "no-such.png", "--sheet", "sheet.xyz"], 2, "ends in .png"),
         (["index", ".", "--engine", "magic"], 2, "processes or ray"),
     ],
 )

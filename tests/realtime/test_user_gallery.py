@@ -72,7 +72,7 @@ def test_what_is_in_it_in_values_and_in_words(folder, tmp_path):
     lines = describe_gallery(folder, summary)
     assert lines[0].startswith(f"{folder}: 5 faces, ") and lines[1].startswith("taught from 20")
     assert [line.split() for line in lines if "wink" in line] == [["wink", "2"]]
-    assert f"  from {LIVE}: 2" in lines and f"  kept in sync, crops: {faces}" in lines
+    assert f"  from {LIVE}: 2" in lines and f"  kept in sync, whole pictures: {faces}" in lines
 
 
 def test_an_empty_gallery_can_be_described_and_not_exported(folder, tmp_path):
@@ -81,6 +81,16 @@ def test_an_empty_gallery_can_be_described_and_not_exported(folder, tmp_path):
         assert summary_document(folder, opened.summary())["first"] is None
         with pytest.raises(GalleryError, match="teach it some first"):
             export_gallery(opened, tmp_path / "x.parquet")
+
+
+def test_a_file_that_cannot_be_written(folder, tmp_path):
+    pytest.importorskip("pyarrow")
+    with open_gallery(folder, BUNDLE, create=True) as opened:
+        opened.add(new_faces(1))
+        with pytest.raises(
+            OSError, match=r"^/.*x\.parquet: expected to write this file, got: No such file or directory;"
+        ):
+            export_gallery(opened, tmp_path / "nowhere" / "x.parquet")
 
 
 def test_faces_travel_once(folder, tmp_path):
