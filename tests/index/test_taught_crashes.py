@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 
 import pytest
 
@@ -25,7 +26,9 @@ def test_kill_9_while_cells_are_built(tmp_path, run_faults):
     told = run_faults(SCRIPT, "kill_builders", tmp_path, 10, 0)
     assert told["hit"] >= 3
     assert told["right"] >= 0.97
-    assert told["left"] == ["building.lock", "cells.faiss", "manifest.json"]
+    # A commit gives a file another name than the one it replaces: the last depends on how many came through.
+    left = [re.sub("-[0-9a-f]{8}", "", name) for name in told["left"]]
+    assert left == ["building.lock", "cells.faiss", "manifest.json"]
 
 
 def test_two_writers_do_not_hurt_each_other(tmp_path, run_faults):
