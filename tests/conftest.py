@@ -10,6 +10,7 @@ import sys
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -19,6 +20,10 @@ from embeddings.pictures import read_rgb
 from realtime.demo import picture_path
 from realtime.start_notice import start_notice
 from realtime.video import VideoWriter
+from tests.browser import OpenPage, chromium, page_opener
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 ROOT = Path(__file__).parents[1]
 
@@ -50,6 +55,20 @@ def shipped() -> Path:
     if not (path / "manifest.json").is_file():
         pytest.skip("expected the shipped bundle at bundles/fer2013, found none")
     return path
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator["Browser"]:
+    """A headless Chromium, for one file of tests: while it runs, asyncio belongs to it."""
+    with chromium() as running:
+        yield running
+
+
+@pytest.fixture
+def open_page(browser: "Browser") -> Iterator[OpenPage]:
+    """Opens pages in it; what a page writes to its console as an error fails the test."""
+    with page_opener(browser) as opener:
+        yield opener
 
 
 @pytest.fixture(scope="session")

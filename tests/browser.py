@@ -1,0 +1,90 @@
+"""A headless Chromium for tests of pages: found, or installed where that needs no question, or else the test skips."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page, Playwright
+
+# As root Chromium has no sandbox; the rest keeps it from calling home, which a closed network would make slow.
+_QUIET = (
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-component-update",
+    "--disable-sync", "--no-first-run", "--hide-scrollbars",
+)  # fmt: skip
+_NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
+_MAX_FETCH_S = 300
+
+OpenPage = Callable[..., "Page"]
+
+
+@contextmanager
+def chromium(arguments: Sequence[str] = ()) -> Iterator[Browser]:
+    """Starts a headless Chromium; skips the test with a clear word where there is none and none can be installed.
+
+    Args:
+        arguments: More of its command line, such as those of a fake camera.
+
+    Yields:
+        Playwright's browser; each `new_context()` of it has cookies and permissions of its own.
+    """
+    sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright: make test installs it")
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=_executable(playwright), args=[*_QUIET, *arguments])
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+@contextmanager
+def page_opener(browser: Browser) -> Iterator[OpenPage]:
+    """Yields `open_page(url_or_path, width=1280, height=800, scheme="light", tolerant=False)`.
+
+    Each page has a context of its own: cookies, storage, permissions. At the end this fails on anything that a page
+    threw or wrote to its console as an error, unless it was opened as tolerant.
+    """
+    contexts, troubles = [], []
+
+    def open_page(
+        where: str | Path, width: int = 1280, height: int = 800, scheme: str = "light", tolerant: bool = False
+    ) -> Page:
+        context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
+        contexts.append(context)
+        page = context.new_page()
+        if not tolerant:
+            page.on("pageerror", lambda error: troubles.append(f"{page.url}: {error}"))
+            page.on("console", lambda said: said.type == "error" and troubles.append(f"{page.url}: {said.text}"))
+        page.goto(where.resolve().as_uri() if isinstance(where, Path) else where)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    if troubles:
+        pytest.fail("\n".join(troubles))
+
+
+def _executable(playwright: Playwright) -> str:
+    """Path of the system's Chromium, of Playwright's own, or of one that Playwright fetches now."""
+    own = playwright.chromium.executable_path
+    if found := _present(own):
+        return found
+    fetch = [sys.executable, "-m", "playwright", "install", "chromium"]
+    with suppress(subprocess.TimeoutExpired):
+        subprocess.run(fetch, capture_output=True, timeout=_MAX_FETCH_S, check=False)
+    if found := _present(own):
+        return found
+    pytest.skip("expected Chromium, found none and could not fetch it; install it from your system's packages")
+
+
+def _present(own: str) -> str | None:
+    return next(filter(None, map(shutil.which, _NAMES)), None) or (own if Path(own).exists() else None)
