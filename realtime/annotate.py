@@ -47,7 +47,7 @@ class Annotator:
         Raises:
             OutputError: it cannot be written.
         """
-        picture = draw(*_enlarged(frame.bgr, result))
+        picture = drawn(frame.bgr, result)
         if frame.fps is None:
             self._end_video()
             suffix = Path(frame.source).suffix.lower()
@@ -100,22 +100,36 @@ def write_picture(path: Path, bgr: ByteArray) -> None:
     Raises:
         OutputError: it cannot be written.
     """
-    quality = [] if path.suffix == ".png" else [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]
-    encoded = cv2.imencode(path.suffix, bgr, quality)[1]
     partial = path.with_name(f".{path.name}.partial")
     try:
-        partial.write_bytes(encoded.tobytes())
+        partial.write_bytes(picture_bytes(bgr, path.suffix))
         partial.replace(path)
     except OSError as error:
         partial.unlink(missing_ok=True)
         raise OutputError(f"{path}: expected to write a picture, could not ({error}); is the disk full?") from error
 
 
-def _enlarged(bgr: ByteArray, result: FrameResult) -> tuple[ByteArray, FrameResult]:
-    """Enlarges a small picture, and the faces with it, until a label can be read."""
+def picture_bytes(bgr: ByteArray, suffix: str) -> bytes:
+    """Returns the file of a picture.
+
+    Args:
+        bgr: `(h, w, 3)` uint8 in [0, 255], BGR.
+        suffix: `.jpg`, `.jpeg` or `.png`.
+    """
+    quality = [] if suffix == ".png" else [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]
+    return bytes(cv2.imencode(suffix, bgr, quality)[1])
+
+
+def drawn(bgr: ByteArray, result: FrameResult) -> ByteArray:
+    """Draws a result on a copy of its frame, a small one enlarged until a label can be read.
+
+    Args:
+        bgr: `(h, w, 3)` uint8 in [0, 255], BGR; left as it is.
+        result: What it shows.
+    """
     factor = -(-_SHORTEST_SIDE // min(bgr.shape[:2]))
     if factor == 1:
-        return bgr, result
+        return draw(bgr, result)
     large = cv2.resize(bgr, None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC)
     faces = Faces(result.faces.xywh * factor, result.faces.landmarks * factor, result.faces.confidence)
-    return cast(ByteArray, large), replace(result, faces=faces)
+    return draw(cast(ByteArray, large), replace(result, faces=faces))

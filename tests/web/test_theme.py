@@ -1,0 +1,58 @@
+"""The web app's look is that of the project's pages."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from viz.theme import DARK, LIGHT, Tones
+from web.theme import stylesheet
+
+ROOT = Path(__file__).parents[2]
+CONFIG = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text(encoding="utf-8"))
+TYPE = (ROOT / "viz" / "page" / "theme.css").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(("scheme", "tones"), [("light", LIGHT), ("dark", DARK)])
+def test_streamlit_paints_in_the_tones_of_the_project(scheme: str, tones: Tones) -> None:
+    theme = CONFIG["theme"][scheme]
+    assert {
+        "primaryColor": tones.ink,
+        "backgroundColor": tones.paper,
+        "secondaryBackgroundColor": tones.wash,
+        "textColor": tones.ink,
+        "linkColor": tones.ink,
+        "borderColor": tones.line,
+        "dataframeBorderColor": tones.line,
+        "grayColor": tones.faint,
+        "redColor": tones.alert,
+        "redTextColor": tones.alert,
+        "codeTextColor": tones.ink,
+        "codeBackgroundColor": tones.wash,
+    } == theme
+
+
+def test_type_is_that_of_the_project() -> None:
+    assert CONFIG["theme"]["font"] == re.search(r"--type: (.*);", TYPE)[1]
+    assert f"--body: {CONFIG['theme']['baseFontSize']}px" in TYPE
+
+
+def test_nothing_is_reported_and_nobody_is_asked() -> None:
+    assert CONFIG["browser"]["gatherUsageStats"] is False
+    assert CONFIG["server"]["headless"] is True
+    assert CONFIG["client"]["showErrorDetails"] == "none"
+
+
+def test_the_stylesheet_has_every_tone_for_light_and_dark() -> None:
+    for name in Tones.__slots__:
+        assert f"--{name}: light-dark({getattr(LIGHT, name)}, {getattr(DARK, name)});" in stylesheet()
+
+
+def test_the_pages_rules_stay_within_what_the_app_draws() -> None:
+    """Rules for bare elements, such as those for sections and tables, would take Streamlit's own elements apart."""
+    own = (ROOT / "web" / "style.css").read_text(encoding="utf-8")
+    selectors = re.findall(r"^([^\s{}/*@][^{]*?)\s*\{", own, re.MULTILINE)
+    assert selectors
+    assert [one for one in selectors if not re.match(r"\.|\[data-testid", one)] == []
+    assert ":root" not in stylesheet().split(".ms {", 1)[1]

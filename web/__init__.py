@@ -1,0 +1,1 @@
+"""The web app: the live session, pictures, videos, the map and teaching, in a browser."""

@@ -1,0 +1,70 @@
+"""What stands around every page: the navigation, a word on what happens to pictures, and the law."""
+
+from pathlib import Path
+
+import streamlit as st
+
+from web.theme import html, stylesheet
+
+_VIEWS = Path(__file__).with_name("views")
+_LOGO = Path(__file__).with_name("static") / "logo.svg"
+_ICON = _LOGO.with_name("icon.svg")
+
+# File, title, Material symbol and address of each page, in the order of the navigation; the first is the start page.
+_PAGES = (
+    ("live", "Live", "videocam"),
+    ("photo", "Photo", "image"),
+    ("video", "Video", "movie"),
+    ("map", "Map", "bubble_chart"),
+    ("teach", "Teach", "school"),
+    ("session", "Session", "timeline"),
+    ("about", "About", "info"),
+)
+_DISMISSED = "banner dismissed"
+
+STORED_NOTHING = (
+    "<b>Your pictures go to this server and nowhere else.</b> It looks at them in memory and forgets them; "
+    "what you teach is forgotten when you leave."
+)
+STORED_TAUGHT = (
+    "<b>Your pictures go to this server and nowhere else.</b> It looks at them in memory and forgets them; "
+    "it keeps the numbers it made of faces that you teach, never pictures."
+)
+_LAW = (
+    "<p><b>Expression shown, not emotion felt.</b> A smile may be joy, courtesy or fear. Do not decide anything about "
+    "a person by this, and ask before you point it at anybody.</p>"
+    "<p>In the European Union, the AI Act, Article 5(1)(f) of Regulation (EU) 2024/1689, prohibits inferring people's "
+    "emotions in workplaces and schools from biometric data, except for medical or safety reasons; other uses are "
+    "high-risk (Annex III), and people must be told (Article 50).</p>"
+)
+
+
+def navigation() -> st.Page:
+    """Dresses the app and returns the page that the visitor asked for, to be run between `banner` and `footer`."""
+    st.set_page_config(page_title="Moodspace", page_icon=str(_ICON), layout="wide")
+    st.html(f"<style>{stylesheet()}</style>")
+    pages = [
+        st.Page(_VIEWS / f"{name}.py", title=title, icon=f":material/{icon}:", default=at == 0)
+        for at, (name, title, icon) in enumerate(_PAGES)
+    ]
+    st.logo(str(_LOGO), size="medium")
+    return st.navigation(pages, position="top")
+
+
+def banner(*, keeps_taught: bool) -> None:
+    """Says what is processed where, until the visitor has read it.
+
+    Args:
+        keeps_taught: Whether the operator gave a folder in which taught faces stay.
+    """
+    if st.session_state.get(_DISMISSED):
+        return
+    with st.container(key="banner", horizontal=True, vertical_alignment="center"):
+        html(f'<p class="word">{STORED_TAUGHT if keeps_taught else STORED_NOTHING}</p>')
+        st.button("Got it", type="tertiary", on_click=lambda: st.session_state.update({_DISMISSED: True}))
+
+
+def footer() -> None:
+    """Says what an answer means, and the law."""
+    with st.container(key="footer"):
+        html(f'<footer class="foot">{_LAW}</footer>')

@@ -1,0 +1,39 @@
+"""The web app's look: the tones and rules of the project's pages, laid over Streamlit's own elements.
+
+What the project's pages and this app have in common stays in `viz/theme.py` and `viz/page/theme.css`: its rules apply
+within `.ms`, so that they leave Streamlit's own elements alone; `style.css` dresses those.
+"""
+
+from dataclasses import asdict
+from functools import cache
+from pathlib import Path
+
+import streamlit as st
+
+from viz.theme import DARK, LIGHT
+
+_SHARED = Path(__file__).parents[1] / "viz" / "page" / "theme.css"
+_OWN = Path(__file__).with_name("style.css")
+
+
+@cache
+def stylesheet() -> str:
+    """The tones as CSS custom properties that follow the page's light or dark setting, and the rules that use them."""
+    light, dark = asdict(LIGHT), asdict(DARK)
+    tones = " ".join(f"--{name}: light-dark({light[name]}, {dark[name]});" for name in light)
+    shared = _SHARED.read_text(encoding="utf-8").replace(":root", "&")
+    return f":root {{ {tones} }}\n.ms {{ {shared} }}\n{_OWN.read_text(encoding='utf-8')}"
+
+
+def html(body: str) -> None:
+    """Shows HTML in the project's look.
+
+    Args:
+        body: HTML; whatever came from data in it went through `viz.theme.text`.
+    """
+    st.html(f'<div class="ms">{body}</div>')
+
+
+def heading(title: str, words: str) -> None:
+    """Shows a page's title and one sentence on what it is for, both plain text without markup."""
+    html(f'<header class="top"><h1>{title}</h1><p class="faint">{words}</p></header>')
