@@ -775,7 +775,10 @@ def visualize(
         note = describe_map(
             faces=len(gallery), seed=seed, n_neighbors=N_NEIGHBORS, min_dist=MIN_DIST, metric="cosine", quality=quality
         )
-        face_map = FaceMap(coordinates, column, recognizer.classes, gallery.ids, gallery.sources, note)
+        face_map = FaceMap.plain(
+            coordinates=coordinates, labels=column, classes=recognizer.classes, ids=gallery.ids,
+            sources=gallery.sources, note=note,
+        )  # fmt: skip
         out.mkdir(parents=True, exist_ok=True)
         draw_map(face_map, out / "map.png")
         write_map_page(face_map, out / "map.html")

@@ -6,7 +6,7 @@ from typing import NamedTuple, Self
 import cv2
 import numpy as np
 
-from classifier.palette import COLOURS
+from classifier.palette import class_shades
 from realtime.faces import ByteArray
 
 Colour = tuple[int, int, int]
@@ -28,9 +28,6 @@ RED = from_hex("#EF4444")
 BRIGHT, DIM, TRACK, GROUND = (from_hex(tone) for tone in ("#ECEEF2", "#9AA0AA", "#2B2F36", "#14161A"))
 
 REGULAR, MEDIUM, SEMIBOLD = 400, 500, 600
-
-# Classes of the user's own, in turn: apart from one another and from the expressions' colours.
-_OWN = ("#FFFFFF", "#C77DFF", "#7FE0C3", "#FF8FA3", "#B6E86A", "#FFC9A0")
 
 # Of the height of the letters: how far down from its top the line stands that they stand on.
 _BASELINE = 0.8
@@ -81,9 +78,8 @@ class Rectangle(NamedTuple):
 
 @lru_cache(maxsize=64)
 def class_colours(classes: tuple[str, ...]) -> tuple[Colour, ...]:
-    """Returns a colour for each class: the project's for an expression, another in turn for one of the user's own."""
-    own = [name for name in classes if name not in COLOURS]
-    return tuple(from_hex(COLOURS.get(name) or _OWN[own.index(name) % len(_OWN)]) for name in classes)
+    """Returns a colour for each class, for dark ground; see `classifier.palette.class_shades`."""
+    return tuple(from_hex(shade) for shade in class_shades(classes, dark=True))
 
 
 @lru_cache(maxsize=256)

@@ -1,19 +1,26 @@
-"""The faces on a map: where each one lies, what it is labelled, what colour that is, and the words that go with it."""
+"""The faces on a map: where each one lies, what it is labelled, what is known of it, and the words that go with it."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from classifier.palette import COLOURS
+from classifier.palette import class_shades
+from embeddings.crops import SIZE
 from viz.map_quality import MapQuality
 from viz.projection import FloatArray, IntArray
 
+ByteArray = npt.NDArray[np.uint8]
+StringArray = npt.NDArray[np.str_]
+
 UNLABELLED = "no label"
-UNLABELLED_SHADE = "#5f6368"  # darker than neutral's grey
-# For classes that only the user knows, in the order they appear; not among COLOURS, and visible on light and dark.
-SPARE_SHADES = ("#AA4499", "#999933", "#6A5ACD", "#8C564B", "#882255", "#117733")
+UNLABELLED_SHADE, UNLABELLED_DARK = "#5f6368", "#7b8089"  # darker than neutral's grey
+
+# Where a face on a map comes from: the bundle, the user's teaching, a recorded session, data named for this map.
+GALLERY, TAUGHT, SESSION, DATA = "gallery", "taught", "session", "data"
+ORIGINS = (GALLERY, TAUGHT, SESSION, DATA)
+NEIGHBORS = 5
 
 SUBTITLE = "Where a network finds them alike"
 HONEST = (
@@ -23,17 +30,26 @@ HONEST = (
 
 
 class Group(NamedTuple):
-    """The faces of one class: its name, hex colour, row numbers, and whether it is a class at all."""
+    """The faces of one class.
+
+    Attributes:
+        name: The class.
+        shade: Hex colour on light ground.
+        rows: `(m,)`, row numbers of its faces.
+        labelled: Whether it is a class at all.
+        dark: Hex colour on dark ground.
+    """
 
     name: str
     shade: str
     rows: npt.NDArray[np.intp]
-    labelled: bool = True
+    labelled: bool
+    dark: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class FaceMap:
-    """Faces on a map, as parallel arrays; n = 0 is legal.
+    """Faces on a map, as parallel arrays; n = 0 is legal. `FaceMap.plain` makes one where less is known.
 
     Attributes:
         coordinates: `(n, 2)` float32, finite, arbitrary units (`viz.projection.project`).
@@ -42,33 +58,86 @@ class FaceMap:
         ids: `(n,)` int64.
         sources: `(n,)` numpy str array, where each face came from.
         note: How the map was made and how good it is, in words (`describe_map`).
+        predicted: `(n,)` int64 into `classes`, -1 where nothing is predicted.
+        confidence: `(n,)` float32 in [0, 1], NaN where nothing is predicted.
+        neighbors: `(n, k)` int64, row numbers of the most similar other faces, best first, -1 where there is none.
+        splits: `(n,)` numpy str array, the part of its data that a face belongs to; empty where unknown.
+        origin: `(n,)` numpy str array, each one of `ORIGINS`.
+        crops: `(m, 48, 48)` uint8 in [0, 255], grey; the pictures at hand.
+        picture: `(n,)` int64, each face's row in `crops`, -1 where its picture is not at hand.
     """
 
     coordinates: FloatArray
     labels: IntArray
     classes: tuple[str, ...]
     ids: IntArray
-    sources: npt.NDArray[np.str_]
+    sources: StringArray
     note: str
+    predicted: IntArray
+    confidence: FloatArray
+    neighbors: IntArray
+    splits: StringArray
+    origin: StringArray
+    crops: ByteArray
+    picture: IntArray
+
+    @classmethod
+    def plain(cls, *, coordinates: FloatArray, labels: IntArray, **known: Any) -> Self:
+        """A map of faces of which not every column is known.
+
+        Args:
+            coordinates: As in `FaceMap`.
+            labels: As in `FaceMap`.
+            **known: Any other column; the rest says that nothing is known, and that all come from the bundle.
+        """
+        n = len(labels)
+        unknown: dict[str, Any] = {
+            "ids": np.arange(n),
+            "sources": np.full(n, ""),
+            "note": "",
+            "predicted": np.full(n, -1),
+            "confidence": np.full(n, np.nan, np.float32),
+            "neighbors": np.full((n, NEIGHBORS), -1),
+            "splits": np.full(n, ""),
+            "origin": np.full(n, GALLERY),
+            "crops": np.empty((0, SIZE, SIZE), np.uint8),
+            "picture": np.full(n, -1),
+        }
+        return cls(coordinates=coordinates, labels=labels, **{**unknown, **known})
 
     def __post_init__(self) -> None:
-        n = len(self.labels)
-        expected = {"coordinates": (n, 2), "labels": (n,), "ids": (n,), "sources": (n,)}
-        for name, shape in expected.items():
-            if getattr(self, name).shape != shape:
-                raise ValueError(
-                    f"{name}: expected shape {shape} beside {n} labels, received {getattr(self, name).shape}; "
-                    "take all columns from the same gallery."
-                )
+        self._check_shapes()
         if not np.isfinite(self.coordinates).all():
             raise ValueError(
                 "coordinates: expected finite numbers, received NaN or inf; leave faces without a place out."
             )
-        if n and not -1 <= self.labels.min() <= self.labels.max() < len(self.classes):
-            raise ValueError(
-                f"labels: expected -1 to {len(self.classes) - 1} for {len(self.classes)} classes, received "
-                f"{self.labels.min()} to {self.labels.max()}; pass the classes that these labels index."
-            )
+        self._check_range("labels", self.labels, len(self.classes), "pass the classes that these labels index")
+        self._check_range("predicted", self.predicted, len(self.classes), "pass the classes that were predicted")
+        self._check_range("neighbors", self.neighbors, len(self), "pass row numbers of this map")
+        self._check_range("picture", self.picture, len(self.crops), "pass the pictures that these rows index")
+        if unheard := set(np.unique(self.origin).tolist()) - set(ORIGINS):
+            raise ValueError(f"origin: expected {', '.join(ORIGINS)}, received {sorted(unheard)}; name one of them.")
+
+    def _check_shapes(self) -> None:
+        n = len(self.labels)
+        columns = ("labels", "ids", "sources", "predicted", "confidence", "splits", "origin", "picture")
+        expected: dict[str, tuple[int, ...]] = dict.fromkeys(columns, (n,))
+        expected |= {
+            "coordinates": (n, 2),
+            "neighbors": (n, self.neighbors.shape[-1]),
+            "crops": (len(self.crops), SIZE, SIZE),
+        }
+        for name, shape in expected.items():
+            if (received := getattr(self, name).shape) != shape:
+                raise ValueError(
+                    f"{name}: expected shape {shape} beside {n} labels, received {received}; "
+                    "take all columns from the same faces."
+                )
+
+    @staticmethod
+    def _check_range(name: str, column: IntArray, end: int, remedy: str) -> None:
+        if column.size and not -1 <= column.min() <= column.max() < end:
+            raise ValueError(f"{name}: expected -1 to {end - 1}, received {column.min()} to {column.max()}; {remedy}.")
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -81,17 +150,15 @@ class FaceMap:
     @property
     def groups(self) -> tuple[Group, ...]:
         """Each class in the order of `classes`, then the faces without a label where there are any."""
-        shades = class_shades(self.classes)
-        named = [Group(name, shades[i], np.flatnonzero(self.labels == i)) for i, name in enumerate(self.classes)]
+        light, dark = class_shades(self.classes), class_shades(self.classes, dark=True)
+        named = [
+            Group(name, light[i], np.flatnonzero(self.labels == i), True, dark[i])
+            for i, name in enumerate(self.classes)
+        ]
         rest = np.flatnonzero(self.labels < 0)
-        return (*named, Group(UNLABELLED, UNLABELLED_SHADE, rest, labelled=False)) if len(rest) else tuple(named)
-
-
-def class_shades(classes: tuple[str, ...]) -> tuple[str, ...]:
-    """Hex colour of each class: the project's for an expression it knows, a spare one, in turn, for any other."""
-    own = [name for name in classes if name not in COLOURS]
-    spare = {name: SPARE_SHADES[i % len(SPARE_SHADES)] for i, name in enumerate(own)}
-    return tuple(COLOURS.get(name) or spare[name] for name in classes)
+        if len(rest):
+            named.append(Group(UNLABELLED, UNLABELLED_SHADE, rest, False, UNLABELLED_DARK))
+        return tuple(named)
 
 
 def readable_on(shade: str) -> str:

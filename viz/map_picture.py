@@ -123,7 +123,7 @@ def _names(axes: Any, renderer: Any, face_map: FaceMap, theme: _Theme) -> None:
 
     dots = axes.transData.transform(face_map.coordinates) if len(face_map) <= COVER_NONE_UP_TO else np.empty((0, 2))
     taken = [Bbox.from_bounds(x, y, 1, 1).padded(axes.figure.dpi / 10) for x, y in dots]
-    for name, shade, rows, labelled in sorted(face_map.groups, key=lambda group: -len(group.rows)):
+    for name, shade, rows, labelled, _ in sorted(face_map.groups, key=lambda group: -len(group.rows)):
         if not len(rows) or not labelled:
             continue
         centroid = axes.transData.transform(np.median(face_map.coordinates[rows], axis=0))
@@ -166,7 +166,7 @@ def _legend(figure: Any, face_map: FaceMap, theme: _Theme) -> None:
     pitch = min(0.5, (height - ABOVE_IN - BELOW_IN) / max(len(groups), 1))
     left, right, size = 0.45, LEGEND_IN - 0.4, min(11.5, 26 * pitch)
     largest = max((len(group.rows) for group in groups), default=0) or 1
-    for row, (name, shade, rows, _) in enumerate(groups):
+    for row, (name, shade, rows, _, _) in enumerate(groups):
         y = height - ABOVE_IN - 0.1 - (row + 0.3) * pitch
         style = {"va": "center", "size": size, "color": theme.ink, "parse_math": False}
         column.add_patch(Ellipse((left - 0.17, y), 0.15, 0.15, color=shade, lw=0))

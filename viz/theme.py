@@ -2,7 +2,7 @@
 
 The tones stand here once. Pages get them as CSS custom properties that follow the reader's light or dark setting, and
 with them the rules of `page/theme.css`; pictures get them as matplotlib settings. The colour of an expression is
-`classifier.palette.COLOURS`, which the live window uses too; `class_shades` gives one to classes of a user's own.
+`classifier.palette.class_shades`, as in the live window; classes of a user's own have one, too.
 """
 
 import html
@@ -10,8 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from classifier.palette import COLOURS
-from viz.face_map import class_shades
+from classifier.palette import COLOURS, class_shades
 
 __all__ = ["COLOURS", "DARK", "LIGHT", "Tones", "class_shades", "mark", "page", "picture_style", "stylesheet", "text"]
 

@@ -22,6 +22,6 @@ def make_map() -> Callable[..., FaceMap]:
             "sources": np.array([f"train/{i}.png" for i in range(n)], dtype=str),
             "note": "UMAP, seed 7",
         }
-        return FaceMap(**(columns | changes))  # type: ignore[arg-type]
+        return FaceMap.plain(**(columns | changes))  # type: ignore[arg-type]
 
     return make

@@ -4,8 +4,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from classifier.palette import COLOURS
-from viz.face_map import UNLABELLED, FaceMap, class_shades, describe_map, readable_on
+from viz.face_map import ORIGINS, UNLABELLED, FaceMap, describe_map, readable_on
 from viz.map_quality import MapQuality
 
 QUALITY = MapQuality(trustworthiness=0.9321, knn_accuracy_map=0.612, knn_accuracy_space=0.7, k=15)
@@ -18,8 +17,17 @@ QUALITY = MapQuality(trustworthiness=0.9321, knn_accuracy_map=0.612, knn_accurac
         ("coordinates", np.full((9, 2), np.nan, np.float32), "finite"),
         ("ids", np.arange(8), "ids: expected"),
         ("sources", np.array(["a"]), "sources: expected"),
-        ("labels", np.full(9, 3), "-1 to 2 for 3 classes"),
-        ("labels", np.full(9, -2), "-1 to 2 for 3 classes"),
+        ("labels", np.full(9, 3), "labels: expected -1 to 2, received 3"),
+        ("labels", np.full(9, -2), "labels: expected -1 to 2, received -2"),
+        ("predicted", np.full(9, 3), "predicted: expected -1 to 2"),
+        ("predicted", np.full(8, 1), "predicted: expected shape"),
+        ("confidence", np.full((9, 1), 1, np.float32), "confidence: expected shape"),
+        ("neighbors", np.full((9, 2), 9), "neighbors: expected -1 to 8"),
+        ("neighbors", np.full(9, 1), "neighbors: expected shape"),
+        ("splits", np.full(8, "train"), "splits: expected shape"),
+        ("origin", np.full(9, "elsewhere"), "origin: expected gallery, taught, session, data"),
+        ("crops", np.zeros((2, 24, 24), np.uint8), "crops: expected shape"),
+        ("picture", np.zeros(9, np.int64), "picture: expected -1 to -1"),
     ],
 )
 def test_columns_that_do_not_fit(make_map: Callable[..., FaceMap], column: str, value: Any, words: str) -> None:
@@ -37,6 +45,13 @@ def test_groups_hold_each_face_once(make_map: Callable[..., FaceMap]) -> None:
     ]
 
 
+def test_a_plain_map_claims_nothing(make_map: Callable[..., FaceMap]) -> None:
+    face_map = make_map(4)
+    assert (face_map.predicted == -1).all() and np.isnan(face_map.confidence).all()
+    assert (face_map.neighbors == -1).all() and (face_map.picture == -1).all() and len(face_map.crops) == 0
+    assert set(face_map.splits) == {""} and set(face_map.origin) == {ORIGINS[0]}
+
+
 def test_no_faces_is_legal(make_map: Callable[..., FaceMap]) -> None:
     assert len(make_map(0)) == 0
     assert [len(group.rows) for group in make_map(0).groups] == [0, 0, 0]
@@ -45,16 +60,6 @@ def test_no_faces_is_legal(make_map: Callable[..., FaceMap]) -> None:
 @pytest.mark.parametrize(("n", "title"), [(0, "0 faces"), (1, "1 face "), (28_709, "28,709 faces")])
 def test_title(make_map: Callable[..., FaceMap], n: int, title: str) -> None:
     assert make_map(n).title.startswith(title)
-
-
-def test_a_users_classes_get_colours_of_their_own() -> None:
-    shades = class_shades((*COLOURS, "confused", "bored", "proud"))
-    assert shades[: len(COLOURS)] == tuple(COLOURS.values())
-    assert len(set(shades)) == len(shades)
-
-
-def test_more_classes_than_colours() -> None:
-    assert len(class_shades(tuple(f"class {i}" for i in range(40)))) == 40
 
 
 @pytest.mark.parametrize(("shade", "ink"), [("#ffffff", "#000000"), ("#000000", "#ffffff"), ("#F0E442", "#000000")])
