@@ -1,11 +1,13 @@
-"use strict";
+// Mouse, fingers and keys.
 const pointers = new Map(); // pointer id -> [x, y]; two of them pinch
 const STEP = 1.35;
+let travelled = 0; // pixels since the pointer went down: a click is one that stayed
+let drawing = false; // the lasso is drawn by the next drag
 
 function zoom(factor, x, y) { // around a point in CSS pixels, which stays where it is
-  const next = Math.min(fitted * 80, Math.max(fitted * 0.5, scale * factor));
-  [left, top_] = [x * ratio - ((x * ratio - left) * next) / scale, y * ratio - ((y * ratio - top_) * next) / scale];
-  scale = next;
+  const to = Math.min(fitted * 80, Math.max(fitted * 0.5, scale * factor));
+  [left, top_] = [x * ratio - ((x * ratio - left) * to) / scale, y * ratio - ((y * ratio - top_) * to) / scale];
+  [scale, untouched] = [to, false];
   redraw();
 }
 
@@ -16,36 +18,23 @@ function zoomAtCentre(factor) {
 function pan(dx, dy) {
   left += Math.round(dx * ratio); // whole pixels, so that all dots move alike
   top_ += Math.round(dy * ratio);
+  untouched = false;
   redraw();
 }
 
-function show(change) { // change(g, was) -> whether class g is visible
-  faces.groups.forEach((_, g) => { visible[g] = change(g, visible[g]); });
-  document.querySelectorAll(".toggle").forEach((button, g) => button.setAttribute("aria-pressed", visible[g]));
-  const left_ = counts.reduce((sum, count, g) => sum + (visible[g] ? count : 0), 0);
-  byId("shown").textContent = n === 0 ? "No faces yet" : left_ === n ? faces.subtitle : `${left_.toLocaleString("en")} of them shown`;
-  byId("all").disabled = visible.every(Boolean);
-  hover(-1);
-  redraw();
+function draw(on) {
+  drawing = on;
+  byId("lasso").setAttribute("aria-pressed", on);
+  dots.classList.toggle("drawing", on);
 }
 
-function addToLegend(group, g) {
-  const row = document.createElement("li");
-  const toggle = row.appendChild(document.createElement("button"));
-  toggle.className = "toggle";
-  toggle.title = "Show or hide";
-  const [, name, count] = ["i", "span", "b", "u"].map((tag) => toggle.appendChild(document.createElement(tag)));
-  name.textContent = name.title = group.name;
-  count.textContent = counts[g].toLocaleString("en");
-  row.style.setProperty("--shade", group.shade);
-  row.style.setProperty("--share", `${(100 * counts[g]) / Math.max(1, ...counts)}%`);
-  toggle.addEventListener("click", () => show((other, was) => (other === g ? !was : was)));
-  const only = row.appendChild(document.createElement("button"));
-  only.className = "only";
-  only.textContent = "only";
-  only.setAttribute("aria-label", `Only ${group.name}`);
-  only.addEventListener("click", () => show((other) => other === g));
-  byId("legend").append(row);
+function pressed(event) {
+  dots.setPointerCapture(event.pointerId);
+  pointers.set(event.pointerId, [event.clientX, event.clientY]);
+  travelled = 0;
+  if (pointers.size === 1 && (drawing || event.shiftKey)) lasso = [[event.clientX, event.clientY]];
+  else lasso = null;
+  dots.classList.toggle("moving", !lasso);
 }
 
 function moved(event) {
@@ -55,7 +44,13 @@ function moved(event) {
     return;
   }
   pointers.set(event.pointerId, now);
-  hover(-1);
+  travelled += Math.hypot(now[0] - before[0], now[1] - before[1]);
+  if (lasso) {
+    lasso.push(now);
+    drawMarks();
+    return;
+  }
+  if (travelled > 4) hover(-1);
   const [other] = [...pointers].filter(([id]) => id !== event.pointerId).map(([, at]) => at);
   if (!other) {
     pan(now[0] - before[0], now[1] - before[1]);
@@ -67,32 +62,66 @@ function moved(event) {
 }
 
 function released(event) {
+  const [ring_, clicked] = [lasso, event.type === "pointerup" && travelled <= 4 && pointers.size === 1];
   pointers.delete(event.pointerId);
   dots.classList.toggle("moving", pointers.size > 0);
-  if (event.type === "pointerup") hover(nearest(event.clientX, event.clientY)); // a tap asks what is there
+  lasso = null;
+  if (ring_ && !clicked) {
+    draw(false);
+    pin(-1);
+    list(event.type === "pointerup" ? inside(ring_) : []);
+  } else if (clicked) {
+    pin(nearest(event.clientX, event.clientY));
+    if (pinned >= 0 && innerWidth <= 760) reveal(pinned); // from below the card
+  }
+  drawMarks();
 }
 
-function pressed(event) {
+function walk(dx, dy) { // to the nearest face that way, so that the keyboard reaches each
+  const from = hovered >= 0 ? hovered : pinned, [x, y] = from >= 0 ? position(from) : [innerWidth / 2, innerHeight / 2];
+  let best = Infinity, to = from;
+  for (let i = 0; i < n; i++) {
+    if (!shown[i] || i === from) continue;
+    const [ox, oy] = position(i), along = (ox - x) * dx + (oy - y) * dy, aside = Math.abs((ox - x) * dy) + Math.abs((oy - y) * dx);
+    const far = from >= 0 ? along + 2 * aside : Math.abs(along) + aside;
+    if ((from < 0 || (along > 0 && aside <= along)) && far < best) [best, to] = [far, i];
+  }
+  if (pinned >= 0) jump(to);
+  else hover(to);
+}
+
+function leave() { // one thing at a time
+  if (drawing || lasso) {
+    lasso = null;
+    draw(false);
+    drawMarks();
+  } else if (pinned >= 0) pin(-1);
+  else if (hovered >= 0) hover(-1);
+  else if (listed.length) list([]);
+}
+
+function typed(event) {
+  const ways = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
   const keys = {
     "+": () => zoomAtCentre(STEP), "=": () => zoomAtCentre(STEP), "-": () => zoomAtCentre(1 / STEP), 0: fit,
-    ArrowLeft: () => pan(60, 0), ArrowRight: () => pan(-60, 0), ArrowUp: () => pan(0, 60), ArrowDown: () => pan(0, -60),
-    Escape: () => hover(-1),
+    Enter: () => pin(hovered >= 0 ? hovered : pinned), Escape: leave, l: () => draw(!drawing), "/": () => byId("search").focus(),
   };
-  if (event.ctrlKey || event.metaKey || event.altKey || !(event.key in keys)) return; // the browser's own
-  keys[event.key]();
+  if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input")) return; // the browser's own
+  if (event.key in ways && event.target !== document.body && event.target !== dots) return;
+  if (event.key === "Enter" && event.target !== dots) return;
+  if (event.key in ways) {
+    const [dx, dy] = ways[event.key];
+    event.shiftKey ? walk(dx, dy) : pan(-60 * dx, -60 * dy);
+  } else if (event.key in keys) keys[event.key]();
+  else return;
   event.preventDefault();
 }
 
 function start() {
-  document.title = byId("title").textContent = faces.title;
-  byId("honest").textContent = faces.honest;
-  byId("note").textContent = faces.note;
-  faces.groups.forEach(addToLegend);
-  dots.addEventListener("pointerdown", (event) => {
-    dots.setPointerCapture(event.pointerId);
-    pointers.set(event.pointerId, [event.clientX, event.clientY]);
-    dots.classList.add("moving");
-  });
+  addFilters();
+  startList();
+  startSearch();
+  dots.addEventListener("pointerdown", pressed);
   dots.addEventListener("pointermove", moved);
   for (const end of ["pointerup", "pointercancel"]) dots.addEventListener(end, released);
   dots.addEventListener("pointerleave", () => hover(-1));
@@ -103,15 +132,17 @@ function start() {
     hover(nearest(event.clientX, event.clientY));
   }, { passive: false });
   dots.addEventListener("dblclick", (event) => zoom(2, event.clientX, event.clientY));
-  dots.addEventListener("keydown", pressed);
+  addEventListener("keydown", typed);
+  byId("lasso").addEventListener("click", () => draw(!drawing));
   byId("in").addEventListener("click", () => zoomAtCentre(STEP));
   byId("out").addEventListener("click", () => zoomAtCentre(1 / STEP));
   byId("fit").addEventListener("click", fit);
-  byId("all").addEventListener("click", () => show(() => true));
+  byId("open").addEventListener("click", () => byId("open").setAttribute("aria-expanded", document.body.classList.toggle("filtering")));
   addEventListener("resize", resize);
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", paint);
+  paint();
   resize();
-  show(() => true);
+  apply();
 }
 
 start();

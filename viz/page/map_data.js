@@ -1,0 +1,72 @@
+"use strict";
+// The columns of all faces, as viz/map_payload.py packs them, and what is known of one face.
+const byId = (id) => document.getElementById(id);
+const faces = unpacked(JSON.parse(byId("faces").textContent));
+const n = faces.id.length;
+const UNSURE = 65535;
+const folded = faces.source.map((source) => source.toLowerCase());
+const predictions = faces.predicted.some((group) => group >= 0);
+const standing = rowsWhere((i) => ["taught", "session"].includes(originOf(i))); // drawn larger, on top of all others
+const ORIGINS = { gallery: "gallery", taught: "taught by you", session: "this session", data: "your data" };
+
+function unpacked(packed) { // every machine with a browser is little-endian
+  const kinds = { x: Uint16Array, y: Uint16Array, group: Int16Array, predicted: Int16Array, confidence: Uint16Array,
+    split: Uint16Array, origin: Uint16Array, neighbors: Int32Array, picture: Int32Array, id: BigInt64Array };
+  for (const [name, Kind] of Object.entries(kinds)) {
+    const bytes = atob(packed[name]), column = new Uint8Array(bytes.length);
+    for (let i = 0; i < bytes.length; i++) column[i] = bytes.charCodeAt(i);
+    packed[name] = new Kind(column.buffer);
+  }
+  return packed;
+}
+
+function rowsWhere(test) {
+  const rows = [];
+  for (let i = 0; i < n; i++) if (test(i)) rows.push(i);
+  return rows;
+}
+
+function originOf(i) {
+  return faces.origins[faces.origin[i]];
+}
+
+function neighborsOf(i) {
+  return Array.from(faces.neighbors.subarray(i * faces.nearest, (i + 1) * faces.nearest)).filter((row) => row >= 0);
+}
+
+function isLabelled(i) {
+  return faces.groups[faces.group[i]].named;
+}
+
+function verdictOf(i) { // "right", "wrong", or "" where there is no label or no prediction to compare
+  if (faces.predicted[i] < 0 || !isLabelled(i)) return "";
+  return faces.predicted[i] === faces.group[i] ? "right" : "wrong";
+}
+
+function confidenceOf(i) { // in [0, 1]; NaN where nothing was predicted
+  return faces.confidence[i] === UNSURE ? NaN : faces.confidence[i] / 10000;
+}
+
+function lookOf(i) { // the group in whose colour it is; a session's face has no label, but was taken for something
+  return originOf(i) === "session" && !isLabelled(i) && faces.predicted[i] >= 0 ? faces.predicted[i] : faces.group[i];
+}
+
+function tint(made, group) {
+  made.style.setProperty("--shade", `var(--g${group})`);
+  return made;
+}
+
+function counted(number, one, many) {
+  return `${number.toLocaleString("en")} ${number === 1 ? one : many}`;
+}
+
+function element(tag, className, words) { // only ever text: sources and labels are anybody's
+  const made = document.createElement(tag);
+  if (className) made.className = className;
+  if (words !== undefined) made.textContent = words;
+  return made;
+}
+
+function mark(group) {
+  return tint(element("span", "mark", faces.groups[group].name), group);
+}

@@ -1,0 +1,105 @@
+// What lies over the dots: the classes' names, the face that is looked at with those most like it, and the lasso.
+const marks = byId("marks");
+const marker = marks.getContext("2d");
+const TYPE = '700 14px "Inter", "Segoe UI", system-ui, "DejaVu Sans", sans-serif';
+let hovered = -1, pinned = -1; // rows
+let lasso = null; // [[x, y], ...] in CSS pixels while it is drawn
+const middles = faces.groups.map((_, g) => { // of each class: its median, and how far up half of it reaches
+  const own = rowsWhere((i) => faces.group[i] === g), y = sorted(own.map((i) => faces.y[i]));
+  return { x: quantile(sorted(own.map((i) => faces.x[i])), 0.5), y: quantile(y, 0.5), top: quantile(y, 0.95) };
+});
+
+function sorted(values) {
+  return values.sort((a, b) => a - b);
+}
+
+function quantile(values, share) {
+  return values.length ? values[Math.round((values.length - 1) * share)] : 0;
+}
+
+function drawMarks() {
+  marker.setTransform(ratio, 0, 0, ratio, 0, 0);
+  marker.clearRect(0, 0, innerWidth, innerHeight);
+  const side = 2 * radius() / ratio, few = n > 60 ? [] : Array.from(order); // among few faces a name may not hide one
+  const taken = few.map(position).map(([x, y]) => ({ x, y, w: side, h: side }));
+  marker.globalAlpha = hovered >= 0 || pinned >= 0 ? 0.4 : 1; // names step back from the face that is looked at
+  const present = faces.groups.map((_, g) => g).filter((g) => passing[g] && filters.groups[g] && faces.groups[g].named);
+  for (const g of present.sort((a, b) => totals[b] - totals[a])) drawName(g, taken);
+  marker.globalAlpha = 1;
+  if (pinned >= 0) drawFace(pinned);
+  if (hovered >= 0 && hovered !== pinned) drawFace(hovered);
+  if (lasso) drawLasso();
+}
+
+function drawName(g, taken) { // at the class's median; above a small class, aside where another name stands already
+  const { x: mx, y: my, top: high } = middles[g], name = faces.groups[g].name, h = 20;
+  const small = (high - my) * scale / ratio < 30 ? (high - my) * scale / ratio + h : 0;
+  const [cx, cy] = [(left + mx * scale) / ratio, (top_ - my * scale) / ratio - small];
+  marker.font = TYPE;
+  const w = marker.measureText(name).width + 8;
+  for (let step = 0; step < 1500; step++) {
+    const far = 0.1 * h * Math.sqrt(step), x = cx + 1.6 * far * Math.cos(2.4 * step), y = cy + far * Math.sin(2.4 * step);
+    if (taken.some((t) => Math.abs(t.x - x) < (t.w + w) / 2 + 3 && Math.abs(t.y - y) < (t.h + h) / 2 + 3)) continue;
+    taken.push({ x, y, w, h });
+    if (step) line([cx, cy + small], [x, y], colour("--ink"), 1);
+    [marker.textAlign, marker.textBaseline, marker.lineJoin] = ["center", "middle", "round"];
+    [marker.strokeStyle, marker.fillStyle, marker.lineWidth] = [colour("--paper"), colour("--ink"), 5];
+    marker.strokeText(name, x, y);
+    marker.fillText(name, x, y);
+    return;
+  }
+}
+
+function drawFace(i) { // a line and a ring to each of those most like it
+  const at = position(i), reach = radius() / ratio;
+  for (const row of neighborsOf(i)) {
+    const to = position(row), far = Math.hypot(to[0] - at[0], to[1] - at[1]) || 1, gap = reach + 4;
+    if (far > 2 * gap) {
+      const part = (from, share) => [0, 1].map((axis) => from[axis] + (to[axis] - at[axis]) * share);
+      line(part(at, (gap + 2) / far), part(to, -gap / far), colour("--paper"), 4);
+      line(part(at, (gap + 2) / far), part(to, -gap / far), colour("--ink"), 1.5);
+    }
+    disc(to, reach + 1, shades[lookOf(row)]);
+    ring(to, reach + 3, 1.5);
+  }
+  disc(at, reach + 2, shades[lookOf(i)]);
+  ring(at, reach + 5, 2.5);
+}
+
+function line(from, to, shade, thick) {
+  marker.beginPath();
+  marker.moveTo(...from);
+  marker.lineTo(...to);
+  [marker.strokeStyle, marker.lineWidth] = [shade, thick];
+  marker.stroke();
+}
+
+function disc([x, y], r, shade) {
+  marker.beginPath();
+  marker.arc(x, y, r, 0, 7);
+  marker.fillStyle = shade;
+  marker.fill();
+}
+
+function ring([x, y], r, thick) { // with a rim of paper, which keeps it visible among dots
+  for (const [shade, wider] of [[colour("--paper"), 3], [colour("--ink"), 0]]) {
+    marker.beginPath();
+    marker.arc(x, y, r, 0, 7);
+    [marker.strokeStyle, marker.lineWidth] = [shade, thick + wider];
+    marker.stroke();
+  }
+}
+
+function drawLasso() {
+  marker.beginPath();
+  for (const at of lasso) marker.lineTo(...at);
+  marker.closePath();
+  marker.fillStyle = marker.strokeStyle = colour("--ink");
+  marker.globalAlpha = 0.1;
+  marker.fill();
+  marker.globalAlpha = 1;
+  marker.lineWidth = 1.5;
+  marker.setLineDash([5, 4]);
+  marker.stroke();
+  marker.setLineDash([]);
+}

@@ -1,0 +1,25 @@
+// The faces' pictures, on sheets that are unpacked when one of their faces is asked for.
+const sheets = new Map(); // number -> promise of an image that is ready to be drawn
+
+function sheet(number) {
+  if (!sheets.has(number)) {
+    const picture = new Image();
+    picture.src = document.querySelectorAll(".sheet")[number].textContent;
+    sheets.set(number, picture.decode().then(() => picture));
+  }
+  return sheets.get(number);
+}
+
+function thumbnail(i) { // null where no picture is at hand
+  const place = faces.picture[i], { side, size } = faces.atlas;
+  if (place < 0) return null;
+  const canvas = element("canvas", "thumb");
+  canvas.width = canvas.height = size;
+  canvas.setAttribute("role", "img");
+  canvas.setAttribute("aria-label", faces.source[i]);
+  sheet(Math.floor(place / (side * side))).then((picture) => {
+    const row = Math.floor((place % (side * side)) / side), column = place % side;
+    canvas.getContext("2d").drawImage(picture, column * size, row * size, size, size, 0, 0, size, size);
+  });
+  return canvas;
+}

@@ -1,0 +1,36 @@
+// Search by id or by a part of the source: what is found stays bright, Enter goes from one to the next.
+let found = [], next = 0;
+
+function search() {
+  const words = byId("search").value.trim().toLowerCase();
+  found = words ? rowsWhere((i) => String(faces.id[i]) === words) : [];
+  if (words && !found.length) found = rowsWhere((i) => folded[i].includes(words));
+  next = 0;
+  byId("found").textContent = !words ? "" : found.length ? `${counted(found.length, "face", "faces")} found, Enter goes to the next` : "No face has this source or id";
+  refocus();
+}
+
+function refocus() { // on what is searched, else on what is picked
+  const rows = found.length ? found : listed;
+  focus = rows.length ? new Uint8Array(n) : null;
+  for (const i of rows) focus[i] = 1;
+  redraw();
+}
+
+function goOn(step) {
+  if (!found.length) return;
+  jump(found[next]);
+  byId("found").textContent = `${(next + 1).toLocaleString("en")} of ${counted(found.length, "face", "faces")} found`;
+  next = (next + step + found.length) % found.length;
+}
+
+function startSearch() {
+  byId("search").addEventListener("input", search);
+  byId("search").addEventListener("keydown", (event) => {
+    if (event.key === "Enter") goOn(event.shiftKey ? -1 : 1);
+    if (event.key !== "Escape") return;
+    byId("search").value = "";
+    search();
+    dots.focus();
+  });
+}
