@@ -1,0 +1,254 @@
+"""The map's page in a real Chromium: what a person does with it, on faces that are drawn by no camera."""
+
+import csv
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from tests.browser import OpenPage
+from viz.face_map import FaceMap
+from viz.map_page import write_map_page
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+N, HOSTILE = 120, '=1+1"</script><img src=x onerror=alert(1)>, of\nnobody.png'
+
+
+@pytest.fixture
+def opened(make_map: Callable[..., FaceMap], open_page: OpenPage, tmp_path: Path) -> Callable[..., "Page"]:
+    def opened(n: int = N, *, window: dict[str, Any] | None = None, **changes: Any) -> "Page":
+        write_map_page(make_map(n, **changes), tmp_path / "map.html")
+        page = open_page(tmp_path / "map.html", **(window or {}))
+        page.evaluate("() => new Promise(requestAnimationFrame)")
+        return page
+
+    return opened
+
+
+@pytest.fixture
+def known() -> dict[str, Any]:
+    """Every column: the first ten are predicted wrongly, 100 is taught, 110 of a session, 5 has a hostile source."""
+    labels = np.arange(N) % 3
+    predicted = labels.copy()
+    predicted[:10] = (labels[:10] + 1) % 3
+    origin = np.full(N, "gallery", dtype="<U7")
+    origin[100], origin[110] = "taught", "session"
+    folders = np.where(np.arange(N) < 60, "train", "validation")
+    sources = np.array([f"{folder}/{i:03}.png" for i, folder in enumerate(folders)], dtype="<U80")
+    sources[5] = HOSTILE
+    crops = np.empty((N, 48, 48), np.uint8)
+    crops[:] = np.arange(N)[:, None, None] * 2
+    return {
+        "predicted": predicted, "confidence": np.linspace(0, 1, N, dtype=np.float32), "splits": folders,
+        "neighbors": (np.arange(N)[:, None] + np.arange(3, 18, 3)) % N, "origin": origin, "sources": sources,
+        "ids": np.arange(N) + 2**60, "crops": crops, "picture": np.arange(N),
+    }  # fmt: skip
+
+
+def shown(page: "Page") -> int:
+    return int(page.evaluate("shown.reduce((sum, one) => sum + one, 0)"))
+
+
+def at(page: "Page", row: int) -> tuple[float, float]:
+    x, y = page.evaluate(f"position({row})")
+    return x, y
+
+
+def colours_around(page: "Page", row: int) -> int:
+    """How many colours the dots' canvas has near a face."""
+    return int(
+        page.evaluate(f"""() => {{
+            const [x, y] = position({row}), seen = pen.getImageData(x * ratio - 12, y * ratio - 12, 24, 24);
+            return new Set(new Uint32Array(seen.data.buffer)).size;
+        }}""")
+    )
+
+
+def test_a_face_under_the_pointer_tells_what_it_is(opened: Callable[..., "Page"], known: dict[str, Any]) -> None:
+    page = opened(**known)
+    page.mouse.move(*at(page, 4))
+    card = page.locator("#card")
+    words = card.inner_text()
+    row = page.evaluate("hovered")
+    assert f"{row:03}.png" in words and str(2**60 + row) in words
+    assert page.evaluate("told") == row and card.locator(".mark").count() == 7  # label, prediction, five neighbours
+    assert "sure" in words and ("wrong" in words) == (row < 10)
+    # Every picture is the face's own: of one grey, twice its row.
+    page.wait_for_function("document.querySelector('.head canvas').getContext('2d').getImageData(9, 9, 1, 1).data[3]")
+    grey = page.evaluate("document.querySelector('.head canvas').getContext('2d').getImageData(9, 9, 1, 1).data[0]")
+    assert abs(grey - 2 * row) <= 3
+    page.mouse.move(5, 400)
+    assert card.is_hidden()
+
+
+def test_a_click_keeps_a_face_and_its_neighbours_can_be_walked(
+    opened: Callable[..., "Page"], known: dict[str, Any]
+) -> None:
+    page = opened(**known)
+    page.mouse.click(*at(page, 40))
+    row = page.evaluate("pinned")
+    assert row >= 0
+    page.mouse.move(5, 400)
+    assert page.locator("#card").is_visible()
+    page.locator(".alike button").first.click()
+    assert page.evaluate("pinned") == (row + 3) % N
+    page.keyboard.press("Escape")
+    assert page.locator("#card").is_hidden()
+
+
+def test_filters_leave_what_passes_all_of_them(opened: Callable[..., "Page"], known: dict[str, Any]) -> None:
+    page = opened(**known)
+    assert shown(page) == N
+    page.click("#splits button >> text=validation")
+    assert shown(page) == 60
+    page.click("#verdict button >> text=wrong")
+    assert shown(page) == 10
+    page.click("#legend li:nth-child(1) .toggle")  # rows 0, 3, 6, 9 are happy
+    assert shown(page) == 6
+    assert page.locator("#legend b").first.inner_text() == "4"
+    page.fill("#source", "TRAIN/00")
+    assert shown(page) == 5  # the hostile one begins otherwise
+    assert page.locator("#shown").inner_text() == "5 of them shown"
+    page.click("#all")
+    assert shown(page) == N and page.input_value("#source") == ""
+    page.evaluate("byId('below').value = 50, byId('below').dispatchEvent(new Event('input'))")
+    assert shown(page) == N // 2
+    page.click("#origins button >> text=gallery")
+    assert shown(page) == 0  # the taught face and the session's are surer
+    assert "None" in page.locator("#shown").inner_text()
+
+
+def test_search_finds_by_id_and_by_source(opened: Callable[..., "Page"], known: dict[str, Any]) -> None:
+    page = opened(**known)
+    page.keyboard.press("/")
+    page.keyboard.type(str(2**60 + 77))
+    page.keyboard.press("Enter")
+    assert page.evaluate("pinned") == 77
+    page.fill("#search", "validation/09")
+    assert page.locator("#found").inner_text().startswith("10 faces")
+    for row in (90, 91):
+        page.press("#search", "Enter")
+        assert page.evaluate("pinned") == row
+    page.fill("#search", "nobody has this")
+    assert page.locator("#found").inner_text().startswith("No face")
+    assert page.evaluate("focus") is None
+
+
+def draw_lasso(page: "Page", row: int, *, shift: bool) -> None:
+    x, y = at(page, row)
+    if shift:
+        page.keyboard.down("Shift")
+    else:
+        page.click("#lasso")
+    page.mouse.move(x - 40, y - 40)
+    page.mouse.down()
+    for dx, dy in ((40, -40), (40, 40), (-40, 40)):
+        page.mouse.move(x + dx, y + dy, steps=3)
+    page.mouse.up()
+    page.keyboard.up("Shift")
+
+
+@pytest.mark.parametrize("shift", [True, False])
+def test_a_lasso_makes_a_list_that_can_be_taken_along(
+    opened: Callable[..., "Page"], known: dict[str, Any], tmp_path: Path, shift: bool
+) -> None:
+    page = opened(**known)
+    x, y = at(page, 5)
+    inside = [row for row in range(N) if abs(at(page, row)[0] - x) < 40 and abs(at(page, row)[1] - y) < 40]
+    draw_lasso(page, 5, shift=shift)
+    assert page.evaluate("listed") == inside and 1 < len(inside) < N
+    assert page.locator("#picked").inner_text() == f"{len(inside)} faces"
+    assert page.locator("#rows li").count() == len(inside)
+    with page.expect_download() as download:
+        page.click("#save")
+    download.value.save_as(tmp_path / "faces.csv")
+    with (tmp_path / "faces.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["id"]) - 2**60 for row in rows] == inside
+    own = rows[inside.index(5)]
+    assert own["source"] == f"'{HOSTILE}"  # else a spreadsheet would run it
+    assert (own["label"], own["predicted"], own["split"], own["origin"]) == ("confused", "happy", "train", "gallery")
+    assert float(own["confidence"]) == pytest.approx(5 / 119, abs=1e-4)
+    page.locator("#rows button").first.click()
+    assert page.evaluate("pinned") == inside[0]
+    page.click("#drop")
+    assert page.locator("#list").is_hidden()
+
+
+def test_all_shown_faces_can_be_listed_and_copied(opened: Callable[..., "Page"], known: dict[str, Any]) -> None:
+    page = opened(**known)
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.click("#verdict button >> text=wrong")
+    page.click("#take")
+    page.click("#copy")
+    page.wait_for_function("byId('copy').textContent === 'Copied'")
+    lines = page.evaluate("navigator.clipboard.readText()").splitlines()
+    assert lines[0] == "id,source,label,predicted,confidence,split,origin"
+    assert page.locator("#right").inner_text() == "0 of 10 predicted as labelled"
+
+
+def test_taught_and_session_faces_stand_out(opened: Callable[..., "Page"], known: dict[str, Any]) -> None:
+    page = opened(**known)
+    assert page.locator("#origins .glyph").all_inner_texts() == ["gallery 118", "this session 1", "taught by you 1"]
+    outlined = [colours_around(page, row) for row in (100, 110)]
+    page.evaluate("standing.length = 0; drawDots()")
+    assert all(with_rim > colours_around(page, row) for with_rim, row in zip(outlined, (100, 110), strict=True))
+
+
+def test_the_keyboard_alone_is_enough(opened: Callable[..., "Page"], known: dict[str, Any]) -> None:
+    page = opened(**known)
+    page.focus("#dots")
+    page.keyboard.press("Shift+ArrowRight")
+    first = page.evaluate("hovered")
+    page.keyboard.press("Shift+ArrowRight")
+    second = page.evaluate("hovered")
+    assert first >= 0 and at(page, second)[0] > at(page, first)[0]
+    page.keyboard.press("Enter")
+    assert page.evaluate("pinned") == second
+    before = at(page, 0)
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("+")
+    assert page.evaluate("scale > fitted") and at(page, 0) != before
+    page.keyboard.press("0")
+    assert page.evaluate("scale === fitted")
+
+
+def test_a_narrow_page_folds_its_filters_away_and_hides_nothing_below_the_card(
+    opened: Callable[..., "Page"], known: dict[str, Any]
+) -> None:
+    page = opened(window={"width": 390, "height": 844, "scheme": "dark"}, **known)
+    assert page.locator("#filters").is_hidden()
+    page.click("#open")
+    assert page.locator("#filters").is_visible()
+    page.click("#open")
+    lowest = page.evaluate("rowsWhere(() => true).sort((a, b) => position(b)[1] - position(a)[1])[0]")
+    page.mouse.click(*at(page, lowest))
+    card = page.locator("#card").bounding_box()
+    assert card and at(page, page.evaluate("pinned"))[1] < card["y"]
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+@pytest.mark.parametrize(
+    ("n", "changes"),
+    [
+        (0, {}),
+        (1, {}),
+        (3, {"labels": np.array([-1, -1, -1])}),
+        (40, {"classes": ("happy",)}),
+        (40, {"coordinates": np.ones((40, 2), np.float32)}),
+    ],
+)
+def test_little_is_still_a_page(opened: Callable[..., "Page"], n: int, changes: dict[str, Any]) -> None:
+    page = opened(n, **changes)
+    assert shown(page) == n
+    assert (page.locator("#shown").inner_text() == "No faces yet") == (n == 0)
+    for filter_ in ("#origins", "#splits", "#verdict", "#sureness"):  # there is nothing to choose from
+        assert page.locator(filter_).is_hidden()
+    if n:
+        page.mouse.click(*at(page, 0))
+        assert "predicted" not in page.locator("#card").inner_text()
+        assert page.locator("#card").is_visible()
