@@ -18,6 +18,11 @@ from index.taught_faces import IMPORTED, NewFaces, TaughtFaces
 _METADATA = b"moodspace"
 _FORMAT, _VERSION = "moodspace-taught-faces", 1
 _COLUMNS = ("label", "source", "added", "digest", "embedding")
+_TEXTS = ("label", "source", "digest")
+
+# What a file from a stranger may hold: compression that cannot unfold to thousands of times its size, and short texts.
+_MODEST = ("SNAPPY", "UNCOMPRESSED")
+_LONGEST_TEXT = 4096
 
 
 def export_faces(path: Path, faces: TaughtFaces, encoder: str) -> None:
@@ -51,13 +56,15 @@ def export_faces(path: Path, faces: TaughtFaces, encoder: str) -> None:
         unfinished.unlink(missing_ok=True)
 
 
-def import_faces(path: Path, encoder: str, dim: int) -> NewFaces:
+def import_faces(path: Path, encoder: str, dim: int, *, most: int | None = None) -> NewFaces:
     """Reads what `export_faces` wrote, for another gallery.
 
     Args:
         path: The file.
         encoder: The fingerprint of the encoder in use.
         dim: How many numbers its embeddings have.
+        most: How many faces it may hold at most, where a stranger made it: what would take more memory than such a file
+            is refused before it is read. None for one's own.
 
     Returns:
         The faces, with sources that begin with `IMPORTED`: a path of another machine is no file of this one.
@@ -67,13 +74,18 @@ def import_faces(path: Path, encoder: str, dim: int) -> NewFaces:
     """
     pa, parquet = _pyarrow()
     try:
-        with parquet.ParquetFile(path) as file:
-            _check_described(path, file.schema_arrow, encoder)
+        _check_described(path, parquet.read_schema(path), encoder)
+        # Texts that repeat stay one until they have been looked at: a small file can repeat a long one very often.
+        with parquet.ParquetFile(path, read_dictionary=list(_TEXTS)) as file:
+            if most is not None:
+                _check_modest(path, file.metadata, dim, most)
             table = file.read(columns=list(_COLUMNS))
+        if most is not None:
+            _check_texts(path, table)
     except (pa.ArrowException, OSError) as error:
         reason = " ".join(str(error).split())
         raise GalleryError(f"{path}: expected an exported gallery, got: {reason}; export it again") from error
-    text = {name: table[name].to_pylist() for name in ("label", "source", "digest")}
+    text = {name: table[name].to_pylist() for name in _TEXTS}
     try:
         return NewFaces(
             embeddings=_embeddings(table["embedding"], dim),
@@ -107,6 +119,23 @@ def _check_described(path: Path, schema: Any, encoder: str) -> None:
         )
     if missing := set(_COLUMNS) - set(schema.names):
         raise GalleryError(f"{path}: expected the columns {', '.join(_COLUMNS)}, got none of {', '.join(missing)}")
+
+
+def _check_modest(path: Path, stated: Any, dim: int, most: int) -> None:
+    if stated.num_rows > most:
+        raise GalleryError(f"{path}: expected room for {stated.num_rows:,} faces, got room for {most:,}; forget some")
+    groups = (stated.row_group(at) for at in range(stated.num_row_groups))
+    parts = [group.column(at) for group in groups for at in range(group.num_columns)]
+    known = all(part.compression in _MODEST and part.num_values <= stated.num_rows * dim for part in parts)
+    if not known or sum(part.total_uncompressed_size for part in parts) > (most + 1) * (4 * dim + _LONGEST_TEXT):
+        raise GalleryError(f"{path}: expected a file as it was exported, got another; export it again")
+
+
+def _check_texts(path: Path, table: Any) -> None:
+    chunks = [chunk for name in _TEXTS for chunk in table[name].chunks if hasattr(chunk, "dictionary")]
+    longest = max((len(one or "") for chunk in chunks for one in chunk.dictionary.to_pylist()), default=0)
+    if longest > _LONGEST_TEXT:
+        raise GalleryError(f"{path}: expected texts of at most {_LONGEST_TEXT} letters, got {longest:,}; shorten them")
 
 
 def _pyarrow() -> tuple[Any, Any]:

@@ -92,14 +92,19 @@ def export_gallery(gallery: TaughtGallery, path: Path) -> int:
     return len(gallery)
 
 
-def import_gallery(gallery: TaughtGallery, path: Path) -> tuple[int, int]:
+def import_gallery(gallery: TaughtGallery, path: Path, *, most: int | None = None) -> tuple[int, int]:
     """Adds the faces of an exported gallery; returns how many came in and how many were there under that class before.
+
+    Args:
+        gallery: What learns.
+        path: The file.
+        most: How many faces it may hold, where a stranger made it; see `index.exchange.import_faces`.
 
     Raises:
         GalleryError: pyarrow is not installed, or the file is none that was exported from this encoder's gallery.
         StorageError: the gallery cannot be written.
     """
-    faces = import_faces(path, gallery.encoder, gallery.dim)
+    faces = import_faces(path, gallery.encoder, gallery.dim, most=most)
     known = gallery.known(faces.digests)
     fresh = [row for row, label in enumerate(faces.labels) if known.get(faces.digests[row]) != label]
     if fresh:

@@ -113,3 +113,31 @@ def test_without_pyarrow_it_says_so(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(GalleryError, match="need pyarrow: pip install"):
         export_faces(tmp_path / "a.parquet", taught(1), "abc")
+
+
+def test_a_strangers_file_may_not_hold_more_than_there_is_room_for(tmp_path):
+    export_faces(tmp_path / "a.parquet", taught(7), "abc")
+    assert len(import_faces(tmp_path / "a.parquet", "abc", DIM, most=7)) == 7
+    with pytest.raises(GalleryError, match="expected room for 7 faces, got room for 6"):
+        import_faces(tmp_path / "a.parquet", "abc", DIM, most=6)
+
+
+@pytest.mark.parametrize("codec", ["zstd", "gzip", "brotli"])
+def test_a_strangers_file_may_not_unfold_to_gigabytes(tmp_path, codec):
+    export_faces(tmp_path / "a.parquet", taught(7), "abc")
+    table = parquet.read_table(tmp_path / "a.parquet")
+    parquet.write_table(table, tmp_path / "b.parquet", compression=codec)
+    assert len(import_faces(tmp_path / "b.parquet", "abc", DIM)) == 7
+    with pytest.raises(GalleryError, match="expected a file as it was exported"):
+        import_faces(tmp_path / "b.parquet", "abc", DIM, most=100)
+
+
+@pytest.mark.parametrize("column", ["label", "source", "digest"])
+def test_a_strangers_file_may_not_repeat_a_long_text(tmp_path, column):
+    export_faces(tmp_path / "a.parquet", taught(7), "abc")
+    table = parquet.read_table(tmp_path / "a.parquet")
+    at = table.column_names.index(column)
+    long = table.set_column(at, column, pa.array(["x" * 20_000] * 7))
+    parquet.write_table(long, tmp_path / "b.parquet", compression="snappy")
+    with pytest.raises(GalleryError, match="expected texts of at most 4096 letters, got 20,000"):
+        import_faces(tmp_path / "b.parquet", "abc", DIM, most=100)
