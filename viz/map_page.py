@@ -8,6 +8,8 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
+
 from viz.face_map import HONEST, SUBTITLE, FaceMap
 from viz.map_atlas import atlas_order, atlas_sheets
 from viz.map_payload import map_payload
@@ -31,8 +33,8 @@ def write_map_page(face_map: FaceMap, path: Path) -> None:
     payload = json.dumps(map_payload(face_map, atlas), separators=(",", ":"))
     parts = {
         "title": text(face_map.title),
-        "subtitle": text(SUBTITLE if len(face_map) else "No faces yet"),
-        "honest": text(HONEST),
+        "subtitle": text(_subtitle(face_map)),
+        "honest": text(_honest(face_map)),
         "note": text(face_map.note),
         "faces": payload.replace("<", "\\u003c"),  # so that no source ends the element
         "script": "\n".join((FOLDER / f"map_{name}.js").read_text(encoding="utf-8") for name in SCRIPTS),
@@ -45,6 +47,20 @@ def write_map_page(face_map: FaceMap, path: Path) -> None:
     body = re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], body)
     style = (FOLDER / "map.css").read_text(encoding="utf-8") + _shades(face_map)
     path.write_text(page(f"Moodspace: {face_map.title}", body, style=style), encoding="utf-8")
+
+
+def _subtitle(face_map: FaceMap) -> str:
+    if not len(face_map):
+        return "No faces yet"
+    if len(face_map) > 1 and not np.ptp(face_map.coordinates, axis=0).any():
+        return "All of them lie in one place, one on top of the other"
+    return SUBTITLE
+
+
+def _honest(face_map: FaceMap) -> str:
+    if ((face_map.labels < 0) & (face_map.predicted >= 0)).any():
+        return f"{HONEST} Faces without a label have the colour of what is predicted."
+    return HONEST
 
 
 def _shades(face_map: FaceMap) -> str:

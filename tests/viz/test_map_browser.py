@@ -199,6 +199,12 @@ def test_taught_and_session_faces_stand_out(opened: Callable[..., "Page"], known
     assert all(with_rim > colours_around(page, row) for with_rim, row in zip(outlined, (100, 110), strict=True))
 
 
+def test_a_face_without_a_label_has_the_colour_of_what_is_predicted(opened: Callable[..., "Page"]) -> None:
+    page = opened(3, labels=np.array([0, -1, -1]), predicted=np.array([0, 1, -1]))
+    assert page.evaluate("Array.from(look)") == [0, 1, 3]
+    assert "colour of what is predicted" in page.locator("footer").inner_text()
+
+
 def test_the_keyboard_alone_is_enough(opened: Callable[..., "Page"], known: dict[str, Any]) -> None:
     page = opened(**known)
     page.focus("#dots")

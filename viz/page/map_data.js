@@ -6,6 +6,7 @@ const n = faces.id.length;
 const UNSURE = 65535;
 const folded = faces.source.map((source) => source.toLowerCase());
 const predictions = faces.predicted.some((group) => group >= 0);
+const look = faces.group.map((group, i) => (isLabelled(i) || faces.predicted[i] < 0 ? group : faces.predicted[i])); // the group in whose colour it is
 const standing = rowsWhere((i) => ["taught", "session"].includes(originOf(i))); // drawn larger, on top of all others
 const ORIGINS = { gallery: "gallery", taught: "taught by you", session: "this session", data: "your data" };
 
@@ -45,10 +46,6 @@ function verdictOf(i) { // "right", "wrong", or "" where there is no label or no
 
 function confidenceOf(i) { // in [0, 1]; NaN where nothing was predicted
   return faces.confidence[i] === UNSURE ? NaN : faces.confidence[i] / 10000;
-}
-
-function lookOf(i) { // the group in whose colour it is; a session's face has no label, but was taken for something
-  return originOf(i) === "session" && !isLabelled(i) && faces.predicted[i] >= 0 ? faces.predicted[i] : faces.group[i];
 }
 
 function tint(made, group) {

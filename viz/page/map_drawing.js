@@ -1,4 +1,4 @@
-// The dots. They are blended into one pixel buffer by hand: 4 ms a frame for 35,000 of them on a machine without a GPU,
+// The dots. They are blended into one pixel buffer by hand: 6 ms a frame for 28,709 of them on a machine without a GPU,
 // where drawing each with the canvas takes 15 to 160 ms and WebGL may be missing.
 const dots = byId("dots");
 const pen = dots.getContext("2d", { alpha: false });
@@ -25,8 +25,9 @@ function shuffled(length) {
   return rows;
 }
 
-function rgb(hex) {
-  return [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16));
+function packed(hex) { // a pixel: alpha, blue, green, red from the highest byte down
+  const [red, green, blue] = [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16));
+  return (255 << 24) | (blue << 16) | (green << 8) | red;
 }
 
 function colour(name) {
@@ -45,7 +46,7 @@ function resize() {
   height = Math.max(1, Math.round(innerHeight * ratio));
   for (const canvas of [dots, marks]) [canvas.width, canvas.height] = [width, height];
   image = pen.createImageData(width, height);
-  pixels = new Uint32Array(image.data.buffer);
+  pixels = new Int32Array(image.data.buffer);
   fit();
   if (!anchor) return;
   scale = fitted * anchor.zoom;
@@ -83,23 +84,23 @@ function stamp(r, strength) { // where a dot puts how much of its colour, soft a
   return { flat: Int32Array.from(flat), weights: Int32Array.from(weights), rim: Math.ceil(r) + 1 };
 }
 
-function blend(rows, { flat, weights, rim }) {
-  const tones = shades.map(rgb);
+function blend(rows, { flat, weights, rim }) { // red and blue at once, 16 bits apart: half the time
+  const tones = Int32Array.from(shades, packed), { x: across, y: up } = faces;
   for (const i of rows) {
-    const x = Math.round(left + faces.x[i] * scale), y = Math.round(top_ - faces.y[i] * scale);
+    const x = Math.round(left + across[i] * scale), y = Math.round(top_ - up[i] * scale);
     if (x < rim || y < rim || x >= width - rim || y >= height - rim) continue;
-    const [red, green, blue] = tones[faces.group[i]], centre = y * width + x;
+    const tone = tones[look[i]], redBlue = tone & 0xff00ff, green = (tone >> 8) & 0xff, centre = y * width + x;
     for (let s = 0; s < flat.length; s++) {
       const at = centre + flat[s], under = pixels[at], w = weights[s], rest = 256 - w;
-      pixels[at] = (255 << 24) | ((((under >> 16) & 255) * rest + blue * w) >> 8) << 16
-        | ((((under >> 8) & 255) * rest + green * w) >> 8) << 8 | (((under & 255) * rest + red * w) >> 8);
+      pixels[at] = (255 << 24) | (((Math.imul(under & 0xff00ff, rest) + Math.imul(redBlue, w)) >>> 8) & 0xff00ff)
+        | ((((under >> 8) & 0xff) * rest + green * w) & 0xff00);
     }
   }
 }
 
 function drawDots() {
-  const [red, green, blue] = rgb(colour("--paper")), r = radius(), strength = n > 2000 ? 0.62 : 0.85;
-  pixels.fill((255 << 24) | (blue << 16) | (green << 8) | red);
+  const r = radius(), strength = n > 2000 ? 0.62 : 0.85;
+  pixels.fill(packed(colour("--paper")));
   if (focus) {
     blend(drawn.filter((i) => !focus[i]), stamp(r, drawn.length > 5000 ? 0.07 : 0.2));
     blend(drawn.filter((i) => focus[i]), stamp(r, 0.9));
@@ -110,7 +111,7 @@ function drawDots() {
 }
 
 function drawStanding(i) {
-  const picture = sprite(shades[lookOf(i)], originOf(i)), half = picture.width / 2;
+  const picture = sprite(shades[look[i]], originOf(i)), half = picture.width / 2;
   pen.globalAlpha = focus && !focus[i] ? 0.25 : 1;
   pen.drawImage(picture, Math.round(left + faces.x[i] * scale - half), Math.round(top_ - faces.y[i] * scale - half));
 }

@@ -34,14 +34,14 @@ function drawMarks() {
 function drawName(g, taken) { // at the class's median; above a small class, aside where another name stands already
   const { x: mx, y: my, top: high } = middles[g], name = faces.groups[g].name, h = 20;
   const small = (high - my) * scale / ratio < 30 ? (high - my) * scale / ratio + h : 0;
-  const [cx, cy] = [(left + mx * scale) / ratio, (top_ - my * scale) / ratio - small];
   marker.font = TYPE;
-  const w = marker.measureText(name).width + 8;
-  for (let step = 0; step < 1500; step++) {
+  const w = marker.measureText(name).width + 8, x0 = (left + mx * scale) / ratio, cy = (top_ - my * scale) / ratio - small;
+  const cx = x0 > 0 && x0 < innerWidth ? Math.min(Math.max(x0, w / 2), innerWidth - w / 2) : x0; // whole while its class is in sight
+  for (let step = 0; step < (faces.groups.length > 12 ? 60 : 1500); step++) { // of very many, those that find room
     const far = 0.1 * h * Math.sqrt(step), x = cx + 1.6 * far * Math.cos(2.4 * step), y = cy + far * Math.sin(2.4 * step);
     if (taken.some((t) => Math.abs(t.x - x) < (t.w + w) / 2 + 3 && Math.abs(t.y - y) < (t.h + h) / 2 + 3)) continue;
     taken.push({ x, y, w, h });
-    if (step) line([cx, cy + small], [x, y], colour("--ink"), 1);
+    if (step) line([x0, cy + small], [x, y], colour("--ink"), 1);
     [marker.textAlign, marker.textBaseline, marker.lineJoin] = ["center", "middle", "round"];
     [marker.strokeStyle, marker.fillStyle, marker.lineWidth] = [colour("--paper"), colour("--ink"), 5];
     marker.strokeText(name, x, y);
@@ -59,10 +59,10 @@ function drawFace(i) { // a line and a ring to each of those most like it
       line(part(at, (gap + 2) / far), part(to, -gap / far), colour("--paper"), 4);
       line(part(at, (gap + 2) / far), part(to, -gap / far), colour("--ink"), 1.5);
     }
-    disc(to, reach + 1, shades[lookOf(row)]);
+    disc(to, reach + 1, shades[look[row]]);
     ring(to, reach + 3, 1.5);
   }
-  disc(at, reach + 2, shades[lookOf(i)]);
+  disc(at, reach + 2, shades[look[i]]);
   ring(at, reach + 5, 2.5);
 }
 
