@@ -2,6 +2,7 @@
 
 import base64
 import io
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +16,7 @@ IntArray = npt.NDArray[np.int64]
 
 # A sheet of so many faces across and down is unpacked in 5 ms.
 SIDE = 16
-# 305 bytes a face of FER2013: 28,709 of them are 12 MB of base64, and their expressions are as easy to see as before.
+# 290 bytes a face of FER2013: 28,709 of them are 11 MB of base64, and their expressions are as easy to see as before.
 QUALITY = 32
 _STRIPS = 40
 
@@ -45,7 +46,9 @@ def atlas_sheets(crops: ByteArray, order: IntArray) -> list[str]:
         crops: `(m, 48, 48)` uint8 in [0, 255], grey.
         order: `(k,)` int64, the row in `crops` of each face, row by row, sheet after sheet.
     """
-    return [_sheet(crops[order[start : start + SIDE * SIDE]]) for start in range(0, len(order), SIDE * SIDE)]
+    parts = [order[start : start + SIDE * SIDE] for start in range(0, len(order), SIDE * SIDE)]
+    with ThreadPoolExecutor() as threads:  # Pillow packs WebP without holding the interpreter
+        return list(threads.map(lambda part: _sheet(crops[part]), parts))
 
 
 def _sheet(crops: ByteArray) -> str:

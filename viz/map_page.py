@@ -20,7 +20,7 @@ SCRIPTS = ("data", "drawing", "marks", "filters", "pictures", "card", "list", "s
 
 
 def write_map_page(face_map: FaceMap, path: Path) -> None:
-    """Write the map as one self-contained HTML file: about 65 bytes a face, its source, and 410 bytes a picture.
+    """Write the map as one self-contained HTML file: about 60 bytes a face, its source, and 390 bytes a picture.
 
     Args:
         face_map: The faces; none, one class only, faces without a label, prediction or picture are all legal.

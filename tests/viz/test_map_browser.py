@@ -139,14 +139,15 @@ def test_search_finds_by_id_and_by_source(opened: Callable[..., "Page"], known: 
 
 
 def draw_lasso(page: "Page", row: int, *, shift: bool) -> None:
+    """Draws a square that stands on a corner."""
     x, y = at(page, row)
     if shift:
         page.keyboard.down("Shift")
     else:
         page.click("#lasso")
-    page.mouse.move(x - 40, y - 40)
+    page.mouse.move(x - 70, y)
     page.mouse.down()
-    for dx, dy in ((40, -40), (40, 40), (-40, 40)):
+    for dx, dy in ((0, -70), (70, 0), (0, 70)):
         page.mouse.move(x + dx, y + dy, steps=3)
     page.mouse.up()
     page.keyboard.up("Shift")
@@ -157,8 +158,9 @@ def test_a_lasso_makes_a_list_that_can_be_taken_along(
     opened: Callable[..., "Page"], known: dict[str, Any], tmp_path: Path, shift: bool
 ) -> None:
     page = opened(**known)
-    x, y = at(page, 5)
-    inside = [row for row in range(N) if abs(at(page, row)[0] - x) < 40 and abs(at(page, row)[1] - y) < 40]
+    places = np.array(page.evaluate("Array.from(faces.id, (_, i) => position(i))"))
+    inside = np.flatnonzero(np.abs(places - places[5]).sum(axis=1) < 70).tolist()
+    assert len(inside) < (np.abs(places - places[5]).max(axis=1) < 70).sum()  # than in the square around it
     draw_lasso(page, 5, shift=shift)
     assert page.evaluate("listed") == inside and 1 < len(inside) < N
     assert page.locator("#picked").inner_text() == f"{len(inside)} faces"

@@ -102,5 +102,6 @@ function reveal(i) { // moves the map when the face would lie outside, or below 
   const narrow = innerWidth <= 760, edge = 50, [x, y] = position(i);
   const west = !narrow && !byId("list").hidden ? 330 : edge, east = innerWidth - (narrow ? edge : 330);
   const north = narrow ? 110 : edge, south = narrow ? card.getBoundingClientRect().top - edge / 2 : innerHeight - edge;
-  if (x < west || x > east || y < north || y > south) pan((west + east) / 2 - x, (north + south) / 2 - y);
+  const dx = x < west || x > east ? (west + east) / 2 - x : 0, dy = y < north || y > south ? (north + south) / 2 - y : 0;
+  if (dx || dy) pan(dx, dy);
 }
