@@ -60,20 +60,15 @@ def at(page: "Page", row: int) -> tuple[float, float]:
 
 def colours_around(page: "Page", row: int) -> int:
     """How many colours the dots' canvas has near a face."""
-    return int(
-        page.evaluate(f"""() => {{
-            const [x, y] = position({row}), seen = pen.getImageData(x * ratio - 12, y * ratio - 12, 24, 24);
-            return new Set(new Uint32Array(seen.data.buffer)).size;
-        }}""")
-    )
+    x, y = (place - 12 for place in at(page, row))
+    return int(page.evaluate(f"new Set(new Uint32Array(pen.getImageData({x}, {y}, 24, 24).data.buffer)).size"))
 
 
 def test_a_face_under_the_pointer_tells_what_it_is(opened: Callable[..., "Page"], known: dict[str, Any]) -> None:
     page = opened(**known)
     page.mouse.move(*at(page, 4))
-    card = page.locator("#card")
+    card, row = page.locator("#card"), page.evaluate("hovered")
     words = card.inner_text()
-    row = page.evaluate("hovered")
     assert f"{row:03}.png" in words and str(2**60 + row) in words
     assert page.evaluate("told") == row and card.locator(".mark").count() == 7  # label, prediction, five neighbours
     assert "sure" in words and ("wrong" in words) == (row < 10)
@@ -90,8 +85,7 @@ def test_a_click_keeps_a_face_and_its_neighbours_can_be_walked(
 ) -> None:
     page = opened(**known)
     page.mouse.click(*at(page, 40))
-    row = page.evaluate("pinned")
-    assert row >= 0
+    assert (row := page.evaluate("pinned")) >= 0
     page.mouse.move(5, 400)
     assert page.locator("#card").is_visible()
     page.locator(".alike button").first.click()
@@ -124,9 +118,8 @@ def test_filters_leave_what_passes_all_of_them(opened: Callable[..., "Page"], kn
 
 def test_search_finds_by_id_and_by_source(opened: Callable[..., "Page"], known: dict[str, Any]) -> None:
     page = opened(**known)
-    page.keyboard.press("/")
-    page.keyboard.type(str(2**60 + 77))
-    page.keyboard.press("Enter")
+    for keys in ("/", *str(2**60 + 77), "Enter"):
+        page.keyboard.press(keys)
     assert page.evaluate("pinned") == 77
     page.fill("#search", "validation/09")
     assert page.locator("#found").inner_text().startswith("10 faces")
@@ -211,10 +204,9 @@ def test_the_keyboard_alone_is_enough(opened: Callable[..., "Page"], known: dict
     page = opened(**known)
     page.focus("#dots")
     page.keyboard.press("Shift+ArrowRight")
-    first = page.evaluate("hovered")
+    assert (first := page.evaluate("hovered")) >= 0
     page.keyboard.press("Shift+ArrowRight")
-    second = page.evaluate("hovered")
-    assert first >= 0 and at(page, second)[0] > at(page, first)[0]
+    assert at(page, second := page.evaluate("hovered"))[0] > at(page, first)[0]
     page.keyboard.press("Enter")
     assert page.evaluate("pinned") == second
     before = at(page, 0)
@@ -230,26 +222,22 @@ def test_a_narrow_page_folds_its_filters_away_and_hides_nothing_below_the_card(
 ) -> None:
     page = opened(window={"width": 390, "height": 844, "scheme": "dark"}, **known)
     assert page.locator("#filters").is_hidden()
-    page.click("#open")
-    assert page.locator("#filters").is_visible()
-    page.click("#open")
+    for visible in (True, False):
+        page.click("#open")
+        assert page.locator("#filters").is_visible() == visible
     lowest = page.evaluate("rowsWhere(() => true).sort((a, b) => position(b)[1] - position(a)[1])[0]")
     page.mouse.click(*at(page, lowest))
-    card = page.locator("#card").bounding_box()
-    assert card and at(page, page.evaluate("pinned"))[1] < card["y"]
+    assert at(page, page.evaluate("pinned"))[1] < page.evaluate("card.getBoundingClientRect().top")
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
-@pytest.mark.parametrize(
-    ("n", "changes"),
-    [
-        (0, {}),
-        (1, {}),
-        (3, {"labels": np.array([-1, -1, -1])}),
-        (40, {"classes": ("happy",)}),
-        (40, {"coordinates": np.ones((40, 2), np.float32)}),
-    ],
-)
+LITTLE = [
+    (0, {}), (1, {}), (3, {"labels": np.array([-1, -1, -1])}), (40, {"classes": ("happy",)}),
+    (40, {"coordinates": np.ones((40, 2), np.float32)}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("n", "changes"), LITTLE)
 def test_little_is_still_a_page(opened: Callable[..., "Page"], n: int, changes: dict[str, Any]) -> None:
     page = opened(n, **changes)
     assert shown(page) == n

@@ -79,7 +79,7 @@ function facts(i) {
 
 function placeCard() {
   if (told < 0) return;
-  if (innerWidth <= 760) {
+  if (isNarrow()) {
     card.style.transform = ""; // at the foot of a narrow page
     return;
   }
@@ -99,9 +99,10 @@ function jump(i) { // to a face wherever it is
 }
 
 function reveal(i) { // moves the map when the face would lie outside, or below panel, list or card
-  const narrow = innerWidth <= 760, edge = 50, [x, y] = position(i);
+  const narrow = isNarrow(), edge = 50, [x, y] = position(i);
   const west = !narrow && !byId("list").hidden ? 330 : edge, east = innerWidth - (narrow ? edge : 330);
   const north = narrow ? 110 : edge, south = narrow ? card.getBoundingClientRect().top - edge / 2 : innerHeight - edge;
-  const dx = x < west || x > east ? (west + east) / 2 - x : 0, dy = y < north || y > south ? (north + south) / 2 - y : 0;
+  const dx = x < west || x > east ? (west + east) / 2 - x : 0;
+  const dy = y < north || (y > south && !narrow) ? (north + south) / 2 - y : Math.min(0, south - y); // no further than it has to be
   if (dx || dy) pan(dx, dy);
 }

@@ -72,7 +72,7 @@ function released(event) {
     list(event.type === "pointerup" ? inside(ring_) : []);
   } else if (clicked) {
     pin(nearest(event.clientX, event.clientY));
-    if (pinned >= 0 && innerWidth <= 760) reveal(pinned); // from below the card
+    if (pinned >= 0 && isNarrow()) reveal(pinned); // from below the card
   }
   drawMarks();
 }

@@ -1,6 +1,7 @@
 "use strict";
 // The columns of all faces, as viz/map_payload.py packs them, and what is known of one face.
 const byId = (id) => document.getElementById(id);
+const isNarrow = () => innerWidth <= 760; // as in map.css
 const faces = unpacked(JSON.parse(byId("faces").textContent));
 const n = faces.id.length;
 const UNSURE = 65535;

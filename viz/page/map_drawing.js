@@ -12,7 +12,7 @@ let scale, left, top_, fitted; // map to device pixels: left + x * scale, top_ -
 let room; // side of the fitted map, in CSS pixels
 let untouched = true; // nobody has moved or zoomed since all was shown
 let wanted = false;
-let shades; // of each group, as hex
+let shades, ink, paper; // colours of the groups, of type and of the ground, as hex
 const sprites = new Map();
 
 function shuffled(length) {
@@ -36,6 +36,7 @@ function colour(name) {
 
 function paint() { // light or dark
   shades = faces.groups.map((_, g) => colour(`--g${g}`));
+  [ink, paper] = ["--ink", "--paper"].map(colour);
   redraw();
 }
 
@@ -54,8 +55,8 @@ function resize() {
 }
 
 function fit() { // into what header, panel, list and footer leave free
-  const narrow = innerWidth <= 760, open = !byId("list").hidden;
-  const [above, right, below, side] = (narrow ? [104, 60, 160 + open * 0.38 * innerHeight, 20] : [90, 310, 90, open ? 330 : 50]).map((v) => v * ratio);
+  const open = !byId("list").hidden;
+  const [above, right, below, side] = (isNarrow() ? [104, 60, 160 + open * 0.38 * innerHeight, 20] : [90, 310, 90, open ? 330 : 50]).map((v) => v * ratio);
   const [w, h] = [Math.max(width - right - side, 50), Math.max(height - above - below, 50)];
   scale = fitted = Math.min(w / Math.max(wide, 1), h / Math.max(high, 1));
   room = Math.sqrt(w * h) / ratio;
@@ -100,7 +101,7 @@ function blend(rows, { flat, weights, rim }) { // red and blue at once, 16 bits 
 
 function drawDots() {
   const r = radius(), strength = n > 2000 ? 0.62 : 0.85;
-  pixels.fill(packed(colour("--paper")));
+  pixels.fill(packed(paper));
   if (focus) {
     blend(drawn.filter((i) => !focus[i]), stamp(r, drawn.length > 5000 ? 0.07 : 0.2));
     blend(drawn.filter((i) => focus[i]), stamp(r, 0.9));
@@ -121,7 +122,7 @@ function standingRadius() {
 }
 
 function sprite(shade, origin) { // a taught face is a disc, a session's a diamond, both with a rim
-  const r = standingRadius(), [ink, paper] = [colour("--ink"), colour("--paper")], key = [shade, origin, r, ink].join();
+  const r = standingRadius(), key = [shade, origin, r, ink].join();
   if (sprites.has(key)) return sprites.get(key);
   if (sprites.size > 200) sprites.clear(); // left over from other zooms
   const picture = document.createElement("canvas"), c = Math.ceil(r + 4 * ratio), at = picture.getContext("2d");

@@ -41,9 +41,9 @@ function drawName(g, taken) { // at the class's median; above a small class, asi
     const far = 0.1 * h * Math.sqrt(step), x = cx + 1.6 * far * Math.cos(2.4 * step), y = cy + far * Math.sin(2.4 * step);
     if (taken.some((t) => Math.abs(t.x - x) < (t.w + w) / 2 + 3 && Math.abs(t.y - y) < (t.h + h) / 2 + 3)) continue;
     taken.push({ x, y, w, h });
-    if (step) line([x0, cy + small], [x, y], colour("--ink"), 1);
+    if (step) line([x0, cy + small], [x, y], ink, 1);
     [marker.textAlign, marker.textBaseline, marker.lineJoin] = ["center", "middle", "round"];
-    [marker.strokeStyle, marker.fillStyle, marker.lineWidth] = [colour("--paper"), colour("--ink"), 5];
+    [marker.strokeStyle, marker.fillStyle, marker.lineWidth] = [paper, ink, 5];
     marker.strokeText(name, x, y);
     marker.fillText(name, x, y);
     return;
@@ -56,8 +56,8 @@ function drawFace(i) { // a line and a ring to each of those most like it
     const to = position(row), far = Math.hypot(to[0] - at[0], to[1] - at[1]) || 1, gap = reach + 4;
     if (far > 2 * gap) {
       const part = (from, share) => [0, 1].map((axis) => from[axis] + (to[axis] - at[axis]) * share);
-      line(part(at, (gap + 2) / far), part(to, -gap / far), colour("--paper"), 4);
-      line(part(at, (gap + 2) / far), part(to, -gap / far), colour("--ink"), 1.5);
+      line(part(at, (gap + 2) / far), part(to, -gap / far), paper, 4);
+      line(part(at, (gap + 2) / far), part(to, -gap / far), ink, 1.5);
     }
     disc(to, reach + 1, shades[look[row]]);
     ring(to, reach + 3, 1.5);
@@ -82,7 +82,7 @@ function disc([x, y], r, shade) {
 }
 
 function ring([x, y], r, thick) { // with a rim of paper, which keeps it visible among dots
-  for (const [shade, wider] of [[colour("--paper"), 3], [colour("--ink"), 0]]) {
+  for (const [shade, wider] of [[paper, 3], [ink, 0]]) {
     marker.beginPath();
     marker.arc(x, y, r, 0, 7);
     [marker.strokeStyle, marker.lineWidth] = [shade, thick + wider];
@@ -94,7 +94,7 @@ function drawLasso() {
   marker.beginPath();
   for (const at of lasso) marker.lineTo(...at);
   marker.closePath();
-  marker.fillStyle = marker.strokeStyle = colour("--ink");
+  marker.fillStyle = marker.strokeStyle = ink;
   marker.globalAlpha = 0.1;
   marker.fill();
   marker.globalAlpha = 1;
