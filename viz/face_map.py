@@ -8,11 +8,10 @@ import numpy.typing as npt
 
 from classifier.palette import class_shades
 from embeddings.crops import SIZE
+from index.gallery import FloatArray, IntArray, StringArray
 from viz.map_quality import MapQuality
-from viz.projection import FloatArray, IntArray
 
 ByteArray = npt.NDArray[np.uint8]
-StringArray = npt.NDArray[np.str_]
 
 UNLABELLED = "no label"
 UNLABELLED_SHADE, UNLABELLED_DARK = "#5f6368", "#7b8089"  # darker than neutral's grey
@@ -178,6 +177,6 @@ def describe_map(*, faces: int, seed: int, n_neighbors: int, min_dist: float, me
     if quality.knn_accuracy_map is not None and quality.knn_accuracy_space is not None:
         words.append(
             f"k-NN accuracy {quality.knn_accuracy_map:.1%} on the map, "
-            f"{quality.knn_accuracy_space:.1%} in the full space"
+            f"{quality.knn_accuracy_space:.1%} in all {quality.dim} dimensions"
         )
     return " · ".join(words)

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from index.gallery import FloatArray
 from viz.face_map import HONEST, SUBTITLE, FaceMap, readable_on
-from viz.projection import FloatArray
 
 WIDTH_IN = 12.0  # every picture is laid out this wide and then scaled, so that type keeps its proportion to it
 LEFT_IN, ABOVE_IN, BELOW_IN, LEGEND_IN = 0.4, 1.05, 0.95, 2.75

@@ -1,7 +1,7 @@
-"""From unit vectors to places on a two-dimensional map, and how new faces join that map.
+"""From unit vectors to places on a two-dimensional map.
 
-Distances that matter live in the embedding space; the map only tries to keep neighbours together. New faces are
-put beside their neighbours (`place`) while nothing else moves.
+Distances that matter live in the embedding space; the map only tries to keep neighbours together. New faces are put
+beside their neighbours (`classifier.placing`) while nothing else moves.
 """
 
 import contextlib
@@ -14,16 +14,15 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-FloatArray = npt.NDArray[np.float32]
-IntArray = npt.NDArray[np.int64]
-BoolArray = npt.NDArray[np.bool_]
+from index.gallery import FloatArray
+from viz.nearest import nearest_others
+
 Progress = Callable[[str, float], None]
 
 N_NEIGHBORS = 15
 MIN_DIST = 0.1
 IDENTICAL_BELOW = 1e-6  # float32 noise on unit rows; drawing it as structure would be a lie
 UNIT_TOLERANCE = 1e-3
-PLACE_TAU = 0.02
 
 log = logging.getLogger(__name__)
 
@@ -77,45 +76,11 @@ def project(
         tqdm_kwds={"disable": False, "file": _Epochs(report), "bar_format": "{n_fmt}/{total_fmt}", "mininterval": 0.2},
     )
     with warnings.catch_warnings():
-        # True and meant: new faces are put in by place(), not by transform().
+        # True and meant: new faces are put in by their neighbours, not by transform().
         warnings.filterwarnings("ignore", message=r"precomputed_knn\[2\]")
         coordinates = layout.fit_transform(rows)
     report("laying out", 1.0)
     return np.asarray(coordinates, np.float32)
-
-
-def place(coordinates: FloatArray, similarities: FloatArray, valid: BoolArray | None = None) -> FloatArray:
-    """Put new faces on an existing map, among their neighbours, without moving anything.
-
-    The place is the mean of the neighbours' places, weighted by `exp((similarity - best similarity) / PLACE_TAU)`.
-    `umap.transform` would be slower and unstable.
-
-    Args:
-        coordinates: `(m, k, 2)` float32, map coordinates of each new face's neighbours.
-        similarities: `(m, k)` float32, cosine similarity to them, higher is closer.
-        valid: `(m, k)` bool, False where a neighbour is missing; None when all are there.
-
-    Returns:
-        `(m, 2)` float32 map coordinates; NaN for a face without any neighbour.
-
-    Raises:
-        ValueError: The shapes do not belong together.
-    """
-    coordinates = np.asarray(coordinates, np.float32)
-    similarities = np.asarray(similarities, np.float32)
-    valid = np.ones(similarities.shape, bool) if valid is None else np.asarray(valid, bool)
-    if coordinates.shape != (*similarities.shape, 2) or valid.shape != similarities.shape or similarities.ndim != 2:
-        raise ValueError(
-            f"coordinates: expected (m, k, 2) with similarities and valid (m, k), received {coordinates.shape}, "
-            f"{similarities.shape} and {valid.shape}; pass the places of the neighbours that one search returned."
-        )
-    usable = valid & np.isfinite(similarities) & np.isfinite(coordinates).all(axis=2)
-    closeness = np.where(usable, similarities, -np.inf)
-    best = closeness.max(axis=1, keepdims=True, initial=-np.inf)
-    weights = np.where(usable, np.exp((closeness - np.where(np.isfinite(best), best, 0)) / PLACE_TAU), 0.0)
-    total = weights.sum(axis=1, keepdims=True)
-    moments = np.einsum("mk,mkc->mc", weights, np.where(usable[:, :, None], coordinates, 0))
-    return np.divide(moments, total, out=np.full(moments.shape, np.nan), where=total > 0).astype(np.float32)
 
 
 def _check_settings(n_neighbors: int, min_dist: float, metric: str) -> None:
@@ -156,19 +121,14 @@ def _principal_plane(rows: FloatArray) -> FloatArray:
 
 
 def _nearest(rows: FloatArray, n_neighbors: int, metric: str) -> tuple[npt.NDArray[np.int32], FloatArray]:
-    """Exact neighbours, each row's first being itself, as UMAP wants them.
-
-    UMAP's own search is approximate and costs its compilation once a process. On unit rows the order by Euclidean
-    distance is the order by cosine, and scikit-learn has the fast path for the former alone.
-    """
-    from sklearn.neighbors import NearestNeighbors
-
-    distances, indices = NearestNeighbors(n_neighbors=n_neighbors - 1, algorithm="brute").fit(rows).kneighbors()
-    if metric == "cosine":
-        distances = distances**2 / 2
+    """Exact neighbours, each row's first being itself, as UMAP wants them; its own search is approximate and slower."""
+    similarities, others = nearest_others(rows, n_neighbors - 1)
+    distances = np.maximum(1 - similarities, 0)
+    if metric == "euclidean":
+        distances = np.sqrt(2 * distances)
     itself = np.arange(len(rows))[:, None]
     return (
-        np.hstack([itself, indices]).astype(np.int32),
+        np.hstack([itself, others]).astype(np.int32),
         np.hstack([np.zeros((len(rows), 1)), distances]).astype(np.float32),
     )
 

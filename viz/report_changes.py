@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from viz.projection import FloatArray
+from index.gallery import FloatArray
 from viz.report_data import GroupSeconds
 
 WINDOW_S = 30

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from viz.projection import FloatArray, IntArray
+from index.gallery import FloatArray, IntArray
 
 BoolArray = npt.NDArray[np.bool_]
 Columns = TypeVar("Columns", bound="GroupSeconds | FaceSeconds")

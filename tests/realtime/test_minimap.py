@@ -9,7 +9,7 @@ from classifier.recognizer import Recognizer
 from index.search import Neighbors
 from realtime.ink import Rectangle
 from realtime.minimap import Minimap
-from realtime.places import Places, places_of
+from realtime.places import Places
 from tests.realtime.live_results import live_result
 from tests.realtime.stand_ins import ByteArray, faces_at
 
@@ -77,24 +77,6 @@ def test_a_map_of_next_to_nothing_can_be_drawn(n: int) -> None:
     tiny = Minimap(np.ones((n, 2), np.float32), np.zeros(n, np.int64), (RED,))
     tiny.draw(picture, AREA, {1: np.ones(2, np.float32)}, {1: BLUE}, 1)
     assert picture.any()
-
-
-def neighbors(similarities: list[float], valid: list[bool]) -> Neighbors:
-    n = len(similarities)
-    return Neighbors(
-        np.arange(n)[None], {}, np.array([similarities], np.float32), np.array([valid]), np.zeros((1, n), "U1")
-    )
-
-
-def test_a_face_stands_among_its_neighbours_next_to_the_nearest() -> None:
-    coordinates = np.array([[0, 0], [10, 0], [7, 7]], np.float32)
-    rows = np.array([[0, 1, -1]])
-    between = places_of(neighbors([0.9, 0.9, 0.99], [True, True, True]), rows, coordinates)
-    np.testing.assert_allclose(between, [[5, 0]], atol=1e-5)
-    nearer = places_of(neighbors([0.9, 0.8, 0.7], [True, True, False]), rows, coordinates)
-    assert 0 < nearer[0, 0] < 1
-    nowhere = places_of(neighbors([0.9, 0.8, 0.7], [False] * 3), rows, coordinates)
-    assert np.isnan(nowhere).all()
 
 
 def test_faces_move_half_of_the_way_in_a_fifth_of_a_second(recognizer: Recognizer) -> None:

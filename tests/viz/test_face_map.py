@@ -7,7 +7,7 @@ import pytest
 from viz.face_map import ORIGINS, UNLABELLED, FaceMap, describe_map, readable_on
 from viz.map_quality import MapQuality
 
-QUALITY = MapQuality(trustworthiness=0.9321, knn_accuracy_map=0.612, knn_accuracy_space=0.7, k=15)
+QUALITY = MapQuality(trustworthiness=0.9321, knn_accuracy_map=0.612, knn_accuracy_space=0.7, k=15, dim=128)
 
 
 @pytest.mark.parametrize(
@@ -69,12 +69,21 @@ def test_ink(shade: str, ink: str) -> None:
 
 def test_the_caption_names_seed_settings_and_quality() -> None:
     words = describe_map(faces=100, seed=7, n_neighbors=15, min_dist=0.1, metric="cosine", quality=QUALITY)
-    for part in ("UMAP", "cosine", "15 neighbours", "min_dist 0.1", "seed 7", "0.932 at k = 15", "61.2%", "70.0%"):
+    for part in (
+        "UMAP",
+        "cosine",
+        "15 neighbours",
+        "min_dist 0.1",
+        "seed 7",
+        "0.932 at k = 15",
+        "61.2% on the map",
+        "70.0% in all 128 dimensions",
+    ):
         assert part in words
 
 
 def test_the_caption_claims_no_umap_and_no_quality_that_was_not_there() -> None:
-    unknown = MapQuality(trustworthiness=None, knn_accuracy_map=None, knn_accuracy_space=None, k=1)
+    unknown = MapQuality(trustworthiness=None, knn_accuracy_map=None, knn_accuracy_space=None, k=1, dim=128)
     words = describe_map(faces=3, seed=7, n_neighbors=15, min_dist=0.1, metric="cosine", quality=unknown)
     assert words.startswith("Principal plane")
     assert "trustworthiness" not in words and "accuracy" not in words

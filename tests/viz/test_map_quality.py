@@ -71,3 +71,19 @@ def test_columns_of_other_lengths() -> None:
     rows, labels = circle(50)
     with pytest.raises(ValueError, match="rows that it was made from"):
         map_quality(rows, rows[:49], labels, seed=1)
+
+
+@pytest.mark.parametrize("noise", [0.02, 0.3, 3.0])
+def test_trustworthiness_is_that_of_scikit_learn(noise: float) -> None:
+    rng = np.random.default_rng(3)
+    rows = rng.normal(size=(400, 6))
+    rows = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+    places = (rows[:, :2] + noise * rng.normal(size=(400, 2))).astype(np.float32)
+    measured = map_quality(rows, places, np.zeros(400, np.int64), seed=1).trustworthiness
+    assert measured == pytest.approx(trustworthiness(rows, places, n_neighbors=15, metric="cosine"), abs=1e-4)
+
+
+def test_faces_all_on_one_spot() -> None:
+    rows, labels = circle(100)
+    quality = map_quality(rows, np.zeros((100, 2), np.float32), labels, seed=1)
+    assert quality.trustworthiness is not None and 0 <= quality.trustworthiness < 0.7

@@ -7,12 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 
 import viz.projection
-from viz.projection import place, project
+from viz.projection import project
 
 ROOT = Path(__file__).parents[2]
 
@@ -115,49 +112,6 @@ class TestWhatUmapIsGiven:
         project(random_rows(40), seed=3, progress=lambda stage, share: told.append((stage, share)))
         assert [share for stage, share in told if stage == "laying out"] == [0.0, 0.25, 1.0]
         assert told[0] == ("finding neighbours", 0.0)
-
-
-def f32(values: Any) -> np.ndarray:
-    return np.asarray(values, np.float32)
-
-
-class TestPlace:
-    def test_equal_neighbours_pull_equally(self) -> None:
-        assert place(f32([[[0, 0], [2, 4]]]), f32([[0.8, 0.8]])).tolist() == [[1, 2]]
-
-    def test_the_closer_neighbour_pulls_more(self) -> None:
-        (x, _), *_ = place(f32([[[0, 0], [1, 0]]]), f32([[0.90, 0.92]]))
-        assert 0.6 < x < 1
-
-    @pytest.mark.parametrize("similarity", [-1.0, 0.0, 1.0])
-    def test_one_neighbour_is_the_place(self, similarity: float) -> None:
-        assert place(f32([[[3, 4]]]), f32([[similarity]])).tolist() == [[3, 4]]
-
-    def test_missing_neighbours_do_not_pull(self) -> None:
-        spots = f32([[[1, 2], [9, 9]], [[1, 2], [np.nan, np.nan]], [[1, 2], [9, 9]]])
-        similarities = f32([[0.5, 0.99], [0.5, 0.99], [0.5, -np.inf]])
-        valid = np.array([[True, False], [True, True], [True, True]])
-        assert place(spots, similarities, valid).tolist() == [[1, 2]] * 3
-
-    def test_without_neighbours_there_is_no_place(self) -> None:
-        assert np.isnan(place(f32(np.zeros((1, 2, 2))), f32([[1, 1]]), np.zeros((1, 2), bool))).all()
-        assert np.isnan(place(f32(np.zeros((1, 0, 2))), f32(np.ones((1, 0))))).all()
-
-    def test_nobody(self) -> None:
-        assert place(f32(np.zeros((0, 5, 2))), f32(np.zeros((0, 5)))).shape == (0, 2)
-
-    def test_shapes_that_do_not_belong_together(self) -> None:
-        with pytest.raises(ValueError, match=r"expected \(m, k, 2\)"):
-            place(f32(np.zeros((4, 5, 2))), f32(np.zeros((4, 6))))
-
-    @given(
-        arrays(np.float32, (3, 5, 2), elements=st.floats(-20, 20, width=32)),
-        arrays(np.float32, (3, 5), elements=st.floats(-1, 1, width=32)),
-    )
-    def test_a_face_stays_among_its_neighbours(self, spots: np.ndarray, similarities: np.ndarray) -> None:
-        places = place(spots, similarities)
-        assert (places >= spots.min(axis=1) - 1e-4).all()
-        assert (places <= spots.max(axis=1) + 1e-4).all()
 
 
 UMAP_FOR_REAL = """
