@@ -73,7 +73,7 @@ def test_a_face_under_the_pointer_tells_what_it_is(opened: Callable[..., "Page"]
     assert page.evaluate("told") == row and card.locator(".mark").count() == 7  # label, prediction, five neighbours
     assert "sure" in words and ("wrong" in words) == (row < 10)
     # Every picture is the face's own: of one grey, twice its row.
-    page.wait_for_function("document.querySelector('.head canvas').getContext('2d').getImageData(9, 9, 1, 1).data[3]")
+    page.evaluate("Promise.all(sheets.values()).then(() => null)")
     grey = page.evaluate("document.querySelector('.head canvas').getContext('2d').getImageData(9, 9, 1, 1).data[0]")
     assert abs(grey - 2 * row) <= 3
     page.mouse.move(5, 400)
@@ -180,7 +180,7 @@ def test_all_shown_faces_can_be_listed_and_copied(opened: Callable[..., "Page"],
     page.click("#verdict button >> text=wrong")
     page.click("#take")
     page.click("#copy")
-    page.wait_for_function("byId('copy').textContent === 'Copied'")
+    page.get_by_text("Copied").wait_for()
     lines = page.evaluate("navigator.clipboard.readText()").splitlines()
     assert lines[0] == "id,source,label,predicted,confidence,split,origin"
     assert page.locator("#right").inner_text() == "0 of 10 predicted as labelled"
