@@ -51,17 +51,38 @@ def navigation() -> st.Page:
     return st.navigation(pages, position="top")
 
 
+def privacy(*, keeps_taught: bool) -> str:
+    """Returns what happens to pictures, as HTML.
+
+    Args:
+        keeps_taught: Whether the operator gave a folder in which taught faces stay.
+    """
+    kept = (
+        "What you teach stays on this server until you forget it: numbers made of each face, its class and the name of "
+        "its file, never the picture."
+        if keeps_taught
+        else "What you teach is held in memory and forgotten a few seconds after you leave; export it to keep it."
+    )
+    return (
+        "<p>Pictures, video and camera frames go to this server and nowhere else. They are looked at in memory, the "
+        "file of a video in a private folder while it is watched, and then they are gone. Faces are not identified. No "
+        "statistics are gathered and nothing is loaded from other places.</p>"
+        f"<p>{kept} Your browser keeps one cookie, which tells your visit apart from others.</p>"
+    )
+
+
 def banner(*, keeps_taught: bool) -> None:
     """Says what is processed where, until the visitor has read it.
 
     Args:
         keeps_taught: Whether the operator gave a folder in which taught faces stay.
     """
-    if st.session_state.get(_DISMISSED):
-        return
-    with st.container(key="banner", horizontal=True, vertical_alignment="center"):
-        html(f'<p class="word">{STORED_TAUGHT if keeps_taught else STORED_NOTHING}</p>')
-        st.button("Got it", type="tertiary", on_click=lambda: st.session_state.update({_DISMISSED: True}))
+    # The outer container stays when the word goes, so that what follows keeps its place: a camera would start anew.
+    with st.container():
+        if not st.session_state.get(_DISMISSED):
+            with st.container(key="banner", horizontal=True, vertical_alignment="center"):
+                html(f'<p class="word">{STORED_TAUGHT if keeps_taught else STORED_NOTHING}</p>')
+                st.button("Got it", type="tertiary", on_click=lambda: st.session_state.update({_DISMISSED: True}))
 
 
 def footer() -> None:

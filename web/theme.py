@@ -10,7 +10,8 @@ from pathlib import Path
 
 import streamlit as st
 
-from viz.theme import DARK, LIGHT
+from classifier.palette import class_shades
+from viz.theme import DARK, LIGHT, mark
 
 _SHARED = Path(__file__).parents[1] / "viz" / "page" / "theme.css"
 _OWN = Path(__file__).with_name("style.css")
@@ -37,3 +38,14 @@ def html(body: str) -> None:
 def heading(title: str, words: str) -> None:
     """Shows a page's title and one sentence on what it is for, both plain text without markup."""
     html(f'<header class="top"><h1>{title}</h1><p class="faint">{words}</p></header>')
+
+
+def shades(classes: tuple[str, ...]) -> dict[str, str]:
+    """The colour of each class, a user's own too, as a CSS colour for light and dark."""
+    both = zip(class_shades(classes), class_shades(classes, dark=True), strict=True)
+    return {name: f"light-dark({light}, {dark})" for name, (light, dark) in zip(classes, both, strict=True)}
+
+
+def mark_of(name: str, colours: dict[str, str]) -> str:
+    """A class's name with a dot of its colour before it, as HTML; grey where it has none."""
+    return mark(name, colours.get(name, "var(--faint)"))

@@ -1,0 +1,37 @@
+"""The drawing of what a video shows over its time."""
+
+import base64
+import re
+
+import numpy as np
+
+from web.timeline import mean_shares, timeline
+
+CLASSES = ("happy", "sad", "fear")
+SHADES = {"happy": "#ff0000", "sad": "#0000ff", "fear": "#00ff00"}
+
+
+def frame(time: float, *happy: float) -> dict:
+    return {"time": time, "faces": [{"probabilities": {"happy": one, "sad": 1 - one, "fear": 0.0}} for one in happy]}
+
+
+def test_each_stretch_has_the_mean_of_its_faces_and_none_without() -> None:
+    frames = [frame(0.0, 1.0, 0.5), frame(1.0), frame(2.0, 0.0), frame(3.0, 1.0)]
+    np.testing.assert_allclose(mean_shares(frames, 4.0, CLASSES), [[0.75, 0.25, 0], [np.nan] * 3, [0, 1, 0], [1, 0, 0]])
+
+
+def test_a_long_video_is_drawn_in_so_many_stretches_that_can_be_told_apart() -> None:
+    shares = mean_shares([frame(at / 30, 0.5) for at in range(3000)], 100.0, CLASSES)
+    assert shares.shape == (200, 3) and np.allclose(shares, [0.5, 0.5, 0])
+
+
+def test_the_legend_names_what_is_seen_with_its_share() -> None:
+    html = timeline([frame(0.0, 0.75), frame(1.0, 0.25)], 2.0, CLASSES, SHADES)
+    legend = html.split("legend")[1]
+    assert "happy" in legend and "sad" in legend and "50 %" in legend and "fear" not in legend
+    drawing = base64.b64decode(re.search('base64,([^"]+)', html)[1]).decode()
+    assert "#ff0000" in drawing and "#0000ff" in drawing and 'xmlns="http://www.w3.org/2000/svg"' in drawing
+
+
+def test_a_video_without_faces_has_an_empty_drawing() -> None:
+    assert "On average: no face" in timeline([frame(0.0), frame(1.0)], 2.0, CLASSES, SHADES)

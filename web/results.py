@@ -1,0 +1,50 @@
+"""Results as files to download: the documents of `cli.py predict --json`, and the same as a table."""
+
+import csv
+import io
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import PurePath
+from typing import Any
+
+Document = dict[str, Any]
+
+_LEADING = ("source", "time", "face", "left", "top", "width", "height", "expression", "confidence", "unknown")
+_TRAILING = ("neighbor", "similarity")
+
+
+def as_json(documents: Sequence[Document]) -> bytes:
+    """Returns documents as `predict --json` prints them: one a line, UTF-8."""
+    return "".join(json.dumps(document, allow_nan=False) + "\n" for document in documents).encode()
+
+
+def as_csv(documents: Sequence[Document]) -> bytes:
+    """Returns one row a face, with one column a class; `time` is empty for pictures, a video without a face has no row.
+
+    Args:
+        documents: As in `realtime.predict.predict_source`, of pictures and videos.
+    """
+    rows = [row for document in documents for row in _rows(document)]
+    classes = dict.fromkeys(name for row in rows for name in row["probabilities"])
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow([*_LEADING, *classes, *_TRAILING])
+    for row in rows:
+        chances = [row["probabilities"].get(name, "") for name in classes]
+        writer.writerow([*(row[name] for name in _LEADING), *chances, *(row[name] for name in _TRAILING)])
+    return out.getvalue().encode()
+
+
+def named_after(source: str, suffix: str) -> str:
+    """Returns the name of a download: that of what it was made from, without any folder, with another ending."""
+    return f"{PurePath(source.replace(chr(92), '/')).stem or 'moodspace'}{suffix}"
+
+
+def _rows(document: Document) -> Iterator[Document]:
+    frames = document.get("frames") or [{"time": "", "faces": document.get("faces", [])}]
+    for frame in frames:
+        for number, face in enumerate(frame["faces"], 1):
+            place = dict(zip(("left", "top", "width", "height"), face["xywh"], strict=True))
+            nearest = face["neighbors"][0] if face["neighbors"] else {"label": "", "similarity": ""}
+            evidence = {"neighbor": nearest["label"] or "", "similarity": nearest["similarity"]}
+            yield {"source": document["source"], "time": frame["time"], "face": number, **place, **face, **evidence}

@@ -1,0 +1,135 @@
+"""Teaching by upload: names of classes, faces into the visitor's gallery, and that gallery as a file, out and in."""
+
+import tempfile
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from embeddings.labels import canonical
+from index.gallery import FloatArray
+from index.storage import GalleryError
+from index.taught import TaughtGallery
+from index.taught_faces import NewFaces
+from realtime.user_gallery import export_gallery, import_gallery
+
+_LONGEST_NAME = 40
+# What a visitor's gallery may hold: enough for a hundred classes, and searched in under a millisecond.
+MOST_FACES = 2000
+
+
+class TeachError(ValueError):
+    """Something that is not taught; says in one line what was expected, what came, and what to do."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Example:
+    """A face that a visitor chose to teach.
+
+    Attributes:
+        embedding: `(d,)` float32 of unit length.
+        digest: SHA-256 of its crop.
+        source: The name of its picture, to be shown.
+    """
+
+    embedding: FloatArray
+    digest: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """What became of examples: how many came in, were known as the same, and are known as something else."""
+
+    taught: int
+    known: int
+    others: int
+
+    @property
+    def words(self) -> str:
+        """The same for people."""
+        parts = [f"{self.taught} {'face' if self.taught == 1 else 'faces'} taught"]
+        parts += [f"{self.known} known already"] if self.known else []
+        parts += [f"{self.others} left out: taught as another class before, forget that first"] if self.others else []
+        return ", ".join(parts)
+
+
+def class_name(typed: str) -> str:
+    """Returns the name of a class as the gallery keeps it.
+
+    Raises:
+        TeachError: it is empty, too long, or has characters that cannot be seen.
+    """
+    name = canonical(unicodedata.normalize("NFC", typed))
+    if not name:
+        raise TeachError("expected what the faces show, received no name; choose a class or type a new one")
+    if len(name) > _LONGEST_NAME:
+        raise TeachError(f"expected a name of at most {_LONGEST_NAME} letters, received {len(name)}; shorten it")
+    if not name.isprintable():
+        raise TeachError("expected a name of letters, received characters that cannot be seen; type it again")
+    return name
+
+
+def teach(gallery: TaughtGallery, label: str, examples: Sequence[Example]) -> Lesson:
+    """Teaches faces, all of which can be undone at once; none is taught twice, or as two things.
+
+    Args:
+        gallery: The visitor's.
+        label: As `class_name` returns it.
+        examples: The faces.
+
+    Raises:
+        TeachError: the gallery would hold too many faces.
+        GalleryError, StorageError: it cannot be written.
+    """
+    before = gallery.known(one.digest for one in examples)
+    fresh = {one.digest: one for one in examples if one.digest not in before}
+    _check_room(gallery, len(fresh))
+    if fresh:
+        gallery.add(
+            NewFaces(
+                embeddings=np.stack([one.embedding for one in fresh.values()]),
+                labels=[label] * len(fresh),
+                sources=[one.source for one in fresh.values()],
+                digests=list(fresh),
+            )
+        )
+    others = sum(before.get(one.digest, label) != label for one in examples)
+    return Lesson(len(fresh), len(examples) - len(fresh) - others, others)
+
+
+def exported(gallery: TaughtGallery) -> bytes:
+    """Returns the visitor's gallery as a parquet file.
+
+    Raises:
+        GalleryError: there is nothing in it.
+    """
+    with tempfile.TemporaryDirectory(prefix="moodspace-") as folder:
+        path = Path(folder) / "moodspace.parquet"
+        export_gallery(gallery, path)
+        return path.read_bytes()
+
+
+def imported(gallery: TaughtGallery, content: bytes) -> tuple[int, int]:
+    """Adds the faces of an exported gallery; returns how many came in and how many were known.
+
+    Raises:
+        TeachError: the file is none that was exported from this network's gallery, or holds too many faces.
+    """
+    with tempfile.TemporaryDirectory(prefix="moodspace-") as folder:
+        path = Path(folder) / "moodspace.parquet"
+        path.write_bytes(content)
+        try:
+            return import_gallery(gallery, path, most=MOST_FACES - len(gallery))
+        except GalleryError as error:
+            # The file has a name of ours, of which the visitor knows nothing.
+            raise TeachError(str(error).removeprefix(f"{path}: ")) from error
+
+
+def _check_room(gallery: TaughtGallery, faces: int) -> None:
+    if len(gallery) + faces > MOST_FACES:
+        raise TeachError(
+            f"expected at most {MOST_FACES} taught faces, received {len(gallery) + faces}; forget a class first"
+        )

@@ -1,0 +1,73 @@
+"""What the faces of a video show over its time, as a drawing: shares of the expressions, on top of each other."""
+
+import base64
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from viz.report_figures import clock, stacked
+from viz.theme import mark, text
+
+# More stretches than this are too narrow to tell apart; more labels than this stand too close on a phone.
+_MOST_STRETCHES, _MOST_LABELS = 200, 6
+_STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600)
+
+# Expressions that never reach this share are not in the legend.
+_VISIBLE = 0.02
+
+
+def timeline(
+    frames: Sequence[Mapping[str, Any]], seconds: float, classes: tuple[str, ...], shades: Mapping[str, str]
+) -> str:
+    """Returns the drawing and its legend as HTML; stretches without a face stay empty.
+
+    Args:
+        frames: As in the document of a video: `{"time": seconds, "faces": [...]}`.
+        seconds: How long the video is, > 0.
+        classes: What a face can show.
+        shades: A CSS colour for each class.
+    """
+    values = mean_shares(frames, seconds, classes)
+    drawing = _image(stacked(values, [f'style="fill:{shades[name]}"' for name in classes], 1.0))
+    seen = [(name, float(np.nanmean(values[:, at]))) for at, name in enumerate(classes) if _is_seen(values[:, at])]
+    legend = "".join(f"<li>{mark(name, shades[name])} <span>{100 * share:.0f} %</span></li>" for name, share in seen)
+    words = ", ".join(f"{name} {100 * share:.0f} %" for name, share in seen) or "no face"
+    return (
+        f'<figure class="timeline"><div class="drawing" role="img" aria-label="On average: {text(words)}">'
+        f'{drawing}</div><div class="times" aria-hidden="true">{_times(seconds)}</div>'
+        f'<ul class="legend">{legend}</ul></figure>'
+    )
+
+
+def mean_shares(
+    frames: Sequence[Mapping[str, Any]], seconds: float, classes: tuple[str, ...]
+) -> npt.NDArray[np.float64]:
+    """Returns `(s, C)`, the mean probabilities over the faces in each stretch of time; NaN where there was none."""
+    stretches = max(1, min(_MOST_STRETCHES, len(frames)))
+    sums, faces = np.zeros((stretches, len(classes))), np.zeros((stretches, 1))
+    for frame in frames:
+        at = min(int(frame["time"] / seconds * stretches), stretches - 1)
+        for face in frame["faces"]:
+            sums[at] += [face["probabilities"].get(name, 0.0) for name in classes]
+            faces[at] += 1
+    return np.divide(sums, faces, out=np.full(sums.shape, np.nan), where=faces > 0)
+
+
+def _image(svg: str) -> str:
+    """A drawing as a picture: Streamlit takes SVG out of the HTML that it shows."""
+    alone = svg.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" style="color-scheme:light dark" ', 1)
+    return f'<img src="data:image/svg+xml;base64,{base64.b64encode(alone.encode()).decode()}" alt="">'
+
+
+def _is_seen(shares: npt.NDArray[np.float64]) -> bool:
+    return bool((np.nan_to_num(shares) >= _VISIBLE).any())
+
+
+def _times(seconds: float) -> str:
+    step = next((one for one in _STEPS_S if seconds / one <= _MOST_LABELS), _STEPS_S[-1])
+    return "".join(
+        f'<span{" class=last" if at > 0.95 * seconds else ""} style="left:{100 * at / seconds:.4g}%">{clock(at)}</span>'
+        for at in range(0, int(seconds) + 1, step)
+    )
