@@ -21,6 +21,7 @@ import typer
 if TYPE_CHECKING:
     from classifier.recognizer import Recognizer
     from realtime.pipeline import FrameResult
+    from viz.map_faces import TaughtOnMap
 
 app = typer.Typer(
     add_completion=False,
@@ -750,41 +751,58 @@ def print_evaluation(figures: dict[str, Any]) -> None:
 
 @command
 def visualize(
-    out: Annotated[Path, typer.Option("--out", help="Folder for the picture and the page.")] = Path("map"),
+    data: Annotated[
+        list[Path] | None, typer.Argument(help="Labelled face crops to put on the map.", metavar="[DATA...]")
+    ] = None,
+    out: Annotated[Path, typer.Option("--out", help="Folder for picture, page and projector files.")] = Path("map"),
     bundle: BundleOption = DEFAULT_BUNDLE,
     labels: LabelsOption = None,
-    seed: Annotated[int, typer.Option("--seed", help="Of the layout.")] = 0,
+    gallery: GalleryOption = None,
+    own: Annotated[bool, typer.Option("--taught/--no-taught", help="Show what you taught, too.")] = True,
+    seed: Annotated[int | None, typer.Option("--seed", min=0, help="Of the layout; the kept one's by default.")] = None,
+    refit: Annotated[bool, typer.Option("--refit", help="Lay the gallery out anew.")] = False,
+    dark: Annotated[bool, typer.Option("--dark", help="Draw the picture on dark ground, too.")] = False,
 ) -> None:
-    """Draw the map (UMAP) of the gallery: a PNG, a page, and coordinates that the bundle keeps."""
-    from classifier.bundle import update_bundle
-    from viz.face_map import FaceMap, describe_map
-    from viz.map_page import write_map_page
-    from viz.map_picture import draw_map
-    from viz.map_quality import map_quality
-    from viz.projection import MIN_DIST, N_NEIGHBORS, project
+    """Draw the map (UMAP) of the gallery, what you taught and data: a PNG, a page, files for TensorBoard."""
+    from classifier.bundle import BundleError
+    from viz.data_parts import read_parts
+    from viz.map_layout import keep_layout, lay_out
+    from viz.map_making import make_map, write_map
 
-    recognizer = open_recognizer(bundle, labels)
-    gallery = recognizer.bundle.index.gallery
-    column = recognizer.gallery_labels
+    recognizer = open_taught_recognizer(bundle, labels, gallery) if own else open_recognizer(bundle, labels)
     with progress_bars() as start:
-        drawing = start("map")
-        coordinates = project(
-            gallery.embeddings, seed=seed, progress=lambda _, share: drawing(int(100 * share), 100)
-        )  # fmt: skip
-        quality = map_quality(gallery.embeddings, coordinates, column, seed=seed)
-        note = describe_map(
-            faces=len(gallery), seed=seed, n_neighbors=N_NEIGHBORS, min_dist=MIN_DIST, metric="cosine", quality=quality
-        )
-        face_map = FaceMap.plain(
-            coordinates=coordinates, labels=column, classes=recognizer.classes, ids=gallery.ids,
-            sources=gallery.sources, note=note,
-        )  # fmt: skip
-        out.mkdir(parents=True, exist_ok=True)
-        draw_map(face_map, out / "map.png")
-        write_map_page(face_map, out / "map.html")
-    update_bundle(bundle, map_coordinates=coordinates)
-    typer.echo(note)
-    typer.echo(f"wrote {out / 'map.png'} and {out / 'map.html'}; the coordinates are in {bundle}")
+        parts = read_parts(data, start) if data else None
+        taught = taught_on_map(recognizer, gallery, start("look for taught pictures")) if recognizer.taught else None
+        layout = lay_out(recognizer.bundle, seed, refit=refit, progress=start)
+        kept = f"the places are kept in {bundle}"
+        if layout.fresh:
+            try:
+                keep_layout(recognizer.bundle, layout)
+            except BundleError as error:
+                kept = f"the places could not be kept, so that the next map takes as long: {error}"
+        made = make_map(recognizer, layout, taught=taught, data=parts, progress=start)
+        written = write_map(made, out, dark=dark)
+    tell_skipped([(one.source, one.reason) for one in parts.unreadable] if parts else [])
+    typer.echo("\n".join([made.caption, f"wrote {', '.join(map(str, written))}", kept]))
+    if parts and parts.unreadable:
+        raise typer.Exit(1)
+
+
+def taught_on_map(
+    recognizer: "Recognizer", gallery: Path | None, progress: Callable[[int, int], None]
+) -> "TaughtOnMap | None":
+    """Read what the user taught, with the pictures at hand."""
+    from realtime.collect import cut_whole
+    from realtime.taught_map import newest_taught, pictures_of
+    from realtime.user_gallery import default_gallery
+    from realtime.workers import Reading
+    from viz.map_faces import TaughtOnMap
+
+    faces = newest_taught(gallery or default_gallery(), recognizer.bundle)
+    if faces is None:
+        return None
+    cutter = Reading(recognizer.bundle.path, False, "centerface", None).cutter(recognizer.bundle)
+    return TaughtOnMap(faces, *pictures_of(faces, (cut_whole, cutter), progress))
 
 
 @command

@@ -23,7 +23,7 @@ NEIGHBORS = 5
 
 SUBTITLE = "Where a network finds them alike"
 HONEST = (
-    "Each dot is a face; dots are close where the network finds the faces alike; names stand at the median of a class. "
+    "Each dot is a face; dots are close where the network finds the faces alike; names stand where a class is densest. "
     "Axes and distances between far groups mean nothing."
 )
 
@@ -142,6 +142,11 @@ class FaceMap:
         return len(self.labels)
 
     @property
+    def span(self) -> float:
+        """The longer side of the map; 0 where all stand on one spot, or nobody does."""
+        return float(np.ptp(self.coordinates, axis=0).max()) if len(self) else 0.0
+
+    @property
     def title(self) -> str:
         """The heading of every form of this map."""
         return f"{len(self):,} {'face' if len(self) == 1 else 'faces'} by the expression shown"
@@ -160,6 +165,27 @@ class FaceMap:
         return tuple(named)
 
 
+def densest(coordinates: FloatArray, span: float) -> npt.NDArray[np.float64]:
+    """The place where most faces of a class are, for its name: the middle of all may lie where there is none of them.
+
+    Args:
+        coordinates: `(m, 2)` float32, where they stand; at least one.
+        span: Of the whole map; places within a twentieth of it are one.
+
+    Returns:
+        `(2,)`: the median of the faces around the densest place.
+    """
+    from scipy.ndimage import gaussian_filter
+
+    reach = max(span, 1e-6) / 20
+    cells = np.floor((coordinates - coordinates.min(axis=0)) / (reach / 2)).astype(np.int64)
+    counts = np.zeros(cells.max(axis=0) + 1)
+    np.add.at(counts, tuple(cells.T), 1)
+    peak = np.unravel_index(gaussian_filter(counts, 2.0, mode="constant").argmax(), counts.shape)
+    around = np.abs(cells - peak).max(axis=1) <= 2
+    return np.median(coordinates[around] if around.any() else coordinates, axis=0).astype(np.float64)
+
+
 def readable_on(shade: str) -> str:
     """Black or white, whichever is easier to read on this hex colour (WCAG 2.2 relative luminance)."""
     channels = np.array([int(shade[at : at + 2], 16) for at in (1, 3, 5)]) / 255
@@ -167,9 +193,30 @@ def readable_on(shade: str) -> str:
     return "#000000" if float(linear @ [0.2126, 0.7152, 0.0722]) > 0.179 else "#ffffff"
 
 
-def describe_map(*, faces: int, seed: int, n_neighbors: int, min_dist: float, metric: str, quality: MapQuality) -> str:
-    """One line for captions: how `viz.projection.project` made a map of this many faces, and what it keeps."""
+def describe_map(
+    *,
+    faces: int,
+    seed: int,
+    n_neighbors: int,
+    min_dist: float,
+    metric: str,
+    quality: MapQuality,
+    alike: bool = False,
+) -> str:
+    """One line for captions: how `viz.projection.project` made a map of this many faces, and what it keeps.
+
+    Args:
+        faces: How many were laid out.
+        seed: Of the layout, as are the next three.
+        n_neighbors: Size of a neighbourhood.
+        min_dist: How close dots may come.
+        metric: Distance between rows.
+        quality: What the map keeps.
+        alike: Whether they all lie on one spot.
+    """
     words = [f"UMAP, {metric} distance, {n_neighbors} neighbours, min_dist {min_dist:g}, seed {seed}"]
+    if alike:
+        return "All on one spot, as the network finds no difference between them"
     if faces <= n_neighbors:
         words = ["Principal plane, as there are too few faces for UMAP"]
     if quality.trustworthiness is not None:

@@ -13,6 +13,7 @@ from embeddings.labelled import LabelledFaces, Progress
 
 FloatArray = npt.NDArray[np.float32]
 BoolArray = npt.NDArray[np.bool_]
+IntArray = npt.NDArray[np.int64]
 
 _SAMPLE = 64
 # Cosine; the gallery holds 16-bit numbers and processors differ, 0.9997 was seen. Other faces are far below.
@@ -33,17 +34,23 @@ def embed_faces(bundle: Bundle, faces: LabelledFaces, progress: Progress | None 
     Returns:
         `(n, d)` float32 unit rows, and `(n,)` bool, whether the gallery holds the face.
     """
-    gallery = bundle.index.gallery
-    place = {source: row for row, source in enumerate(gallery.sources.tolist())}
-    rows = np.array([place.get(source, -1) for source in faces.sources], np.int64)
+    rows = gallery_rows(bundle, faces)
     known = rows >= 0
-    if known.any():
-        sample = np.random.default_rng(0).permutation(np.flatnonzero(known))[:_SAMPLE]
-        anew = bundle.encoder.encode(faces.crops[sample]).embeddings
-        if (np.einsum("nd,nd->n", anew, gallery.embeddings[rows[sample]]) < _SAME).any():
-            known = np.zeros(len(faces), bool)
     embeddings = np.zeros((len(faces), bundle.encoder.dim), np.float32)
-    embeddings[known] = gallery.embeddings[rows[known]]
+    embeddings[known] = bundle.index.gallery.embeddings[rows[known]]
     if not known.all():
         embeddings[~known] = encode_all(bundle.encoder, faces.crops[~known], progress).embeddings
     return embeddings, known
+
+
+def gallery_rows(bundle: Bundle, faces: LabelledFaces) -> IntArray:
+    """Returns `(n,)` int64, the gallery's row of each face that it holds, -1 for others; see `embed_faces`."""
+    gallery = bundle.index.gallery
+    place = {source: row for row, source in enumerate(gallery.sources.tolist())}
+    rows = np.array([place.get(source, -1) for source in faces.sources], np.int64)
+    if (rows >= 0).any():
+        sample = np.random.default_rng(0).permutation(np.flatnonzero(rows >= 0))[:_SAMPLE]
+        anew = bundle.encoder.encode(faces.crops[sample]).embeddings
+        if (np.einsum("nd,nd->n", anew, gallery.embeddings[rows[sample]]) < _SAME).any():
+            rows[:] = -1
+    return rows

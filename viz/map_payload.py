@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from embeddings.crops import SIZE
-from viz.face_map import FaceMap
+from viz.face_map import FaceMap, Group, densest
 from viz.map_atlas import SIDE
 
 STEPS = 65535  # of the longer side: finer than a pixel at the strongest useful zoom, and short to write
@@ -25,7 +25,9 @@ def map_payload(face_map: FaceMap, atlas: npt.NDArray[np.int64]) -> dict[str, An
     origins, origin = np.unique(face_map.origin, return_inverse=True)
     x, y = _steps(face_map)
     return {
-        "groups": [{"name": group.name, "named": group.labelled} for group in face_map.groups],
+        "groups": [
+            {"name": group.name, "named": group.labelled, "at": _heart(face_map, group)} for group in face_map.groups
+        ],
         "splits": splits.tolist(),
         "origins": origins.tolist(),
         "nearest": face_map.neighbors.shape[1],
@@ -50,9 +52,20 @@ def _packed(column: npt.NDArray[Any], kind: str) -> str:
 
 def _steps(face_map: FaceMap) -> npt.NDArray[np.float64]:
     """`(2, n)`: places in whole steps from the lower left, the longer side `STEPS` long."""
+    return _in_steps(face_map, face_map.coordinates).T
+
+
+def _heart(face_map: FaceMap, group: Group) -> list[int]:
+    """Where the name of a class goes, in steps."""
+    if not len(group.rows):
+        return [0, 0]
+    place = densest(face_map.coordinates[group.rows], face_map.span)
+    return [int(step) for step in _in_steps(face_map, place)]
+
+
+def _in_steps(face_map: FaceMap, places: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
     low = face_map.coordinates.min(axis=0, initial=np.inf)
-    span = float(np.ptp(face_map.coordinates, axis=0).max()) if len(face_map) else 0.0
-    return np.asarray(np.rint((face_map.coordinates - low) / (span or 1.0) * STEPS).T, np.float64)
+    return np.asarray(np.rint((places - low) / (face_map.span or 1.0) * STEPS), np.float64)
 
 
 def _group_of(face_map: FaceMap) -> npt.NDArray[np.int64]:

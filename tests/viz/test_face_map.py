@@ -4,7 +4,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from viz.face_map import ORIGINS, UNLABELLED, FaceMap, describe_map, readable_on
+from viz.face_map import ORIGINS, UNLABELLED, FaceMap, densest, describe_map, readable_on
 from viz.map_quality import MapQuality
 
 QUALITY = MapQuality(trustworthiness=0.9321, knn_accuracy_map=0.612, knn_accuracy_space=0.7, k=15, dim=128)
@@ -87,3 +87,15 @@ def test_the_caption_claims_no_umap_and_no_quality_that_was_not_there() -> None:
     words = describe_map(faces=3, seed=7, n_neighbors=15, min_dist=0.1, metric="cosine", quality=unknown)
     assert words.startswith("Principal plane")
     assert "trustworthiness" not in words and "accuracy" not in words
+
+
+def test_a_name_stands_among_its_faces_though_they_lie_apart() -> None:
+    rng = np.random.default_rng(0)
+    spots = np.array([[0, 0], [100, 0], [50, 80]], np.float32)[np.arange(300) % 3]
+    points = np.concatenate([spots, np.full((60, 2), (100, 0), np.float32)]) + rng.normal(size=(360, 2))
+    assert np.linalg.norm(densest(points.astype(np.float32), 110.0) - (100, 0)) < 3
+
+
+@pytest.mark.parametrize("n", [1, 2, 50])
+def test_a_name_stands_where_all_faces_are(n: int) -> None:
+    assert densest(np.full((n, 2), (3, 4), np.float32), 0.0).tolist() == [3, 4]

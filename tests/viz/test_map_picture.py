@@ -7,7 +7,8 @@ from PIL import Image
 
 from classifier.palette import COLOURS
 from viz.face_map import FaceMap
-from viz.map_picture import DENSITY_FROM, LIGHT, draw_map
+from viz.map_picture import DENSITY_FROM, draw_map
+from viz.theme import LIGHT
 
 
 def draw(face_map: FaceMap, folder: Path, *, size_px: tuple[int, int] = (800, 600), dark: bool = False) -> np.ndarray:
@@ -65,17 +66,17 @@ def test_one_class_all_on_one_spot(make_map: Callable[..., FaceMap], tmp_path: P
 def test_names_do_not_overlap_where_all_classes_lie_together(
     make_map: Callable[..., FaceMap], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import viz.map_picture
+    import viz.map_names
 
     boxes: list[tuple[float, float, float, float]] = []
-    original = viz.map_picture._free_shift
+    original = viz.map_names._free_shift
 
     def noted(box, frame, taken):  # type: ignore[no-untyped-def]
         shift = original(box, frame, taken)
         boxes.append(box.translated(*shift).extents)
         return shift
 
-    monkeypatch.setattr(viz.map_picture, "_free_shift", noted)
+    monkeypatch.setattr(viz.map_names, "_free_shift", noted)
     rng = np.random.default_rng(0)
     draw(make_map(700, tuple(COLOURS), coordinates=rng.normal(size=(700, 2)).astype(np.float32)), tmp_path)
     assert len(boxes) == len(COLOURS)

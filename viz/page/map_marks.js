@@ -4,9 +4,8 @@ const marker = marks.getContext("2d");
 const TYPE = '700 14px "Inter", "Segoe UI", system-ui, "DejaVu Sans", sans-serif';
 let hovered = -1, pinned = -1; // rows
 let lasso = null; // [[x, y], ...] in CSS pixels while it is drawn
-const middles = faces.groups.map((_, g) => { // of each class: its median, and how far up half of it reaches
-  const own = rowsWhere((i) => faces.group[i] === g), y = sorted(own.map((i) => faces.y[i]));
-  return { x: quantile(sorted(own.map((i) => faces.x[i])), 0.5), y: quantile(y, 0.5), top: quantile(y, 0.95) };
+const hearts = faces.groups.map(({ at: [x, y] }, g) => { // where each class is densest, and how far up it reaches
+  return { x, y, top: quantile(sorted(rowsWhere((i) => faces.group[i] === g).map((i) => faces.y[i])), 0.95) };
 });
 
 function sorted(values) {
@@ -31,8 +30,8 @@ function drawMarks() {
   if (lasso) drawLasso();
 }
 
-function drawName(g, taken) { // at the class's median; above a small class, aside where another name stands already
-  const { x: mx, y: my, top: high } = middles[g], name = faces.groups[g].name, h = 20;
+function drawName(g, taken) { // where the class is densest; above a small class, aside where another name stands already
+  const { x: mx, y: my, top: high } = hearts[g], name = faces.groups[g].name, h = 20;
   const small = (high - my) * scale / ratio < 30 ? (high - my) * scale / ratio + h : 0;
   marker.font = TYPE;
   const w = marker.measureText(name).width + 8, x0 = (left + mx * scale) / ratio, cy = (top_ - my * scale) / ratio - small;
