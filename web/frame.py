@@ -48,7 +48,17 @@ def navigation() -> st.Page:
         for at, (name, title, icon) in enumerate(_PAGES)
     ]
     st.logo(str(_LOGO), size="medium")
-    return st.navigation(pages, position="top")
+    current = st.navigation(pages, position="top")
+    _tabs(pages, current)
+    return current
+
+
+def _tabs(pages: list[st.Page], current: st.Page) -> None:
+    """Shows the pages as tabs at the foot of a phone's screen, where Streamlit has a drawer that stays in the way."""
+    with st.container(key="tabs"):
+        for page in pages:
+            with st.container(key="tab-current" if page.title == current.title else None):
+                st.page_link(page)
 
 
 def privacy(*, keeps_taught: bool) -> str:

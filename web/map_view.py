@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from classifier.placing import places_of
 from classifier.recognizer import Recognizer
 from index.taught_faces import TaughtFaces
-from realtime.places import places_of
 from viz.face_map import GALLERY, TAUGHT, FaceMap
 from viz.map_page import write_map_page
 
