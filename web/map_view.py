@@ -1,48 +1,53 @@
 """The map for one visitor: the bundle's gallery where it was drawn, and the faces that they taught by their likes."""
 
 import tempfile
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from classifier.placing import places_of
+from classifier.placing import PLACED_BY, places_of
 from classifier.recognizer import Recognizer
 from index.taught_faces import TaughtFaces
-from viz.face_map import GALLERY, TAUGHT, FaceMap
+from viz.face_map import NEIGHBORS, TAUGHT, FaceMap
+from viz.map_layout import Layout
+from viz.map_making import make_map
 from viz.map_page import write_map_page
 
-# Neighbours that say where a taught face stands, as for a face in a live session.
-_NEIGHBORS = 10
-_NOTE = "UMAP of the gallery, drawn once"
-_TAUGHT_NOTE = "; faces that you taught stand among their most similar ones"
+_TAUGHT_NOTE = "the faces that you taught stand among those most like them"
+
+# Columns that are not one row a face.
+_WHOLE = ("classes", "note", "crops")
 
 
-def visitors_map(recognizer: Recognizer, taught: TaughtFaces | None) -> FaceMap | None:
-    """Returns the map; None where the bundle has none.
+def gallery_map(recognizer: Recognizer) -> FaceMap | None:
+    """Returns the map of a bundle's gallery, where its faces were placed once; takes seconds. None without places.
 
     Args:
-        recognizer: Whose bundle's gallery is drawn, and whose labels it has.
-        taught: The visitor's own faces; None for none.
+        recognizer: Whose bundle's gallery is drawn, and in whose view; what is taught has no part in it.
     """
-    bundle = recognizer.bundle
-    coordinates, gallery = bundle.map_coordinates, bundle.index.gallery
+    coordinates = recognizer.bundle.map_coordinates
     if coordinates is None or not len(coordinates):
         return None
-    base: dict[str, Any] = {
-        "coordinates": coordinates,
-        "labels": recognizer.gallery_labels,
-        "ids": gallery.ids,
-        "sources": gallery.sources,
-        "origin": np.full(len(gallery), GALLERY),
-    }
-    classes, note = recognizer.classes, _NOTE
-    if taught is not None and len(taught):
-        classes = tuple(dict.fromkeys((*classes, *taught.labels)))
-        added = _placed(recognizer, taught, classes)
-        base = {name: np.concatenate([column, added[name]]) for name, column in base.items()}
-        note += _TAUGHT_NOTE
-    return FaceMap.plain(classes=classes, note=note, **base)
+    made = recognizer.bundle.meta["metrics"].get("map")
+    seed = made["seed"] if isinstance(made, dict) else 0
+    return make_map(recognizer, Layout(coordinates, seed, fresh=False)).face_map
+
+
+def with_taught(base: FaceMap, recognizer: Recognizer, taught: TaughtFaces) -> FaceMap:
+    """Returns the map with a visitor's faces on it; nothing else moves.
+
+    Args:
+        base: Of the gallery.
+        recognizer: Whose bundle's that is.
+        taught: The visitor's own faces.
+    """
+    classes = tuple(dict.fromkeys((*base.classes, *taught.labels)))
+    added = _placed(base, recognizer, taught, classes)
+    columns = {one.name: getattr(base, one.name) for one in fields(base) if one.name not in _WHOLE}
+    joined: dict[str, Any] = {name: np.concatenate([column, added[name]]) for name, column in columns.items()}
+    return FaceMap(classes=classes, note=f"{base.note} · {_TAUGHT_NOTE}", crops=base.crops, **joined)
 
 
 def map_html(face_map: FaceMap) -> bytes:
@@ -53,20 +58,27 @@ def map_html(face_map: FaceMap) -> bytes:
         return path.read_bytes()
 
 
-def _placed(recognizer: Recognizer, taught: TaughtFaces, classes: tuple[str, ...]) -> dict[str, np.ndarray]:
+def _placed(
+    base: FaceMap, recognizer: Recognizer, taught: TaughtFaces, classes: tuple[str, ...]
+) -> dict[str, np.ndarray]:
     """Returns the columns of those taught faces that have a place among the gallery's."""
-    index, coordinates = recognizer.bundle.index, recognizer.bundle.map_coordinates
-    if coordinates is None:
-        raise ValueError("recognizer: expected a bundle with a map, received one without")
+    index = recognizer.bundle.index
     # Rounded to 16 bits in the gallery, so no longer quite of unit length.
     rows = taught.embeddings / np.linalg.norm(taught.embeddings, axis=1, keepdims=True)
-    neighbors = index.search(rows.astype(np.float32), _NEIGHBORS)
-    places = places_of(neighbors, index.rows(neighbors.ids), coordinates)
+    neighbors = index.search(rows.astype(np.float32), max(PLACED_BY, NEIGHBORS))
+    alike = index.rows(neighbors.ids)
+    places = places_of(neighbors, alike, base.coordinates)
     known = np.isfinite(places).all(axis=1)
+    n = int(known.sum())
     return {
         "coordinates": places[known],
         "labels": np.array([classes.index(label) for label in taught.labels], np.int64)[known],
         "ids": taught.ids[known],
         "sources": np.array(taught.sources, np.str_)[known],
-        "origin": np.full(int(known.sum()), TAUGHT),
+        "predicted": np.full(n, -1),
+        "confidence": np.full(n, np.nan, np.float32),
+        "neighbors": alike[known, : base.neighbors.shape[1]],
+        "splits": np.full(n, ""),
+        "origin": np.full(n, TAUGHT),
+        "picture": np.full(n, -1),
     }
