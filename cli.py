@@ -765,10 +765,14 @@ def visualize(
 ) -> None:
     """Draw the map (UMAP) of the gallery, what you taught and data: a PNG, a page, files for TensorBoard."""
     from classifier.bundle import BundleError
+    from realtime.session_file import DATABASE
     from viz.data_parts import read_parts
     from viz.map_layout import keep_layout, lay_out
     from viz.map_making import make_map, write_map
 
+    for path in data or []:
+        if (path / DATABASE).is_file():
+            raise ValueError(f"{path}: expected labelled faces, got a session, which keeps none; see it with `report`")
     recognizer = open_taught_recognizer(bundle, labels, gallery) if own else open_recognizer(bundle, labels)
     with progress_bars() as start:
         parts = read_parts(data, start) if data else None

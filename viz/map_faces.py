@@ -7,11 +7,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from classifier.batches import encode_all
+from classifier.blend import BLEND
 from classifier.recognizer import Recognizer
 from classifier.truth import match_truth
 from embeddings.crops import SIZE
 from embeddings.encoder import Encoded
-from embeddings.labelled import Progress
+from embeddings.labelled import LabelledFaces, Progress, label_sets
 from index.gallery import FloatArray, IntArray, StringArray
 from index.taught_faces import TaughtFaces
 from viz.data_parts import DataParts
@@ -118,7 +119,7 @@ def _of_data(
 ) -> dict[str, Any]:
     faces = data.faces.take(rows)
     encoded = encode_all(recognizer.bundle.encoder, faces.crops, progress)
-    labels = match_truth(faces, recognizer.label_set, recognizer.classes).labels
+    labels = _said(recognizer, faces)
     strange = np.array([name not in recognizer.classes for name in faces.classes], np.bool_)[faces.labels]
     labels[strange] = _columns([faces.classes[label] for label in faces.labels[strange]], classes)
     # Beyond the gallery's, which are numbered from 0, and below the taught ones.
@@ -128,6 +129,16 @@ def _of_data(
     part["splits"] = np.array(data.names)[data.part[rows]]
     part["predicted"], part["confidence"] = _recognized(recognizer, encoded, classes)
     return part
+
+
+def _said(recognizer: Recognizer, faces: LabelledFaces) -> IntArray:
+    """What the data say of each face in the view's columns; of the blend as the gallery does, where they can."""
+    sets, blend = label_sets(faces), recognizer.bundle.blend
+    if recognizer.label_set == BLEND and blend is not None and sets.keys() >= blend.shares.keys():
+        return blend.labels(
+            {name: sets[name].labels for name in blend.shares}, {name: sets[name].classes for name in blend.shares}
+        )
+    return match_truth(faces, recognizer.label_set, recognizer.classes).labels
 
 
 def _recognized(recognizer: Recognizer, encoded: Encoded, classes: list[str]) -> tuple[IntArray, FloatArray]:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from index.gallery import FloatArray
-from viz.face_map import FaceMap, Group, densest, readable_on
+from viz.face_map import GALLERY, FaceMap, Group, densest, readable_on
 from viz.theme import Tones
 
 _COVER_NONE_UP_TO = 60  # among so few faces, a name may not hide one
@@ -16,11 +16,12 @@ _COVER_NONE_UP_TO = 60  # among so few faces, a name may not hide one
 def write_names(axes: Any, renderer: Any, face_map: FaceMap, groups: Sequence[Group], tones: Tones) -> None:
     """Each class by its name where it is densest, moved as little as it takes to lie on no other name.
 
-    Where dots are few, it lies on none of them either.
+    Where dots are few, or those that are not of the bundle, it lies on none of them either.
     """
     from matplotlib.transforms import Bbox, IdentityTransform
 
-    dots = axes.transData.transform(face_map.coordinates) if len(face_map) <= _COVER_NONE_UP_TO else np.empty((0, 2))
+    spared = np.flatnonzero((face_map.origin != GALLERY) | (len(face_map) <= _COVER_NONE_UP_TO))
+    dots = axes.transData.transform(face_map.coordinates[spared if len(spared) <= _COVER_NONE_UP_TO else []])
     taken = [Bbox.from_bounds(x, y, 1, 1).padded(axes.figure.dpi / 10) for x, y in dots]
     for name, shade, rows, labelled, _ in sorted(groups, key=lambda group: -len(group.rows)):
         if not len(rows) or not labelled:

@@ -17,7 +17,7 @@ LEFT_IN, ABOVE_IN, BELOW_IN, LEGEND_IN = 0.4, 1.05, 0.95, 2.75
 DENSITY_FROM = 500  # with fewer faces the dots are the density
 GRID = 320  # cells a side of the density behind the dots
 # Who is not of the bundle stands out: the mark, and what the legend calls it.
-GUESTS = {TAUGHT: ("D", "that you taught"), SESSION: ("s", "of a session"), DATA: ("^", "of your data")}
+GUESTS = {TAUGHT: ("D", "taught by you"), SESSION: ("s", "of a session"), DATA: ("^", "your data")}
 
 
 def draw_map(face_map: FaceMap, path: Path, *, size_px: tuple[int, int] = (2400, 1800), dark: bool = False) -> None:
@@ -114,9 +114,9 @@ def _dots(axes: Any, face_map: FaceMap, colours: npt.NDArray[np.float64], tones:
         rows = shuffled[face_map.origin[shuffled] == origin]
         if len(rows):
             size = float(np.interp(np.log10(len(rows)), [0.5, 2, 3.5], [120, 45, 12]))
+            style = {"s": size, "linewidths": 0.15 + size / 90, "zorder": 2}
             place = face_map.coordinates[rows].T
-            edge = 0.35 + size / 120
-            axes.scatter(*place, size, colours[rows], mark, edgecolors=tones.ink, linewidths=edge, zorder=2)
+            axes.scatter(*place, c=colours[rows], marker=mark, edgecolors=tones.ink, **style)
 
 
 def _legend(figure: Any, face_map: FaceMap, groups: Sequence[Group], tones: Tones) -> None:

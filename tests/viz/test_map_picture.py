@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from classifier.palette import COLOURS
+import viz.map_names
+from classifier.palette import COLOURS, class_shades
 from viz.face_map import FaceMap
 from viz.map_picture import DENSITY_FROM, draw_map
 from viz.theme import LIGHT
@@ -66,8 +67,6 @@ def test_one_class_all_on_one_spot(make_map: Callable[..., FaceMap], tmp_path: P
 def test_names_do_not_overlap_where_all_classes_lie_together(
     make_map: Callable[..., FaceMap], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import viz.map_names
-
     boxes: list[tuple[float, float, float, float]] = []
     original = viz.map_names._free_shift
 
@@ -96,3 +95,34 @@ def test_faces_without_a_label(make_map: Callable[..., FaceMap], tmp_path: Path)
 def test_too_small(make_map: Callable[..., FaceMap], tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="800 x 600 or more"):
         draw_map(make_map(), tmp_path / "map.png", size_px=(300, 200))
+
+
+@pytest.mark.parametrize("origin", ["taught", "session", "data"])
+def test_who_is_not_of_the_bundle_stands_out(make_map: Callable[..., FaceMap], tmp_path: Path, origin: str) -> None:
+    of_all = np.full(600, "gallery", dtype="<U7")
+    plain = draw(make_map(600, ("happy", "sad"), origin=of_all), tmp_path)
+    of_all[:20] = origin
+    marked = draw(make_map(600, ("happy", "sad"), origin=of_all), tmp_path)
+    assert share_of(marked, LIGHT.ink, 60) > share_of(plain, LIGHT.ink, 60) * 1.1
+
+
+def test_no_name_hides_a_taught_face(
+    make_map: Callable[..., FaceMap], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept_off: list[int] = []
+
+    def noted(box, frame, taken):  # type: ignore[no-untyped-def]
+        kept_off.append(len(taken))
+        return np.zeros(2, np.float32)
+
+    monkeypatch.setattr(viz.map_names, "_free_shift", noted)
+    draw(make_map(600, origin=np.array(["gallery"] * 597 + ["taught"] * 3)), tmp_path)
+    draw(make_map(600, origin=np.array(["gallery"] * 300 + ["data"] * 300)), tmp_path)
+    assert kept_off == [3, 4, 5, 0, 1, 2]
+
+
+def test_a_users_class_has_a_light_colour_on_dark_ground(make_map: Callable[..., FaceMap], tmp_path: Path) -> None:
+    pixels = draw(make_map(90, ("happy", "confused")), tmp_path, dark=True)
+    light, dark = (class_shades(("confused",), dark=dark)[0] for dark in (False, True))
+    assert share_of(pixels, dark) > 0.001
+    assert share_of(pixels, light, 3) < 0.0005
