@@ -11,6 +11,7 @@ let ratio, width, height, image, pixels; // the canvas, in device pixels
 let scale, left, top_, fitted; // map to device pixels: left + x * scale, top_ - y * scale; fitted: the scale that shows all
 let room; // side of the fitted map, in CSS pixels
 let untouched = true; // nobody has moved or zoomed since all was shown
+let foot; // height of the footer's words, in CSS pixels
 let wanted = false;
 let shades, ink, paper; // colours of the groups, of type and of the ground, as hex
 const sprites = new Map();
@@ -45,6 +46,8 @@ function resize() {
   ratio = window.devicePixelRatio || 1;
   width = Math.max(1, Math.round(innerWidth * ratio));
   height = Math.max(1, Math.round(innerHeight * ratio));
+  foot = innerHeight - document.querySelector("footer").getBoundingClientRect().top + 14;
+  document.documentElement.style.setProperty("--foot", `${foot}px`);
   for (const canvas of [dots, marks]) [canvas.width, canvas.height] = [width, height];
   image = pen.createImageData(width, height);
   pixels = new Int32Array(image.data.buffer);
@@ -56,7 +59,7 @@ function resize() {
 
 function fit() { // into what header, panel, list and footer leave free
   const open = !byId("list").hidden;
-  const [above, right, below, side] = (isNarrow() ? [104, 60, 160 + open * 0.38 * innerHeight, 20] : [90, 310, 90, open ? 330 : 50]).map((v) => v * ratio);
+  const [above, right, below, side] = (isNarrow() ? [104, 60, 160 + open * 0.38 * innerHeight, 20] : [90, 310, foot, open ? 330 : 50]).map((v) => v * ratio);
   const [w, h] = [Math.max(width - right - side, 50), Math.max(height - above - below, 50)];
   scale = fitted = Math.min(w / Math.max(wide, 1), h / Math.max(high, 1));
   room = Math.sqrt(w * h) / ratio;
