@@ -8,12 +8,12 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page, Playwright
+    from playwright.sync_api import Browser, BrowserContext, Page, Playwright
 
 # As root Chromium has no sandbox; the rest keeps it from calling home, which a closed network would make slow.
 _QUIET = (
@@ -52,17 +52,25 @@ def page_opener(browser: Browser) -> Iterator[OpenPage]:
     Each page has a context of its own: cookies, storage, permissions. At the end this fails on anything that a page
     threw or wrote to its console as an error, unless it was opened as tolerant.
     """
-    contexts, troubles = [], []
+    contexts: list[BrowserContext] = []
+    troubles: list[str] = []
+
+    def note(page: Page, trouble: str) -> None:
+        troubles.append(f"{page.url}: {trouble}")
 
     def open_page(
-        where: str | Path, width: int = 1280, height: int = 800, scheme: str = "light", tolerant: bool = False
+        where: str | Path,
+        width: int = 1280,
+        height: int = 800,
+        scheme: Literal["light", "dark"] = "light",
+        tolerant: bool = False,
     ) -> Page:
         context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
         contexts.append(context)
         page = context.new_page()
         if not tolerant:
-            page.on("pageerror", lambda error: troubles.append(f"{page.url}: {error}"))
-            page.on("console", lambda said: said.type == "error" and troubles.append(f"{page.url}: {said.text}"))
+            page.on("pageerror", lambda error: note(page, str(error)))
+            page.on("console", lambda said: note(page, said.text) if said.type == "error" else None)
         page.goto(where.resolve().as_uri() if isinstance(where, Path) else where)
         return page
 
