@@ -86,7 +86,7 @@ def teach(gallery: TaughtGallery, label: str, examples: Sequence[Example]) -> Le
     """
     before = gallery.known(one.digest for one in examples)
     fresh = {one.digest: one for one in examples if one.digest not in before}
-    _check_room(gallery, len(fresh))
+    check_room(gallery, len(fresh))
     if fresh:
         gallery.add(
             NewFaces(
@@ -128,7 +128,8 @@ def imported(gallery: TaughtGallery, content: bytes) -> tuple[int, int]:
             raise TeachError(str(error).removeprefix(f"{path}: ")) from error
 
 
-def _check_room(gallery: TaughtGallery, faces: int) -> None:
+def check_room(gallery: TaughtGallery, faces: int) -> None:
+    """Raises `TeachError` where so many more faces are too many."""
     if len(gallery) + faces > MOST_FACES:
         raise TeachError(
             f"expected at most {MOST_FACES} taught faces, received {len(gallery) + faces}; forget a class first"
