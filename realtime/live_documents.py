@@ -37,12 +37,13 @@ def live_document(frame: Frame, result: LiveResult) -> dict[str, Any]:
         "frame": frame.index,
         "time": _number(frame.time, 3),
         "size": [width, height],
-        "faces": [_face(result, row) for row in range(len(result.faces))],
+        "faces": [face_document(result, row) for row in range(len(result.faces))],
         "timings_ms": {**timings_ms, "total": _number(sum(result.timings_ms.values()), 3)},
     }
 
 
-def _face(result: LiveResult, row: int) -> dict[str, Any]:
+def face_document(result: LiveResult, row: int) -> dict[str, Any]:
+    """Describes one face of a frame, as `live_document` says."""
     classes, column = result.prediction.classes, int(result.shown[row])
     quality = result.quality
     return {

@@ -17,23 +17,26 @@ BELOW = {
     "classifier": {"embeddings", "index"},
     "realtime": {"embeddings", "index", "classifier"},
     "viz": {"embeddings", "index", "classifier"},
+    "web": {"embeddings", "index", "classifier", "realtime", "viz"},
 }
 
 # Only files whose path starts with one of these may import the library.
 HOMES = {
     "ai_edge_litert": ("embeddings/encoder.py",),
-    "cv2": ("realtime/", "embeddings/crops.py"),
+    "cv2": ("realtime/", "embeddings/crops.py", "web/"),
     "faiss": ("index/",),
     "imageio_ffmpeg": ("realtime/",),
     "jax": ("embeddings/",),
     "keras": ("embeddings/",),
     "matplotlib": ("viz/",),
-    "plotly": ("viz/",),
     "pyarrow": ("embeddings/", "index/exchange.py", "realtime/session_export.py"),
     "ray": ("realtime/ray_workers.py",),
+    "starlette": ("web/", "streamlit_app.py"),
+    "streamlit": ("web/", "streamlit_app.py"),
     "tensorflow": ("embeddings/",),
     "typer": ("cli.py",),
     "umap": ("viz/",),
+    "uvicorn": ("web/",),
 }
 
 # What live and predict must not load, with the scientific Python around it.
@@ -51,7 +54,8 @@ def imported(source: str) -> Iterator[str]:
 
 
 def sources() -> list[Path]:
-    return [ROOT / "cli.py"] + [path for package in BELOW for path in sorted((ROOT / package).rglob("*.py"))]
+    packages = [path for package in BELOW for path in sorted((ROOT / package).rglob("*.py"))]
+    return [ROOT / "cli.py", ROOT / "streamlit_app.py", *packages]
 
 
 def test_imports_are_seen_wherever_they_stand() -> None:

@@ -1,0 +1,161 @@
+"""What all visitors share: the bundle, and a few threads that look at their frames, each visitor in turn."""
+
+import logging
+import os
+import queue
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from classifier.bundle import load_bundle
+from classifier.recognizer import Recognizer
+from embeddings.encoder import Encoded, Encoder
+from realtime.detector import open_detector
+from realtime.faces import ByteArray, Detector, Faces
+from realtime.pipeline import FrameResult, Pipeline
+from web.settings import WebSettings
+
+if TYPE_CHECKING:
+    from web.visitors import Visitor
+
+logger = logging.getLogger(__name__)
+
+Work = Callable[[], None]
+
+
+class Engine:
+    """The bundle, its detectors and its threads.
+
+    Args:
+        settings: The operator's.
+
+    Raises:
+        BundleError: the bundle cannot be used.
+        ValueError: it has no such labels.
+    """
+
+    def __init__(self, settings: WebSettings) -> None:
+        threads = max(1, min(4, os.cpu_count() or 1))
+        bundle = load_bundle(settings.bundle, threads=1)
+        self.bundle = replace(bundle, encoder=_OneAtATime(bundle.encoder))
+        self.labels = settings.labels
+        self.detector: Detector = _AnyFree([open_detector() for _ in range(threads)])
+        Recognizer(self.bundle, self.labels)  # says at once when there are no such labels
+        self.turns = Turns(threads)
+
+    def recognize(self, visitor: "Visitor", frame_bgr: ByteArray) -> FrameResult:
+        """Finds and recognises the faces of one picture, in the caller's thread.
+
+        Args:
+            visitor: Whose taught faces count.
+            frame_bgr: `(h, w, 3)` uint8 in [0, 255], BGR.
+        """
+        return Pipeline(self.detector, visitor.recognizer).process(frame_bgr, 0.0)
+
+    def encode(self, crops: ByteArray) -> Encoded:
+        """Encodes `(n, 48, 48)` uint8 grey crops."""
+        return self.bundle.encoder.encode(crops)
+
+    def close(self) -> None:
+        """Ends the threads after what they are doing."""
+        self.turns.close()
+
+
+class Turns:
+    """Threads that serve lanes in turn: who has just been served waits until the others were.
+
+    Args:
+        threads: How many.
+    """
+
+    def __init__(self, threads: int) -> None:
+        self._waiting: deque[Lane] = deque()
+        self._changed = threading.Condition()
+        self._open = True
+        self._threads = [threading.Thread(target=self._serve, name=f"turns-{at}", daemon=True) for at in range(threads)]
+        for thread in self._threads:
+            thread.start()
+
+    def lane(self) -> "Lane":
+        """Returns a lane of its own for one live session."""
+        return Lane(self)
+
+    def enter(self, lane: "Lane", work: Work) -> bool:
+        """Puts work into a lane; what waited there gives way. Returns whether something gave way."""
+        with self._changed:
+            gave_way = lane.next is not None
+            lane.next = work
+            if not lane.busy and not gave_way:
+                self._waiting.append(lane)
+                self._changed.notify()
+            return gave_way
+
+    def close(self) -> None:
+        """Ends the threads after what they are doing; what waits is dropped."""
+        with self._changed:
+            self._open = False
+            self._waiting.clear()
+            self._changed.notify_all()
+
+    def _serve(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._waiting or not self._open)
+                if not self._open:
+                    return
+                lane = self._waiting.popleft()
+                work, lane.next, lane.busy = lane.next, None, True
+            try:
+                if work is not None:
+                    work()
+            except Exception:
+                logger.exception("a frame could not be looked at")
+            with self._changed:
+                lane.busy = False
+                if lane.next is not None:
+                    self._waiting.append(lane)
+                    self._changed.notify()
+
+
+class Lane:
+    """Where the frames of one live session wait: one in work, one waiting."""
+
+    def __init__(self, turns: Turns) -> None:
+        self._turns = turns
+        self.next: Work | None = None
+        self.busy = False
+
+    def put(self, work: Work) -> bool:
+        """Asks for work to be done in a thread, in place of what waits. Returns whether something gave way."""
+        return self._turns.enter(self, work)
+
+
+class _AnyFree:
+    """A detector made of several, each used by one thread at a time."""
+
+    def __init__(self, detectors: list[Detector]) -> None:
+        self._free: queue.SimpleQueue[Detector] = queue.SimpleQueue()
+        for detector in detectors:
+            self._free.put(detector)
+
+    def detect(self, frame_bgr: ByteArray) -> Faces:
+        detector = self._free.get()
+        try:
+            return detector.detect(frame_bgr)
+        finally:
+            self._free.put(detector)
+
+
+class _OneAtATime:
+    """An encoder for several threads: LiteRT's interpreters serve one each."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        self._encoder, self._lock = encoder, threading.Lock()
+        self.dim: int = encoder.dim
+        self.classes: Mapping[str, tuple[str, ...]] = encoder.classes
+
+    def encode(self, crops: ByteArray) -> Encoded:
+        with self._lock:
+            return self._encoder.encode(crops)

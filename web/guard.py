@@ -1,0 +1,177 @@
+"""Stands before everything the server does: token, visitor's cookie, origin, host, sizes and headers. Pure ASGI."""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+import secrets
+from http.cookies import CookieError, SimpleCookie
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+from web.settings import WebSettings, current_settings
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+VISITOR, TOKEN = "moodspace_visitor", "moodspace_token"
+_YEAR = 365 * 24 * 3600
+# Streamlit's health check tells nothing, and a container asks it without a token.
+_OPEN = frozenset({"/_stcore/health"})
+_ALLOWANCE = 2**20  # of a request beyond the file that it carries
+_HEADERS = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"same-origin"),
+    (b"permissions-policy", b"camera=(self), microphone=(), geolocation=()"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"content-security-policy", b"frame-ancestors 'self'"),
+]
+
+
+class Guard:
+    """ASGI middleware that lets in who may come in.
+
+    Args:
+        app: What is guarded.
+        settings: The operator's; those that were published when None.
+    """
+
+    def __init__(self, app: ASGIApp, settings: WebSettings | None = None) -> None:
+        self.app, self.settings = app, settings
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers a request itself or passes it on."""
+        if scope["type"] not in ("http", "websocket"):
+            await self.app(scope, receive, send)
+            return
+        settings = self.settings or current_settings()
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        cookies = read_cookies(headers.get("cookie", ""))
+        if refused := _refusal(scope, headers, cookies, settings):
+            await _answer(scope, receive, send, *refused)
+        elif scope["type"] == "websocket" or scope["path"] in _OPEN:
+            await self.app(scope, receive, send)
+        elif settings.token and (rest := _without_token(scope)) is not None:
+            secure = _is_secure(scope, headers)
+            await _redirect(send, rest, _cookie(TOKEN, settings.token, None, secure))
+        else:
+            await self._pass(scope, receive, send, settings, headers, cookies)
+
+    async def _pass(
+        self, scope: Scope, receive: Receive, send: Send, settings: WebSettings, headers: dict[str, str],
+        cookies: dict[str, str],
+    ) -> None:  # fmt: skip
+        extra = list(_HEADERS)
+        if not _is_key(cookies.get(VISITOR, "")):
+            key, lasting = secrets.token_urlsafe(32), _YEAR if settings.gallery else None
+            extra.append((b"set-cookie", _cookie(VISITOR, key, lasting, _is_secure(scope, headers))))
+
+        async def send_dressed(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                given = {name.lower() for name, _ in message["headers"]}
+                message["headers"] += [pair for pair in extra if pair[0] not in given or pair[0] == b"set-cookie"]
+            await send(message)
+
+        most = max(settings.limits.upload_bytes, settings.limits.video_bytes) + _ALLOWANCE
+        await self.app(scope, _bounded(receive, most), send_dressed)
+
+
+def read_cookies(header: str) -> dict[str, str]:
+    """Returns the cookies of a header, none where it is malformed."""
+    try:
+        return {name: morsel.value for name, morsel in SimpleCookie(header).items()}
+    except CookieError:
+        return {}
+
+
+def _refusal(
+    scope: Scope, headers: dict[str, str], cookies: dict[str, str], settings: WebSettings
+) -> tuple[int, str] | None:
+    """Returns the status and the word for a request that is not let in, None for one that is."""
+    host = headers.get("host", "")
+    if _is_loopback(settings.host) and not _is_loopback(urlsplit(f"//{host}").hostname or ""):
+        return (
+            400,
+            f"expected this machine's own address, received {host[:80]!r}; open http://localhost:{settings.port}",
+        )
+    if scope["type"] == "websocket" and not _own_origin(headers.get("origin"), host, settings):
+        return 403, "expected a page of this server, received another origin"
+    if settings.token is None or scope["path"] in _OPEN:
+        return None
+    given = dict(parse_qsl(scope["query_string"].decode("latin-1"))).get("token", "") if scope["type"] == "http" else ""
+    if any(hmac.compare_digest(one.encode(), settings.token.encode()) for one in (cookies.get(TOKEN, ""), given)):
+        return None
+    return 403, "expected the token; open the address that the operator gave you, with ?token=... in it"
+
+
+def _own_origin(origin: str | None, host: str, settings: WebSettings) -> bool:
+    if origin is None:
+        return False
+    if origin in settings.origins:
+        return True
+    parts = urlsplit(origin)
+    return parts.scheme in ("http", "https") and parts.netloc.lower() == host.lower()
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _is_secure(scope: Scope, headers: dict[str, str]) -> bool:
+    return scope.get("scheme") == "https" or headers.get("x-forwarded-proto", "").split(",")[0].strip() == "https"
+
+
+def _is_key(value: str) -> bool:
+    return len(value) == 43 and value.replace("-", "a").replace("_", "a").isalnum() and value.isascii()
+
+
+def _without_token(scope: Scope) -> str | None:
+    """Returns the address without the token in it, None where there is none."""
+    pairs = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+    rest = [(name, value) for name, value in pairs if name != "token"]
+    if len(rest) == len(pairs):
+        return None
+    return scope["path"] + ("?" + urlencode(rest) if rest else "")
+
+
+def _cookie(name: str, value: str, lasting: int | None, secure: bool) -> bytes:
+    parts = [f"{name}={value}", "Path=/", "HttpOnly", "SameSite=Lax"]
+    parts += [f"Max-Age={lasting}"] if lasting else []
+    parts += ["Secure"] if secure else []
+    return "; ".join(parts).encode("latin-1")
+
+
+async def _answer(scope: Scope, receive: Receive, send: Send, status: int, word: str) -> None:
+    if scope["type"] == "websocket":
+        await receive()
+        await send({"type": "websocket.close", "code": 1008, "reason": word[:120]})  # before accept: HTTP 403
+        return
+    body = word.encode()
+    headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(body)).encode()), *_HEADERS]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def _redirect(send: Send, where: str, cookie: bytes) -> None:
+    headers = [(b"location", where.encode("latin-1")), (b"set-cookie", cookie), (b"content-length", b"0"), *_HEADERS]
+    await send({"type": "http.response.start", "status": 303, "headers": headers})
+    await send({"type": "http.response.body", "body": b""})
+
+
+def _bounded(receive: Receive, most: int) -> Receive:
+    """Ends a request whose body is larger than allowed as if its sender had gone."""
+    size = 0
+
+    async def bounded() -> Any:
+        nonlocal size
+        message = await receive()
+        if message["type"] == "http.request":
+            size += len(message.get("body", b""))
+            if size > most:
+                return {"type": "http.disconnect"}
+        return message
+
+    return bounded

@@ -1,0 +1,130 @@
+"""One live connection's work, done in the engine's threads: frames looked at, faces taught."""
+
+import threading
+import time
+from typing import Any
+
+import numpy as np
+
+from index.taught_faces import LIVE, NewFaces
+from realtime.faces import FloatArray
+from realtime.live_documents import face_document
+from realtime.live_pipeline import LivePipeline, LiveResult
+from realtime.places import Places
+from web.live_messages import FrameMessage, class_list, decode_frame
+from web.teaching import TeachError, check_room, class_name
+from web.visitors import Visitor
+
+_EVIDENCE = 5
+# A face that left the picture can be taught for so long, seconds: people look down at the button.
+_MEMORY_S = 3.0
+
+
+class LiveLane:
+    """Looks at the frames of one connection, and teaches what it saw.
+
+    Args:
+        visitor: Whose connection it is.
+    """
+
+    def __init__(self, visitor: Visitor) -> None:
+        self.visitor = visitor
+        self._pipeline = LivePipeline(visitor.engine.detector, visitor.recognizer)
+        self._places = Places(visitor.recognizer.bundle)
+        self._embeddings: dict[int, tuple[float, FloatArray]] = {}
+        self._bounds = _bounds(visitor.recognizer.bundle.map_coordinates)
+        self._lock = threading.Lock()
+
+    def look(self, message: FrameMessage, now: float, dropped: int) -> dict[str, Any]:
+        """Returns what a frame shows, as the browser gets it.
+
+        Args:
+            message: The frame as it came.
+            now: Seconds on a clock that only goes on.
+            dropped: How many frames gave way since the last answer.
+
+        Raises:
+            MessageError: it cannot be decoded.
+        """
+        frame = decode_frame(message.jpeg)
+        with self._lock:
+            result = self._pipeline.process(frame, now)
+            places = self._places.follow(result)
+            self._remember(result, now)
+            if (session := self.visitor.session) is not None:
+                session.add(result, time.time())
+        faces = [self._face(result, row, places) for row in range(len(result.faces))]
+        height, width = frame.shape[:2]
+        return {
+            "type": "result", "sequence": message.sequence, "sent": message.sent, "size": [width, height],
+            "dropped": dropped, "faces": faces,
+            "timings_ms": {name: round(float(spent), 3) for name, spent in result.timings_ms.items()},
+        }  # fmt: skip
+
+    def teach(self, track_id: int, label: str) -> list[dict[str, Any]]:
+        """Teaches the face that has a number as a class; returns the messages for the browser.
+
+        Raises:
+            TeachError: the face is gone, the name is none, or the gallery is full.
+            GalleryError, StorageError: the gallery cannot be written.
+        """
+        name = class_name(label)
+        with self._lock:
+            remembered = self._embeddings.get(track_id)
+        if remembered is None:
+            raise TeachError("expected a face in the picture, received one that has gone; point at it again")
+        with self.visitor.lock:
+            check_room(self.visitor.gallery, 1)
+            self.visitor.gallery.add(NewFaces(remembered[1][None], [name], [LIVE], [""]))
+        return [{"type": "taught", "label": name, **self._gallery()}]
+
+    def undo(self) -> list[dict[str, Any]]:
+        """Takes back what was taught last; returns the messages for the browser.
+
+        Raises:
+            GalleryError, StorageError: the gallery cannot be written.
+        """
+        with self.visitor.lock:
+            undone = self.visitor.gallery.undo()
+        return [{"type": "undone", "labels": dict(undone.labels) if undone else {}, **self._gallery()}]
+
+    def reset(self) -> None:
+        """Takes the next frame for the first of another source."""
+        with self._lock:
+            self._pipeline.restart()
+
+    def _gallery(self) -> dict[str, Any]:
+        labels = self.visitor.gallery.summary().labels
+        return {"count": sum(labels.values()), "classes": class_list(self.visitor.classes)}
+
+    def _remember(self, result: LiveResult, now: float) -> None:
+        fresh = {one: (now, row) for one, row in zip(result.track_ids.tolist(), result.embeddings, strict=True)}
+        kept = {one: seen for one, seen in self._embeddings.items() if now - seen[0] < _MEMORY_S}
+        self._embeddings = kept | fresh
+
+    def _face(self, result: LiveResult, row: int, places: dict[int, FloatArray]) -> dict[str, Any]:
+        face, smoothed = face_document(result, row), result.smoothed[row]
+        column = int(result.shown[row])
+        face["confidence"] = round(float(smoothed[column] if column >= 0 else smoothed.max()), 6)
+        face["evidence"] = self._evidence(result, row)
+        place = places.get(face["id"])
+        lowest, side = self._bounds
+        face["place"] = None if place is None else [round(float(value), 4) for value in (place - lowest) / side]
+        return face
+
+    def _evidence(self, result: LiveResult, row: int) -> list[dict[str, Any]]:
+        neighbors = result.prediction.neighbors
+        names = self.visitor.recognizer.neighbor_names(result.prediction, row)
+        found = zip(neighbors.ids[row], names, neighbors.similarities[row], neighbors.sources[row], strict=True)
+        return [
+            {"id": int(number), "label": name, "similarity": round(float(similarity), 4), "source": str(source)}
+            for (number, name, similarity, source), valid in zip(found, neighbors.valid[row], strict=True)
+            if valid
+        ][:_EVIDENCE]
+
+
+def _bounds(coordinates: FloatArray | None) -> tuple[FloatArray, float]:
+    """Returns the lowest corner of the map and the length of its longer side."""
+    if coordinates is None or not len(coordinates):
+        return np.zeros(2, np.float32), 1.0
+    return coordinates.min(axis=0), float(np.ptp(coordinates, axis=0).max()) or 1.0

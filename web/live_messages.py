@@ -1,0 +1,103 @@
+"""The words of a live session: what a browser sends is read with suspicion, what it gets is plain JSON."""
+
+import io
+import json
+import math
+import struct
+from dataclasses import asdict
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from classifier.palette import class_shades
+from realtime.faces import ByteArray
+from web.settings import Limits
+
+# Sequence number, and the browser's clock in milliseconds.
+_HEADER = struct.Struct("<Id")
+_LEAST_SIDE = 16
+_MOST_SIDE = 1920
+
+
+class MessageError(ValueError):
+    """A message that is not understood; says in one line what was expected and what came."""
+
+
+class FrameMessage(NamedTuple):
+    """A frame as it came: its number, the browser's time in milliseconds, its JPEG."""
+
+    sequence: int
+    sent: float
+    jpeg: bytes
+
+
+def read_frame(message: bytes) -> FrameMessage:
+    """Takes a binary message apart; decodes nothing.
+
+    Raises:
+        MessageError: it is too short, its time is no number, or it carries no JPEG.
+    """
+    if len(message) <= _HEADER.size:
+        raise MessageError(f"expected a frame, received {len(message)} bytes")
+    sequence, sent = _HEADER.unpack_from(message)
+    jpeg = message[_HEADER.size :]
+    if not math.isfinite(sent):
+        raise MessageError("expected the time of a frame, received no number")
+    if not jpeg.startswith(b"\xff\xd8\xff"):
+        raise MessageError("expected a JPEG, received something else")
+    return FrameMessage(sequence, sent, jpeg)
+
+
+def decode_frame(jpeg: bytes) -> ByteArray:
+    """Decodes a frame whose header promises a sensible size.
+
+    Returns:
+        `(h, w, 3)` uint8 in [0, 255], BGR.
+
+    Raises:
+        MessageError: the size is not sensible, or the JPEG is broken.
+    """
+    try:
+        with Image.open(io.BytesIO(jpeg), formats=("JPEG",)) as picture:
+            size = picture.size
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise MessageError("expected a JPEG, received a broken one") from error
+    if not all(_LEAST_SIDE <= side <= _MOST_SIDE for side in size):
+        raise MessageError(f"expected sides of {_LEAST_SIDE} to {_MOST_SIDE} pixels, received {size[0]}x{size[1]}")
+    frame = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
+    if frame is None:
+        raise MessageError("expected a JPEG, received a broken one")
+    return frame.astype(np.uint8, copy=False)
+
+
+def read_request(text: str) -> dict[str, Any]:
+    """Reads a text message.
+
+    Raises:
+        MessageError: it is no JSON object with a type that is known and what that needs.
+    """
+    try:
+        request = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise MessageError("expected JSON, received something else") from error
+    if not isinstance(request, dict):
+        raise MessageError("expected a JSON object, received something else")
+    match request:
+        case {"type": "start" | "undo" | "reset"}:
+            return request
+        case {"type": "teach", "track": int(), "label": str()}:
+            return request
+    raise MessageError("expected start, teach, undo or reset, received something else")
+
+
+def class_list(classes: tuple[str, ...]) -> list[dict[str, str]]:
+    """Returns the names and colours of classes."""
+    light, dark = class_shades(classes), class_shades(classes, dark=True)
+    return [{"name": name, "light": one, "dark": other} for name, one, other in zip(classes, light, dark, strict=True)]
+
+
+def ready(classes: tuple[str, ...], limits: Limits) -> dict[str, Any]:
+    """Returns the first message of the server."""
+    return {"type": "ready", "classes": class_list(classes), "limits": asdict(limits)}

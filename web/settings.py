@@ -1,0 +1,78 @@
+"""What the operator of the web app decided, on its way through the environment to the script and the routes."""
+
+import json
+import os
+from dataclasses import asdict, dataclass, field
+from functools import lru_cache
+from pathlib import Path
+
+VARIABLE = "MOODSPACE_WEB"
+_SHIPPED = Path(__file__).parents[1] / "bundles" / "fer2013"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one visitor may ask for.
+
+    Attributes:
+        upload_bytes: Of a picture.
+        video_bytes: Of a video.
+        picture_pixels: Width times height of a picture or a frame.
+        video_seconds: Of a video.
+        frames_per_second: Of the camera; what comes faster is left out.
+        visitors: How many may be there at once.
+        message_bytes: Of one message of a live session.
+    """
+
+    upload_bytes: int = 20 * 2**20
+    video_bytes: int = 200 * 2**20
+    picture_pixels: int = 50_000_000
+    video_seconds: float = 300.0
+    frames_per_second: float = 30.0
+    visitors: int = 16
+    message_bytes: int = 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class WebSettings:
+    """What the operator decided.
+
+    Attributes:
+        bundle: The bundle's folder.
+        labels: The view to predict; None for the bundle's default.
+        host: The address to listen on.
+        port: Its port.
+        token: What a browser has to bring once; None for none.
+        origins: Addresses that the app is reached under besides its own, such as "https://faces.example.org".
+        gallery: Where each visitor's taught faces stay; None to forget them when the visitor leaves.
+        limits: What one visitor may ask for.
+    """
+
+    bundle: Path = _SHIPPED
+    labels: str | None = None
+    host: str = "127.0.0.1"
+    port: int = 8501
+    token: str | None = None
+    origins: tuple[str, ...] = ()
+    gallery: Path | None = None
+    limits: Limits = field(default_factory=Limits)
+
+    def publish(self) -> None:
+        """Puts the settings into the environment, for `current_settings` in this process and in those it starts."""
+        os.environ[VARIABLE] = json.dumps(asdict(self), default=str)
+
+
+def current_settings() -> WebSettings:
+    """Returns what was published, and the defaults where nothing was, as when Streamlit's cloud runs the app."""
+    return _read(os.environ.get(VARIABLE, "{}"))
+
+
+@lru_cache(maxsize=1)
+def _read(text: str) -> WebSettings:
+    values = json.loads(text)
+    for name in ("bundle", "gallery"):
+        if values.get(name):
+            values[name] = Path(values[name])
+    values["origins"] = tuple(values.get("origins", ()))
+    values["limits"] = Limits(**values.get("limits", {}))
+    return WebSettings(**values)

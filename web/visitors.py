@@ -1,0 +1,190 @@
+"""Who is there: each browser is a visitor with a gallery and a session of its own, forgotten when it leaves."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from classifier.recognizer import Recognizer
+from index.taught_index import TaughtIndex
+from realtime.user_gallery import open_gallery
+from web.engine import Engine
+from web.guard import VISITOR
+from web.settings import WebSettings, current_settings
+
+if TYPE_CHECKING:
+    from starlette.requests import HTTPConnection
+
+logger = logging.getLogger(__name__)
+
+# Seconds after which an absent visitor is forgotten: a page that is loaded again is back sooner.
+ABSENCE = 5.0
+_LOOK_EVERY = 1.0
+# Where there is one, what is written there never reaches a disk.
+_MEMORY = Path("/dev/shm")
+
+
+class VisitorsError(ValueError):
+    """There is no room for one more visitor, or nobody is known under this key."""
+
+
+class Visitor:
+    """One browser: its gallery, its recognizer, its session.
+
+    Attributes:
+        key: What its cookie says; never shown or logged.
+        engine: What all visitors share.
+        gallery: What this one taught.
+        recognizer: Knows what this one taught.
+        session: What a live session recorded; None for nothing.
+        lock: To be held while the gallery is changed.
+        live: How many live connections are open.
+    """
+
+    def __init__(self, key: str, engine: Engine, settings: WebSettings) -> None:
+        self.key, self.engine = key, engine
+        self.lock = threading.RLock()
+        self.session: Any = None
+        self.live = 0
+        self.scripts: set[str] = set()
+        self.seen = time.monotonic()
+        name = hashlib.sha256(key.encode()).hexdigest()
+        self._temporary = settings.gallery is None
+        folder = (
+            Path(tempfile.mkdtemp(prefix="moodspace-", dir=_memory()))
+            if settings.gallery is None
+            else settings.gallery / name
+        )
+        self.gallery = open_gallery(folder, engine.bundle, create=True)
+        self.recognizer = Recognizer(engine.bundle, engine.labels, taught=self)
+
+    @property
+    def stamp(self) -> str:
+        """What changes when the gallery does, for caches."""
+        return f"{hashlib.sha256(self.key.encode()).hexdigest()[:16]}-{self.gallery.generation}"
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The classes that faces can show, taught ones last."""
+        return tuple(dict.fromkeys((*self.recognizer.classes, *self.gallery.summary().labels)))
+
+    def current(self) -> TaughtIndex | None:
+        """Returns what this visitor taught, for the recognizer."""
+        return self.gallery.snapshot()
+
+    def close(self) -> None:
+        """Forgets everything, but what the operator keeps."""
+        self.gallery.close()
+        if self._temporary:
+            shutil.rmtree(self.gallery.folder, ignore_errors=True)
+
+
+class Visitors:
+    """All who are there.
+
+    Args:
+        settings: The operator's.
+        engine: What they share.
+        active: Whether a Streamlit session, by its id, has a browser.
+    """
+
+    def __init__(self, settings: WebSettings, engine: Engine, active: Callable[[str], bool]) -> None:
+        self.settings, self.engine, self._active = settings, engine, active
+        self._visitors: dict[str, Visitor] = {}
+        self._lock = threading.Lock()
+        self._ended = threading.Event()
+        self._watch = threading.Thread(target=self._forget_absent, name="visitors", daemon=True)
+        self._watch.start()
+
+    def __len__(self) -> int:
+        return len(self._visitors)
+
+    def visit(self, key: str) -> Visitor:
+        """Returns the visitor with this key, a new one where there is none.
+
+        Raises:
+            VisitorsError: there is no room.
+        """
+        with self._lock:
+            visitor = self._visitors.get(key)
+            if visitor is None:
+                most = self.settings.limits.visitors
+                if len(self._visitors) >= most:
+                    raise VisitorsError(f"all {most} places are taken; come back in a few minutes")
+                visitor = self._visitors[key] = Visitor(key, self.engine, self.settings)
+            visitor.seen = time.monotonic()
+            return visitor
+
+    def known(self, key: str) -> Visitor | None:
+        """Returns the visitor with this key, None where there is none."""
+        return self._visitors.get(key)
+
+    def close(self) -> None:
+        """Forgets all."""
+        self._ended.set()
+        self._watch.join()
+        for visitor in self._visitors.values():
+            visitor.close()
+        self._visitors.clear()
+
+    def _forget_absent(self) -> None:
+        while not self._ended.wait(_LOOK_EVERY):
+            now = time.monotonic()
+            with self._lock:
+                for key, visitor in list(self._visitors.items()):
+                    visitor.scripts = {one for one in visitor.scripts if self._active(one)}
+                    if visitor.live or visitor.scripts:
+                        visitor.seen = now
+                    elif now - visitor.seen > ABSENCE:
+                        del self._visitors[key]
+                        visitor.close()
+
+
+@cache
+def all_visitors() -> Visitors:
+    """Returns the visitors of this process; the first call loads the bundle."""
+    settings = current_settings()
+    return Visitors(settings, Engine(settings), _has_browser)
+
+
+def visitor_of(connection: HTTPConnection) -> Visitor | None:
+    """Returns who asks, by the cookie; None for nobody known."""
+    return all_visitors().known(connection.cookies.get(VISITOR, ""))
+
+
+def this_visitor() -> Visitor:
+    """Returns whom the script of a page runs for.
+
+    Raises:
+        VisitorsError: there is no room, or the browser takes no cookies.
+    """
+    import streamlit as st
+    from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+    key = st.context.cookies.get(VISITOR)
+    if not key:
+        raise VisitorsError("expected a cookie that tells your visit apart, received none; allow cookies and reload")
+    visitor = all_visitors().visit(key)
+    context = get_script_run_ctx()
+    if context is not None:
+        visitor.scripts.add(context.session_id)
+    return visitor
+
+
+def _has_browser(session: str) -> bool:
+    from streamlit import runtime
+
+    return runtime.exists() and runtime.get_instance().is_active_session(session)
+
+
+def _memory() -> str | None:
+    return str(_MEMORY) if os.access(_MEMORY, os.W_OK) else None
