@@ -754,7 +754,9 @@ def visualize(
     data: Annotated[
         list[Path] | None, typer.Argument(help="Labelled face crops to put on the map.", metavar="[DATA...]")
     ] = None,
-    out: Annotated[Path, typer.Option("--out", help="Folder for picture, page and projector files.")] = Path("map"),
+    out: Annotated[
+        Path, typer.Option("--out", file_okay=False, help="Folder for picture, page and projector files.")
+    ] = Path("map"),
     bundle: BundleOption = DEFAULT_BUNDLE,
     labels: LabelsOption = None,
     gallery: GalleryOption = None,

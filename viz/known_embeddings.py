@@ -4,6 +4,9 @@ A bundle's gallery is made of the faces that its network was trained on. Where t
 embedding is saved, and which faces the network has learned from is known.
 """
 
+from collections import Counter
+from collections.abc import Iterable, Iterator
+
 import numpy as np
 import numpy.typing as npt
 
@@ -46,11 +49,19 @@ def embed_faces(bundle: Bundle, faces: LabelledFaces, progress: Progress | None 
 def gallery_rows(bundle: Bundle, faces: LabelledFaces) -> IntArray:
     """Returns `(n,)` int64, the gallery's row of each face that it holds, -1 for others; see `embed_faces`."""
     gallery = bundle.index.gallery
-    place = {source: row for row, source in enumerate(gallery.sources.tolist())}
-    rows = np.array([place.get(source, -1) for source in faces.sources], np.int64)
+    place = {source: row for row, source in enumerate(_numbered(gallery.sources.tolist()))}
+    rows = np.array([place.get(source, -1) for source in _numbered(faces.sources)], np.int64)
     if (rows >= 0).any():
         sample = np.random.default_rng(0).permutation(np.flatnonzero(rows >= 0))[:_SAMPLE]
         anew = bundle.encoder.encode(faces.crops[sample]).embeddings
         if (np.einsum("nd,nd->n", anew, gallery.embeddings[rows[sample]]) < _SAME).any():
             rows[:] = -1
     return rows
+
+
+def _numbered(sources: Iterable[str]) -> Iterator[tuple[str, int]]:
+    """Tells apart, in their order, those that have one name: two pairs of FER2013's training faces do."""
+    seen: Counter[str] = Counter()
+    for source in sources:
+        seen[source] += 1
+        yield source, seen[source]

@@ -8,7 +8,7 @@ import pytest
 from embeddings.labelled import merge
 from tests.drawn_faces import drawn_faces
 from tests.fake_encoder import fake_bundle
-from viz.known_embeddings import embed_faces
+from viz.known_embeddings import embed_faces, gallery_rows
 
 KNOWN = drawn_faces(28, 1)
 NEW = replace(drawn_faces(7, 2), sources=tuple(f"new/{i}.png" for i in range(7)))
@@ -44,3 +44,8 @@ def test_other_pictures_of_the_same_names_are_not_known():
 def test_no_faces_are_no_embeddings():
     embeddings, known = embed_faces(fake_bundle(KNOWN), KNOWN.take(slice(0)))
     assert embeddings.shape == (0, 16) and known.shape == (0,)
+
+
+def test_faces_of_one_name_are_told_apart_by_their_order():
+    twins = replace(KNOWN, sources=("a.png", "a.png", *KNOWN.sources[2:]))
+    assert gallery_rows(fake_bundle(twins), twins).tolist() == list(range(28))

@@ -70,7 +70,7 @@ def test_nothing_moves_when_others_join(recognizer: Recognizer) -> None:
 
 
 def test_a_copy_of_a_face_stands_beside_it(recognizer: Recognizer) -> None:
-    copied = replace(KNOWN.take([17]), sources=("elsewhere.png",))
+    copied = replace(KNOWN.take(np.array([17])), sources=("elsewhere.png",))
     face_map = made(recognizer, data=as_data(copied)).face_map
     far = np.linalg.norm(face_map.coordinates[:70] - face_map.coordinates[70], axis=1)
     assert far[17] < np.quantile(far, 0.3)

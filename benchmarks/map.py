@@ -1,0 +1,113 @@
+"""What the map of a bundle costs and keeps: seconds and memory of drawing it, of placing new faces, bytes, quality.
+
+    python -m benchmarks.map fer2013/train.parquet
+
+Each figure of drawing is of a whole process, as a person waits for it: cold lays the gallery out, warm takes the places
+that the bundle keeps. Nothing is written but to a temporary folder.
+"""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from classifier.bundle import load_bundle
+from classifier.placing import PLACED_BY, places_of
+from classifier.recognizer import Recognizer
+from index.gallery import FloatArray
+from viz.map_quality import map_quality
+
+ROOT = Path(__file__).parents[1]
+NEW = 100
+REPEATS = 20
+
+
+def drawn(out: Path, bundle: Path, *arguments: str) -> tuple[float, float, float]:
+    """Runs `cli.py visualize` in a process of its own; returns its seconds, its processor seconds and its peak MiB."""
+    line = [sys.executable, str(ROOT / "cli.py"), "visualize", *arguments]
+    started = time.perf_counter()
+    process = subprocess.Popen(
+        [*line, "--bundle", str(bundle), "--out", str(out), "--no-taught"], stdout=subprocess.DEVNULL
+    )
+    _, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(process.returncode)
+    return time.perf_counter() - started, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024
+
+
+def placing_ms(bundle: Path) -> list[float]:
+    """Places `NEW` faces, not of the gallery, again and again; returns the milliseconds that each time took."""
+    loaded = load_bundle(bundle)
+    coordinates = loaded.map_coordinates
+    if coordinates is None:
+        raise SystemExit(f"{bundle}: expected a bundle with a map; draw it with `visualize`")
+    queries = _near(loaded.index.gallery.embeddings[:NEW])
+    times = []
+    for _ in range(REPEATS):
+        started = time.perf_counter()
+        neighbors = loaded.index.search(queries, PLACED_BY)
+        places_of(neighbors, loaded.index.rows(neighbors.ids), coordinates)
+        times.append(1000 * (time.perf_counter() - started))
+    return times
+
+
+def _near(rows: FloatArray) -> FloatArray:
+    moved = rows + np.random.default_rng(0).normal(scale=0.02, size=rows.shape)
+    return (moved / np.linalg.norm(moved, axis=1, keepdims=True)).astype(np.float32)
+
+
+def quality_lines(bundle: Path) -> list[str]:
+    """Says for each view of the bundle what its map keeps."""
+    lines = []
+    loaded = load_bundle(bundle)
+    for view in loaded.views:
+        recognizer = Recognizer(loaded, view)
+        rows, places = loaded.index.gallery.embeddings, loaded.map_coordinates
+        if places is not None:
+            found = map_quality(rows, places, recognizer.gallery_labels, seed=0)
+            lines.append(
+                f"{view}: trustworthiness {found.trustworthiness:.4f} at k = {found.k}, k-NN accuracy "
+                f"{found.knn_accuracy_map:.4f} on the map, {found.knn_accuracy_space:.4f} in {found.dim} dimensions"
+            )
+    return lines
+
+
+def same_files(one: Path, other: Path) -> bool:
+    """Whether two folders hold the same files, byte for byte."""
+    names = [
+        sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file()) for folder in (one, other)
+    ]
+    return names[0] == names[1] and all((one / name).read_bytes() == (other / name).read_bytes() for name in names[0])
+
+
+def main() -> None:
+    """Prints the figures."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", nargs="?", help="the gallery's own data, for a page with pictures")
+    parser.add_argument("--bundle", type=Path, default=ROOT / "bundles" / "fer2013")
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        bundle = shutil.copytree(asked.bundle, folder / "bundle")
+        runs = [("cold", ["--refit"]), ("cold again", ["--refit"]), ("warm", []), ("warm again", [])]
+        runs += [("warm, with pictures", [asked.data])] if asked.data else []
+        for what, arguments in runs:
+            seconds, processor, memory = drawn(folder / what, bundle, *arguments)
+            page = (folder / what / "map.html").stat().st_size / 1e6
+            print(f"{what}: {seconds:.1f} s, {processor:.1f} s of a processor, {memory:.0f} MiB, page {page:.1f} MB")
+        print(f"cold twice the same files: {same_files(folder / 'cold', folder / 'cold again')}")
+        print(f"cold and warm the same files: {same_files(folder / 'cold', folder / 'warm')}")
+        times = placing_ms(bundle)
+        print(f"placing {NEW} new faces: median {np.median(times):.1f} ms, slowest of {REPEATS} {max(times):.1f} ms")
+        print("\n".join(quality_lines(bundle)))
+
+
+if __name__ == "__main__":
+    main()
