@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from classifier.bundle import load_bundle
 from classifier.recognizer import Recognizer
 from embeddings.encoder import Encoded, Encoder
-from realtime.detector import open_detector
+from realtime.detector import PICTURE_SIZES, open_detector
 from realtime.faces import ByteArray, Detector, Faces
 from realtime.pipeline import FrameResult, Pipeline
 from web.settings import WebSettings
@@ -42,17 +42,20 @@ class Engine:
         self.bundle = replace(bundle, encoder=_OneAtATime(bundle.encoder))
         self.labels = settings.labels
         self.detector: Detector = _AnyFree([open_detector() for _ in range(threads)])
+        # Looks closer, for pictures: as `cli.py predict` does.
+        self._close: Detector = _AnyFree([open_detector(working_sizes=PICTURE_SIZES) for _ in range(threads)])
         Recognizer(self.bundle, self.labels)  # says at once when there are no such labels
         self.turns = Turns(threads)
 
-    def recognize(self, visitor: "Visitor", frame_bgr: ByteArray) -> FrameResult:
+    def recognize(self, visitor: "Visitor", frame_bgr: ByteArray, *, video: bool = False) -> FrameResult:
         """Finds and recognises the faces of one picture, in the caller's thread.
 
         Args:
             visitor: Whose taught faces count.
             frame_bgr: `(h, w, 3)` uint8 in [0, 255], BGR.
+            video: Whether it is one of many, which are looked at less closely.
         """
-        return Pipeline(self.detector, visitor.recognizer).process(frame_bgr, 0.0)
+        return Pipeline(self.detector if video else self._close, visitor.recognizer).process(frame_bgr, 0.0)
 
     def encode(self, crops: ByteArray) -> Encoded:
         """Encodes `(n, 48, 48)` uint8 grey crops."""

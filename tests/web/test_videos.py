@@ -1,0 +1,118 @@
+"""How a video is watched, without a browser: what comes out, what is refused, and that nothing is left behind."""
+
+import json
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from realtime.predict import predict_source
+from realtime.sources import VideoSource
+from realtime.video import VideoWriter
+from tests.web.looked_at import PIPELINE, RECOGNIZER, recognize
+from web.settings import Limits
+from web.videos import VideoError, watch
+
+LIMITS = replace(Limits(), frames_per_second=30.0, video_seconds=20.0)
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where temporary files go in these tests."""
+    path = tmp_path / "temporary"
+    path.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(path))
+    return path
+
+
+def video(path: Path, frames: int = 12, fps: float = 10.0, size: tuple[int, int] = (128, 96)) -> bytes:
+    with VideoWriter(path, fps) as writer:
+        for number in range(frames):
+            writer.write(np.full((size[1], size[0], 3), 20 * number % 256, np.uint8))
+    return path.read_bytes()
+
+
+def seen(content: bytes, limits: Limits = LIMITS, progress=lambda done, seconds: None):
+    return watch("clip.mp4", content, recognize, RECOGNIZER, limits, progress)
+
+
+def test_the_document_is_that_of_predict(tmp_path) -> None:
+    content = video(tmp_path / "a.mp4")
+    (expected,) = predict_source(VideoSource(tmp_path / "a.mp4"), PIPELINE)
+    watched = seen(content)
+    assert json.loads(json.dumps(watched.document)) == expected | {"source": "clip.mp4"}
+    assert watched.seconds == pytest.approx(1.2, abs=0.01) and watched.classes == RECOGNIZER.classes
+
+
+def test_the_copy_has_every_frame_and_is_h264(tmp_path, folder) -> None:
+    watched = seen(video(tmp_path / "a.mp4"))
+    (tmp_path / "b.mp4").write_bytes(watched.clip)
+    copy = cv2.VideoCapture(str(tmp_path / "b.mp4"))
+    assert int(copy.get(cv2.CAP_PROP_FRAME_COUNT)) == 12 and copy.get(cv2.CAP_PROP_FPS) == 10
+    assert int(copy.get(cv2.CAP_PROP_FOURCC)).to_bytes(4, "little") in (b"avc1", b"h264")
+    assert list(folder.iterdir()) == []
+
+
+def test_frames_in_quick_succession_are_not_all_looked_at(tmp_path) -> None:
+    content = video(tmp_path / "a.mp4", frames=60, fps=60)
+    limits = replace(LIMITS, frames_per_second=15.0)
+    assert len(seen(content, limits).document["frames"]) == 15
+
+
+def test_progress_tells_how_far_it_is(tmp_path) -> None:
+    told: list[tuple[float, float]] = []
+    seen(video(tmp_path / "a.mp4"), progress=lambda *at: told.append(at))
+    assert len(told) == 12 and told[-1] == pytest.approx((1.1, 1.2))
+    assert [done for done, _ in told] == sorted(done for done, _ in told)
+
+
+def test_who_cancels_leaves_nothing_behind(tmp_path, folder) -> None:
+    class Cancelled(BaseException):
+        """As Streamlit ends a run."""
+
+    def cancel(done: float, seconds: float) -> None:
+        assert list(folder.iterdir()) != []
+        raise Cancelled
+
+    with pytest.raises(Cancelled):
+        seen(video(tmp_path / "a.mp4"), progress=cancel)
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"video_seconds": 1.0}, "expected at most 1 seconds, received more; cut it shorter"),
+        ({"picture_pixels": 10_000}, "received 128 x 96; make it smaller"),
+    ],
+)
+def test_too_much_is_refused_before_it_is_looked_at(tmp_path, folder, changes, words) -> None:
+    def never(bgr):
+        pytest.fail("expected no frame to be looked at")
+
+    content = video(tmp_path / "a.mp4")
+    with pytest.raises(VideoError, match=words):
+        watch("clip.mp4", content, never, RECOGNIZER, replace(LIMITS, **changes), lambda *_: None)
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"no video", b"#EXTM3U\nfile:///etc/passwd", b"ffconcat version 1.0\nfile /etc/passwd", b"\x89PNG" * 9],
+)
+def test_only_containers_of_one_video_are_opened(content, folder) -> None:
+    with pytest.raises(VideoError, match="expected an MP4, MOV, WebM, MKV or AVI file"):
+        seen(content)
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("cut", [0.1, 0.5])
+def test_a_broken_video_is_refused_without_a_path(tmp_path, folder, cut) -> None:
+    content = video(tmp_path / "a.mp4")
+    broken = content[:40] + bytes(len(content) - 40) if cut == 0.1 else content[: int(cut * len(content))][:200]
+    with pytest.raises(VideoError, match="expected a video that can be read") as refused:
+        seen(broken)
+    assert str(folder) not in str(refused.value) and list(folder.iterdir()) == []

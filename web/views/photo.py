@@ -1,0 +1,95 @@
+"""Photo: pictures from files or the camera, what their faces show, and why."""
+
+import streamlit as st
+
+from realtime.demo import picture_path
+from web.decoding import UploadError, decode_picture
+from web.face_cards import face_cards, notice
+from web.photos import Photo, annotated, look, shown, thumbnails
+from web.results import as_csv, as_json, named_after
+from web.settings import current_settings
+from web.theme import heading, html, shades
+from web.visitors import Visitor, this_visitor
+
+_TYPES = ["jpg", "jpeg", "png", "webp", "avif", "bmp", "gif", "tif", "tiff"]
+_MOST = 12  # pictures at once
+_FILES, _CAMERA, _OURS = "Files", "Camera", "A picture of ours"
+_NO_FACE = "no face was found. Faces are found from about 20 pixels on, upright, in some light and seen from the front."
+
+
+def _pictures() -> list[tuple[str, str, bytes]]:
+    """Asks for pictures; returns key, name and content of each."""
+    start = st.segmented_control("Picture from", (_FILES, _CAMERA, _OURS), default=_FILES, required=True)
+    limits = current_settings().limits
+    if start == _OURS:
+        return [("ours", "astronaut.png", picture_path().read_bytes())]
+    if start == _CAMERA:
+        taken = st.camera_input("Camera", label_visibility="collapsed")
+        return [(taken.file_id, "camera.jpg", taken.getvalue())] if taken else []
+    megabytes = max(1, limits.upload_bytes // 2**20)
+    label = f"Pictures, up to {_MOST} at once and {megabytes} MB each"
+    files = st.file_uploader(label, type=_TYPES, accept_multiple_files=True, max_upload_size=megabytes)
+    if len(files) > _MOST:
+        html(notice(f"expected at most {_MOST} pictures at once, received {len(files)}; the first {_MOST} are shown"))
+    return [(file.file_id, file.name, file.getvalue()) for file in files[:_MOST]]
+
+
+def _looked_at(visitor: Visitor, key: str, name: str, content: bytes) -> Photo | UploadError:
+    """Returns what a picture shows, looked at once for as long as it is on the page and nothing new is taught."""
+    seen: dict[tuple[str, int], Photo | UploadError] = st.session_state.setdefault("photos", {})
+    at = (key, visitor.gallery.generation)
+    if at not in seen:
+        try:
+            bgr = decode_picture(content, current_settings().limits)
+            seen[at] = look(name, bgr, lambda frame: visitor.engine.recognize(visitor, frame), visitor.recognizer)
+        except UploadError as error:
+            seen[at] = error
+    return seen[at]
+
+
+def _show(photo: Photo, key: str) -> None:
+    faces = photo.document["faces"]
+    with st.container(key=f"photo-{key}"):
+        picture, cards = st.columns([3, 2], gap="medium") if len(faces) < 3 else (st.container(), st.container())
+        words = f"{len(faces)} faces" if len(faces) != 1 else "1 face"
+        picture.image(shown(photo), caption=f"{photo.name}: {words}", width="stretch", alt=f"{photo.name}, annotated")
+        with cards:
+            if faces:
+                colours = shades(photo.result.prediction.classes)
+                html(face_cards(faces, thumbnails(photo), colours))
+            else:
+                html(notice(_NO_FACE, f"{photo.name}:", wrong=False))
+        with picture, st.container(horizontal=True):
+            content, suffix = annotated(photo)
+            named = named_after(photo.name, f"-annotated{suffix}")
+            st.download_button("Picture", content, named, on_click="ignore", icon=":material/download:", key=f"p{key}")
+            if faces:
+                _offer([photo], named_after(photo.name, ""), key)
+
+
+def _offer(photos: list[Photo], stem: str, key: str) -> None:
+    documents = [photo.document for photo in photos]
+    for kind, content, mime in (
+        ("JSON", as_json(documents), "application/json"),
+        ("CSV", as_csv(documents), "text/csv"),
+    ):
+        name = f"{stem}.{kind.lower()}"
+        st.download_button(kind, content, name, mime, on_click="ignore", icon=":material/download:", key=f"{kind}{key}")
+
+
+heading("Photo", "What the faces in a picture show, how sure that is, and which known faces say so.")
+visitor = this_visitor()
+pictures = _pictures()
+results = {key: _looked_at(visitor, key, name, content) for key, name, content in pictures}
+st.session_state["photos"] = {(key, visitor.gallery.generation): result for key, result in results.items()}
+for key, name, _ in pictures:
+    result = results[key]
+    if isinstance(result, UploadError):
+        html(notice(str(result), f"{name}:"))
+    else:
+        _show(result, key)
+read = [result for result in results.values() if isinstance(result, Photo)]
+if len(read) > 1:
+    with st.container(horizontal=True, vertical_alignment="center"):
+        html('<p class="word">All of these together</p>')
+        _offer(read, "moodspace", "all")

@@ -1,0 +1,168 @@
+"""Teach: faces by example, under classes known or new; undo, forget, take along and bring back."""
+
+import streamlit as st
+
+from index.storage import GalleryError, StorageError
+from realtime.sources import PICTURES
+from web.decoding import UploadError, decode_picture
+from web.examples import Candidates, candidates, chosen, crop_picture
+from web.face_cards import crop_row, notice
+from web.settings import current_settings
+from web.teaching import MOST_FACES, TeachError, class_name, exported, imported, teach
+from web.theme import heading, html, mark_of, shades
+from web.visitors import Visitor, this_visitor
+
+_MOST = 20  # pictures at once
+_ROUND = "lesson"  # counts lessons: each has file choosers of its own, so that they are empty again
+_TOLD = "told"
+
+
+def _found(visitor: Visitor, files: list[tuple[str, str, bytes]]) -> list[Candidates | UploadError]:
+    """Returns the faces of each picture, looked for once for as long as it is on the page."""
+    seen: dict[str, Candidates | UploadError] = st.session_state.get("candidates", {})
+    found: dict[str, Candidates | UploadError] = {}
+    for key, name, content in files:
+        if key not in seen:
+            try:
+                bgr = decode_picture(content, current_settings().limits)
+                result = visitor.engine.recognize(visitor, bgr)
+                seen[key] = candidates(name, bgr, result, visitor.recognizer.bundle.geometry)
+            except UploadError as error:
+                seen[key] = error
+        found[key] = seen[key]
+    st.session_state["candidates"] = found
+    return list(found.values())
+
+
+def _choose(found: list[tuple[str, Candidates | UploadError]]) -> list[tuple[Candidates, int]]:
+    """Shows the faces and asks which are meant, where a picture has several."""
+    picked = []
+    for key, one in found:
+        if isinstance(one, UploadError):
+            html(notice(str(one)))
+        elif not len(one.crops):
+            html(notice("no face was found; take one that is larger, upright and seen from the front.", one.source))
+        else:
+            n = len(one.crops)
+            html(crop_row([crop_picture(crop) for crop in one.crops], one.source))
+            row: int | None = 0
+            if n > 1:
+                row = st.pills(
+                    f"Which face of {one.source}?",
+                    range(n),
+                    default=0,
+                    format_func=lambda at: f"Face {at + 1}",
+                    key=key,
+                    wrap=True,
+                )
+            if row is not None:
+                picked.append((one, row))
+    return picked
+
+
+def _lesson(visitor: Visitor) -> None:
+    number = st.session_state.setdefault(_ROUND, 0)
+    limits = current_settings().limits
+    megabytes = max(1, limits.upload_bytes // 2**20)
+    files = st.file_uploader(
+        f"Pictures with a face, up to {_MOST} at once",
+        type=[suffix[1:] for suffix in PICTURES],
+        accept_multiple_files=True,
+        max_upload_size=megabytes,
+        key=f"examples {number}",
+    )[:_MOST]
+    given = [(file.file_id, file.name, file.getvalue()) for file in files]
+    found = _found(visitor, given)
+    picked = _choose(list(zip((key for key, _, _ in given), found, strict=True)))
+    names = visitor.classes
+    known = st.pills("What do they show?", names, key=f"class {number}", wrap=True)
+    new = st.text_input("Or a class of your own", placeholder="confused, thinking, bored ...", key=f"new {number}")
+    words = f"Teach {len(picked)} {'face' if len(picked) == 1 else 'faces'}" if picked else "Teach"
+    if st.button(words, type="primary", disabled=not picked, icon=":material/school:"):
+        _teach(visitor, picked, new or known or "")
+
+
+def _teach(visitor: Visitor, picked: list[tuple[Candidates, int]], typed: str) -> None:
+    try:
+        label = class_name(typed)
+        with visitor.lock:
+            lesson = teach(visitor.gallery, label, chosen(picked, visitor.engine.encode))
+    except (TeachError, GalleryError, StorageError) as error:
+        html(notice(str(error)))
+        return
+    st.session_state[_ROUND] += 1
+    _tell(f"{label}: {lesson.words}.")
+    st.rerun()
+
+
+def _tell(words: str) -> None:
+    """Keeps a word for the next run of the page, which shows it."""
+    st.session_state[_TOLD] = words
+
+
+def _undo(visitor: Visitor) -> None:
+    with visitor.lock:
+        undone = visitor.gallery.undo()
+    _tell("Undone: " + ", ".join(f"{n} {name}" for name, n in undone.labels.items()) if undone else "Nothing to undo.")
+
+
+def _forget(visitor: Visitor, label: str) -> None:
+    with visitor.lock:
+        count = visitor.gallery.remove_label(label)
+    _tell(f"Forgot {label}: {count} {'face' if count == 1 else 'faces'}.")
+
+
+def _import(visitor: Visitor) -> None:
+    number = st.session_state.setdefault("imports", 0)
+    file = st.file_uploader(
+        "An exported gallery (.parquet)", type=["parquet"], max_upload_size=10, key=f"import {number}"
+    )
+    if file is None:
+        return
+    try:
+        with visitor.lock:
+            came, known = imported(visitor.gallery, file.getvalue())
+    except (TeachError, GalleryError, StorageError) as error:
+        html(notice(str(error), f"{file.name}:"))
+        return
+    st.session_state["imports"] += 1
+    _tell(f"{came} {'face' if came == 1 else 'faces'} imported" + (f", {known} known already." if known else "."))
+    st.rerun()
+
+
+def _gallery(visitor: Visitor) -> None:
+    labels = visitor.gallery.summary().labels
+    count = sum(labels.values())
+    html(f"<h2>Your gallery</h2><p class='faint'>{count:,} of at most {MOST_FACES:,} faces. Nobody else sees it.</p>")
+    colours = shades(visitor.classes)
+    # A container of their own, so that what follows keeps its place, and its state, when a class comes or goes.
+    with st.container():
+        for name, n in labels.items():
+            with st.container(horizontal=True, vertical_alignment="center"):
+                html(f'<p class="taught">{mark_of(name, colours)}<span class="number">{n}</span></p>')
+                st.button("Forget", key=f"forget {name}", type="tertiary", on_click=_forget, args=(visitor, name))
+    with st.container(horizontal=True):
+        st.button("Undo the last", icon=":material/undo:", disabled=not count, on_click=_undo, args=(visitor,))
+        if count:
+            st.download_button(
+                "Export",
+                lambda: exported(visitor.gallery),
+                "moodspace.parquet",
+                "application/vnd.apache.parquet",
+                icon=":material/download:",
+                on_click="ignore",
+            )
+    with st.expander("Bring a gallery that you exported"):
+        _import(visitor)
+
+
+heading("Teach", "Show it faces and say what they show: the very next answer, live too, knows them.")
+this = this_visitor()
+with st.container():
+    if told := st.session_state.pop(_TOLD, None):
+        html(notice(told, wrong=False))
+lesson, gallery = st.columns([3, 2], gap="large")
+with lesson:
+    _lesson(this)
+with gallery, st.container(border=True, key="gallery"):
+    _gallery(this)

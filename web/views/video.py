@@ -1,0 +1,91 @@
+"""Video: an uploaded clip, watched frame by frame, to play, to see over time and to download."""
+
+import streamlit as st
+
+from viz.report_figures import clock
+from web.face_cards import notice
+from web.results import as_csv, as_json, named_after
+from web.settings import current_settings
+from web.theme import heading, html, shades
+from web.timeline import timeline
+from web.videos import VideoError, Watched, watch
+from web.visitors import this_visitor
+
+_TYPES = ["mp4", "m4v", "mov", "webm", "mkv", "avi"]
+_WATCHED = "watched"
+
+
+def _watch(name: str, content: bytes) -> Watched | VideoError:
+    """Watches a video while the page tells how far it is; the button, like leaving the page, interrupts this run."""
+    visitor = this_visitor()
+    words = f"Looking at {name}"
+    with st.container(horizontal=True, vertical_alignment="center"):
+        bar = st.progress(0.0, words)
+        st.button("Cancel", on_click=_forget_upload)
+
+    def progress(done: float, seconds: float) -> None:
+        share = min(done / seconds, 1.0) if seconds else 0.0
+        bar.progress(share, f"{words}: {clock(done)}" + (f" of {clock(seconds)}" if seconds else ""))
+
+    try:
+        return watch(
+            name,
+            content,
+            lambda frame: visitor.engine.recognize(visitor, frame, video=True),
+            visitor.recognizer,
+            current_settings().limits,
+            progress,
+        )
+    except VideoError as error:
+        return error
+
+
+def _forget_upload() -> None:
+    """Empties the file chooser, which is another one under the next number."""
+    st.session_state["video upload"] = st.session_state.get("video upload", 0) + 1
+
+
+def _show(watched: Watched) -> None:
+    frames = watched.document["frames"]
+    faces = sum(bool(frame["faces"]) for frame in frames)
+    st.video(watched.clip)
+    stem = named_after(watched.name, "")
+    with st.container(horizontal=True):
+        for kind, content, name in (
+            ("MP4", watched.clip, f"{stem}-annotated.mp4"),
+            ("JSON", as_json([watched.document]), f"{stem}.json"),
+            ("CSV", as_csv([watched.document]), f"{stem}.csv"),
+        ):
+            st.download_button(kind, content, name, on_click="ignore", icon=":material/download:")
+    if not faces:
+        html(notice("no face was found in any frame.", f"{watched.name}:", wrong=False))
+        return
+    drawing = timeline(frames, watched.seconds, watched.classes, shades(watched.classes))
+    words = f"The mean over the faces in view; {faces} of the {len(frames)} frames looked at show one."
+    html(f'<section><h2>Over time</h2><p class="faint">{words}</p>{drawing}</section>')
+
+
+heading("Video", "A clip, watched frame by frame: to play, to see over time, to take with you.")
+limits = current_settings().limits
+megabytes = max(1, limits.video_bytes // 2**20)
+upload = st.file_uploader(
+    f"One video, up to {limits.video_seconds:.0f} seconds and {megabytes} MB",
+    type=_TYPES,
+    max_upload_size=megabytes,
+    key=f"video {st.session_state.get('video upload', 0)}",
+)
+if upload is None:
+    st.session_state.pop(_WATCHED, None)
+else:
+    known = st.session_state.get(_WATCHED)
+    if known is None or known[0] != upload.file_id:
+        place = st.empty()
+        with place.container():
+            known = (upload.file_id, _watch(upload.name, upload.getvalue()))
+        place.empty()
+        st.session_state[_WATCHED] = known
+    outcome = known[1]
+    if isinstance(outcome, VideoError):
+        html(notice(str(outcome), f"{upload.name}:"))
+    else:
+        _show(outcome)
