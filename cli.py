@@ -750,6 +750,46 @@ def print_evaluation(figures: dict[str, Any]) -> None:
 
 
 @command
+def web(
+    host: Annotated[
+        str, typer.Option("--host", help="Address to listen on; another than loopback asks for a token.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", min=1, max=65535, help="Port to listen on.")] = 8501,
+    public: Annotated[bool, typer.Option("--public", help="Let in anybody who reaches it, without a token.")] = False,
+    token: Annotated[
+        str | None, typer.Option("--token", envvar="MOODSPACE_WEB_TOKEN", help="What to ask for; made up where needed.")
+    ] = None,
+    origin: Annotated[
+        list[str] | None,
+        typer.Option("--origin", help="Address that a proxy shows it under, as https://faces.example.org."),
+    ] = None,
+    gallery: Annotated[
+        Path | None,
+        typer.Option("--gallery", help="Folder where each visitor's taught faces stay; default: forgotten."),
+    ] = None,
+    visitors: Annotated[int, typer.Option("--visitors", min=1, help="How many browsers at once.")] = 16,
+    bundle: BundleOption = DEFAULT_BUNDLE,
+    labels: LabelsOption = None,
+    open_browser: Annotated[bool, typer.Option("--open", help="Open it in a browser here.")] = False,
+) -> None:
+    """Serve the web app: live in a browser, photos, videos, the map, teaching. Wants requirements/web.txt."""
+    from web.serve import address, serve
+    from web.settings import Limits, WebSettings, token_for
+
+    settings = WebSettings(
+        bundle=bundle.resolve(),
+        labels=labels,
+        host=host,
+        port=port,
+        token=token_for(host, token, public=public),
+        origins=tuple(origin or ()),
+        gallery=gallery and gallery.resolve(),
+        limits=Limits(visitors=visitors),
+    )
+    serve(settings, ready=lambda: typer.echo(f"{address(settings)}  (Ctrl-C ends it)"), open_browser=open_browser)
+
+
+@command
 def visualize(
     data: Annotated[
         list[Path] | None, typer.Argument(help="Labelled face crops to put on the map.", metavar="[DATA...]")

@@ -1,5 +1,8 @@
 """The web app, for `cli.py web`, `streamlit run streamlit_app.py`, any ASGI server and Streamlit's cloud."""
 
+import contextlib
+import logging
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import streamlit as st
@@ -8,9 +11,21 @@ from starlette.middleware import Middleware
 from web.guard import Guard
 from web.live_socket import live_route
 from web.map_route import map_route
+from web.visitors import all_visitors
+
+
+@contextlib.asynccontextmanager
+async def _lifespan(_: st.App) -> AsyncIterator[None]:
+    # Set up by Streamlit. Addresses have tokens in them; and who comes and goes is nobody's business.
+    logging.getLogger("uvicorn.access").disabled = True
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+    yield
+    all_visitors().close()
+
 
 app = st.App(
     Path(__file__).with_name("web") / "script.py",
     routes=[live_route(), map_route()],
     middleware=[Middleware(Guard)],
+    lifespan=_lifespan,
 )

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import hmac
-import ipaddress
 import secrets
 from http.cookies import CookieError, SimpleCookie
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
-from web.settings import WebSettings, current_settings
+from web.settings import WebSettings, current_settings, is_loopback
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -89,7 +88,7 @@ def _refusal(
 ) -> tuple[int, str] | None:
     """Returns the status and the word for a request that is not let in, None for one that is."""
     host = headers.get("host", "")
-    if _is_loopback(settings.host) and not _is_loopback(urlsplit(f"//{host}").hostname or ""):
+    if is_loopback(settings.host) and not is_loopback(urlsplit(f"//{host}").hostname or ""):
         return (
             400,
             f"expected this machine's own address, received {host[:80]!r}; open http://localhost:{settings.port}",
@@ -111,13 +110,6 @@ def _own_origin(origin: str | None, host: str, settings: WebSettings) -> bool:
         return True
     parts = urlsplit(origin)
     return parts.scheme in ("http", "https") and parts.netloc.lower() == host.lower()
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _is_secure(scope: Scope, headers: dict[str, str]) -> bool:

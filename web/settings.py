@@ -1,12 +1,15 @@
 """What the operator of the web app decided, on its way through the environment to the script and the routes."""
 
+import ipaddress
 import json
 import os
+import secrets
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
 VARIABLE = "MOODSPACE_WEB"
+_SHORTEST_TOKEN = 12
 _SHIPPED = Path(__file__).parents[1] / "bundles" / "fer2013"
 
 
@@ -76,3 +79,31 @@ def _read(text: str) -> WebSettings:
     values["origins"] = tuple(values.get("origins", ()))
     values["limits"] = Limits(**values.get("limits", {}))
     return WebSettings(**values)
+
+
+def is_loopback(host: str) -> bool:
+    """Returns whether only this machine reaches an address."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def token_for(host: str, token: str | None, *, public: bool) -> str | None:
+    """Returns what browsers have to bring, None for nothing.
+
+    Args:
+        host: The address to listen on; from other machines it takes a token.
+        token: The operator's, if any.
+        public: Whether anybody may come in.
+
+    Raises:
+        ValueError: the operator wants both, or a token that can be guessed.
+    """
+    if token is None:
+        return None if public or is_loopback(host) else secrets.token_urlsafe(16)
+    if public:
+        raise ValueError("--public: expected no token beside it, received one; leave one of them out")
+    if len(token) < _SHORTEST_TOKEN or not token.isascii() or not token.replace("-", "").replace("_", "").isalnum():
+        raise ValueError(f"--token: expected at least {_SHORTEST_TOKEN} of A-Z, a-z, 0-9, - and _; choose another")
+    return token

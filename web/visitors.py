@@ -135,6 +135,7 @@ class Visitors:
         for visitor in self._visitors.values():
             visitor.close()
         self._visitors.clear()
+        self.engine.close()
 
     def _forget_absent(self) -> None:
         while not self._ended.wait(_LOOK_EVERY):

@@ -1,0 +1,84 @@
+"""Runs the web app in this process until it is told to stop."""
+
+import os
+import socket
+import webbrowser
+from collections.abc import Callable
+from pathlib import Path
+
+from web.settings import WebSettings
+
+_ROOT = Path(__file__).parents[1]
+# What is still being answered when the server ends gets so long, seconds.
+_GRACE = 2
+# The rest of a message beside what it carries.
+_HEAD = 4096
+
+
+class ServeError(ValueError):
+    """The server cannot be started; says in one line what was expected, what came, and what to do."""
+
+
+def address(settings: WebSettings) -> str:
+    """Returns what to open in a browser, with the token where there is one."""
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    shown = {"127.0.0.1": "localhost", "0.0.0.0": "localhost", "[::]": "localhost", "[::1]": "localhost"}.get(
+        host, host
+    )
+    return f"http://{shown}:{settings.port}/" + (f"?token={settings.token}" if settings.token else "")
+
+
+def serve(settings: WebSettings, *, ready: Callable[[], None], open_browser: bool = False) -> None:
+    """Serves the app until Ctrl-C.
+
+    Args:
+        settings: The operator's.
+        ready: Called when browsers can come.
+        open_browser: Whether to open it here.
+
+    Raises:
+        ServeError: the port is in use, or the host is none of this machine's.
+        BundleError, ValueError: the bundle or its labels cannot be used.
+        KeyboardInterrupt: it was stopped.
+    """
+    try:
+        import uvicorn
+    except ImportError as error:
+        remedy = "pip install -r requirements/web.txt"
+        raise ServeError(f"expected what the web app needs, found no {error.name}; {remedy}") from error
+    listening = _listen(settings)
+    settings.publish()
+    os.chdir(_ROOT)  # where Streamlit looks for its configuration
+    from web.visitors import all_visitors
+
+    all_visitors()
+    from streamlit_app import app
+
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        log_level="warning",
+        ws_max_size=settings.limits.message_bytes + _HEAD,
+        timeout_graceful_shutdown=_GRACE,
+        server_header=False,
+    )
+    server = uvicorn.Server(config)
+    ready()
+    if open_browser:
+        webbrowser.open(address(settings))
+    server.run(sockets=[listening])
+    if server.started:
+        raise KeyboardInterrupt  # which asyncio has swallowed
+
+
+def _listen(settings: WebSettings) -> socket.socket:
+    try:
+        family = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)[0][0]
+        listening = socket.socket(family, socket.SOCK_STREAM)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((settings.host, settings.port))
+    except (OSError, OverflowError) as error:
+        got = getattr(error, "strerror", None) or str(error)
+        where = f"{settings.host}, port {settings.port}"
+        raise ServeError(f"{where}: expected to listen there, got: {got}; choose another --port or --host") from error
+    return listening
