@@ -22,19 +22,21 @@ _SHOWN_LONGEST = 2000
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Photo:
-    """A picture that was looked at.
+    """What a picture shows, and small copies to show; of its pixels nothing is kept.
 
     Attributes:
         name: The file's, as the visitor's device told it; a name to show, never a path.
-        bgr: `(h, w, 3)` uint8 in [0, 255], BGR.
         result: What it shows.
         document: The same as `cli.py predict --json` prints it.
+        shown: A JPEG of it, annotated, of at most 2,000 pixels on a side.
+        thumbnails: A square JPEG of each face, a little wider than its box.
     """
 
     name: str
-    bgr: ByteArray
     result: FrameResult
     document: dict[str, Any]
+    shown: bytes
+    thumbnails: tuple[bytes, ...]
 
 
 def look(name: str, bgr: ByteArray, recognize: Callable[[ByteArray], FrameResult], recognizer: Recognizer) -> Photo:
@@ -47,27 +49,31 @@ def look(name: str, bgr: ByteArray, recognize: Callable[[ByteArray], FrameResult
         recognizer: Whose result that is; names the neighbours' labels.
     """
     result = recognize(bgr)
-    return Photo(name, bgr, result, {"source": name, "faces": face_documents(result, recognizer)})
+    document = {"source": name, "faces": face_documents(result, recognizer)}
+    thumbnails = tuple(picture_bytes(_square(bgr, xywh), ".jpg") for xywh in result.faces.xywh)
+    return Photo(name, result, document, picture_bytes(_smaller(drawn(bgr, result)), ".jpg"), thumbnails)
 
 
-def annotated(photo: Photo) -> tuple[bytes, str]:
-    """Returns the picture with boxes and words drawn in, as a file, and that file's ending: JPEG stays JPEG."""
-    suffix = ".jpg" if photo.name.lower().endswith((".jpg", ".jpeg")) else ".png"
-    return picture_bytes(drawn(photo.bgr, photo.result), suffix), suffix
+def annotated_suffix(name: str) -> str:
+    """Returns the ending of an annotated picture's file: JPEG stays JPEG, all else becomes PNG."""
+    return ".jpg" if name.lower().endswith((".jpg", ".jpeg")) else ".png"
 
 
-def shown(photo: Photo) -> bytes:
-    """Returns the same as a JPEG of at most 2,000 pixels on a side, which a page shows sooner."""
-    picture = drawn(photo.bgr, photo.result)
+def annotated(photo: Photo, bgr: ByteArray) -> bytes:
+    """Returns a picture in its full size with boxes and words drawn in, as a file.
+
+    Args:
+        photo: What it shows.
+        bgr: `(h, w, 3)` uint8 in [0, 255], BGR, the same picture.
+    """
+    return picture_bytes(drawn(bgr, photo.result), annotated_suffix(photo.name))
+
+
+def _smaller(picture: ByteArray) -> ByteArray:
     factor = _SHOWN_LONGEST / max(picture.shape[:2])
-    if factor < 1:
-        picture = np.asarray(cv2.resize(picture, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA), np.uint8)
-    return picture_bytes(picture, ".jpg")
-
-
-def thumbnails(photo: Photo) -> list[bytes]:
-    """Returns a square JPEG of each face, a little wider than its box."""
-    return [picture_bytes(_square(photo.bgr, xywh), ".jpg") for xywh in photo.result.faces.xywh]
+    if factor >= 1:
+        return picture
+    return np.asarray(cv2.resize(picture, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _square(bgr: ByteArray, xywh: npt.NDArray[np.float32]) -> ByteArray:

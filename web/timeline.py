@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from viz.report_figures import clock, stacked
+from viz.report_figures import clock, percent, stacked
 from viz.theme import mark, text
 
 # More stretches than this are too narrow to tell apart; more labels than this stand too close on a phone.
@@ -19,20 +19,20 @@ _VISIBLE = 0.02
 
 
 def timeline(
-    frames: Sequence[Mapping[str, Any]], seconds: float, classes: tuple[str, ...], shades: Mapping[str, str]
+    shares: npt.NDArray[np.float64], seconds: float, classes: tuple[str, ...], shades: Mapping[str, str]
 ) -> str:
     """Returns the drawing and its legend as HTML; stretches without a face stay empty.
 
     Args:
-        frames: As in the document of a video: `{"time": seconds, "faces": [...]}`.
+        shares: `(s, C)`, as `mean_shares` returns them.
         seconds: How long the video is, > 0.
-        classes: What a face can show.
+        classes: The C classes.
         shades: A CSS colour for each class.
     """
-    values = mean_shares(frames, seconds, classes)
-    drawing = _image(stacked(values, [f'style="fill:{shades[name]}"' for name in classes], 1.0))
-    seen = [(name, float(np.nanmean(values[:, at]))) for at, name in enumerate(classes) if _is_seen(values[:, at])]
-    legend = "".join(f"<li>{mark(name, shades[name])} <span>{100 * share:.0f} %</span></li>" for name, share in seen)
+    drawing = _image(stacked(shares, [f'style="fill:{shades[name]}"' for name in classes], 1.0))
+    visible = [at for at in range(len(classes)) if (np.nan_to_num(shares[:, at]) >= _VISIBLE).any()]
+    seen = [(classes[at], float(np.nanmean(shares[:, at]))) for at in visible]
+    legend = "".join(f"<li>{mark(name, shades[name])} <span>{percent(share)}</span></li>" for name, share in seen)
     words = ", ".join(f"{name} {100 * share:.0f} %" for name, share in seen) or "no face"
     return (
         f'<figure class="timeline"><div class="drawing" role="img" aria-label="On average: {text(words)}">'
@@ -44,7 +44,13 @@ def timeline(
 def mean_shares(
     frames: Sequence[Mapping[str, Any]], seconds: float, classes: tuple[str, ...]
 ) -> npt.NDArray[np.float64]:
-    """Returns `(s, C)`, the mean probabilities over the faces in each stretch of time; NaN where there was none."""
+    """Returns `(s, C)`, the mean probabilities over the faces in each stretch of time; NaN where there was none.
+
+    Args:
+        frames: As in the document of a video: `{"time": seconds, "faces": [...]}`.
+        seconds: How long the video is, > 0.
+        classes: What a face can show.
+    """
     stretches = max(1, min(_MOST_STRETCHES, len(frames)))
     sums, faces = np.zeros((stretches, len(classes))), np.zeros((stretches, 1))
     for frame in frames:
@@ -59,10 +65,6 @@ def _image(svg: str) -> str:
     """A drawing as a picture: Streamlit takes SVG out of the HTML that it shows."""
     alone = svg.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" style="color-scheme:light dark" ', 1)
     return f'<img src="data:image/svg+xml;base64,{base64.b64encode(alone.encode()).decode()}" alt="">'
-
-
-def _is_seen(shares: npt.NDArray[np.float64]) -> bool:
-    return bool((np.nan_to_num(shares) >= _VISIBLE).any())
 
 
 def _times(seconds: float) -> str:

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import cv2
+import numpy as np
+import numpy.typing as npt
 
 from classifier.recognizer import Recognizer
 from realtime.annotate import drawn
@@ -17,7 +19,9 @@ from realtime.pipeline import FrameResult
 from realtime.quiet import quiet_opencv
 from realtime.sources import VideoSource
 from realtime.video import OutputError, VideoWriter
+from web.results import as_csv, as_json
 from web.settings import Limits
+from web.timeline import mean_shares
 
 Recognize = Callable[[ByteArray], FrameResult]
 Progress = Callable[[float, float], None]
@@ -39,16 +43,24 @@ class Watched:
 
     Attributes:
         name: The file's, as the visitor's device told it; a name to show, never a path.
-        document: The same as `cli.py predict --json` prints it.
         clip: The annotated copy, an H.264 MP4 file.
-        classes: What a face can show, in the order of its probabilities.
+        json: The same as `cli.py predict --json` prints it.
+        csv: The same as a table.
+        frames: How many were looked at.
+        with_face: How many of them show a face.
+        classes: What a face can show.
+        shares: `(s, C)` float64, the mean probabilities over its time, as `web.timeline.mean_shares` has them.
         seconds: How long it is.
     """
 
     name: str
-    document: dict[str, Any]
     clip: bytes
+    json: bytes
+    csv: bytes
+    frames: int
+    with_face: int
     classes: tuple[str, ...]
+    shares: npt.NDArray[np.float64]
     seconds: float
 
 
@@ -94,7 +106,7 @@ def watch(
         except (SourceError, OutputError, cv2.error) as error:
             raise _unreadable() from error
         seconds = frame.time + 1 / stated.fps
-        return Watched(name, {"source": name, "frames": eye.documents}, copy.read_bytes(), eye.classes, seconds)
+        return _watched(name, copy.read_bytes(), eye, seconds)
 
 
 class _Eye:
@@ -120,6 +132,22 @@ class _Eye:
         self.documents.append({"time": document["time"], "faces": document["faces"]})
         self._seen = (frame.time, result)
         return result
+
+
+def _watched(name: str, clip: bytes, eye: _Eye, seconds: float) -> Watched:
+    """Puts together what a visitor gets; the documents, which take more memory than all of it, are let go."""
+    documents = [{"source": name, "frames": eye.documents}]
+    return Watched(
+        name,
+        clip,
+        as_json(documents),
+        as_csv(documents),
+        len(eye.documents),
+        sum(bool(one["faces"]) for one in eye.documents),
+        eye.classes,
+        mean_shares(eye.documents, seconds, eye.classes),
+        seconds,
+    )
 
 
 def _suffix(content: bytes) -> str:

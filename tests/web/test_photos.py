@@ -13,7 +13,7 @@ from realtime.predict import predict_source
 from realtime.sources import open_source
 from tests.web.looked_at import PIPELINE, RECOGNIZER, recognize
 from web.face_cards import crop_row, face_cards, notice
-from web.photos import Photo, annotated, look, shown, thumbnails
+from web.photos import Photo, annotated, annotated_suffix, look
 from web.results import as_csv, as_json, named_after
 
 BGR = np.random.default_rng(0).integers(0, 256, (90, 120, 3), np.uint8)
@@ -71,26 +71,27 @@ def test_a_download_is_named_after_its_picture_without_its_folder(source, name) 
 
 @pytest.mark.parametrize(("name", "suffix", "mark"), [("a.JPG", ".jpg", b"\xff\xd8"), ("a.webp", ".png", b"\x89PNG")])
 def test_the_annotated_picture_keeps_jpeg_and_has_boxes(name, suffix, mark) -> None:
-    content, kept = annotated(look(name, np.zeros((300, 400, 3), np.uint8), recognize, RECOGNIZER))
-    assert kept == suffix and content.startswith(mark)
+    bgr = np.zeros((300, 400, 3), np.uint8)
+    content = annotated(look(name, bgr, recognize, RECOGNIZER), bgr)
+    assert annotated_suffix(name) == suffix and content.startswith(mark)
     assert decoded(content).shape == (300, 400, 3) and decoded(content).any()
 
 
 def test_a_page_shows_a_large_picture_smaller() -> None:
     large = look("a.png", np.zeros((1500, 3000, 3), np.uint8), recognize, RECOGNIZER)
-    assert decoded(shown(large)).shape == (1000, 2000, 3)
+    assert decoded(large.shown).shape == (1000, 2000, 3)
 
 
 def test_thumbnails_are_square_and_show_their_face() -> None:
     bgr = np.zeros((90, 120, 3), np.uint8)
     bgr[20:70, 10:50] = (0, 0, 255)
-    first, second = (decoded(one) for one in thumbnails(look("a.png", bgr, recognize, RECOGNIZER)))
+    first, second = (decoded(one) for one in look("a.png", bgr, recognize, RECOGNIZER).thumbnails)
     assert first.shape == second.shape == (152, 152, 3)
     assert first[76, 76, 2] > 240 and second[76, 76].max() < 20
 
 
 def test_a_card_tells_what_a_face_shows_and_why(photo) -> None:
-    html = face_cards(photo.document["faces"], thumbnails(photo), SHADES)
+    html = face_cards(photo.document["faces"], photo.thumbnails, SHADES)
     face = photo.document["faces"][0]
     assert html.count("<article") == 2 and "Face 2" in html
     assert f"{100 * face['confidence']:.0f} %" in html

@@ -26,7 +26,7 @@ def test_a_long_video_is_drawn_in_so_many_stretches_that_can_be_told_apart() -> 
 
 
 def test_the_legend_names_what_is_seen_with_its_share() -> None:
-    html = timeline([frame(0.0, 0.75), frame(1.0, 0.25)], 2.0, CLASSES, SHADES)
+    html = timeline(mean_shares([frame(0.0, 0.75), frame(1.0, 0.25)], 2.0, CLASSES), 2.0, CLASSES, SHADES)
     legend = html.split("legend")[1]
     assert "happy" in legend and "sad" in legend and "50 %" in legend and "fear" not in legend
     drawing = base64.b64decode(re.search('base64,([^"]+)', html)[1]).decode()
@@ -34,4 +34,4 @@ def test_the_legend_names_what_is_seen_with_its_share() -> None:
 
 
 def test_a_video_without_faces_has_an_empty_drawing() -> None:
-    assert "On average: no face" in timeline([frame(0.0), frame(1.0)], 2.0, CLASSES, SHADES)
+    assert "On average: no face" in timeline(mean_shares([frame(0.0)], 2.0, CLASSES), 2.0, CLASSES, SHADES)

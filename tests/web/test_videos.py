@@ -43,8 +43,10 @@ def test_the_document_is_that_of_predict(tmp_path) -> None:
     content = video(tmp_path / "a.mp4")
     (expected,) = predict_source(VideoSource(tmp_path / "a.mp4"), PIPELINE)
     watched = seen(content)
-    assert json.loads(json.dumps(watched.document)) == expected | {"source": "clip.mp4"}
+    assert json.loads(watched.json) == expected | {"source": "clip.mp4"}
     assert watched.seconds == pytest.approx(1.2, abs=0.01) and watched.classes == RECOGNIZER.classes
+    assert watched.frames == watched.with_face == len(watched.shares) == 12
+    assert watched.csv.count(b"\n") == 1 + 2 * 12
 
 
 def test_the_copy_has_every_frame_and_is_h264(tmp_path, folder) -> None:
@@ -59,7 +61,7 @@ def test_the_copy_has_every_frame_and_is_h264(tmp_path, folder) -> None:
 def test_frames_in_quick_succession_are_not_all_looked_at(tmp_path) -> None:
     content = video(tmp_path / "a.mp4", frames=60, fps=60)
     limits = replace(LIMITS, frames_per_second=15.0)
-    assert len(seen(content, limits).document["frames"]) == 15
+    assert seen(content, limits).frames == 15
 
 
 def test_progress_tells_how_far_it_is(tmp_path) -> None:

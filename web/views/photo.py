@@ -5,7 +5,7 @@ import streamlit as st
 from realtime.demo import picture_path
 from web.decoding import UploadError, decode_picture
 from web.face_cards import face_cards, notice
-from web.photos import Photo, annotated, look, shown, thumbnails
+from web.photos import Photo, annotated, annotated_suffix, look
 from web.results import as_csv, as_json, named_after
 from web.settings import current_settings
 from web.theme import heading, html, shades
@@ -47,22 +47,28 @@ def _looked_at(visitor: Visitor, key: str, name: str, content: bytes) -> Photo |
     return seen[at]
 
 
-def _show(photo: Photo, key: str) -> None:
+def _show(photo: Photo, key: str, content: bytes) -> None:
     faces = photo.document["faces"]
     with st.container(key=f"photo-{key}"):
         picture, cards = st.columns([3, 2], gap="medium") if len(faces) < 3 else (st.container(), st.container())
         words = f"{len(faces)} faces" if len(faces) != 1 else "1 face"
-        picture.image(shown(photo), caption=f"{photo.name}: {words}", width="stretch", alt=f"{photo.name}, annotated")
+        picture.image(photo.shown, caption=f"{photo.name}: {words}", width="stretch", alt=f"{photo.name}, annotated")
         with cards:
             if faces:
                 colours = shades(photo.result.prediction.classes)
-                html(face_cards(faces, thumbnails(photo), colours))
+                html(face_cards(faces, photo.thumbnails, colours))
             else:
                 html(notice(_NO_FACE, f"{photo.name}:", wrong=False))
         with picture, st.container(horizontal=True):
-            content, suffix = annotated(photo)
-            named = named_after(photo.name, f"-annotated{suffix}")
-            st.download_button("Picture", content, named, on_click="ignore", icon=":material/download:", key=f"p{key}")
+            st.download_button(
+                "Picture",
+                # Decoded again when it is asked for, so that no visitor's pixels wait in memory for a click.
+                lambda: annotated(photo, decode_picture(content, current_settings().limits)),
+                named_after(photo.name, f"-annotated{annotated_suffix(photo.name)}"),
+                on_click="ignore",
+                icon=":material/download:",
+                key=f"picture {key}",
+            )
             if faces:
                 _offer([photo], named_after(photo.name, ""), key)
 
@@ -82,12 +88,12 @@ visitor = this_visitor()
 pictures = _pictures()
 results = {key: _looked_at(visitor, key, name, content) for key, name, content in pictures}
 st.session_state["photos"] = {(key, visitor.gallery.generation): result for key, result in results.items()}
-for key, name, _ in pictures:
+for key, name, content in pictures:
     result = results[key]
     if isinstance(result, UploadError):
         html(notice(str(result), f"{name}:"))
     else:
-        _show(result, key)
+        _show(result, key, content)
 read = [result for result in results.values() if isinstance(result, Photo)]
 if len(read) > 1:
     with st.container(horizontal=True, vertical_alignment="center"):

@@ -4,7 +4,7 @@ import streamlit as st
 
 from viz.report_figures import clock
 from web.face_cards import notice
-from web.results import as_csv, as_json, named_after
+from web.results import named_after
 from web.settings import current_settings
 from web.theme import heading, html, shades
 from web.timeline import timeline
@@ -46,22 +46,22 @@ def _forget_upload() -> None:
 
 
 def _show(watched: Watched) -> None:
-    frames = watched.document["frames"]
-    faces = sum(bool(frame["faces"]) for frame in frames)
     st.video(watched.clip)
     stem = named_after(watched.name, "")
     with st.container(horizontal=True):
         for kind, content, name in (
             ("MP4", watched.clip, f"{stem}-annotated.mp4"),
-            ("JSON", as_json([watched.document]), f"{stem}.json"),
-            ("CSV", as_csv([watched.document]), f"{stem}.csv"),
+            ("JSON", watched.json, f"{stem}.json"),
+            ("CSV", watched.csv, f"{stem}.csv"),
         ):
             st.download_button(kind, content, name, on_click="ignore", icon=":material/download:")
-    if not faces:
+    if not watched.with_face:
         html(notice("no face was found in any frame.", f"{watched.name}:", wrong=False))
         return
-    drawing = timeline(frames, watched.seconds, watched.classes, shades(watched.classes))
-    words = f"The mean over the faces in view; {faces} of the {len(frames)} frames looked at show one."
+    drawing = timeline(watched.shares, watched.seconds, watched.classes, shades(watched.classes))
+    words = (
+        f"The mean over the faces in view; {watched.with_face:,} of the {watched.frames:,} frames looked at show one."
+    )
     html(f'<section><h2>Over time</h2><p class="faint">{words}</p>{drawing}</section>')
 
 
