@@ -18,6 +18,8 @@ from realtime.user_gallery import export_gallery, import_gallery
 _LONGEST_NAME = 40
 # What a visitor's gallery may hold: enough for a hundred classes, and searched in under a millisecond.
 MOST_FACES = 2000
+# Of a file with a gallery of that size, and as much again.
+MOST_BYTES = 4 * 2**20
 
 
 class TeachError(ValueError):
@@ -118,6 +120,8 @@ def imported(gallery: TaughtGallery, content: bytes) -> tuple[int, int]:
     Raises:
         TeachError: the file is none that was exported from this network's gallery, or holds too many faces.
     """
+    if len(content) > MOST_BYTES:
+        raise TeachError(f"expected a file of at most {MOST_BYTES / 2**20:.0f} MB, received a larger one")
     with tempfile.TemporaryDirectory(prefix="moodspace-") as folder:
         path = Path(folder) / "moodspace.parquet"
         path.write_bytes(content)

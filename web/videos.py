@@ -91,6 +91,9 @@ def watch(
     Raises:
         VideoError: it cannot be read, or is larger or longer than the limits allow.
     """
+    if len(content) > limits.video_bytes:
+        most, got = limits.video_bytes / 2**20, len(content) / 2**20
+        raise VideoError(f"expected a video of at most {most:.0f} MB, received {got:.1f} MB; cut it or make it smaller")
     suffix = _suffix(content)
     with tempfile.TemporaryDirectory(prefix="moodspace-") as folder:
         original, copy = Path(folder) / f"original{suffix}", Path(folder) / "annotated.mp4"

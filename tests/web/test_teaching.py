@@ -6,7 +6,7 @@ import pytest
 from realtime.user_gallery import open_gallery
 from tests.web.looked_at import RECOGNIZER, recognize
 from web.examples import candidates, chosen, crop_picture
-from web.teaching import MOST_FACES, Example, TeachError, class_name, exported, imported, teach
+from web.teaching import MOST_BYTES, MOST_FACES, Example, TeachError, class_name, exported, imported, teach
 
 BUNDLE = RECOGNIZER.bundle
 BGR = np.random.default_rng(0).integers(0, 256, (90, 120, 3), np.uint8)
@@ -88,6 +88,13 @@ def test_other_files_are_refused_without_a_path(gallery, content) -> None:
     with pytest.raises(TeachError, match=r"^expected an exported gallery") as refused:
         imported(gallery, content)
     assert "moodspace-" not in str(refused.value) and len(gallery) == 0
+
+
+def test_a_file_may_not_be_larger_than_a_full_gallery_is(gallery) -> None:
+    with pytest.raises(TeachError, match="at most 4 MB"):
+        imported(gallery, bytes(MOST_BYTES + 1))
+    # The room that a full gallery takes, names of files and all.
+    assert 2 * MOST_FACES * (4 * 128 + 200) < MOST_BYTES
 
 
 def test_a_file_may_not_bring_more_than_there_is_room_for(gallery, examples, monkeypatch) -> None:

@@ -88,6 +88,7 @@ def test_who_cancels_leaves_nothing_behind(tmp_path, folder) -> None:
     ("changes", "words"),
     [
         ({"video_seconds": 1.0}, "expected at most 1 seconds, received more; cut it shorter"),
+        ({"video_bytes": 1000}, "expected a video of at most 0 MB, received 0.0 MB"),
         ({"picture_pixels": 10_000}, "received 128 x 96; make it smaller"),
     ],
 )

@@ -8,7 +8,7 @@ from web.decoding import UploadError, decode_picture
 from web.examples import Candidates, candidates, chosen, crop_picture
 from web.face_cards import crop_row, notice
 from web.settings import current_settings
-from web.teaching import MOST_FACES, TeachError, class_name, exported, imported, teach
+from web.teaching import MOST_BYTES, MOST_FACES, TeachError, class_name, exported, imported, teach
 from web.theme import heading, html, mark_of, shades
 from web.visitors import Visitor, this_visitor
 
@@ -115,7 +115,7 @@ def _forget(visitor: Visitor, label: str) -> None:
 def _import(visitor: Visitor) -> None:
     number = st.session_state.setdefault("imports", 0)
     file = st.file_uploader(
-        "An exported gallery (.parquet)", type=["parquet"], max_upload_size=10, key=f"import {number}"
+        "An exported gallery (.parquet)", type=["parquet"], max_upload_size=MOST_BYTES // 2**20, key=f"import {number}"
     )
     if file is None:
         return
