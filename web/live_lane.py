@@ -88,6 +88,20 @@ class LiveLane:
             undone = self.visitor.gallery.undo()
         return [{"type": "undone", "labels": dict(undone.labels) if undone else {}, **self._gallery()}]
 
+    def record(self, on: bool, min_group: int) -> list[dict[str, Any]]:
+        """Begins or ends to keep what is shown, in numbers; returns the messages for the browser.
+
+        Raises:
+            SessionError: it cannot be kept.
+        """
+        from web.live_session import start_recording, stop_recording
+
+        if on:
+            start_recording(self.visitor, min_group=min_group)
+        else:
+            stop_recording(self.visitor)
+        return [{"type": "recording", "on": on}]
+
     def reset(self) -> None:
         """Takes the next frame for the first of another source."""
         with self._lock:

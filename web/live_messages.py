@@ -19,6 +19,7 @@ from web.settings import Limits
 _HEADER = struct.Struct("<Id")
 _LEAST_SIDE = 16
 _MOST_SIDE = 1920
+_LARGEST_GROUP = 100
 
 
 class MessageError(ValueError):
@@ -89,7 +90,9 @@ def read_request(text: str) -> dict[str, Any]:
             return request
         case {"type": "teach", "track": int(), "label": str()}:
             return request
-    raise MessageError("expected start, teach, undo or reset, received something else")
+        case {"type": "record", "on": bool(), "min_group": int(least)} if 1 <= least <= _LARGEST_GROUP:
+            return request
+    raise MessageError("expected start, teach, undo, record or reset, received something else")
 
 
 def class_list(classes: tuple[str, ...]) -> list[dict[str, str]]:

@@ -137,6 +137,8 @@ class _Connection:
                     answers = await run_in_threadpool(self._lane.teach, request["track"], request["label"])
                 case "undo":
                     answers = await run_in_threadpool(self._lane.undo)
+                case "record":
+                    answers = await run_in_threadpool(self._lane.record, request["on"], request["min_group"])
                 case _:
                     answers = []
                     await run_in_threadpool(self._lane.reset)

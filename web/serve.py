@@ -52,16 +52,15 @@ def serve(settings: WebSettings, *, ready: Callable[[], None], open_browser: boo
     from web.visitors import all_visitors
 
     all_visitors()
-    from streamlit_app import app
-
     config = uvicorn.Config(
-        app,
+        "streamlit_app:app",
         log_config=None,
         log_level="warning",
         ws_max_size=settings.limits.message_bytes + _HEAD,
         timeout_graceful_shutdown=_GRACE,
         server_header=False,
     )
+    config.load()
     server = uvicorn.Server(config)
     ready()
     if open_browser:

@@ -1,0 +1,65 @@
+// What is drawn over the picture: a box and a word for each face.
+
+const UNSURE = "#8a8f98";
+
+class Overlay {
+  constructor(canvas, video) {
+    [this.canvas, this.video] = [canvas, video];
+    this.pen = canvas.getContext("2d");
+    this.boxes = []; // [id, left, top, width, height] in CSS pixels, as drawn
+  }
+
+  clear() {
+    this.boxes = [];
+    this.pen.clearRect(0, 0, this.canvas.width, this.canvas.height);
+  }
+
+  draw(result, { selected, mirrored, shade }) {
+    const { canvas, pen } = this, ratio = devicePixelRatio || 1;
+    const { clientWidth: width, clientHeight: height } = canvas;
+    const [w, h] = [Math.round(width * ratio), Math.round(height * ratio)];
+    if (canvas.width !== w || canvas.height !== h) [canvas.width, canvas.height] = [w, h];
+    pen.setTransform(ratio, 0, 0, ratio, 0, 0);
+    pen.clearRect(0, 0, width, height);
+    const scale = Math.min(width / result.size[0], height / result.size[1]); // as object-fit: contain does
+    const [left, top] = [(width - result.size[0] * scale) / 2, (height - result.size[1] * scale) / 2];
+    this.boxes = result.faces.map((face) => {
+      const [x, y, wide, high] = face.xywh.map((value) => value * scale);
+      return [face.id, mirrored ? width - left - x - wide : left + x, top + y, wide, high];
+    });
+    result.faces.forEach((face, row) => this.drawFace(face, this.boxes[row], face.id === selected, shade));
+  }
+
+  drawFace(face, [, x, y, wide, high], chosen, shade) {
+    const { pen } = this, colour = face.expression === null ? UNSURE : shade(face.expression);
+    pen.lineJoin = "round";
+    for (const [line, style] of [[chosen ? 7 : 5, "#0009"], [chosen ? 4 : 2.5, colour]]) {
+      pen.lineWidth = line;
+      pen.strokeStyle = style;
+      pen.beginPath();
+      pen.roundRect(x, y, wide, high, 10);
+      pen.stroke();
+    }
+    const words = face.expression === null ? "unsure" : `${face.expression} ${Math.round(100 * face.confidence)} %`;
+    pen.font = "600 15px system-ui, sans-serif";
+    const across = pen.measureText(words).width + 18;
+    const [at, above] = [Math.max(2, Math.min(x, this.canvas.clientWidth - across - 2)), y > 32 ? y - 30 : y + 6];
+    pen.fillStyle = colour;
+    pen.beginPath();
+    pen.roundRect(at, above, across, 25, 8);
+    pen.fill();
+    pen.fillStyle = readableOn(colour);
+    pen.textBaseline = "middle";
+    pen.fillText(words, at + 9, above + 13);
+  }
+
+  at(x, y) { // the id of the face under a point in CSS pixels
+    return this.boxes.find(([, left, top, w, h]) => x >= left && y >= top && x <= left + w && y <= top + h)?.[0];
+  }
+}
+
+function readableOn(hex) {
+  const [r, g, b] = [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16) / 255)
+    .map((v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4));
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.179 ? "#000000" : "#ffffff";
+}

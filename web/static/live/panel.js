@@ -1,0 +1,91 @@
+// Beside the picture: what the chosen face shows and why, where it stands, and a way to teach it.
+
+function element(tag, words, name) {
+  const made = document.createElement(tag);
+  if (words !== undefined) made.textContent = words;
+  if (name) made.className = name;
+  return made;
+}
+
+const LISTED = 5, PER_CENT = (share) => `${Math.round(100 * share)} %`;
+
+class Panel {
+  // choose(id) is called with the face that was picked, teach(label) and undo() when that is asked for.
+  constructor(root, { choose, teach, undo }) {
+    this.find = (name) => root.querySelector(name);
+    Object.assign(this, { choose, teach, classes: [], names: "" });
+    const own = this.find(".own input");
+    this.find(".teach").addEventListener("submit", (event) => {
+      event.preventDefault();
+      if (own.value.trim()) this.teach(own.value);
+      own.value = "";
+    });
+    this.find(".undo").addEventListener("click", undo);
+  }
+
+  learn(classes, shade) { // the classes that can be taught
+    const names = classes.map(({ name }) => name).join("\n");
+    if (names === this.names) return;
+    this.names = names;
+    this.find(".classes").replaceChildren(...classes.map(({ name }) => {
+      const button = element("button", name, "class");
+      button.type = "button";
+      button.style.setProperty("--shade", shade(name));
+      button.addEventListener("click", () => this.teach(name));
+      return button;
+    }));
+  }
+
+  show(faces, selected, shade) {
+    this.showFaces(faces, selected, shade);
+    const face = faces.find(({ id }) => id === selected);
+    this.find(".shown").textContent = !face ? "No face in sight"
+      : face.expression === null ? "Unsure" : `${face.expression}, ${PER_CENT(face.confidence)}`;
+    this.showBars(face, shade);
+    const evidence = (face?.evidence ?? []).map(({ label, similarity, source }) => {
+      const row = element("li");
+      const name = row.appendChild(element("b", label ?? "no label"));
+      name.style.setProperty("--shade", label === null ? UNSURE : shade(label));
+      row.append(element("span", similarity.toFixed(3)));
+      row.title = source;
+      return row;
+    });
+    this.find(".evidence").replaceChildren(...evidence);
+  }
+
+  showFaces(faces, selected, shade) {
+    const box = this.find(".faces");
+    box.hidden = faces.length < 2;
+    while (box.children.length > faces.length) box.lastChild.remove();
+    while (box.children.length < faces.length) {
+      const button = box.appendChild(element("button", "", "face"));
+      button.type = "button";
+      button.setAttribute("role", "radio");
+      button.addEventListener("click", () => this.choose(Number(button.dataset.id)));
+    }
+    faces.forEach((face, at) => { // the same buttons, so that one keeps the keyboard
+      const button = box.children[at];
+      button.dataset.id = face.id;
+      button.textContent = `Face ${face.id}`;
+      button.style.setProperty("--shade", face.expression === null ? UNSURE : shade(face.expression));
+      button.setAttribute("aria-checked", face.id === selected);
+    });
+  }
+
+  showBars(face, shade) {
+    const likely = Object.entries(face?.smoothed ?? {}).sort((one, other) => other[1] - one[1]).slice(0, LISTED);
+    const list = this.find(".bars");
+    while (list.children.length > likely.length) list.lastChild.remove();
+    while (list.children.length < likely.length) {
+      list.append(element("li"));
+      list.lastChild.append(element("span"), element("i"), element("b"));
+    }
+    likely.forEach(([name, share], at) => {
+      const row = list.children[at], [label, , number] = row.children;
+      label.textContent = name;
+      number.textContent = PER_CENT(share);
+      row.style.setProperty("--shade", shade(name));
+      row.style.setProperty("--share", share);
+    });
+  }
+}
