@@ -137,7 +137,8 @@ class SessionRecorder:
         except OSError as error:
             raise SessionError(f"{self.path}: expected to record a session there, could not ({error})") from error
         self._timeline = Timeline(started)
-        self._database = sqlite3.connect(self.path, timeout=1.0)
+        # One thread after another may record, as where a server has several; never two at once.
+        self._database = sqlite3.connect(self.path, timeout=1.0, check_same_thread=False)
         try:
             self._begin(started)
         except BaseException:

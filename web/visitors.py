@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
 import shutil
-import tempfile
 import threading
 import time
 from collections.abc import Callable
 from functools import cache
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from classifier.recognizer import Recognizer
 from index.taught_index import TaughtIndex
 from realtime.user_gallery import open_gallery
 from web.engine import Engine
 from web.guard import VISITOR
+from web.live_session import LiveSession
+from web.private_folder import private_folder
 from web.settings import WebSettings, current_settings
 
 if TYPE_CHECKING:
@@ -29,8 +28,6 @@ logger = logging.getLogger(__name__)
 # Seconds after which an absent visitor is forgotten: a page that is loaded again is back sooner.
 ABSENCE = 5.0
 _LOOK_EVERY = 1.0
-# Where there is one, what is written there never reaches a disk.
-_MEMORY = Path("/dev/shm")
 
 
 class VisitorsError(ValueError):
@@ -53,17 +50,13 @@ class Visitor:
     def __init__(self, key: str, engine: Engine, settings: WebSettings) -> None:
         self.key, self.engine = key, engine
         self.lock = threading.RLock()
-        self.session: Any = None
+        self.session: LiveSession | None = None
         self.live = 0
         self.scripts: set[str] = set()
         self.seen = time.monotonic()
         name = hashlib.sha256(key.encode()).hexdigest()
         self._temporary = settings.gallery is None
-        folder = (
-            Path(tempfile.mkdtemp(prefix="moodspace-", dir=_memory()))
-            if settings.gallery is None
-            else settings.gallery / name
-        )
+        folder = private_folder() if settings.gallery is None else settings.gallery / name
         self.gallery = open_gallery(folder, engine.bundle, create=True)
         self.recognizer = Recognizer(engine.bundle, engine.labels, taught=self)
 
@@ -83,6 +76,8 @@ class Visitor:
 
     def close(self) -> None:
         """Forgets everything, but what the operator keeps."""
+        if self.session is not None:
+            self.session.discard()
         self.gallery.close()
         if self._temporary:
             shutil.rmtree(self.gallery.folder, ignore_errors=True)
@@ -185,7 +180,3 @@ def _has_browser(session: str) -> bool:
     from streamlit import runtime
 
     return runtime.exists() and runtime.get_instance().is_active_session(session)
-
-
-def _memory() -> str | None:
-    return str(_MEMORY) if os.access(_MEMORY, os.W_OK) else None
