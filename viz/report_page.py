@@ -45,8 +45,7 @@ def write_report(report: Report, path: Path) -> None:
 
 def report_page(report: Report) -> str:
     """The report of a session as an HTML document; as `write_report`."""
-    width = next((w for w in _WIDTHS if report.length / w <= _MOST_STRETCHES), _WIDTHS[-1])
-    cut, found = stretches(report, width), changes(report.group)
+    cut, found = drawn_stretches(report), changes(report.group)
     body = [
         f'<header><h1>Expressions shown</h1><p class="faint">{_when(report)}</p></header>',
         f'<p class="card notice">{NOTICE}</p>',
@@ -67,6 +66,12 @@ def report_page(report: Report) -> str:
         style=(_FOLDER / "report.css").read_text(encoding="utf-8"),
         script=(_FOLDER / "report.js").read_text(encoding="utf-8"),
     )
+
+
+def drawn_stretches(report: Report) -> Stretches:
+    """Sums up a session over stretches that are as fine as a screen."""
+    width = next((w for w in _WIDTHS if report.length / w <= _MOST_STRETCHES), _WIDTHS[-1])
+    return stretches(report, width)
 
 
 def _when(report: Report) -> str:

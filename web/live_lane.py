@@ -12,6 +12,7 @@ from realtime.live_documents import face_document
 from realtime.live_pipeline import LivePipeline, LiveResult
 from realtime.places import Places
 from web.live_messages import FrameMessage, class_list, decode_frame
+from web.live_session import start_recording, stop_recording
 from web.teaching import TeachError, check_room, class_name
 from web.visitors import Visitor
 
@@ -34,6 +35,14 @@ class LiveLane:
         self._embeddings: dict[int, tuple[float, FloatArray]] = {}
         self._bounds = _bounds(visitor.recognizer.bundle.map_coordinates)
         self._lock = threading.Lock()
+
+    @property
+    def recording(self) -> dict[str, Any]:
+        """Whether what is shown is kept, as the browser is told; for whichever of the visitor's tabs that was asked."""
+        session = self.visitor.session
+        if session is None or not session.recording:
+            return {"type": "recording", "on": False}
+        return {"type": "recording", "on": True, "min_group": session.min_group}
 
     def look(self, message: FrameMessage, now: float, dropped: int) -> dict[str, Any]:
         """Returns what a frame shows, as the browser gets it.
@@ -94,13 +103,11 @@ class LiveLane:
         Raises:
             SessionError: it cannot be kept.
         """
-        from web.live_session import start_recording, stop_recording
-
         if on:
             start_recording(self.visitor, min_group=min_group)
         else:
             stop_recording(self.visitor)
-        return [{"type": "recording", "on": on}]
+        return [self.recording]
 
     def reset(self) -> None:
         """Takes the next frame for the first of another source."""

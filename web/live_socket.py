@@ -14,6 +14,7 @@ from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from index.storage import GalleryError, StorageError
+from realtime.session_file import SessionError
 from web.guard import VISITOR
 from web.live_lane import LiveLane
 from web.live_messages import FrameMessage, MessageError, read_frame, read_request, ready
@@ -27,7 +28,7 @@ PATH = "/moodspace/live"
 # A browser of ours sends none of these; a program that goes on sending them is sent away.
 _MOST_BAD = 20
 _POLICY, _TOO_LARGE, _TOO_MANY_BAD, _FULL = 1008, 1009, 4408, 4429
-_TEACHING = (TeachError, GalleryError, StorageError)
+_TOLD = (TeachError, GalleryError, StorageError, SessionError)
 
 
 def live_route() -> WebSocketRoute:
@@ -67,6 +68,8 @@ class _Connection:
     async def run(self) -> None:
         """Answers until the browser leaves or is sent away."""
         self._answers.put_nowait(ready(self._lane.visitor.classes, self._limits))
+        if (recording := self._lane.recording)["on"]:
+            self._answers.put_nowait(recording)
         sender = asyncio.create_task(self._send())
         try:
             while self._socket.client_state.name == "CONNECTED":
@@ -142,7 +145,7 @@ class _Connection:
                 case _:
                     answers = []
                     await run_in_threadpool(self._lane.reset)
-        except _TEACHING as error:
+        except _TOLD as error:
             answers = [{"type": "error", "message": str(error)}]
         for answer in answers:
             self._answers.put_nowait(answer)

@@ -29,7 +29,7 @@ def timeline(
         classes: The C classes.
         shades: A CSS colour for each class.
     """
-    drawing = _image(stacked(shares, [f'style="fill:{shades[name]}"' for name in classes], 1.0))
+    drawing = picture(stacked(shares, [f'style="fill:{shades[name]}"' for name in classes], 1.0))
     visible = [at for at in range(len(classes)) if (np.nan_to_num(shares[:, at]) >= _VISIBLE).any()]
     seen = [(classes[at], float(np.nanmean(shares[:, at]))) for at in visible]
     legend = "".join(f"<li>{mark(name, shades[name])} <span>{percent(share)}</span></li>" for name, share in seen)
@@ -61,10 +61,14 @@ def mean_shares(
     return np.divide(sums, faces, out=np.full(sums.shape, np.nan), where=faces > 0)
 
 
-def _image(svg: str) -> str:
-    """A drawing as a picture: Streamlit takes SVG out of the HTML that it shows."""
+def picture(svg: str) -> str:
+    """Returns a drawing as a picture: Streamlit takes SVG out of the HTML that it shows.
+
+    Args:
+        svg: One SVG element, as HTML has it.
+    """
     alone = svg.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" style="color-scheme:light dark" ', 1)
-    return f'<img src="data:image/svg+xml;base64,{base64.b64encode(alone.encode()).decode()}" alt="">'
+    return f'<img src="data:image/svg+xml;base64,{base64.b64encode(alone.encode()).decode()}" decoding="sync" alt="">'
 
 
 def _times(seconds: float) -> str:

@@ -88,7 +88,7 @@ class Session {
         const what = Object.entries(message.labels).map(([name, n]) => `${n} ${name}`).join(", ");
         this.say(what ? `Undone: ${what}.` : "Nothing to undo.");
       },
-      recording: () => this.showRecording(message.on),
+      recording: () => this.showRecording(message.on, message.min_group),
       error: () => this.say(message.message),
     };
     heard[message.type]?.();
@@ -135,8 +135,9 @@ class Session {
     this.link?.ask({ type: "record", on, min_group: Number(this.find(".group").value) });
   }
 
-  showRecording(on) {
+  showRecording(on, least) {
     this.recording = on;
+    if (on) this.find(".group").value = least;
     const button = this.find(".record");
     button.textContent = on ? "Stop recording" : "Record";
     button.setAttribute("aria-pressed", on);
