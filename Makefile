@@ -8,6 +8,7 @@ SHELL := /bin/bash
 VENV := .venv
 PY := $(VENV)/bin/python
 RUNTIME := $(VENV)/.runtime-installed
+WEB := $(VENV)/.web-installed
 ALL := $(VENV)/.all-installed
 RAY := $(VENV)/.ray-installed
 SOURCE ?= 0
@@ -45,13 +46,16 @@ fi; \
 rm -f $(VENV)/.unfinished
 endef
 
-.PHONY: help demo live test check bench ray clean
+.PHONY: help demo live web test check bench ray clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
 demo: $(RUNTIME) ## find the face in a picture, say what it shows and why, and write demo/
 	$(PY) cli.py demo --out demo
+
+web: $(WEB) ## the web app on this machine
+	$(PY) cli.py web --open
 
 live: $(RUNTIME) ## the webcam, or SOURCE=FILE; q leaves
 	$(PY) cli.py live --source "$(SOURCE)"
@@ -79,6 +83,11 @@ clean: ## remove what runs and tests left behind; .venv, bundles and runs stay
 # The whole set holds the runtime set with the same pins.
 $(ALL): requirements/all.txt
 	$(call install,requirements/all.txt)
+	@touch $(RUNTIME) $(WEB) $@
+
+# What the web app needs; the runtime set is in it.
+$(WEB): requirements/web.txt
+	$(call install,requirements/web.txt)
 	@touch $(RUNTIME) $@
 
 # Besides the whole set, with the same pins.
