@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import streamlit as st
+from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 
 from web.guard import Guard
@@ -19,8 +20,9 @@ async def _lifespan(_: st.App) -> AsyncIterator[None]:
     # Set up by Streamlit. Addresses have tokens in them; and who comes and goes is nobody's business.
     logging.getLogger("uvicorn.access").disabled = True
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+    visitors = await run_in_threadpool(all_visitors)
     yield
-    all_visitors().close()
+    await run_in_threadpool(visitors.close)
 
 
 app = st.App(

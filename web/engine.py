@@ -103,23 +103,28 @@ class Turns:
             self._changed.notify_all()
 
     def _serve(self) -> None:
-        while True:
-            with self._changed:
-                self._changed.wait_for(lambda: self._waiting or not self._open)
-                if not self._open:
-                    return
-                lane = self._waiting.popleft()
-                work, lane.next, lane.busy = lane.next, None, True
-            try:
-                if work is not None:
-                    work()
-            except Exception:
-                logger.exception("a frame could not be looked at")
-            with self._changed:
-                lane.busy = False
-                if lane.next is not None:
-                    self._waiting.append(lane)
-                    self._changed.notify()
+        while self._serve_one():
+            pass
+
+    def _serve_one(self) -> bool:
+        """Waits for work and does it; returns whether to go on. Who left is not held while nobody else has work."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._waiting or not self._open)
+            if not self._open:
+                return False
+            lane = self._waiting.popleft()
+            work, lane.next, lane.busy = lane.next, None, True
+        try:
+            if work is not None:
+                work()
+        except Exception:
+            logger.exception("a frame could not be looked at")
+        with self._changed:
+            lane.busy = False
+            if lane.next is not None:
+                self._waiting.append(lane)
+                self._changed.notify()
+        return True
 
 
 class Lane:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hmac
 import secrets
-from http.cookies import CookieError, SimpleCookie
-from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
+from starlette.requests import cookie_parser
+
+from web.bounded import Bounded
 from web.settings import WebSettings, current_settings, is_loopback
 
 if TYPE_CHECKING:
@@ -18,6 +20,7 @@ _YEAR = 365 * 24 * 3600
 # Streamlit's health check tells nothing, and a container asks it without a token.
 _OPEN = frozenset({"/_stcore/health"})
 _ALLOWANCE = 2**20  # of a request beyond the file that it carries
+_UPLOADS = "/_stcore/upload_file/"
 _HEADERS = [
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"same-origin"),
@@ -45,7 +48,7 @@ class Guard:
             return
         settings = self.settings or current_settings()
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        cookies = read_cookies(headers.get("cookie", ""))
+        cookies = cookie_parser(headers.get("cookie", ""))
         if refused := _refusal(scope, headers, cookies, settings):
             await _answer(scope, receive, send, *refused)
         elif scope["type"] == "websocket" or scope["path"] in _OPEN:
@@ -61,7 +64,7 @@ class Guard:
         cookies: dict[str, str],
     ) -> None:  # fmt: skip
         extra = list(_HEADERS)
-        if not _is_key(cookies.get(VISITOR, "")):
+        if not is_key(cookies.get(VISITOR, "")):
             key, lasting = secrets.token_urlsafe(32), _YEAR if settings.gallery else None
             extra.append((b"set-cookie", _cookie(VISITOR, key, lasting, _is_secure(scope, headers))))
 
@@ -71,16 +74,9 @@ class Guard:
                 message["headers"] += [pair for pair in extra if pair[0] not in given or pair[0] == b"set-cookie"]
             await send(message)
 
-        most = max(settings.limits.upload_bytes, settings.limits.video_bytes) + _ALLOWANCE
-        await self.app(scope, _bounded(receive, most), send_dressed)
-
-
-def read_cookies(header: str) -> dict[str, str]:
-    """Returns the cookies of a header, none where it is malformed."""
-    try:
-        return {name: morsel.value for name, morsel in SimpleCookie(header).items()}
-    except CookieError:
-        return {}
+        limits, upload = settings.limits, scope["path"].startswith(_UPLOADS)
+        most = _ALLOWANCE + (max(limits.upload_bytes, limits.video_bytes) if upload else 0)
+        await Bounded(self.app, most)(scope, receive, send_dressed)
 
 
 def _refusal(
@@ -88,7 +84,7 @@ def _refusal(
 ) -> tuple[int, str] | None:
     """Returns the status and the word for a request that is not let in, None for one that is."""
     host = headers.get("host", "")
-    if is_loopback(settings.host) and not is_loopback(urlsplit(f"//{host}").hostname or ""):
+    if is_loopback(settings.host) and not is_loopback(_name(host)):
         return (
             400,
             f"expected this machine's own address, received {host[:80]!r}; open http://localhost:{settings.port}",
@@ -108,15 +104,23 @@ def _own_origin(origin: str | None, host: str, settings: WebSettings) -> bool:
         return False
     if origin in settings.origins:
         return True
-    parts = urlsplit(origin)
-    return parts.scheme in ("http", "https") and parts.netloc.lower() == host.lower()
+    scheme, _, netloc = origin.partition("://")
+    return scheme in ("http", "https") and netloc.lower() == host.lower()
+
+
+def _name(host: str) -> str:
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""
 
 
 def _is_secure(scope: Scope, headers: dict[str, str]) -> bool:
     return scope.get("scheme") == "https" or headers.get("x-forwarded-proto", "").split(",")[0].strip() == "https"
 
 
-def _is_key(value: str) -> bool:
+def is_key(value: str) -> bool:
+    """Returns whether a visitor's key could be one of ours."""
     return len(value) == 43 and value.replace("-", "a").replace("_", "a").isalnum() and value.isascii()
 
 
@@ -126,7 +130,8 @@ def _without_token(scope: Scope) -> str | None:
     rest = [(name, value) for name, value in pairs if name != "token"]
     if len(rest) == len(pairs):
         return None
-    return scope["path"] + ("?" + urlencode(rest) if rest else "")
+    # Two slashes would be another server's address; and what is sent as an address may be no header.
+    return "/" + quote(scope["path"].lstrip("/")) + ("?" + urlencode(rest) if rest else "")
 
 
 def _cookie(name: str, value: str, lasting: int | None, secure: bool) -> bytes:
@@ -140,10 +145,14 @@ async def _answer(scope: Scope, receive: Receive, send: Send, status: int, word:
     if scope["type"] == "websocket":
         await receive()
         await send({"type": "websocket.close", "code": 1008, "reason": word[:120]})  # before accept: HTTP 403
-        return
+    else:
+        await _say(send, status, word)
+
+
+async def _say(send: Send, status: int, word: str) -> None:
     body = word.encode()
-    headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(body)).encode()), *_HEADERS]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
+    headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": [*headers, *_HEADERS]})
     await send({"type": "http.response.body", "body": body})
 
 
@@ -151,19 +160,3 @@ async def _redirect(send: Send, where: str, cookie: bytes) -> None:
     headers = [(b"location", where.encode("latin-1")), (b"set-cookie", cookie), (b"content-length", b"0"), *_HEADERS]
     await send({"type": "http.response.start", "status": 303, "headers": headers})
     await send({"type": "http.response.body", "body": b""})
-
-
-def _bounded(receive: Receive, most: int) -> Receive:
-    """Ends a request whose body is larger than allowed as if its sender had gone."""
-    size = 0
-
-    async def bounded() -> Any:
-        nonlocal size
-        message = await receive()
-        if message["type"] == "http.request":
-            size += len(message.get("body", b""))
-            if size > most:
-                return {"type": "http.disconnect"}
-        return message
-
-    return bounded

@@ -44,13 +44,12 @@ class LiveLane:
             return {"type": "recording", "on": False}
         return {"type": "recording", "on": True, "min_group": session.min_group}
 
-    def look(self, message: FrameMessage, now: float, dropped: int) -> dict[str, Any]:
+    def look(self, message: FrameMessage, now: float) -> dict[str, Any]:
         """Returns what a frame shows, as the browser gets it.
 
         Args:
             message: The frame as it came.
             now: Seconds on a clock that only goes on.
-            dropped: How many frames gave way since the last answer.
 
         Raises:
             MessageError: it cannot be decoded.
@@ -66,7 +65,7 @@ class LiveLane:
         height, width = frame.shape[:2]
         return {
             "type": "result", "sequence": message.sequence, "sent": message.sent, "size": [width, height],
-            "dropped": dropped, "faces": faces,
+            "faces": faces,
             "timings_ms": {name: round(float(spent), 3) for name, spent in result.timings_ms.items()},
         }  # fmt: skip
 

@@ -20,6 +20,13 @@ _HEADER = struct.Struct("<Id")
 _LEAST_SIDE = 16
 _MOST_SIDE = 1920
 _LARGEST_GROUP = 100
+# Browsers make JPEGs of one scan. Each takes as long as the picture is large, and thousands fit into a small file.
+_MOST_SCANS = 16
+_SCAN = b"\xff\xda"
+_BROKEN = (
+    UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError,
+    Image.DecompressionBombWarning,
+)  # fmt: skip
 
 
 class MessageError(ValueError):
@@ -60,10 +67,12 @@ def decode_frame(jpeg: bytes) -> ByteArray:
     Raises:
         MessageError: the size is not sensible, or the JPEG is broken.
     """
+    if jpeg.count(_SCAN) > _MOST_SCANS:
+        raise MessageError(f"expected a JPEG of at most {_MOST_SCANS} scans, received more")
     try:
         with Image.open(io.BytesIO(jpeg), formats=("JPEG",)) as picture:
             size = picture.size
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except _BROKEN as error:
         raise MessageError("expected a JPEG, received a broken one") from error
     if not all(_LEAST_SIDE <= side <= _MOST_SIDE for side in size):
         raise MessageError(f"expected sides of {_LEAST_SIDE} to {_MOST_SIDE} pixels, received {size[0]}x{size[1]}")
@@ -88,10 +97,11 @@ def read_request(text: str) -> dict[str, Any]:
     match request:
         case {"type": "start" | "undo" | "reset"}:
             return request
-        case {"type": "teach", "track": int(), "label": str()}:
+        case {"type": "teach", "track": int(number), "label": str()} if not isinstance(number, bool):
             return request
         case {"type": "record", "on": bool(), "min_group": int(least)} if 1 <= least <= _LARGEST_GROUP:
-            return request
+            if not isinstance(least, bool):
+                return request
     raise MessageError("expected start, teach, undo, record or reset, received something else")
 
 

@@ -7,6 +7,7 @@ import contextlib
 import json
 import logging
 import time
+from functools import partial
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -15,7 +16,6 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from index.storage import GalleryError, StorageError
 from realtime.session_file import SessionError
-from web.guard import VISITOR
 from web.live_lane import LiveLane
 from web.live_messages import FrameMessage, MessageError, read_frame, read_request, ready
 from web.settings import Limits, current_settings
@@ -27,8 +27,14 @@ logger = logging.getLogger(__name__)
 PATH = "/moodspace/live"
 # A browser of ours sends none of these; a program that goes on sending them is sent away.
 _MOST_BAD = 20
+# Tabs of one visitor with a camera at work.
+_MOST_LIVE = 4
+# Answers that wait for a browser that does not read; then results are left out, and nothing more is read.
+_MOST_WAITING = 8
+_CLOSING_S = 2.0
 _POLICY, _TOO_LARGE, _TOO_MANY_BAD, _FULL = 1008, 1009, 4408, 4429
 _TOLD = (TeachError, GalleryError, StorageError, SessionError)
+_GONE = (WebSocketDisconnect, RuntimeError)
 
 
 def live_route() -> WebSocketRoute:
@@ -37,19 +43,24 @@ def live_route() -> WebSocketRoute:
 
 
 async def _serve(socket: WebSocket) -> None:
-    key = socket.cookies.get(VISITOR, "")
     await socket.accept()
+    visitors = await run_in_threadpool(all_visitors)
+    key = visitors.key_of(socket)
     if not key:
         await socket.close(_POLICY, "expected a visitor's cookie; open the app first")
         return
     try:
-        visitor = await run_in_threadpool(lambda: all_visitors().visit(key))
+        visitor = await run_in_threadpool(visitors.visit, key)
     except VisitorsError as error:
         await socket.close(_FULL, str(error))
         return
+    if visitor.live >= _MOST_LIVE:
+        await socket.close(_FULL, f"you have {_MOST_LIVE} live pages open; close one of them")
+        return
     visitor.live += 1
     try:
-        await _Connection(socket, LiveLane(visitor), current_settings().limits).run()
+        lane = await run_in_threadpool(LiveLane, visitor)
+        await _Connection(socket, lane, current_settings().limits).run()
     finally:
         visitor.live -= 1
 
@@ -61,7 +72,8 @@ class _Connection:
         self._socket, self._lane, self._limits = socket, lane, limits
         self._turns = lane.visitor.engine.turns.lane()
         self._loop = asyncio.get_running_loop()
-        self._answers: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self._answers: asyncio.Queue[dict[str, Any]] = asyncio.Queue(_MOST_WAITING)
+        self._sent_away: asyncio.Future[tuple[int, str]] = self._loop.create_future()
         self._bad = self._dropped = 0
         self._credit, self._refilled = float(limits.frames_per_second), time.monotonic()
 
@@ -70,45 +82,55 @@ class _Connection:
         self._answers.put_nowait(ready(self._lane.visitor.classes, self._limits))
         if (recording := self._lane.recording)["on"]:
             self._answers.put_nowait(recording)
-        sender = asyncio.create_task(self._send())
+        tasks = [asyncio.create_task(self._send()), asyncio.create_task(self._receive())]
+        ends: list[asyncio.Future[Any]] = [*tasks, self._sent_away]
         try:
-            while self._socket.client_state.name == "CONNECTED":
-                if (code := await self._receive()) is not None:
-                    await self._socket.close(*code)
-                    break
-        except (WebSocketDisconnect, RuntimeError):
-            pass
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            sender.cancel()
-            with contextlib.suppress(asyncio.CancelledError, Exception):
-                await sender
+            for task in tasks:
+                task.cancel()
+            for ended in await asyncio.gather(*tasks, return_exceptions=True):
+                if isinstance(ended, Exception) and not isinstance(ended, _GONE):
+                    logger.error("a live session could not go on", exc_info=ended)
+        if self._sent_away.done():
+            with contextlib.suppress(TimeoutError, *_GONE):
+                await asyncio.wait_for(self._socket.close(*self._sent_away.result()), _CLOSING_S)
 
     async def _send(self) -> None:
         while True:
             answer = await self._answers.get()
             await self._socket.send_text(json.dumps(answer, separators=(",", ":")))
 
-    async def _receive(self) -> tuple[int, str] | None:
-        """Takes one message; returns code and reason where the browser has to be sent away."""
-        message = await self._socket.receive()
-        if message["type"] == "websocket.disconnect":
-            raise WebSocketDisconnect(message.get("code", 1000))
-        data, text = message.get("bytes"), message.get("text")
-        if len(data or b"") > self._limits.message_bytes or len(text or "") > self._limits.message_bytes:
-            return _TOO_LARGE, f"expected messages of at most {self._limits.message_bytes} bytes"
+    async def _receive(self) -> None:
+        while not self._sent_away.done():
+            message = await self._socket.receive()
+            if message["type"] == "websocket.disconnect":
+                return
+            await self._read(message.get("bytes"), message.get("text") or "")
+
+    async def _read(self, data: bytes | None, text: str) -> None:
+        most = self._limits.message_bytes
+        if len(data or text) > most:
+            self._send_away(_TOO_LARGE, f"expected messages of at most {most} bytes")
+            return
         try:
             if data is not None:
                 self._take(read_frame(data))
             else:
-                await self._do(read_request(text or ""))
+                await self._do(read_request(text))
         except MessageError as error:
-            return self._complain(str(error))
-        return None
+            self._complain(str(error))
 
-    def _complain(self, word: str) -> tuple[int, str] | None:
+    def _complain(self, word: str) -> None:
         self._bad += 1
-        self._answers.put_nowait({"type": "error", "message": word})
-        return (_TOO_MANY_BAD, "too many messages that are not understood") if self._bad >= _MOST_BAD else None
+        if self._bad >= _MOST_BAD:
+            self._send_away(_TOO_MANY_BAD, "too many messages that are not understood")
+        elif not self._answers.full():
+            self._answers.put_nowait({"type": "error", "message": word})
+
+    def _send_away(self, code: int, word: str) -> None:
+        if not self._sent_away.done():
+            self._sent_away.set_result((code, word))
 
     def _take(self, frame: FrameMessage) -> None:
         now = time.monotonic()
@@ -124,14 +146,19 @@ class _Connection:
 
     def _look(self, frame: FrameMessage, now: float) -> None:
         """Runs in one of the engine's threads."""
-        dropped, self._dropped = self._dropped, 0
         try:
-            answer = self._lane.look(frame, now, dropped)
+            tell = partial(self._answer, self._lane.look(frame, now))
         except MessageError as error:
-            self._loop.call_soon_threadsafe(self._complain, str(error))
-            return
+            tell = partial(self._complain, str(error))
         with contextlib.suppress(RuntimeError):  # the server is ending
-            self._loop.call_soon_threadsafe(self._answers.put_nowait, answer)
+            self._loop.call_soon_threadsafe(tell)
+
+    def _answer(self, result: dict[str, Any]) -> None:
+        if self._answers.full():
+            self._dropped += 1
+            return
+        dropped, self._dropped = self._dropped, 0
+        self._answers.put_nowait(result | {"dropped": dropped})
 
     async def _do(self, request: dict[str, Any]) -> None:
         try:
@@ -148,4 +175,4 @@ class _Connection:
         except _TOLD as error:
             answers = [{"type": "error", "message": str(error)}]
         for answer in answers:
-            self._answers.put_nowait(answer)
+            await self._answers.put(answer)

@@ -66,8 +66,15 @@ class WebSettings:
 
 
 def current_settings() -> WebSettings:
-    """Returns what was published, and the defaults where nothing was, as when Streamlit's cloud runs the app."""
-    return _read(os.environ.get(VARIABLE, "{}"))
+    """Returns what was published; where nothing was, the defaults, at the address that Streamlit listens on."""
+    text = os.environ.get(VARIABLE)
+    return _read(text) if text else _as_streamlit_serves()
+
+
+def _as_streamlit_serves() -> WebSettings:
+    from streamlit import config
+
+    return WebSettings(host=config.get_option("server.address") or "0.0.0.0", port=config.get_option("server.port"))
 
 
 @lru_cache(maxsize=1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import secrets
 import shutil
 import threading
 import time
@@ -15,10 +16,11 @@ from classifier.recognizer import Recognizer
 from index.taught_index import TaughtIndex
 from realtime.user_gallery import open_gallery
 from web.engine import Engine
-from web.guard import VISITOR
+from web.guard import VISITOR, is_key
 from web.live_session import LiveSession
-from web.private_folder import private_folder
+from web.private_folder import private_folder, remove_home, remove_left
 from web.settings import WebSettings, current_settings
+from web.tickets import Tickets
 
 if TYPE_CHECKING:
     from starlette.requests import HTTPConnection
@@ -28,6 +30,10 @@ logger = logging.getLogger(__name__)
 # Seconds after which an absent visitor is forgotten: a page that is loaded again is back sooner.
 ABSENCE = 5.0
 _LOOK_EVERY = 1.0
+# Of the session of a page, where the browser's cookie does not reach the script.
+_KEY = "visitor"
+_TICKET = "visit"
+_LOADING = threading.Lock()
 
 
 class VisitorsError(ValueError):
@@ -45,6 +51,8 @@ class Visitor:
         session: What a live session recorded; None for nothing.
         lock: To be held while the gallery is changed.
         live: How many live connections are open.
+        scripts: The Streamlit sessions of its pages.
+        seen: When it was there last, seconds on a clock that only goes on.
     """
 
     def __init__(self, key: str, engine: Engine, settings: WebSettings) -> None:
@@ -78,8 +86,9 @@ class Visitor:
         """Forgets everything, but what the operator keeps."""
         if self.session is not None:
             self.session.discard()
+        nothing_taught = not len(self.gallery)
         self.gallery.close()
-        if self._temporary:
+        if self._temporary or nothing_taught:
             shutil.rmtree(self.gallery.folder, ignore_errors=True)
 
 
@@ -94,6 +103,7 @@ class Visitors:
 
     def __init__(self, settings: WebSettings, engine: Engine, active: Callable[[str], bool]) -> None:
         self.settings, self.engine, self._active = settings, engine, active
+        self._tickets = Tickets()
         self._visitors: dict[str, Visitor] = {}
         self._lock = threading.Lock()
         self._ended = threading.Event()
@@ -103,12 +113,18 @@ class Visitors:
     def __len__(self) -> int:
         return len(self._visitors)
 
-    def visit(self, key: str) -> Visitor:
+    def visit(self, key: str, script: str | None = None) -> Visitor:
         """Returns the visitor with this key, a new one where there is none.
 
+        Args:
+            key: As the guard makes them.
+            script: The Streamlit session that asks; as long as it has a browser, the visitor is there.
+
         Raises:
-            VisitorsError: there is no room.
+            VisitorsError: this is no key, or there is no room.
         """
+        if not is_key(key):
+            raise VisitorsError("expected a visit that this server has begun, received another; reload the page")
         with self._lock:
             visitor = self._visitors.get(key)
             if visitor is None:
@@ -117,20 +133,32 @@ class Visitors:
                     raise VisitorsError(f"all {most} places are taken; come back in a few minutes")
                 visitor = self._visitors[key] = Visitor(key, self.engine, self.settings)
             visitor.seen = time.monotonic()
+            visitor.scripts |= {script} if script else set()
             return visitor
 
     def known(self, key: str) -> Visitor | None:
         """Returns the visitor with this key, None where there is none."""
         return self._visitors.get(key)
 
+    def ticket(self, visitor: Visitor) -> str:
+        """Returns what tells a route who asks, once and within a minute; never to be logged."""
+        return self._tickets.issue(visitor.key)
+
+    def key_of(self, connection: HTTPConnection) -> str:
+        """Returns the key of who asks, by the ticket or the cookie; empty where there is none."""
+        ticket = connection.query_params.get(_TICKET)
+        key = connection.cookies.get(VISITOR, "") if ticket is None else self._tickets.redeem(ticket)
+        return key if key and is_key(key) else ""
+
     def close(self) -> None:
         """Forgets all."""
         self._ended.set()
         self._watch.join()
-        for visitor in self._visitors.values():
-            visitor.close()
-        self._visitors.clear()
         self.engine.close()
+        with self._lock:
+            for key in list(self._visitors):
+                self._forget(key)
+        remove_home()
 
     def _forget_absent(self) -> None:
         while not self._ended.wait(_LOOK_EVERY):
@@ -141,39 +169,67 @@ class Visitors:
                     if visitor.live or visitor.scripts:
                         visitor.seen = now
                     elif now - visitor.seen > ABSENCE:
-                        del self._visitors[key]
-                        visitor.close()
+                        self._forget(key)
+
+    def _forget(self, key: str) -> None:
+        try:
+            self._visitors.pop(key).close()
+        except Exception:  # the others have to be forgotten, too
+            logger.exception("a visitor has not been forgotten in full")
+
+
+def all_visitors() -> Visitors:
+    """Returns the visitors of this process; the first call loads the bundle."""
+    with _LOADING:
+        return _all_visitors()
 
 
 @cache
-def all_visitors() -> Visitors:
-    """Returns the visitors of this process; the first call loads the bundle."""
+def _all_visitors() -> Visitors:
     settings = current_settings()
+    remove_left()
     return Visitors(settings, Engine(settings), _has_browser)
 
 
 def visitor_of(connection: HTTPConnection) -> Visitor | None:
-    """Returns who asks, by the cookie; None for nobody known."""
-    return all_visitors().known(connection.cookies.get(VISITOR, ""))
+    """Returns who asks, by the ticket or the cookie; None for nobody known."""
+    visitors = all_visitors()
+    return visitors.known(visitors.key_of(connection))
 
 
 def this_visitor() -> Visitor:
-    """Returns whom the script of a page runs for.
+    """Returns whom the script of a page runs for: its browser, by the cookie, or else its page alone.
 
     Raises:
-        VisitorsError: there is no room, or the browser takes no cookies.
+        VisitorsError: there is no room.
     """
     import streamlit as st
     from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-    key = st.context.cookies.get(VISITOR)
-    if not key:
-        raise VisitorsError("expected a cookie that tells your visit apart, received none; allow cookies and reload")
-    visitor = all_visitors().visit(key)
+    key = _cookie() or st.session_state.setdefault(_KEY, secrets.token_urlsafe(32))
     context = get_script_run_ctx()
-    if context is not None:
-        visitor.scripts.add(context.session_id)
-    return visitor
+    return all_visitors().visit(key, context.session_id if context else None)
+
+
+def visit_path(path: str) -> str:
+    """Returns the address of a route for this visitor's browser, with a ticket where its cookie does not arrive.
+
+    Streamlit's cloud passes on few cookies, and ours is none of them.
+
+    Raises:
+        VisitorsError: there is no room.
+    """
+    if _cookie():
+        return path
+    ticket = all_visitors().ticket(this_visitor())
+    return f"{path}{'&' if '?' in path else '?'}{_TICKET}={ticket}"
+
+
+def _cookie() -> str:
+    import streamlit as st
+
+    key = st.context.cookies.get(VISITOR) or ""
+    return key if is_key(key) else ""
 
 
 def _has_browser(session: str) -> bool:
