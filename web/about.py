@@ -7,6 +7,7 @@ from pathlib import Path
 
 from viz.theme import text
 from web.settings import Limits
+from web.teaching import MOST_FACES
 
 _ROOT = Path(__file__).parents[1]
 _PACKAGES = (
@@ -30,9 +31,10 @@ def licences() -> str:
 def limits_list(limits: Limits) -> str:
     """Returns what this server takes, as HTML."""
     rows = {
-        "picture": f"{limits.upload_bytes / 2**20:.0f} MB, {limits.picture_pixels / 1e6:.0f} million pixels",
+        "picture": f"{limits.upload_bytes / 2**20:.0f} MB, {limits.picture_pixels / 1e6:.0f} megapixels",
         "video": f"{limits.video_bytes / 2**20:.0f} MB, {limits.video_seconds:.0f} seconds",
         "frames looked at": f"{limits.frames_per_second:.0f} a second",
+        "taught faces for each visitor": f"{MOST_FACES:,}",
         "visitors at once": str(limits.visitors),
     }
     return _figures(rows)
