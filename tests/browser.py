@@ -22,6 +22,8 @@ _QUIET = (
 )  # fmt: skip
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 _MAX_FETCH_S = 300
+# So long a page may take for what it is expected to show: other tests run on the same processors.
+PATIENCE_MS = 20_000
 
 OpenPage = Callable[..., "Page"]
 
@@ -37,6 +39,7 @@ def chromium(arguments: Sequence[str] = ()) -> Iterator[Browser]:
         Playwright's browser; each `new_context()` of it has cookies and permissions of its own.
     """
     sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright: make test installs it")
+    sync_api.expect.set_options(timeout=PATIENCE_MS)
     with sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=_executable(playwright), args=[*_QUIET, *arguments])
         try:

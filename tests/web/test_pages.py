@@ -18,7 +18,7 @@ from tests.web.app_process import running_app
 
 PAGES = ("Live", "Photo", "Video", "Map", "Teach", "Session", "About")
 CHOOSER = "input[type=file]"
-WAIT_MS = 15_000
+WAIT_MS = 40_000
 
 
 @pytest.fixture(scope="module")
