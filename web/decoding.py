@@ -1,5 +1,7 @@
 """From what a visitor sends to pixels: bounded before anything is decoded."""
 
+import re
+
 import numpy as np
 import numpy.typing as npt
 
@@ -7,6 +9,12 @@ from embeddings.pictures import PictureError, read_rgb
 from web.settings import Limits
 
 ByteArray = npt.NDArray[np.uint8]
+
+# Cameras and programs make up to a dozen. Each takes as long as the picture is large, and millions fit into a file.
+_MOST_SCANS = 64
+_JPEG = b"\xff\xd8\xff"
+_MARKER = re.compile(rb"\xff([\x02-\xcf\xd8-\xfe])")
+_SCAN, _END = 0xDA, 0xD9
 
 
 class UploadError(ValueError):
@@ -29,6 +37,8 @@ def decode_picture(content: bytes, limits: Limits) -> ByteArray:
     if len(content) > limits.upload_bytes:
         most, got = limits.upload_bytes / 2**20, len(content) / 2**20
         raise UploadError(f"expected a picture of at most {most:.0f} MB, received {got:.1f} MB; make it smaller")
+    if content.startswith(_JPEG) and not few_scans(content, _MOST_SCANS):
+        raise UploadError(f"expected a JPEG of at most {_MOST_SCANS} scans, received more; save it anew")
     try:
         rgb = read_rgb(content)
     except PictureError as error:
@@ -36,3 +46,14 @@ def decode_picture(content: bytes, limits: Limits) -> ByteArray:
     if rgb.shape[0] * rgb.shape[1] > limits.picture_pixels:
         raise UploadError(f"expected at most {limits.picture_pixels / 1e6:.0f} million pixels; make it smaller")
     return np.ascontiguousarray(rgb[..., ::-1])
+
+
+def few_scans(jpeg: bytes, most: int) -> bool:
+    """Returns whether a JPEG has at most so many scans; what follows its end does not count."""
+    at, scans = 2, 0
+    while scans <= most and (marker := _MARKER.search(jpeg, at)):
+        if marker[1][0] == _END:
+            break
+        scans += marker[1][0] == _SCAN
+        at = marker.end() + int.from_bytes(jpeg[marker.end() : marker.end() + 2], "big")
+    return scans <= most

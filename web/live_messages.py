@@ -13,6 +13,7 @@ from PIL import Image, UnidentifiedImageError
 
 from classifier.palette import class_shades
 from realtime.faces import ByteArray
+from web.decoding import few_scans
 from web.settings import Limits
 
 # Sequence number, and the browser's clock in milliseconds.
@@ -22,7 +23,6 @@ _MOST_SIDE = 1920
 _LARGEST_GROUP = 100
 # Browsers make JPEGs of one scan. Each takes as long as the picture is large, and thousands fit into a small file.
 _MOST_SCANS = 16
-_SCAN = b"\xff\xda"
 _BROKEN = (
     UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError,
     Image.DecompressionBombWarning,
@@ -67,7 +67,7 @@ def decode_frame(jpeg: bytes) -> ByteArray:
     Raises:
         MessageError: the size is not sensible, or the JPEG is broken.
     """
-    if jpeg.count(_SCAN) > _MOST_SCANS:
+    if not few_scans(jpeg, _MOST_SCANS):
         raise MessageError(f"expected a JPEG of at most {_MOST_SCANS} scans, received more")
     try:
         with Image.open(io.BytesIO(jpeg), formats=("JPEG",)) as picture:
