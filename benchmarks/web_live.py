@@ -12,22 +12,17 @@ target is missed.
 
 import argparse
 import json
-import socket
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmarks.web_server import running_server
 from tests.web.fake_camera import browser_with_camera, write_clip
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-ROOT = Path(__file__).parents[1]
 # What is asked: at most, or at least where the last is True.
 TARGETS = {
     "usable_s": (5.0, False),
@@ -53,24 +48,6 @@ _NOTE = """() => {
 }"""
 
 
-@contextmanager
-def _server() -> Iterator[tuple[str, float]]:
-    """Yields the address of a new server, and when it was started."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    started = time.perf_counter()
-    process = subprocess.Popen([sys.executable, "cli.py", "web", "--port", str(port)], cwd=ROOT, stdout=subprocess.PIPE)
-    try:
-        said = process.stdout.readline() if process.stdout else b""
-        if not said:
-            raise SystemExit("expected the server to start, it did not; try `python cli.py web`")
-        yield f"http://localhost:{port}/", started
-    finally:
-        process.terminate()
-        process.wait()
-
-
 def measure(seconds: float) -> dict[str, float]:
     """Returns the figures of one visit.
 
@@ -80,12 +57,12 @@ def measure(seconds: float) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
         clip = Path(folder) / "face.mjpeg"
         write_clip(clip)
-        with browser_with_camera(clip) as browser, _server() as (url, started):
+        with browser_with_camera(clip) as browser, running_server() as server:
             page = browser.new_page()
             page.add_init_script(f"({_NOTE})()")
-            page.goto(url)
+            page.goto(server.url)
             page.get_by_role("button", name="Start the camera").wait_for(timeout=_WAIT_MS)
-            figures = {"usable_s": time.perf_counter() - started}
+            figures = {"usable_s": time.perf_counter() - server.started}
             return figures | _visit(page, seconds)
 
 

@@ -76,6 +76,7 @@ def _listen(settings: WebSettings) -> socket.socket:
         listening = socket.socket(family, socket.SOCK_STREAM)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind((settings.host, settings.port))
+        listening.listen()  # so that browsers can wait from now on
     except (OSError, OverflowError) as error:
         got = getattr(error, "strerror", None) or str(error)
         where = f"{settings.host}, port {settings.port}"
