@@ -14,7 +14,7 @@ from web.live_socket import PATH
 
 _FOLDER = Path(__file__).with_name("static") / "live"
 # One module made of them, in this order: Streamlit takes a single script.
-_SCRIPTS = ("camera.js", "frames.js", "link.js", "overlay.js", "minimap.js", "panel.js", "page.js")
+_SCRIPTS = ("camera.js", "frames.js", "link.js", "overlay.js", "minimap.js", "panel.js", "recorder.js", "page.js")
 # So many of the map's faces show its shape in a small picture.
 _POINTS = 4000
 _SEED = 0

@@ -65,7 +65,7 @@ class LiveLane:
         height, width = frame.shape[:2]
         return {
             "type": "result", "sequence": message.sequence, "sent": message.sent, "size": [width, height],
-            "faces": faces,
+            "faces": faces, "recording": self.recording.get("min_group"),
             "timings_ms": {name: round(float(spent), 3) for name, spent in result.timings_ms.items()},
         }  # fmt: skip
 

@@ -68,7 +68,7 @@ def test_the_face_before_the_camera_is_labelled_with_its_evidence(visit: Visit) 
     expect(page.locator(".bars li").first).to_contain_text("happy")
     expect(page.locator(".evidence li").first).to_contain_text("happy")
     expect(page.locator(".pace")).to_contain_text("ms", timeout=WAIT_MS)
-    expect(page.locator(".status")).to_contain_text("face")
+    expect(page.locator(".sight")).to_have_text("One face in sight; it shows happy.", timeout=WAIT_MS)
     drawn = page.locator(".over").evaluate(
         "canvas => canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data.some(Boolean)"
     )

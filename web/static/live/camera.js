@@ -16,7 +16,7 @@ function lacking() {
       + "the Photo page works here.";
   }
   if (!navigator.mediaDevices?.getUserMedia) return "This browser cannot use a camera. The Photo page takes files.";
-  if (!("WebSocket" in window) || !HTMLCanvasElement.prototype.toBlob) {
+  if (!("WebSocket" in window) || !CanvasRenderingContext2D.prototype.roundRect) {
     return "This browser is too old for a live session. Use a newer one, or the Photo page.";
   }
   return "";

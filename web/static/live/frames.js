@@ -16,7 +16,7 @@ class Frames {
   start() {
     if (this.running) return;
     this.running = true;
-    this.next();
+    this.next(this.turn = Symbol("turn"));
   }
 
   stop() {
@@ -24,11 +24,11 @@ class Frames {
     this.underway.clear();
   }
 
-  next() {
-    if (!this.running) return;
+  next(turn) { // with each frame of the video, until it is stopped or begun anew
+    if (!this.running || turn !== this.turn) return;
     const go = () => {
       this.take();
-      this.next();
+      this.next(turn);
     };
     if (this.video.requestVideoFrameCallback) this.video.requestVideoFrameCallback(go);
     else setTimeout(go, 33);

@@ -1,11 +1,14 @@
 // A live session from its start button to its end. Streamlit calls `live` again whenever its script has run.
 
-const HIDDEN_TOO_LONG = 60_000, RATE_OVER = 2000; // milliseconds
+// Milliseconds: out of sight until it ends, over which the pace is counted, and unchanged until it is told.
+const HIDDEN_TOO_LONG = 60_000, RATE_OVER = 2000, STEADY = 1200;
+const LOOKING = "Looking for faces ...";
+const UNREACHABLE = "The server cannot be reached right now. Try again in a moment.";
 const sessions = new WeakMap();
 
 class Session {
   constructor(root, data) {
-    Object.assign(this, { root, data, faces: [], selected: null, shades: new Map(), answers: [], recording: false });
+    Object.assign(this, { root, data, faces: [], selected: null, shades: new Map(), answers: [] });
     this.find = (name) => root.querySelector(name);
     this.video = this.find("video");
     this.overlay = new Overlay(this.find(".over"), this.video);
@@ -14,7 +17,11 @@ class Session {
     this.panel = new Panel(this.find(".panel"), {
       choose: (id) => { this.selected = id; },
       teach: (label) => this.teach(label),
-      undo: () => this.link?.ask({ type: "undo" }),
+      undo: () => this.ask({ type: "undo" }),
+    });
+    this.recorder = new Recorder(this.find, {
+      ask: (on, least) => this.ask({ type: "record", on, min_group: least }),
+      say: (words) => this.say(words),
     });
     this.shade = (name) => this.shades.get(name)?.[this.dark ? "dark" : "light"] ?? UNSURE;
     this.listen();
@@ -30,7 +37,7 @@ class Session {
     on(".stop", "click", () => this.end("Stopped."));
     on(".mirror", "change", () => this.mirror());
     on(".cameras", "change", (event) => this.start(event.target.value));
-    on(".record", "click", () => this.record(!this.recording));
+    on("video", "resize", () => this.shape());
     on(".over", "click", (event) => {
       const box = this.find(".over").getBoundingClientRect();
       this.selected = this.overlay.at(event.clientX - box.left, event.clientY - box.top) ?? this.selected;
@@ -42,11 +49,14 @@ class Session {
         this.hiding = setTimeout(() => this.end("Stopped, because the page was out of sight for a minute."), HIDDEN_TOO_LONG);
       }
     };
+    this.ongone = () => this.link && this.end("Stopped.");
     document.addEventListener("visibilitychange", this.onhidden);
+    addEventListener("pagehide", this.ongone);
   }
 
   async start(camera) {
     this.close();
+    const keyboard = this.root.activeElement === this.find(".go");
     this.say("Opening the camera ...");
     this.find(".go").disabled = true;
     const turn = this.turn = Symbol("start"); // one that was overtaken, or left, gives its camera back
@@ -60,13 +70,14 @@ class Session {
     } finally {
       this.find(".go").disabled = false;
     }
-    this.find(".stage").style.aspectRatio = `${this.video.videoWidth} / ${this.video.videoHeight}`;
     this.find(".curtain").hidden = true;
     this.find(".bar").hidden = this.find(".panel").hidden = false;
+    if (keyboard) this.find(".stop").focus({ preventScroll: true });
+    this.shape();
     this.mirror();
-    this.say("Looking for faces ...");
+    this.say("Connecting to the server ...");
     this.link = new Link(this.data.path, {
-      hear: (message) => this.hear(message), tell: (words) => this.say(words), lost: (words) => this.end(words),
+      hear: (message) => this.hear(message), tell: (words) => this.pause(words), lost: (words) => this.end(words),
     });
   }
 
@@ -74,8 +85,8 @@ class Session {
     const heard = {
       ready: () => {
         this.learn(message.classes);
+        this.say(LOOKING);
         this.link.ask({ type: "start" });
-        if (this.recording) this.record(true);
         this.frames.start();
       },
       result: () => this.see(message),
@@ -88,14 +99,14 @@ class Session {
         const what = Object.entries(message.labels).map(([name, n]) => `${n} ${name}`).join(", ");
         this.say(what ? `Undone: ${what}.` : "Nothing to undo.");
       },
-      recording: () => this.showRecording(message.on, message.min_group),
+      recording: () => this.recorder.heard(message),
       error: () => this.say(message.message),
     };
     heard[message.type]?.();
   }
 
   see(result) {
-    const now = performance.now(), before = this.faces.length;
+    const now = performance.now();
     this.frames.answered(result.sequence);
     this.faces = result.faces;
     if (!this.faces.some(({ id }) => id === this.selected)) this.selected = largest(this.faces);
@@ -107,10 +118,25 @@ class Session {
     this.map.draw(this.faces, { selected, shade, ink, paper, theme: this.dark });
     this.answers = [...this.answers.filter(([at]) => now - at < RATE_OVER), [now, now - result.sent]];
     if (now - (this.paced ?? 0) > 500) this.showPace(now);
-    if (before !== this.faces.length || !this.seen) {
-      this.say(this.faces.length ? `${this.faces.length} ${this.faces.length === 1 ? "face" : "faces"} in sight.` : "No face in sight.");
+    if (this.find(".status").textContent === LOOKING) this.say("");
+    this.recorder.seen(result.recording);
+    this.announce(now);
+  }
+
+  announce(now) { // for those who do not see the picture; not each flicker of it
+    const words = describe(this.faces, this.selected);
+    if (words !== this.sight) [this.sight, this.steady] = [words, now];
+    else if (now - this.steady > STEADY && this.find(".sight").textContent !== words) {
+      this.find(".sight").textContent = words;
     }
-    this.seen = true;
+  }
+
+  pause(words) { // while no answers come, no old ones are shown
+    this.overlay.clear();
+    this.panel.show([], null, this.shade);
+    [this.faces, this.answers] = [[], []];
+    this.find(".pace").textContent = "";
+    this.say(words);
   }
 
   showPace(now) {
@@ -128,23 +154,16 @@ class Session {
 
   teach(label) {
     if (this.selected === null) this.say("There is no face to teach. Come into the picture.");
-    else this.link?.ask({ type: "teach", track: this.selected, label });
+    else this.ask({ type: "teach", track: this.selected, label });
   }
 
-  record(on) {
-    this.link?.ask({ type: "record", on, min_group: Number(this.find(".group").value) });
+  ask(message) {
+    if (!this.link?.ask(message)) this.say(UNREACHABLE);
   }
 
-  showRecording(on, least) {
-    this.recording = on;
-    if (on) this.find(".group").value = least;
-    const button = this.find(".record");
-    button.textContent = on ? "Stop recording" : "Record";
-    button.setAttribute("aria-pressed", on);
-    this.find(".recording").hidden = !on;
-    this.find(".group").disabled = on;
-    this.say(on ? "Recording what is shown: numbers, no pictures, held until you leave. See the Session page."
-      : "Recording ended. The Session page has it.");
+  shape() {
+    const { videoWidth: width, videoHeight: height } = this.video;
+    if (width) this.find(".stage").style.aspectRatio = `${width} / ${height}`;
   }
 
   mirror() {
@@ -164,11 +183,15 @@ class Session {
   }
 
   end(words) {
+    const lost = this.root.activeElement?.closest(".bar, .panel");
+    const kept = this.recorder.least === null ? "" : " The recording waits on the Session page; start again to go on with it.";
     this.close();
     this.find(".curtain").hidden = false;
-    this.find(".word").textContent = words;
+    this.find(".word").textContent = words + kept;
     this.find(".go").textContent = "Start again";
     this.find(".bar").hidden = this.find(".panel").hidden = true;
+    if (lost) this.find(".go").focus({ preventScroll: true });
+    this.find(".sight").textContent = "";
     this.say("");
   }
 
@@ -179,14 +202,23 @@ class Session {
     this.link = null;
     closeCamera(this.video);
     this.overlay.clear();
-    [this.faces, this.selected, this.answers, this.seen] = [[], null, [], false];
+    this.recorder.show(null);
+    [this.faces, this.selected, this.answers] = [[], null, []];
   }
 
   leave() {
     clearTimeout(this.hiding);
     document.removeEventListener("visibilitychange", this.onhidden);
+    removeEventListener("pagehide", this.ongone);
     this.close();
   }
+}
+
+function describe(faces, selected) {
+  if (!faces.length) return "No face in sight.";
+  const { expression } = faces.find(({ id }) => id === selected) ?? faces[0];
+  const count = faces.length === 1 ? "One face in sight; it" : `${faces.length} faces in sight; the chosen one`;
+  return `${count} ${expression === null ? "shows nothing certain" : `shows ${expression}`}.`;
 }
 
 function largest(faces) {
