@@ -84,7 +84,7 @@ def _refusal(
 ) -> tuple[int, str] | None:
     """Returns the status and the word for a request that is not let in, None for one that is."""
     host = headers.get("host", "")
-    if is_loopback(settings.host) and not is_loopback(_name(host)):
+    if is_loopback(settings.host) and not _own_name(_name(host), settings):
         return (
             400,
             f"expected this machine's own address, received {host[:80]!r}; open http://localhost:{settings.port}",
@@ -97,6 +97,11 @@ def _refusal(
     if any(hmac.compare_digest(one.encode(), settings.token.encode()) for one in (cookies.get(TOKEN, ""), given)):
         return None
     return 403, "expected the token; open the address that the operator gave you, with ?token=... in it"
+
+
+def _own_name(name: str, settings: WebSettings) -> bool:
+    """Returns whether this machine, or a proxy on it, goes by a name: any other was pointed here by a stranger."""
+    return is_loopback(name) or any(name == urlsplit(origin).hostname for origin in settings.origins)
 
 
 def _own_origin(origin: str | None, host: str, settings: WebSettings) -> bool:

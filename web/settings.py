@@ -3,6 +3,7 @@
 import ipaddress
 import json
 import os
+import re
 import secrets
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
@@ -10,6 +11,7 @@ from pathlib import Path
 
 VARIABLE = "MOODSPACE_WEB"
 _SHORTEST_TOKEN = 12
+_ORIGIN = re.compile(r"https?://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
 _SHIPPED = Path(__file__).parents[1] / "bundles" / "fer2013"
 
 
@@ -59,6 +61,15 @@ class WebSettings:
     origins: tuple[str, ...] = ()
     gallery: Path | None = None
     limits: Limits = field(default_factory=Limits)
+
+    def __post_init__(self) -> None:
+        """Raises ValueError where an origin is more than a browser would send as one, or less."""
+        for origin in self.origins:
+            if not _ORIGIN.fullmatch(origin):
+                raise ValueError(
+                    f"--origin: expected an address without a path, in small letters, such as "
+                    f"https://faces.example.org, received {origin!r}"
+                )
 
     def publish(self) -> None:
         """Puts the settings into the environment, for `current_settings` in this process and in those it starts."""
