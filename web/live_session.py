@@ -71,7 +71,9 @@ class LiveSession:
             try:
                 self._recorder.add(result, wall_time)
             except SessionError as error:
-                self._end(error)
+                logger.warning("a recording ends early: %s", error)
+                # In words of its own: the visitor gets them, and no folder of the server is in them.
+                self._end(SessionError("the server could keep no more of it"))
             if wall_time - self._began > LONGEST_S:
                 self._end()
 

@@ -1,0 +1,95 @@
+"""A recording as the Session page shows it, made of the parts of a session's report."""
+
+import re
+from pathlib import Path
+
+from realtime.session_reading import WITHHELD, Session
+from viz.report_changes import changes
+from viz.report_data import Report
+from viz.report_figures import clock
+from viz.report_page import drawn_stretches
+from viz.report_sections import key_figures, moments, timeline
+from viz.theme import class_shades
+from web.live_session import LONGEST_S
+from web.timeline import picture
+
+_STYLE = Path(__file__).parents[1] / "viz" / "page" / "report.css"
+_DRAWING = re.compile(r"<svg .*?</svg>", re.DOTALL)
+_FILL = re.compile(r'fill="([^"]+)"')
+
+# The newest second is known up to two seconds late: only after so many seconds without one do frames seem to miss.
+_QUIET_AFTER_S = 5.0
+
+
+def stylesheet() -> str:
+    """The rules of a report, for what `overview` makes alone."""
+    return f".ms .report {{ {_STYLE.read_text(encoding='utf-8')} }}"
+
+
+def overview(session: Session) -> str:
+    """Returns what a recording comes to, as HTML: key figures, shares over time, moments of change.
+
+    Args:
+        session: The recording, whole or as far as it is.
+    """
+    report = Report.of(session)
+    found = changes(report.group)
+    parts = key_figures(report, found)
+    if report.group.recorded.any():
+        parts += timeline(report, drawn_stretches(report), found) + moments(report, found)
+    return f'<div class="report">{_dressed(parts, report.classes)}</div>'
+
+
+def state(session: Session, *, recording: bool) -> str:
+    """Returns what is recorded, or was, as HTML."""
+    least = "groups of any size" if session.min_group == 1 else f"groups of at least {session.min_group} faces"
+    on, words = (" on", "Recording") if recording else ("", "Recorded:")
+    return f'<p class="state{on}"><b>{words}</b> {least}</p>'
+
+
+def words(session: Session, now: float, *, recording: bool) -> str | None:
+    """Returns what a visitor has to know of a recording that is not all well, as plain text; None where it is.
+
+    Args:
+        session: The recording, whole or as far as it is.
+        now: Unix seconds.
+        recording: Whether it goes on.
+    """
+    if (session.group.readable == WITHHELD).all():
+        return _word_on_nothing(session, recording=recording)
+    if recording:
+        return _word_on_silence(session, now)
+    if session.ended is not None and session.ended - session.started >= LONGEST_S:
+        return f"It ended by itself: {LONGEST_S / 3600:.0f} hours are the most that is recorded at once."
+    return " ".join(session.missing) or None
+
+
+def _word_on_nothing(session: Session, *, recording: bool) -> str:
+    if not len(session.group.second):
+        return "No frame has been recorded. Start the camera on the Live page, in a tab of its own."
+    if session.min_group == 1:
+        return "No face that can be read has been in view, so there is nothing to show."
+    advice = "Wait for more, or discard this" if recording else "Discard this"
+    return (
+        f"Too few faces to say anything of the group: nothing is kept of fewer than {session.min_group} that can be "
+        f"read. {advice} and record on the Live page with a smaller group."
+    )
+
+
+def _word_on_silence(session: Session, now: float) -> str | None:
+    silent = now - float(session.group.wall[-1])
+    if silent < _QUIET_AFTER_S:
+        return None
+    return (
+        f"No frame has come for {clock(silent)}. The camera runs while the Live page is open: open it in a tab of its "
+        "own, start it there, and this recording goes on."
+    )
+
+
+def _dressed(body: str, classes: tuple[str, ...]) -> str:
+    """Makes a part of a report follow the app's light or dark setting; its drawings become pictures."""
+    tones = dict(zip(class_shades(classes), class_shades(classes, dark=True), strict=True))
+    for light, dark in tones.items():
+        body = body.replace(f"--shade:{light}", f"--shade:light-dark({light}, {dark})")
+    body = _FILL.sub(lambda fill: f'style="fill:light-dark({fill[1]}, {tones[fill[1]]})"', body)
+    return _DRAWING.sub(lambda drawing: picture(drawing[0]), body)
