@@ -20,12 +20,14 @@ class Link {
     const scheme = location.protocol === "https:" ? "wss" : "ws";
     const socket = this.socket = new WebSocket(`${scheme}://${location.host}${this.path}`);
     const patience = setTimeout(() => this.closed || this.ended({}), PATIENCE);
-    socket.onopen = () => clearTimeout(patience);
     socket.onmessage = (event) => {
       if (this.closed) return;
       this.unanswered = null;
       const message = JSON.parse(event.data);
-      if (message.type === "ready") [this.was, this.tries, this.since] = [true, 0, null];
+      if (message.type === "ready") {
+        clearTimeout(patience);
+        [this.was, this.tries, this.since] = [true, 0, null];
+      }
       this.hear(message);
     };
     socket.onclose = (event) => {
