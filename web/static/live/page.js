@@ -113,7 +113,9 @@ class Session {
     const { selected, shade } = this, style = getComputedStyle(this.find(".live"));
     const [ink, paper] = ["--ink", "--paper"].map((name) => style.getPropertyValue(name).trim());
     this.dark = isDark(style.backgroundColor);
-    this.overlay.draw(result, { selected, shade, mirrored: this.find(".mirror").checked });
+    // A picture may be dark or light: there, the bright ones stand out from their dark rim.
+    const bright = (name) => this.shades.get(name)?.dark ?? UNSURE;
+    this.overlay.draw(result, { selected, shade: bright, mirrored: this.find(".mirror").checked });
     this.panel.show(this.faces, selected, shade);
     this.map.draw(this.faces, { selected, shade, ink, paper, theme: this.dark });
     this.answers = [...this.answers.filter(([at]) => now - at < RATE_OVER), [now, now - result.sent]];
@@ -203,6 +205,7 @@ class Session {
     closeCamera(this.video);
     this.overlay.clear();
     this.recorder.show(null);
+    this.find(".pace").textContent = "";
     [this.faces, this.selected, this.answers] = [[], null, []];
   }
 
