@@ -12,6 +12,7 @@ from starlette.middleware import Middleware
 from web.guard import Guard
 from web.live_socket import live_route
 from web.map_route import map_route
+from web.uploads import Uploads
 from web.visitors import all_visitors
 
 
@@ -28,6 +29,6 @@ async def _lifespan(_: st.App) -> AsyncIterator[None]:
 app = st.App(
     Path(__file__).with_name("web") / "script.py",
     routes=[live_route(), map_route()],
-    middleware=[Middleware(Guard)],
+    middleware=[Middleware(Guard), Middleware(Uploads)],
     lifespan=_lifespan,
 )

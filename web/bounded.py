@@ -7,12 +7,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-_WORD = b"expected a smaller file; the page says how large one may be"
-_REFUSAL = [
-    (b"content-type", b"text/plain; charset=utf-8"),
-    (b"content-length", str(len(_WORD)).encode()),
-    (b"connection", b"close"),  # the rest of the body is not waited for
-]
+# Where Streamlit takes files, and of a request what it has beyond the file.
+UPLOADS, ALLOWANCE = "/_stcore/upload_file/", 2**20
+_TOO_LARGE = 413, "expected a smaller file; the page says how large one may be"
 
 
 class Bounded:
@@ -45,7 +42,7 @@ class Bounded:
                 self._answered = True
                 await send(message)
 
-        if _stated(scope) > self._most:
+        if stated_length(scope) > self._most:
             await self._refuse(send)
             return
         try:
@@ -57,11 +54,23 @@ class Bounded:
     async def _refuse(self, send: Send) -> None:
         self._refused = True
         if not self._answered:
-            await send({"type": "http.response.start", "status": 413, "headers": list(_REFUSAL)})
-            await send({"type": "http.response.body", "body": _WORD})
+            await refuse(send, *_TOO_LARGE)
 
 
-def _stated(scope: Scope) -> int:
+async def refuse(send: Send, status: int, word: str) -> None:
+    """Answers a request whose body is not waited for."""
+    body = word.encode()
+    headers = [
+        (b"content-type", b"text/plain; charset=utf-8"),
+        (b"content-length", str(len(body)).encode()),
+        (b"connection", b"close"),
+    ]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+def stated_length(scope: Scope) -> int:
+    """Returns how many bytes a body has as its sender says, 0 where that was not said."""
     for name, value in scope["headers"]:
         if name == b"content-length" and value.isdigit():
             return int(value)

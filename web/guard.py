@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 from starlette.requests import cookie_parser
 
-from web.bounded import Bounded
+from web.bounded import ALLOWANCE, UPLOADS, Bounded
 from web.settings import WebSettings, current_settings, is_loopback
 
 if TYPE_CHECKING:
@@ -19,8 +19,6 @@ VISITOR, TOKEN = "moodspace_visitor", "moodspace_token"
 _YEAR = 365 * 24 * 3600
 # Streamlit's health check tells nothing, and a container asks it without a token.
 _OPEN = frozenset({"/_stcore/health"})
-_ALLOWANCE = 2**20  # of a request beyond the file that it carries
-_UPLOADS = "/_stcore/upload_file/"
 _HEADERS = [
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"same-origin"),
@@ -74,8 +72,8 @@ class Guard:
                 message["headers"] += [pair for pair in extra if pair[0] not in given or pair[0] == b"set-cookie"]
             await send(message)
 
-        limits, upload = settings.limits, scope["path"].startswith(_UPLOADS)
-        most = _ALLOWANCE + (max(limits.upload_bytes, limits.video_bytes) if upload else 0)
+        limits, upload = settings.limits, scope["path"].startswith(UPLOADS)
+        most = ALLOWANCE + (max(limits.upload_bytes, limits.video_bytes) if upload else 0)
         await Bounded(self.app, most)(scope, receive, send_dressed)
 
 

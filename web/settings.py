@@ -22,6 +22,7 @@ class Limits:
     Attributes:
         upload_bytes: Of a picture.
         video_bytes: Of a video.
+        held_bytes: Of all files that are on a visitor's pages at once.
         picture_pixels: Width times height of a picture or a frame.
         video_seconds: Of a video.
         frames_per_second: Of the camera; what comes faster is left out.
@@ -31,6 +32,7 @@ class Limits:
 
     upload_bytes: int = 20 * 2**20
     video_bytes: int = 200 * 2**20
+    held_bytes: int = 500 * 2**20
     picture_pixels: int = 50_000_000
     video_seconds: float = 300.0
     frames_per_second: float = 30.0

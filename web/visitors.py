@@ -52,6 +52,7 @@ class Visitor:
         lock: To be held while the gallery is changed.
         live: How many live connections are open.
         scripts: The Streamlit sessions of its pages.
+        uploading: How many bytes of files are on their way.
         seen: When it was there last, seconds on a clock that only goes on.
     """
 
@@ -61,6 +62,7 @@ class Visitor:
         self.session: LiveSession | None = None
         self.live = 0
         self.scripts: set[str] = set()
+        self.uploading = 0
         self.seen = time.monotonic()
         name = hashlib.sha256(key.encode()).hexdigest()
         self._temporary = settings.gallery is None
@@ -139,6 +141,10 @@ class Visitors:
     def known(self, key: str) -> Visitor | None:
         """Returns the visitor with this key, None where there is none."""
         return self._visitors.get(key)
+
+    def with_script(self, script: str) -> Visitor | None:
+        """Returns the visitor whose page a Streamlit session is, None where it is nobody's."""
+        return next((one for one in list(self._visitors.values()) if script in one.scripts), None)
 
     def ticket(self, visitor: Visitor) -> str:
         """Returns what tells a route who asks, once and within a minute; never to be logged."""
