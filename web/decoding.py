@@ -44,7 +44,8 @@ def decode_picture(content: bytes, limits: Limits) -> ByteArray:
     except PictureError as error:
         raise UploadError(str(error)) from error
     if rgb.shape[0] * rgb.shape[1] > limits.picture_pixels:
-        raise UploadError(f"expected at most {limits.picture_pixels / 1e6:.0f} million pixels; make it smaller")
+        most, got = limits.picture_pixels / 1e6, rgb.shape[0] * rgb.shape[1] / 1e6
+        raise UploadError(f"expected at most {most:g} million pixels, received {got:.2f} million; make it smaller")
     return np.ascontiguousarray(rgb[..., ::-1])
 
 

@@ -1,5 +1,6 @@
 """Runs the web app in this process until it is told to stop."""
 
+import importlib.util
 import os
 import socket
 import webbrowser
@@ -41,12 +42,16 @@ def serve(settings: WebSettings, *, ready: Callable[[], None], open_browser: boo
         BundleError, ValueError: the bundle or its labels cannot be used.
         KeyboardInterrupt: it was stopped.
     """
-    try:
-        import uvicorn
-    except ImportError as error:
+    if importlib.util.find_spec("streamlit") is None:
         remedy = "pip install -r requirements/web.txt"
-        raise ServeError(f"expected what the web app needs, found no {error.name}; {remedy}") from error
-    listening = _listen(settings)
+        raise ServeError(f"expected what the web app needs, found no streamlit; {remedy}")
+    with _listen(settings) as listening:
+        _run(settings, listening, ready, open_browser=open_browser)
+
+
+def _run(settings: WebSettings, listening: socket.socket, ready: Callable[[], None], *, open_browser: bool) -> None:
+    import uvicorn
+
     settings.publish()
     os.chdir(_ROOT)  # where Streamlit looks for its configuration
     from web.visitors import all_visitors
@@ -74,9 +79,12 @@ def _listen(settings: WebSettings) -> socket.socket:
     try:
         family = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)[0][0]
         listening = socket.socket(family, socket.SOCK_STREAM)
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind((settings.host, settings.port))
-        listening.listen()  # so that browsers can wait from now on
+        try:
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listening.bind((settings.host, settings.port))
+        except BaseException:
+            listening.close()
+            raise
     except (OSError, OverflowError) as error:
         got = getattr(error, "strerror", None) or str(error)
         where = f"{settings.host}, port {settings.port}"

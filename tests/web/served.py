@@ -60,7 +60,7 @@ class Served:
             return error.code, error.read().decode()
 
     def live(self, key: str = "", *, origin: str | None = None, path: str = LIVE, **more: str) -> ClientConnection:
-        """Opens a live session."""
+        """Returns a live session, for `with`."""
         origin = f"http://127.0.0.1:{self.port}" if origin is None else origin
         headers = {"Cookie": f"moodspace_visitor={key}"} if key else {}
         url = f"ws://127.0.0.1:{self.port}{path}"

@@ -139,7 +139,7 @@ def test_a_video_is_watched_played_and_taken_along(visit, clip: Path, tmp_path: 
     upload(page, clip)
     expect(page.locator(".ms .timeline")).to_be_visible(timeout=WAIT_MS)
     expect(page.locator(".ms .legend")).to_contain_text("happy")
-    page.wait_for_function("() => document.querySelector('video').readyState >= 1")
+    page.wait_for_function("() => (document.querySelector('video')?.readyState ?? 0) >= 1")
     assert page.evaluate("document.querySelector('video').videoWidth") == 512
     name, content = download(page, "MP4")
     (tmp_path / name).write_bytes(content)
