@@ -109,6 +109,11 @@ class LivePipeline:
         """Takes the next frame for the first of another source. Ids go on."""
         self._tracker.restart()
 
+    def look_anew(self) -> None:
+        """Shows at once what the next look at each face says, as when something was taught or taken back."""
+        for known in self._known.values():
+            known.steadied.begin_anew()
+
     def process(self, frame_bgr: ByteArray, now: float) -> LiveResult:
         """Follows and recognises the faces of the next frame.
 

@@ -65,6 +65,11 @@ class Steadied:
         self._rival: str | None = None
         self._rival_since = 0.0
         self._decided = False
+        self._anew = False
+
+    def begin_anew(self) -> None:
+        """Takes the next look for the first, as when faces are compared with others than before."""
+        self._anew = True
 
     def see(self, proba: FloatArray, classes: tuple[str, ...], now: float) -> None:
         """Takes note of a look at the face.
@@ -74,7 +79,9 @@ class Steadied:
             classes: Names of the C columns; others than before are followed by name.
             now: Seconds.
         """
-        self._go(proba, classes, now, self._half_life)
+        half_life = 0.0 if self._anew else self._half_life
+        self._decided, self._anew = self._decided and not self._anew, False
+        self._go(proba, classes, now, half_life)
 
     def fade(self, classes: tuple[str, ...], now: float) -> None:
         """Takes note that the face is there and cannot be read: what it showed becomes less and less certain."""

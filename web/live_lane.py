@@ -84,6 +84,7 @@ class LiveLane:
         with self.visitor.lock:
             check_room(self.visitor.gallery, 1)
             self.visitor.gallery.add(NewFaces(remembered[1][None], [name], [LIVE], [""]))
+        self._look_anew()
         return [{"type": "taught", "label": name, **self._gallery()}]
 
     def undo(self) -> list[dict[str, Any]]:
@@ -94,6 +95,7 @@ class LiveLane:
         """
         with self.visitor.lock:
             undone = self.visitor.gallery.undo()
+        self._look_anew()
         return [{"type": "undone", "labels": dict(undone.labels) if undone else {}, **self._gallery()}]
 
     def record(self, on: bool, min_group: int) -> list[dict[str, Any]]:
@@ -112,6 +114,10 @@ class LiveLane:
         """Takes the next frame for the first of another source."""
         with self._lock:
             self._pipeline.restart()
+
+    def _look_anew(self) -> None:
+        with self._lock:
+            self._pipeline.look_anew()
 
     def _gallery(self) -> dict[str, Any]:
         labels = self.visitor.gallery.summary().labels

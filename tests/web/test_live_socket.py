@@ -1,6 +1,8 @@
 """The live session over a real socket: frames, teaching, hostile messages beside it, limits, tickets, and no traces."""
 
 import asyncio
+import contextlib
+import http.client
 import json
 import threading
 import time
@@ -182,19 +184,12 @@ def test_other_names_for_this_machine_are_refused(server) -> None:
     assert server.get("/", Host="rebound.evil.example")[0] == 400
 
 
-def test_uploads_that_are_too_large_are_refused(server) -> None:
-    import http.client
-
-    for headers in ({"Content-Length": str(2**30)}, {"Transfer-Encoding": "chunked"}):
-        upload = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+def test_uploads_that_are_too_large_are_refused_before_they_come(server) -> None:
+    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)) as upload:
         upload.putrequest("PUT", "/_stcore/upload_file/a/b")
-        for name, value in headers.items():
-            upload.putheader(name, value)
+        upload.putheader("Content-Length", str(2**30))
         upload.endheaders()
-        if "Transfer-Encoding" in headers:
-            upload.send(b"100000\r\n" + b"\0" * 0x100000 + b"\r\n")
-        assert upload.getresponse().status in ((413,) if "Content-Length" in headers else (400, 403, 413))
-        upload.close()
+        assert upload.getresponse().status == 413
 
 
 def test_nothing_of_visitors_is_logged(server) -> None:

@@ -13,9 +13,10 @@ class Frames {
     [this.sequence, this.running, this.busy] = [0, false, false];
   }
 
-  start() {
+  start(rate) { // at most so many a second: the server leaves out more
+    this.step = 1000 / rate;
     if (this.running) return;
-    this.running = true;
+    [this.running, this.due] = [true, 0];
     this.next(this.turn = Symbol("turn"));
   }
 
@@ -42,7 +43,8 @@ class Frames {
     const now = performance.now();
     for (const [one, sent] of this.underway) if (now - sent > LOST) this.underway.delete(one);
     const { videoWidth: width, videoHeight: height } = this.video;
-    if (!this.running || this.busy || this.underway.size >= AT_ONCE || !width) return;
+    if (!this.running || this.busy || this.underway.size >= AT_ONCE || !width || now < this.due) return;
+    this.due = Math.max(this.due, now - this.step) + this.step; // a frame may come early, but not each of them
     this.busy = true;
     try {
       const scale = Math.min(1, LONGEST / Math.max(width, height));

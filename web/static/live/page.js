@@ -87,7 +87,7 @@ class Session {
         this.learn(message.classes);
         this.say(LOOKING);
         this.link.ask({ type: "start" });
-        this.frames.start();
+        this.frames.start(message.limits.frames_per_second);
       },
       result: () => this.see(message),
       taught: () => {
