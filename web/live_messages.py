@@ -107,8 +107,8 @@ def read_request(text: str) -> dict[str, Any]:
 
 def class_list(classes: tuple[str, ...]) -> list[dict[str, str]]:
     """Returns the names and colours of classes."""
-    light, dark = class_shades(classes), class_shades(classes, dark=True)
-    return [{"name": name, "light": one, "dark": other} for name, one, other in zip(classes, light, dark, strict=True)]
+    shades = class_shades(classes)
+    return [{"name": name, "light": shade, "dark": shade} for name, shade in zip(classes, shades, strict=True)]
 
 
 def ready(classes: tuple[str, ...], limits: Limits) -> dict[str, Any]:
