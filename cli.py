@@ -214,6 +214,7 @@ def live(
 ) -> None:
     """Watch a camera, a video or pictures; h tells the keys, q leaves the window."""
     from realtime.detector import open_detector
+    from realtime.display import require_display
     from realtime.live_documents import live_document
     from realtime.live_pipeline import LivePipeline
     from realtime.recording import Keeping, Recording
@@ -224,6 +225,8 @@ def live(
 
     if record is None and (individuals or keep_video or keep_days is not None):
         raise typer.BadParameter("expected --record beside what is to be recorded", param_hint="--record")
+    if not headless:
+        require_display()
     recognizer = open_taught_recognizer(bundle, labels, gallery)
     pipeline = LivePipeline(open_detector(detector, detector_model), recognizer, half_life=half_life)
     teacher = LiveTeacher(gallery or default_gallery(), recognizer.bundle)

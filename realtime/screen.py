@@ -8,7 +8,10 @@ from typing import Self
 
 import cv2
 
+from realtime.display import WindowError, require_display
 from realtime.faces import ByteArray
+
+__all__ = ["TITLE", "Window", "WindowError"]
 
 TITLE = "Moodspace"
 
@@ -19,15 +22,11 @@ _KEY = 0xFFFF
 _FONTS = Path("/usr/share/fonts")
 
 
-class WindowError(ValueError):
-    """A window that cannot be opened."""
-
-
 class Window:
     """A window to look at pictures in, to be used in a `with` block.
 
     Raises:
-        WindowError: there is no display.
+        WindowError: there is no display, or OpenCV cannot open a window on it.
     """
 
     def __init__(self, title: str = TITLE) -> None:
@@ -68,10 +67,8 @@ class Window:
             return True
 
     def __enter__(self) -> Self:
+        require_display()
         if sys.platform.startswith("linux"):
-            # Qt ends the whole process where there is no display.
-            if not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
-                raise WindowError("window: expected a display, found none; run without a window (--headless)")
             # OpenCV's package points Qt to a folder of fonts that it does not have; Qt then warns at every start.
             if _FONTS.is_dir():
                 os.environ["QT_QPA_FONTDIR"] = str(_FONTS)
@@ -79,10 +76,14 @@ class Window:
             # Pictures are drawn at the window's own size. Without the last flag Qt adds a toolbar.
             cv2.namedWindow(self._title, cv2.WINDOW_NORMAL | cv2.WINDOW_FREERATIO | cv2.WINDOW_GUI_NORMAL)
         except cv2.error as error:
-            raise WindowError("window: this OpenCV has none; install opencv-python, not the headless one") from error
+            raise WindowError(f"window: expected OpenCV to open one, it could not ({_first_line(error)})") from error
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         cv2.destroyAllWindows()
+
+
+def _first_line(error: cv2.error) -> str:
+    return " ".join(str(error).split("\n")[0].split())

@@ -60,7 +60,7 @@ class Screen:
 @pytest.fixture
 def screen(monkeypatch: pytest.MonkeyPatch) -> Screen:
     screen = Screen()
-    monkeypatch.setenv("DISPLAY", ":0")
+    monkeypatch.setattr(screen_module, "require_display", lambda: None)
     monkeypatch.setenv("QT_QPA_FONTDIR", "")
     monkeypatch.setattr(cv2, "namedWindow", lambda title, flags: None)
     monkeypatch.setattr(cv2, "resizeWindow", screen.resize)
