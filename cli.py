@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """The command line: where sources, bundle, pipeline and pictures meet.
 
 Data go to stdout, progress and complaints to stderr. Exit codes: 0 well, 1 failure, 2 usage, 3 bundle or gallery
@@ -8,23 +9,45 @@ that needs it, so that `--help` and `live` start at once.
 # One file and over 250 lines: the commands are the table of contents, and thin.
 
 import contextlib
+import errno
 import functools
 import json
 import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ParamSpec, TypeVar, get_args, get_type_hints
 
 import typer
+from typer.core import TyperCommand
 
 if TYPE_CHECKING:
     from classifier.recognizer import Recognizer
     from realtime.pipeline import FrameResult
     from viz.map_faces import TaughtOnMap
 
+VERSION = "0.1.0"
+
+
+class _Command(TyperCommand):
+    """A command that refuses an empty path, which Python would take for the current folder."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the arguments; `rm -r "$UNSET"` is why an empty one is refused."""
+        given, _, _ = self.make_parser(ctx).parse_args(args=list(args))
+        hints = get_type_hints(self.callback) if self.callback else {}
+        for param in self.params:
+            values = given.get(param.name or "")
+            if "" in (values if isinstance(values, list | tuple) else [values]) and _takes_path(hints.get(param.name)):
+                raise typer.BadParameter("expected a path, got an empty one", ctx=ctx, param_hint=param.opts[0])
+        return super().parse_args(ctx, args)
+
+
+def _takes_path(hint: Any) -> bool:
+    return hint is Path or any(_takes_path(part) for part in get_args(hint))
+
+
 app = typer.Typer(
-    add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     help="Recognise the expressions that faces show, live; search them, teach them, see them on a map.",
@@ -58,15 +81,26 @@ CropsOption = Annotated[bool, typer.Option("--crops", help="Take each whole pict
 DEFAULT_BUNDLE = Path(os.path.relpath(Path(__file__).parent / "bundles" / "fer2013"))
 
 
+def _tell_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"moodspace {VERSION}")
+        raise typer.Exit
+
+
 @app.callback()
-def _options(debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False) -> None:
+def _options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_tell_version)
+    ] = False,
+) -> None:
     _shown["traceback"] = debug
 
 
 def command(run: Callable[P, R]) -> Callable[P, R]:
     """Register a command that tells an error in one line and an exit code."""
     guarded = guard(run)
-    app.command()(guarded)
+    app.command(cls=_Command)(guarded)
     return guarded
 
 
@@ -83,13 +117,31 @@ def guard(run: Callable[P, R]) -> Callable[P, R]:
             # The reader of our output has gone, as `head` does; Python would complain again when it closes stdout.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(1) from None
-        except (ValueError, OSError, ImportError) as error:
+        except (typer.Exit, typer.Abort, typer.BadParameter):
+            raise
+        except Exception as error:
             if _shown["traceback"]:
                 raise
-            say("error: " + " ".join(str(error).split()))
+            say("error: " + in_words(error))
             raise typer.Exit(_EXIT_CODES.get(type(error).__name__, 1)) from None
 
     return guarded
+
+
+def in_words(error: Exception) -> str:
+    """Return one line on an error; one that nobody foresaw also says how to report it."""
+    line = " ".join(str(error).split())
+    if isinstance(error, OSError) and error.strerror:
+        # Without "[Errno 28]", and with the file first, as in every other error.
+        named = f"{error.filename}: " if error.filename not in (None, "") else ""
+        advice = "; free some or name another folder" if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
+        return f"{named}{error.strerror[0].lower()}{error.strerror[1:]}{advice}"
+    if isinstance(error, MemoryError):
+        return f"expected more free memory, ran out of it{': ' if line else ''}{line}; close programs or take less data"
+    if isinstance(error, ValueError | OSError | ImportError):
+        return line
+    where = "this is a fault of Moodspace: run `python cli.py --debug ...` again and report what it prints"
+    return f"{type(error).__name__}: {line or 'no words'}; {where}"
 
 
 def say(text: str) -> None:
@@ -246,13 +298,18 @@ def live(
         if record is not None:
             keeping = Keeping(record, individuals, min_group, keep_video, keep_days)
             recording = stack.enter_context(Recording(keeping, recognizer.classes, without_password(source)))
-            say(f"recording to {recording.folder}")
+            group = "" if individuals or keep_video else f", once at least {min_group} faces can be read"
+            say(f"recording to {recording.folder}{group}")
         frames = watch(
             opened, pipeline, show=not headless, fast=fast, on_result=on_result,
-            record=recording.add if recording else None, teach_face=teacher.teach, undo=teacher.undo,
+            record=recording.add if recording else None,
+            recording=recording.state if recording else None, teach_face=teacher.teach, undo=teacher.undo,
         )  # fmt: skip
     tell_skipped([(s.source, s.reason) for s in opened.skipped])
     say(f"{frames} frames")
+    if recording is not None and not recording.kept:
+        few = f"fewer than {min_group} faces could be read; see --min-group and --individuals"
+        say(f"nothing was recorded: {few if not individuals else 'no face was in view'}")
     if opened.skipped:
         raise typer.Exit(1)
 
@@ -313,7 +370,7 @@ def predict(
         videos = Pipeline(open_detector(detector, detector_model), recognizer)
     faces, skipped = 0, []
     for name in sources:
-        opened = open_source(name)
+        opened = open_source(name, files_only=True)
         for document in predict_source(opened, pictures, videos, annotate=annotate):
             faces += len(document.get("faces", ())) + sum(len(frame["faces"]) for frame in document.get("frames", ()))
             print_json(document) if as_json else print_document(document)
@@ -578,7 +635,7 @@ def _gallery(context: typer.Context, gallery: GalleryOption = None) -> None:
 def gallery_command(run: Callable[P, R]) -> Callable[P, R]:
     """Register a command of `gallery`, as `command`."""
     guarded = guard(run)
-    gallery_app.command(run.__name__.removeprefix("gallery_"))(guarded)
+    gallery_app.command(run.__name__.removeprefix("gallery_"), cls=_Command)(guarded)
     return guarded
 
 
@@ -919,5 +976,24 @@ def doctor(bundle: BundleOption = DEFAULT_BUNDLE, as_json: JsonOption = False) -
         raise typer.Exit(max(codes))
 
 
+def main() -> None:
+    """Run the command line; whatever stdout still holds is written before the exit code is known."""
+    code: Any = 0
+    try:
+        try:
+            app()
+        except SystemExit as ending:
+            code = ending.code
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError as error:
+        # Python would complain again when it closes stdout.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        if not isinstance(error, BrokenPipeError):
+            say(f"error: stdout: {in_words(error)}")
+        code = code or 1
+    sys.exit(code)
+
+
 if __name__ == "__main__":
-    app()
+    main()

@@ -15,6 +15,7 @@ import numpy as np
 
 from embeddings.crops import SIZE, CropGeometry, crop_faces
 from embeddings.encoder import Encoder
+from embeddings.paths import what_is
 from embeddings.pictures import MAX_PIXELS, PictureError, read_crop, read_rgb
 from index.embedded import EmbeddedFile
 from realtime.faces import ByteArray, Detector
@@ -111,7 +112,7 @@ def _read_if_it_fits(path: str, cutter: Cutter) -> tuple[EmbeddedFile, ByteArray
 
 def _read(path: str, cutter: Cutter) -> tuple[EmbeddedFile, ByteArray | None]:
     try:
-        content = _content(Path(path))
+        content = content_of(Path(path))
     except PictureError as error:
         return EmbeddedFile(path, reason=str(error), readable=False), None
     except OSError as error:
@@ -132,12 +133,16 @@ def digest_of(crop: ByteArray) -> str:
     return hashlib.sha256(crop.tobytes()).hexdigest()
 
 
-def _content(path: Path) -> bytes:
-    """Reads a file, but never waits for a pipe and never takes more than a picture may have."""
+def content_of(path: Path) -> bytes:
+    """Read a file, but never wait for a pipe and never take more than a picture may have.
+
+    Raises:
+        PictureError: it is no file, or too large for a picture.
+        OSError: it cannot be read.
+    """
     status = path.stat()
     if not stat.S_ISREG(status.st_mode):
-        what = "a folder" if stat.S_ISDIR(status.st_mode) else "a pipe or a device"
-        raise PictureError(f"expected a picture file, received {what}")
+        raise PictureError(f"expected a picture file, received {what_is(path)}")
     if status.st_size > MAX_BYTES:
         raise PictureError(f"expected at most {MAX_BYTES:,} bytes, received {status.st_size:,}; shrink it")
     return path.read_bytes()

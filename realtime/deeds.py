@@ -14,6 +14,7 @@ from realtime.live_draw import draw_live
 from realtime.live_pipeline import LiveResult
 from realtime.sources import Frame
 from realtime.video import OutputError
+from realtime.wording import RECORDING
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -22,7 +23,8 @@ class Hooks:
 
     Attributes:
         on_result: Called with each frame and what it shows.
-        record: As `on_result`; the window says that what is seen is kept.
+        record: As `on_result`, of a recorder.
+        recording: Says what the recorder keeps right now, in a few words; "recording" when None.
         teach_face: Teaches a face, `(d,)` float32 of unit length, as a class, and returns its id in the gallery.
         undo: Takes back what was taught last and says what that was.
         snapshots: The folder for snapshots, made when it is needed.
@@ -30,9 +32,17 @@ class Hooks:
 
     on_result: Callable[[Frame, LiveResult], None] | None = None
     record: Callable[[Frame, LiveResult], None] | None = None
+    recording: Callable[[], str] | None = None
     teach_face: Callable[[FloatArray, str], int] | None = None
     undo: Callable[[], str] | None = None
     snapshots: Path = Path("snapshots")
+
+    @property
+    def recording_words(self) -> str:
+        """What the recorder keeps right now; empty without one."""
+        if self.record is None:
+            return ""
+        return self.recording() if self.recording else RECORDING
 
     def report(self, frame: Frame, result: LiveResult) -> None:
         """Calls what wants to know of every frame."""

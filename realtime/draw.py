@@ -83,7 +83,12 @@ def label_of(prediction: Prediction, row: int) -> Label:
     return Label(f"{name} {100 * float(prediction.confidence[row]):.0f}%", colour, name)
 
 
-def draw_faces(picture: ByteArray, xywh: npt.NDArray[np.floating[Any]], labels: Sequence[Label]) -> None:
+def draw_faces(
+    picture: ByteArray,
+    xywh: npt.NDArray[np.floating[Any]],
+    labels: Sequence[Label],
+    taken: Sequence[Rectangle] = (),
+) -> list[Rectangle]:
     """Draws a box and a label for each face.
 
     Lines and letters grow with the picture. A label stands above its box, below it or just inside, where it hides least
@@ -93,6 +98,10 @@ def draw_faces(picture: ByteArray, xywh: npt.NDArray[np.floating[Any]], labels: 
         picture: `(h, w, 3)` uint8 in [0, 255], BGR; changed.
         xywh: `(n, 4)` left, top, width and height in pixels; may reach beyond the picture.
         labels: The n labels.
+        taken: Where something else will lie on the picture, which labels avoid.
+
+    Returns:
+        Where the n labels are.
     """
     boxes = [_box(one, picture.shape) for one in xywh]
     # Boxes first, so that no box crosses a neighbour's label.
@@ -101,9 +110,10 @@ def draw_faces(picture: ByteArray, xywh: npt.NDArray[np.floating[Any]], labels: 
     plates: list[Rectangle] = []
     for row, (box, whole) in enumerate(zip(boxes, labels, strict=True)):
         letters, label = _letters(whole, box, picture.shape), _shortened(whole, box)
-        taken = [*boxes[:row], *boxes[row + 1 :], *plates]
-        plates.append(_place(_plate_size(label, letters), box, picture.shape, taken))
+        others = [*boxes[:row], *boxes[row + 1 :], *plates, *taken]
+        plates.append(_place(_plate_size(label, letters), box, picture.shape, others))
         _draw_label(picture, plates[-1], label, letters)
+    return plates
 
 
 def usual_letters(shape: tuple[int, ...]) -> int:

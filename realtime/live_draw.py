@@ -7,7 +7,7 @@ from realtime.draw import draw_faces
 from realtime.faces import ByteArray
 from realtime.ink import GROUND, Rectangle, fill
 from realtime.live_pipeline import LiveResult
-from realtime.overlays import draw_overlays
+from realtime.overlays import Overlays, moved
 from realtime.panel import Panel
 from realtime.view import Layout, ViewState, arrange
 from realtime.wording import live_label
@@ -32,12 +32,16 @@ def draw_live(
     layout = arrange(frame_bgr.shape, view)
     picture = _canvas(frame_bgr, layout)
     labels = [live_label(result, row, strong=one == view.selected) for row, one in enumerate(result.track_ids)]
-    draw_faces(layout.picture.of(picture), layout.scale * result.faces.xywh, labels)
     free = layout.picture
     if layout.panel is not None and panel is not None:
-        panel.draw(picture, layout.panel, result, view, solid=layout.beside)
         free = free._replace(right=min(free.right, layout.panel.left))
-    draw_overlays(picture, free, view, speed=layout.panel is None)
+    overlays = Overlays(free, view, speed=layout.panel is None)
+    left, top = layout.picture.left, layout.picture.top
+    marks = [moved(plate, -left, -top) for plate in overlays.marks]
+    plates = draw_faces(layout.picture.of(picture), layout.scale * result.faces.xywh, labels, marks)
+    if layout.panel is not None and panel is not None:
+        panel.draw(picture, layout.panel, result, view, solid=layout.beside)
+    overlays.draw(picture, [moved(plate, left, top) for plate in plates])
     return picture
 
 

@@ -101,7 +101,7 @@ class LiveLoop:
             naming=None if keys.name is None or self._subject is None else Naming(keys.name, self._subject.picture_bgr),
             message=self._current_message(),
             paused=keys.paused and seen.frame.fps is not None,
-            recording=self._hooks.record is not None,
+            recording=self._hooks.recording_words,
             fps=self._pace.fps,
             latency_ms=self._pace.latency_ms,
         )

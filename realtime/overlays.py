@@ -1,13 +1,17 @@
 """What lies over the live picture: the marks of recording and pause, messages, help, and the naming of a class."""
 
+from collections.abc import Sequence
+
 import cv2
 
 from realtime.controls import HELP
 from realtime.draw import usual_letters
 from realtime.faces import ByteArray
 from realtime.ink import (
+    AMBER,
     BRIGHT,
     DIM,
+    GROUND,
     MEDIUM,
     RED,
     REGULAR,
@@ -18,68 +22,111 @@ from realtime.ink import (
     fill,
     fitted,
     text_width,
-    veil,
     write,
 )
 from realtime.view import Naming, ViewState
+from realtime.wording import RECORDING
 
-# Plates are dark enough for white letters on a white picture.
-_STRENGTH = 0.82
 _WHO = "name what this face shows"
 _HOW = "enter teaches it · esc cancels"
+_PAUSED = "paused"
 
 
-def draw_overlays(picture: ByteArray, area: Rectangle, view: ViewState, *, speed: bool) -> None:
-    """Draws what lies over the picture.
+class Overlays:
+    """What lies over the picture. Plates are opaque, and lie where they hide the fewest labels of faces.
 
     Args:
-        picture: `(h, w, 3)` uint8 in [0, 255], BGR; changed.
         area: The part of the frame that nothing else lies over.
         view: What is to be seen.
         speed: Whether to tell the frame rate and the latency.
+
+    Attributes:
+        marks: Where the plates in the upper left corner are.
     """
-    letters = min(max(11, round(0.72 * usual_letters((area.height, area.width)))), max(area.width // 8, 1))
-    _draw_marks(picture, area, view, letters, speed=speed)
-    if view.naming is not None:
-        _draw_naming(picture, area, view.naming, letters)
-    elif view.message:
-        _draw_message(picture, area, view.message, letters)
-    if view.help:
-        _draw_help(picture, area, letters)
 
+    def __init__(self, area: Rectangle, view: ViewState, *, speed: bool) -> None:
+        self._area, self._view = area, view
+        letters = min(max(11, round(0.72 * usual_letters((area.height, area.width)))), max(area.width // 8, 1))
+        self._letters = letters
+        self._words = _mark_words(view, speed=speed)
+        self.marks: list[Rectangle] = []
+        margin, left = letters // 2, area.left + letters // 2
+        for word in self._words:
+            room = area.right - margin - left
+            width = min(text_width(word, letters, MEDIUM) + self._mark_width(word) + 2 * margin, room)
+            if self.marks and width == room:
+                break
+            self.marks.append(Rectangle(left, area.top + margin, left + width, area.top + 3 * margin + letters))
+            left += width + margin
 
-def _draw_marks(picture: ByteArray, area: Rectangle, view: ViewState, letters: int, *, speed: bool) -> None:
-    """Draws small plates side by side in the upper left corner."""
-    words = ["recording"] * view.recording + ["paused"] * view.paused
-    if speed and view.fps:
-        words.append(f"{view.fps:.0f} fps · {view.latency_ms:.0f} ms")
-    margin, left = letters // 2, area.left + letters // 2
-    for word in words:
-        mark = letters if word in ("recording", "paused") else 0
-        width = text_width(word, letters, MEDIUM) + mark + (margin if mark else 0) + 2 * margin
-        plate = Rectangle(left, area.top + margin, left + width, area.top + 3 * margin + letters)
-        if plate.right > area.right:
-            break
-        veil(picture, plate, _STRENGTH)
-        if word == "recording":
-            middle = plate.left + margin + mark // 2, plate.top + margin + letters // 2
-            cv2.circle(picture, middle, round(0.36 * letters), RED, cv2.FILLED, cv2.LINE_AA)
-        elif word == "paused":
+    def draw(self, picture: ByteArray, labels: Sequence[Rectangle]) -> None:
+        """Draw everything.
+
+        Args:
+            picture: `(h, w, 3)` uint8 in [0, 255], BGR; changed.
+            labels: Where the labels of the faces are.
+        """
+        for word, plate in zip(self._words, self.marks, strict=False):
+            self._draw_mark(picture, word, plate)
+        area, letters = self._area, self._letters
+        if self._view.naming is not None:
+            _draw_naming(picture, self._free(_naming_size(area, letters), letters, labels), self._view.naming, letters)
+        elif self._view.message:
+            margin = round(0.7 * letters)
+            text = fitted(self._view.message, area.width - 4 * margin, letters, MEDIUM)
+            size = text_width(text, letters, MEDIUM) + 2 * margin, letters + 2 * margin
+            plate = self._free(size, margin, labels)
+            fill(picture, plate, GROUND)
+            write(picture, text, plate.left + margin, plate.top + margin, WHITE, letters, MEDIUM)
+        if self._view.help:
+            _draw_help(picture, area, letters)
+
+    def _mark_width(self, word: str) -> int:
+        has_mark = word == _PAUSED or word == self._view.recording
+        return self._letters + self._letters // 2 if has_mark else 0
+
+    def _draw_mark(self, picture: ByteArray, word: str, plate: Rectangle) -> None:
+        """Draw a small plate with a word, and for a state its sign."""
+        letters, margin = self._letters, self._letters // 2
+        fill(picture, plate, GROUND)
+        if word == self._view.recording:
+            middle = plate.left + margin + letters // 2, plate.top + margin + letters // 2
+            color = RED if word == RECORDING else AMBER
+            cv2.circle(picture, middle, round(0.36 * letters), color, cv2.FILLED, cv2.LINE_AA)
+        elif word == _PAUSED:
             for x in (0.15, 0.6):
                 at = plate.left + margin + round(x * letters)
                 fill(picture, Rectangle(at, plate.top + margin, at + letters // 4, plate.bottom - margin), WHITE)
-        start = plate.left + margin + (mark + margin if mark else 0)
-        write(picture, word, start, plate.top + margin, WHITE, letters, MEDIUM)
-        left = plate.right + margin
+        start = plate.left + margin + self._mark_width(word)
+        words = fitted(word, plate.right - margin - start, letters, MEDIUM)
+        write(picture, words, start, plate.top + margin, WHITE, letters, MEDIUM)
+
+    def _free(self, size: tuple[int, int], margin: int, labels: Sequence[Rectangle]) -> Rectangle:
+        """Return the place of a plate that touches the fewest labels; at the bottom in the middle where none does.
+
+        Counting labels, not pixels, keeps a plate where it is while faces move a little.
+        """
+        area, (width, height) = self._area, size
+        bottom, middle = area.bottom - height - margin, area.left + (area.width - width) // 2
+        top = max((plate.bottom for plate in self.marks), default=area.top) + margin
+        left, right = area.left + margin, area.right - width - margin
+        spots = [(middle, bottom), (middle, top), (left, bottom), (right, bottom), (left, top), (right, top)]
+        spots.append((middle, area.top + (area.height - height) // 2))
+        inside = [(x, y) for x, y in spots if x >= area.left and y >= area.top and y + height <= area.bottom]
+        plates = [Rectangle(x, y, x + width, y + height) for x, y in inside or [(middle, max(bottom, area.top))]]
+        return min(plates, key=lambda plate: sum(plate.shared(label) > 0 for label in labels))
 
 
-def _draw_message(picture: ByteArray, area: Rectangle, message: str, letters: int) -> None:
-    margin = round(0.7 * letters)
-    text = fitted(message, area.width - 4 * margin, letters, MEDIUM)
-    plate = _centred(area, text_width(text, letters, MEDIUM) + 2 * margin, letters + 2 * margin)
-    plate = _moved(plate, area.bottom - plate.bottom - margin)
-    veil(picture, plate, _STRENGTH)
-    write(picture, text, plate.left + margin, plate.top + margin, WHITE, letters, MEDIUM)
+def moved(area: Rectangle, right: int, down: int) -> Rectangle:
+    """Return a rectangle that many pixels further right and down."""
+    return Rectangle(area.left + right, area.top + down, area.right + right, area.bottom + down)
+
+
+def _mark_words(view: ViewState, *, speed: bool) -> list[str]:
+    words = [view.recording] * bool(view.recording) + [_PAUSED] * view.paused
+    if speed and view.fps:
+        words.append(f"{view.fps:.0f} fps · {view.latency_ms:.0f} ms")
+    return words
 
 
 def _draw_help(picture: ByteArray, area: Rectangle, letters: int) -> None:
@@ -87,8 +134,10 @@ def _draw_help(picture: ByteArray, area: Rectangle, letters: int) -> None:
     line, margin = round(1.75 * letters), round(1.5 * letters)
     keys = max(text_width(key, letters, SEMIBOLD) for key, _ in HELP) + margin
     words = max(text_width(what, letters) for _, what in HELP)
-    plate = _centred(area, keys + words + 2 * margin, line * len(HELP) + 2 * margin - (line - letters))
-    veil(picture, plate, 0.9)
+    width, height = keys + words + 2 * margin, line * len(HELP) + 2 * margin - (line - letters)
+    left, top = area.left + (area.width - width) // 2, area.top + (area.height - height) // 2
+    plate = Rectangle(left, top, left + width, top + height)
+    fill(picture, plate, GROUND)
     for number, (key, what) in enumerate(HELP):
         top = plate.top + margin + number * line
         write(picture, key, plate.left + margin, top, WHITE, letters, SEMIBOLD)
@@ -96,14 +145,17 @@ def _draw_help(picture: ByteArray, area: Rectangle, letters: int) -> None:
         write(picture, fitted(what, room, letters), plate.left + margin + keys, top, BRIGHT, letters, REGULAR)
 
 
-def _draw_naming(picture: ByteArray, area: Rectangle, naming: Naming, letters: int) -> None:
+def _naming_size(area: Rectangle, letters: int) -> tuple[int, int]:
+    side = 2 * letters + round(1.3 * letters) + 2 * letters
+    words = max(text_width(_HOW, letters), text_width("m" * 14, round(1.3 * letters), SEMIBOLD))
+    return min(side + 3 * letters + words, area.width), side + 2 * letters
+
+
+def _draw_naming(picture: ByteArray, plate: Rectangle, naming: Naming, letters: int) -> None:
     """Asks for a name, beside the face that is going to have it."""
     margin, large = letters, round(1.3 * letters)
-    side = 2 * letters + large + 2 * margin
-    wanted = side + 3 * margin + max(text_width(_HOW, letters), text_width("m" * 14, large, SEMIBOLD))
-    plate = _centred(area, min(wanted, area.width), side + 2 * margin)
-    plate = _moved(plate, max(area.bottom - plate.bottom - margin, 0))
-    veil(picture, plate, 0.9)
+    side = plate.height - 2 * margin
+    fill(picture, plate, GROUND)
     thumb = Rectangle(plate.left + margin, plate.top + margin, plate.left + margin + side, plate.bottom - margin)
     _paste(picture, thumb, naming.face_bgr)
     left, right = thumb.right + margin, plate.right - margin
@@ -120,12 +172,3 @@ def _paste(picture: ByteArray, area: Rectangle, face_bgr: ByteArray) -> None:
     seen = area.within(picture)
     if seen == area and area.width and area.height and face_bgr.size:
         area.of(picture)[:] = cv2.resize(face_bgr, (area.width, area.height), interpolation=cv2.INTER_AREA)
-
-
-def _centred(area: Rectangle, width: int, height: int) -> Rectangle:
-    left, top = area.left + (area.width - width) // 2, area.top + (area.height - height) // 2
-    return Rectangle(left, top, left + width, top + height)
-
-
-def _moved(area: Rectangle, down: int) -> Rectangle:
-    return area._replace(top=area.top + down, bottom=area.bottom + down)

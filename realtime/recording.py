@@ -13,6 +13,7 @@ from realtime.live_pipeline import LiveResult
 from realtime.session import SessionRecorder
 from realtime.session_file import expire_sessions, new_session_folder
 from realtime.session_video import SessionVideo
+from realtime.wording import RECORDING, recording_words
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,7 @@ class Recording:
     Attributes:
         folder: The session's own.
         expired: The folders of the sessions that were deleted.
+        kept: Whether anything was kept so far.
 
     Raises:
         SessionError: nothing can be written there.
@@ -57,6 +59,8 @@ class Recording:
         self._keeping, self._classes, self._source, self._now = keeping, classes, source, now
         self.folder = new_session_folder(keeping.root, now())
         self.expired: list[Path] = []
+        self.kept, self._state = False, RECORDING
+        self._enough = float("-inf")
         self._ending = ExitStack()
 
     def add(self, frame: Frame, result: LiveResult) -> None:
@@ -66,8 +70,22 @@ class Recording:
             SessionError, OutputError: it cannot be written.
         """
         self._recorder.add(result, self._now())
+        self._say(result)
         if self._video is not None:
             self._video.add(frame.bgr, result)
+
+    def state(self) -> str:
+        """Return what it does, for the window: as `realtime.wording.recording_words`."""
+        return self._state
+
+    def _say(self, result: LiveResult) -> None:
+        """Bring the state up to date: a second is kept where any of its frames has enough faces."""
+        keeping, readable, in_view = self._keeping, int(result.quality.good.sum()), len(result.track_ids)
+        if readable >= keeping.min_group or (keeping.individuals and in_view) or keeping.video:
+            self._enough, self.kept = result.time, True
+        recently = 0 <= result.time - self._enough < 1
+        everything = keeping.individuals or keeping.video
+        self._state = RECORDING if recently or everything else recording_words(readable, in_view, keeping.min_group)
 
     def interrupt(self, reason: str) -> None:
         """Takes note of why no frames come; may be called from any thread."""

@@ -12,7 +12,7 @@ from embeddings.pictures import PictureError
 from index.gallery import IntArray
 from index.search import Neighbors
 from index.taught_faces import LIVE, TAUGHT
-from realtime.collect import NO_FACE, Cutter, digest_of
+from realtime.collect import NO_FACE, Cutter, content_of, digest_of
 from realtime.faces import ByteArray
 from realtime.sources import SourceError
 
@@ -54,7 +54,7 @@ def crop_of(picture: Path, cutter: Cutter) -> ByteArray:
         SourceError: the file cannot be read, or it shows no face.
     """
     try:
-        crop = cutter(picture.read_bytes()).crop
+        crop = cutter(content_of(picture)).crop
     except OSError as error:
         raise SourceError(f"{picture}: expected a picture, got: {error.strerror}; name another file") from error
     except PictureError as error:
@@ -115,8 +115,8 @@ def crop_at_hand(source: str, digest: str, cutters: Sequence[Cutter]) -> ByteArr
     if source == LIVE:
         return None
     try:
-        content = Path(source).read_bytes()
-    except (OSError, ValueError):
+        content = content_of(Path(source))
+    except (OSError, ValueError):  # a PictureError is one
         return None
     crops = []
     for cutter in cutters:

@@ -1,6 +1,7 @@
 """Where frames come from: a camera, a stream, a video, a picture, or a folder of pictures and videos."""
 
 import logging
+import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -12,6 +13,7 @@ import cv2
 import numpy as np
 
 from embeddings.labelled import Skipped
+from embeddings.paths import FILE, FOLDER, what_is
 from embeddings.pictures import PictureError, read_rgb
 from realtime.camera_options import AS_IT_IS, CameraOptions
 from realtime.cameras import LiveSource
@@ -24,6 +26,7 @@ __all__ = ["CameraOptions", "Frame", "Source", "SourceError", "open_source", "wi
 logger = logging.getLogger(__name__)
 
 PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".avif", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
+_CAMERA_DEVICE = re.compile(r"/dev/video(\d+)")
 VIDEOS = (".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".mjpeg", ".wmv", ".ogv", ".y4m", ".3gp")
 
 
@@ -33,6 +36,7 @@ def open_source(
     options: CameraOptions | None = None,
     on_event: Callable[[str], None] = logger.warning,
     clock: Callable[[], float] = time.monotonic,
+    files_only: bool = False,
 ) -> Source:
     """Opens a source.
 
@@ -43,26 +47,36 @@ def open_source(
             taken as it is, and the end when it is lost. Files can only be mirrored.
         on_event: Told, in one line, when a camera is lost, when it is back, and when it is not as was wished.
         clock: Seconds, for the times of a camera's or stream's frames.
+        files_only: Whether to take pictures, videos and folders alone.
 
     Raises:
         SourceError: there is no such camera or file, it cannot be read, or the folder has no picture and no video.
     """
     wished = options or AS_IT_IS
+    if files_only:
+        return _open_path(spec, "a picture, a video or a folder")
     if spec.isascii() and spec.isdigit():
         return LiveSource(int(spec), f"camera {spec}", wished, on_event=on_event, clock=clock)
     if "://" in spec:
         return LiveSource(spec, without_password(spec), wished, on_event=on_event, clock=clock)
-    source = _open_path(spec)
+    source = _open_path(spec, "a camera's number, an address, a file or a folder")
     return Mirrored(source) if wished.mirror else source
 
 
-def _open_path(spec: str) -> Source:
-    path = Path(spec)
-    if path.is_dir():
-        return FolderSource(path)
-    if not path.is_file():
-        raise SourceError(f"{spec}: expected a camera's number, an address, a file or a folder, found no such path")
-    return _open_file(path)
+def _open_path(spec: str, expected: str) -> Source:
+    found = what_is(spec)
+    if found == FOLDER:
+        return FolderSource(Path(spec))
+    if found == FILE:
+        return _open_file(Path(spec))
+    if spec.isascii() and spec.isdigit():
+        raise SourceError(f"{spec}: expected {expected}, got camera {spec}; watch it with `live --source {spec}`")
+    if "://" in spec:
+        address = without_password(spec)
+        raise SourceError(f"{address}: expected {expected}, got an address; watch it with `live --source {address}`")
+    camera = _CAMERA_DEVICE.fullmatch(spec)
+    advice = f"; name a camera by its number, {camera[1]}" if camera else ""
+    raise SourceError(f"{spec or repr(spec)}: expected {expected}, found {found}{advice}")
 
 
 class VideoSource(Source):

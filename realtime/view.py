@@ -47,7 +47,7 @@ class ViewState:
         naming: The new class that is being named, if any.
         message: What was done last; empty for nothing.
         paused: Whether the picture stands still.
-        recording: Whether what is seen is kept.
+        recording: What the recording does, as `realtime.wording.recording_words` says it; empty without one.
         fps: Frames a second; 0 hides it and the latency.
         latency_ms: From a frame's arrival until it is shown.
     """
@@ -61,7 +61,7 @@ class ViewState:
     naming: Naming | None = None
     message: str = ""
     paused: bool = False
-    recording: bool = False
+    recording: str = ""
     fps: float = 0.0
     latency_ms: float = 0.0
 

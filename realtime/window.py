@@ -26,6 +26,7 @@ def live(
     fast: bool = False,
     on_result: Callable[[Frame, LiveResult], None] | None = None,
     record: Callable[[Frame, LiveResult], None] | None = None,
+    recording: Callable[[], str] | None = None,
     teach_face: Callable[[FloatArray, str], int] | None = None,
     undo: Callable[[], str] | None = None,
     snapshots: Path = Path("snapshots"),
@@ -43,7 +44,8 @@ def live(
         show: Whether there is a window.
         fast: Whether every frame of a file is taken in a window too, as fast as it goes.
         on_result: Called with each frame and what it shows.
-        record: The same, of a recorder; the window says that what is seen is kept.
+        record: The same, of a recorder.
+        recording: Says what the recorder keeps right now, for the window; it says "recording" when None.
         teach_face: Teaches a face, `(d,)` float32 of unit length, as a class, and returns its id in the gallery. What
             it raises as a ValueError is told in the window, as with `undo`.
         undo: Takes back what was taught last and says what that was.
@@ -57,7 +59,7 @@ def live(
         SourceError: the source gives no frames, or a camera stops.
         WindowError: there is no display.
     """
-    hooks = Hooks(on_result, record, teach_face, undo, snapshots)
+    hooks = Hooks(on_result, record, recording, teach_face, undo, snapshots)
     with ExitStack() as stack:
         newest = stack.enter_context(NewestFrames(source)) if source.live else None
         if newest is None:

@@ -1,4 +1,4 @@
-"""The words for what a face shows, and for how good its picture is."""
+"""The words for what a face shows, for how good its picture is, and for what a recording keeps."""
 
 from realtime.draw import UNSURE, Label
 from realtime.ink import Colour, class_colours, from_hex
@@ -6,6 +6,8 @@ from realtime.live_pipeline import LiveResult
 from realtime.quality import LEAST_SIZE, MOST_YAW, FaceQuality
 
 GREY: Colour = from_hex("#5f6368")
+
+RECORDING = "recording"
 
 
 def live_label(result: LiveResult, row: int, *, strong: bool) -> Label:
@@ -35,3 +37,19 @@ def quality_word(quality: FaceQuality, row: int) -> str:
     if quality.size[row] < LEAST_SIZE:
         return "too small"
     return "turned away" if abs(quality.yaw[row]) > MOST_YAW else "blurred"
+
+
+def recording_words(readable: int, in_view: int, min_group: int) -> str:
+    """Return `RECORDING`, or what a recording of groups waits for.
+
+    Args:
+        readable: How many faces can be read.
+        in_view: How many faces there are.
+        min_group: The least number of readable faces of which anything is kept.
+    """
+    if readable >= min_group:
+        return RECORDING
+    faces = "face" if min_group == 1 else "faces"
+    if readable == in_view:
+        return f"waiting for {min_group} {faces}, {in_view} in view"
+    return f"waiting for {min_group} readable {faces}, {readable} of {in_view} in view"

@@ -95,7 +95,7 @@ def test_a_display_that_never_answers_is_not_waited_for(monkeypatch: pytest.Monk
 
 @pytest.mark.usefixtures("with_plugin")
 def test_no_display() -> None:
-    with pytest.raises(WindowError, match="expected a display, found none; .*--headless"):
+    with pytest.raises(WindowError, match=r"expected a display, found none; .*--headless"):
         require_display()
 
 
@@ -122,7 +122,7 @@ def test_a_plugin_that_cannot_be_loaded(tmp_path: Path, monkeypatch: pytest.Monk
     with pytest.raises(WindowError, match="expected the Qt platform plugin xcb, got none"):
         require_display()
     (tmp_path / "libqxcb.so").write_bytes(b"no library")
-    with pytest.raises(WindowError, match="expected the library .* it cannot be loaded; install it"):
+    with pytest.raises(WindowError, match=r"expected the library .* it cannot be loaded; install it"):
         require_display()
 
 

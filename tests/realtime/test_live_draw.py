@@ -76,7 +76,7 @@ def test_anything_can_be_drawn_at_any_size(
         naming=Naming("a long name to type", noise(9, 7)[:, : 7 * (n % 2)]) if naming else None,
         message="something was done that needs many words to tell",
         paused=paused,
-        recording=recording,
+        recording="waiting for 5 faces, 1 in view" if recording else "",
         fps=29.9,
         latency_ms=17,
     )
@@ -168,7 +168,10 @@ def test_evidence_and_map_are_shown_when_asked_for(recognizer: Recognizer, panel
 def test_marks_tell_of_recording_and_pause(recognizer: Recognizer) -> None:
     frame, result = np.full((360, 640, 3), 255, np.uint8), live_result(recognizer, Faces.empty(), [])
     np.testing.assert_array_equal(draw_live(frame, result), frame)
-    assert count(draw_live(frame, result, ViewState(recording=True))[:40, :120], RED) > 15
+    assert count(draw_live(frame, result, ViewState(recording="recording"))[:40, :120], RED) > 15
+    waiting = draw_live(frame, result, ViewState(recording="waiting for 5 faces, 1 in view"))
+    assert count(waiting[:40], RED) == 0
+    assert count(waiting[:40], AMBER) > 5
     assert (draw_live(frame, result, ViewState(paused=True))[:40, :120] < 128).any()
 
 

@@ -1,0 +1,46 @@
+"""What a path that a person named leads to, in the words of an error."""
+
+import errno
+import os
+import stat
+from pathlib import Path
+
+FILE, FOLDER = "a file", "a folder"
+
+_KINDS = (
+    (stat.S_ISREG, FILE),
+    (stat.S_ISDIR, FOLDER),
+    (stat.S_ISFIFO, "a pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
+_ERRORS = {
+    errno.ENOENT: "no such path",
+    errno.ENOTDIR: "no such path",
+    errno.ELOOP: "a link that leads back to itself",
+    errno.ENAMETOOLONG: "a name that is too long",
+    errno.EACCES: "a path that this user may not read",
+    errno.EPERM: "a path that this user may not read",
+}
+
+
+def what_is(path: str | Path) -> str:
+    """Return what is at a path: `FILE`, `FOLDER`, or the words for what cannot be read as either.
+
+    Args:
+        path: As a person named it.
+    """
+    if not str(path):
+        return "an empty name"
+    try:
+        mode = os.stat(path).st_mode
+    except OSError as error:
+        if error.errno == errno.ENOENT and os.path.islink(path):
+            return "a link to a path that does not exist"
+        return _ERRORS.get(error.errno or 0, f"a path that cannot be read ({error.strerror})")
+    except ValueError:
+        return "a name with a null character"
+    kind = next((words for is_kind, words in _KINDS if is_kind(mode)), "something else")
+    needed = os.R_OK | os.X_OK if kind == FOLDER else os.R_OK
+    return f"{kind} that this user may not read" if kind in (FILE, FOLDER) and not os.access(path, needed) else kind
