@@ -136,6 +136,10 @@ def in_words(error: Exception) -> str:
         named = f"{error.filename}: " if error.filename not in (None, "") else ""
         advice = "; free some or name another folder" if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
         return f"{named}{error.strerror[0].lower()}{error.strerror[1:]}{advice}"
+    if isinstance(error, RuntimeError) and line.startswith("Symlink loop"):
+        # What Python before 3.13 says of a path that is resolved.
+        looped = line.partition("'")[2].rstrip("'")
+        return f"{looped}: expected a path, found a link that leads back to itself"
     if isinstance(error, MemoryError):
         return f"expected more free memory, ran out of it{': ' if line else ''}{line}; close programs or take less data"
     if isinstance(error, ValueError | OSError | ImportError):
@@ -223,10 +227,12 @@ def demo(
     labels: LabelsOption = None,
 ) -> None:
     """Recognise the face in a public-domain picture: no camera and no download."""
+    from embeddings.paths import require_folder_at
     from realtime.demo import run_demo
     from realtime.detector import open_detector
     from realtime.pipeline import Pipeline
 
+    require_folder_at(out)
     recognizer = open_recognizer(bundle, labels)
     shown = run_demo(Pipeline(open_detector(working_sizes=(320,)), recognizer), out)
     for line in describe(shown.result, recognizer):
@@ -324,6 +330,7 @@ def report(
     delete: Annotated[bool, typer.Option("--delete", help="Delete the session instead.")] = False,
 ) -> None:
     """Tell of a recorded session on one page: what the group showed, when it changed, what was not recorded."""
+    from embeddings.paths import require_file_at
     from realtime.session_export import export_session
     from realtime.session_file import REPORT, delete_session
     from realtime.session_reading import open_session
@@ -335,6 +342,9 @@ def report(
             raise typer.BadParameter("expected no other option beside it", param_hint="--delete")
         typer.echo("deleted " + ", ".join(str(path) for path in delete_session(session)))
         return
+    for path in (out, export):
+        if path is not None:
+            require_file_at(path)
     opened = open_session(session)
     if export is not None:
         typer.echo("wrote " + ", ".join(str(path) for path in export_session(opened, export)))
@@ -357,11 +367,14 @@ def predict(
     detector_model: DetectorModelOption = None,
 ) -> None:
     """Say what the faces in pictures, folders and videos show."""
+    from embeddings.paths import require_folder_at
     from realtime.detector import PICTURE_SIZES, open_detector
     from realtime.pipeline import Pipeline, Process, WholePicture
     from realtime.predict import predict_source
     from realtime.sources import open_source
 
+    if annotate is not None:
+        require_folder_at(annotate)
     recognizer = open_taught_recognizer(bundle, labels, gallery)
     pictures: Process = WholePicture(recognizer)
     videos: Process | None = None
@@ -436,6 +449,7 @@ def train(
 ) -> None:
     """Train a network on labelled faces, then index, calibrate and export it into a bundle."""
     from classifier.train import read_both, train_bundle
+    from embeddings.paths import require_folder_at
     from embeddings.recipe import parse_settings, recipe_for
 
     if finish and not (out.with_name(out.name + ".training")).is_dir():
@@ -449,6 +463,7 @@ def train(
         recipe = recipe_for(**({"arch": arch} | parse_settings(settings or []) | given))
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
+    require_folder_at(out)
     faces, held_out = read_both(data, validation, recipe.seed)
     tell_skipped([(s.source, s.reason) for s in (*faces.skipped, *held_out.skipped)])
     say(f"{len(faces)} faces to train on, {len(held_out)} to validate on")
@@ -564,6 +579,8 @@ def teach(
     if not name:
         raise typer.BadParameter("expected the name of a class, got an empty one", param_hint="--label")
     paths = picture_paths(pictures)
+    if not paths:
+        raise ValueError(f"{', '.join(map(str, pictures))}: expected pictures, found an empty folder; name another")
     loaded = load_bundle(bundle)
     embed = embedder(SyncRequest([], Reading(bundle, crops, detector, detector_model)), crops)
     with progress_bars() as start, open_gallery(gallery or default_gallery(), loaded, create=True) as opened:
@@ -682,8 +699,10 @@ def gallery_export(
 ) -> None:
     """Write everything to a parquet file: labels, sources, times, embeddings; no pictures."""
     from classifier.bundle import load_bundle
+    from embeddings.paths import require_file_at
     from realtime.user_gallery import default_gallery, export_gallery, open_gallery
 
+    require_file_at(file)
     with open_gallery(gallery or default_gallery(), load_bundle(bundle), read_only=True) as opened:
         typer.echo(f"wrote {export_gallery(opened, file)} faces to {file}")
 
@@ -696,8 +715,12 @@ def gallery_import(
 ) -> None:
     """Add the faces of an exported gallery that are not known yet."""
     from classifier.bundle import load_bundle
+    from embeddings.paths import FILE, what_is
+    from index.storage import GalleryError
     from realtime.user_gallery import default_gallery, import_gallery, open_gallery
 
+    if (found := what_is(file)) != FILE:
+        raise GalleryError(f"{file}: expected an exported gallery, found {found}")
     loaded = load_bundle(bundle)
     with open_gallery(gallery or default_gallery(), loaded, create=True) as opened:
         added, known = import_gallery(opened, file)
@@ -718,12 +741,15 @@ def similar(
     as_json: JsonOption = False,
 ) -> None:
     """Name the most similar faces, of the bundle and of what you taught."""
+    from embeddings.paths import require_file_at
     from realtime.collect import cut_whole
     from realtime.similar import crop_at_hand, crop_of, similar_faces
     from realtime.workers import Reading
 
     if sheet is not None and sheet.suffix.lower() != ".png":
         raise typer.BadParameter(f"expected a name that ends in .png, got {sheet.name!r}", param_hint="--sheet")
+    if sheet is not None:
+        require_file_at(sheet)
     recognizer = open_taught_recognizer(bundle, labels, gallery)
     cutter = Reading(bundle, crops, detector, detector_model).cutter(recognizer.bundle)
     crop = crop_of(picture, cutter)
@@ -764,7 +790,10 @@ def evaluate(
     from classifier.evaluate import judge_faces
     from classifier.evaluate import score as score_judged
     from embeddings.datasets import read_labelled_faces
+    from embeddings.paths import require_folder_at
 
+    if plots is not None:
+        require_folder_at(plots)
     loaded = open_recognizer(bundle, labels).bundle
     faces = read_labelled_faces(data, split=split)
     with progress_bars() as start:
@@ -867,11 +896,13 @@ def visualize(
 ) -> None:
     """Draw the map (UMAP) of the gallery, what you taught and data: a PNG, a page, files for TensorBoard."""
     from classifier.bundle import BundleError
+    from embeddings.paths import require_folder_at
     from realtime.session_file import DATABASE
     from viz.data_parts import read_parts
     from viz.map_layout import keep_layout, lay_out
     from viz.map_making import make_map, write_map
 
+    require_folder_at(out)
     for path in data or []:
         if (path / DATABASE).is_file():
             raise ValueError(f"{path}: expected labelled faces, got a session, which keeps none; see it with `report`")
@@ -925,10 +956,12 @@ def explore(
 ) -> None:
     """Show what is in data: classes, examples, light, copies within and across splits, likely wrong labels."""
     from classifier.bundle import load_bundle
+    from embeddings.paths import require_folder_at
     from viz.explore import explore as look
     from viz.explore import write_exploration
     from viz.explore_document import exploration_document, summary
 
+    require_folder_at(out)
     loaded = load_bundle(bundle) if errors else None
     with progress_bars() as start:
         found = look(data, bundle=loaded, progress=start)
@@ -950,9 +983,11 @@ def curves(
     out: Annotated[Path, typer.Option("--out", help="The picture to write: a PNG.")] = Path("curves.png"),
 ) -> None:
     """Draw how trainings went: loss, accuracy, learning rate, triplets and distances over the epochs."""
+    from embeddings.paths import require_file_at
     from embeddings.training_log import find_log, read_log
     from viz.training_curves import draw_curves
 
+    require_file_at(out)
     logs = [find_log(run) for run in runs]
     names = [run.stem if len({one.stem for one in runs}) == len(runs) else str(run) for run in runs]
     draw_curves({name: read_log(log) for name, log in zip(names, logs, strict=True)}, out)

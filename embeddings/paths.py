@@ -1,4 +1,4 @@
-"""What a path that a person named leads to, in the words of an error."""
+"""What a path that a person named leads to, in the words of an error, and whether something can be written there."""
 
 import errno
 import os
@@ -44,3 +44,24 @@ def what_is(path: str | Path) -> str:
     kind = next((words for is_kind, words in _KINDS if is_kind(mode)), "something else")
     needed = os.R_OK | os.X_OK if kind == FOLDER else os.R_OK
     return f"{kind} that this user may not read" if kind in (FILE, FOLDER) and not os.access(path, needed) else kind
+
+
+def require_folder_at(path: Path) -> None:
+    """Check, before long work, that a folder can be written to or made.
+
+    Raises:
+        ValueError: it cannot; says what is there instead.
+    """
+    nearest = next(one for one in (path, *path.absolute().parents) if os.path.lexists(one))
+    found = what_is(nearest)
+    if found != FOLDER:
+        raise ValueError(f"{nearest}: expected a folder to write to, found {found}; name another")
+    if not os.access(nearest, os.W_OK):
+        raise ValueError(f"{nearest}: expected a folder to write to, this user may not; name another")
+
+
+def require_file_at(path: Path) -> None:
+    """Check, before long work, that a file can be written; as `require_folder_at`."""
+    if what_is(path) == FOLDER:
+        raise ValueError(f"{path}: expected a file to write, found a folder; name a file in it")
+    require_folder_at(path.absolute().parent)

@@ -15,6 +15,7 @@ from typing import NamedTuple
 from embeddings.labelled import DataError, Skipped
 from embeddings.labels import canonical
 from embeddings.layout import class_folders, innermost, is_visible
+from embeddings.paths import what_is
 
 # What became of a file.
 FACES, NONE, FAILED, DUPLICATE = "faces", "none", "failed", "duplicate"
@@ -138,7 +139,7 @@ def scan(root: Path) -> tuple[list[FileState], list[Skipped]]:
         DataError: `root` is no folder, or has no class folders.
     """
     if not root.is_dir():
-        raise DataError(f"{root}: expected a folder with a folder for each class, received no such folder")
+        raise DataError(f"{root}: expected a folder with a folder for each class, received {what_is(root)}")
     folders = class_folders(innermost(root))
     if not folders:
         raise DataError(f"{root}: expected folders named for classes, received none; put the pictures into such")

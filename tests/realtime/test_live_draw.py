@@ -9,9 +9,11 @@ from hypothesis import strategies as st
 
 from classifier.palette import COLOURS
 from classifier.recognizer import Recognizer
+from realtime.draw import draw_faces
 from realtime.faces import Faces
 from realtime.ink import AMBER, GROUND, RED, Rectangle, from_hex
 from realtime.live_draw import draw_live
+from realtime.overlays import Overlays
 from realtime.panel import Panel
 from realtime.view import Naming, ViewState, arrange
 from realtime.wording import GREY, live_label, quality_word
@@ -191,6 +193,54 @@ def test_what_lies_over_the_picture_has_white_letters_on_a_dark_plate(
     # Inside the picture, with the same room on both sides.
     assert abs(int(columns.min()) - (width - 1 - int(columns.max()))) <= 2
     assert 0 < rows.min() <= rows.max() < height - 1
+
+
+NOTICES = [
+    ViewState(message="taught: face 1 shows happy"),
+    ViewState(naming=Naming("quizzical", noise())),
+    ViewState(help=True),
+    ViewState(recording="waiting for 5 faces, 1 in view", paused=True, fps=30, latency_ms=20),
+]
+
+
+@pytest.mark.parametrize("view", NOTICES)
+def test_nothing_shines_through_a_notice(recognizer: Recognizer, view: ViewState) -> None:
+    result = live_result(recognizer, Faces.empty(), [])
+    black, white = (draw_live(np.full((360, 640, 3), shade, np.uint8), result, view) for shade in (0, 255))
+    same = (black == white).all(axis=2)
+    assert same.sum() > 500
+    # Letters are written anti-aliased on their plate, so a plate as a whole is the same on any picture.
+    between = (~same) & ((black != 0).any(axis=2) | (white != 255).any(axis=2))
+    assert between.sum() == 0
+
+
+@pytest.mark.parametrize("view", [NOTICES[0], NOTICES[1], NOTICES[3]])
+@pytest.mark.parametrize(
+    "box",
+    [(240, 2, 160, 330), (240, 300, 60, 40), (20, 40, 60, 60), (200, 10, 250, 300), (260, 180, 90, 60)],
+    ids=["close-up", "low", "corner", "large", "middle"],
+)
+def test_no_notice_covers_the_label_of_a_face(
+    recognizer: Recognizer, view: ViewState, box: tuple[int, int, int, int]
+) -> None:
+    frame = np.zeros((360, 640, 3), np.uint8)
+    result = live_result(recognizer, faces_at(box), ["happy"])
+    layout = arrange(frame.shape, view)
+    overlays = Overlays(layout.picture, view, speed=True)
+    boxes = np.array([box], np.float32)
+    (label,) = draw_faces(frame.copy(), boxes, [live_label(result, 0, strong=False)], overlays.marks)
+    plain = frame.copy()
+    draw_faces(plain, boxes, [live_label(result, 0, strong=False)], overlays.marks)
+    np.testing.assert_array_equal(part(draw_live(frame, result, view), label), part(plain, label))
+
+
+def test_a_notice_stays_where_it_is_while_a_face_moves_a_little(recognizer: Recognizer) -> None:
+    frame, view = np.zeros((360, 640, 3), np.uint8), NOTICES[0]
+    drawn = []
+    for shift in range(4):
+        result = live_result(recognizer, faces_at((240 + shift, 330 - shift, 60, 25)), ["happy"])
+        drawn.append(draw_live(frame, result, view)[:120])
+    assert all((one == drawn[0]).all() for one in drawn)
 
 
 def test_a_taught_neighbour_is_marked(recognizer: Recognizer, panel: Panel) -> None:

@@ -91,7 +91,7 @@ def test_a_known_folder_that_is_gone_keeps_its_faces(gallery, folder, tmp_path):
     assert (report.unchanged, report.removed, len(gallery)) == (3, 0, 12)
     assert [one.source for one in report.failed] == [str(folder)]
     assert "forget --source" in report.failed[0].reason
-    with pytest.raises(DataError, match="no such folder"):
+    with pytest.raises(DataError, match="no such path"):
         sync(gallery, folder)
 
 
