@@ -44,3 +44,9 @@ def match_truth(faces: LabelledFaces, label_set: str, classes: tuple[str, ...]) 
     column_of = np.full(len(own_classes) + 1, -1, np.int64)
     column_of[shared.to_columns] = shared.from_columns
     return Truth(column_of[labels], shared.from_columns)
+
+
+def compared_labels(faces: LabelledFaces, label_set: str) -> str:
+    """Return the name of the data's label set that a prediction is compared with: its own, or else their first."""
+    sets = list(label_sets(faces))
+    return label_set if label_set in sets else sets[0]

@@ -18,7 +18,7 @@ def data(tmp_path_factory):
 def test_text_and_json_tell_the_same_figures(run, shipped, data):
     figures = json.loads(run("evaluate", data, "--labels", "fer2013", "--json").stdout)
     lines = run("evaluate", data, "--labels", "fer2013").stdout.splitlines()
-    assert lines[0] == "14 faces, label set fer2013"
+    assert lines[0] == "14 faces, view fer2013, compared with the labels fer2013 of the data"
     names = ["head", "knn", "ensemble", "ensemble_without_twins", "surest faces", "without unknown", "embedding"]
     assert [line[2:26].strip() for line in lines[1:]] == names + list(FER2013_CLASSES)
     ensemble = " ".join(f" {name} {value:.4f}" for name, value in figures["ensemble"].items())
@@ -33,6 +33,28 @@ def test_text_and_json_tell_the_same_figures(run, shipped, data):
     assert lines[7].split()[-1] == f"{figures['retrieval']['map_at_r']:.4f}"
 
 
+def test_the_default_says_what_it_is_compared_with_and_why_it_scores_lower(run, shipped, data):
+    told = run("evaluate", data).stdout
+    first, *why = told.splitlines()[:4]
+    assert first == "14 faces, view blend, compared with the labels fer2013 of the data"
+    words = " ".join(line.strip() for line in why)
+    assert words.startswith("blend mixes fer2013 and ferplus, which label many of the same faces differently")
+    assert "Against fer2013 alone its accuracy is lower and its calibration error (ece) higher" in words
+    assert "14 faces, view fer2013, compared with the labels fer2013 of the data" in told
+    assert "The data have no labels ferplus: classes are matched by name" in told
+
+
+def test_plots_say_what_is_compared(run, shipped, data, tmp_path, monkeypatch):
+    import viz.evaluation_plots
+
+    notes = []
+    plot = viz.evaluation_plots.new_figure
+    monkeypatch.setattr(viz.evaluation_plots, "new_figure", lambda *args: notes.append(args[3]) or plot(*args))
+    assert run("evaluate", data, "--plots", tmp_path / "plots").exit_code == 0
+    assert len(notes) == 4
+    assert all(note.endswith("\nView blend, compared with the labels fer2013 of the data.") for note in notes)
+
+
 def test_a_score_without_faces_is_a_dash(capsys):
     from cli import print_evaluation
 
@@ -40,7 +62,8 @@ def test_a_score_without_faces_is_a_dash(capsys):
     scored = dict.fromkeys(("head", "knn", "ensemble", "ensemble_without_twins"), nothing)
     coverage = {"accuracy_at": {"100%": 0.5}, "known": 0.0, "known_accuracy": None}
     found = {"recall_at_1": None, "recall_at_5": None, "map_at_r": None}
-    print_evaluation({"n": 2, "label_set": "mood", **scored, "retrieval": found, "coverage": coverage, "per_class": {}})
+    figures = {"n": 2, "label_set": "mood", **scored, "retrieval": found, "coverage": coverage, "per_class": {}}
+    print_evaluation(figures, ["view mood, compared with the labels mood of the data"])
 
     lines = capsys.readouterr().out.splitlines()
     assert lines[4].split()[1:] == ["accuracy", "-", "macro_f1", "-", "ece", "-", "nll", "-"]

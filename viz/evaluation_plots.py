@@ -1,4 +1,4 @@
-"""An evaluation in pictures: what is taken for what, how far confidence can be trusted, and the surest mistakes."""
+"""An evaluation in pictures: confusion matrix, calibration, error rate by coverage, classes, the surest mistakes."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -21,13 +21,14 @@ _DPI = 160
 _HEAD, _VOTES, _ENSEMBLE = "#0072B2", "#009E73", "#D55E00"
 
 
-def plot_evaluation(judged: Judged, crops: ByteArray, out: Path) -> list[Path]:
+def plot_evaluation(judged: Judged, crops: ByteArray, out: Path, *, compared: str = "") -> list[Path]:
     """Draws all pictures of an evaluation.
 
     Args:
         judged: What was predicted.
         crops: `(m, 48, 48)` uint8 in [0, 255], grey, all faces of the data set, for the sheet of mistakes.
         out: A folder, made when missing. It then holds faces of the data set.
+        compared: Which view is compared with which labels, in words; the view alone by default.
 
     Returns:
         The pictures written: PNG files.
@@ -36,17 +37,22 @@ def plot_evaluation(judged: Judged, crops: ByteArray, out: Path) -> list[Path]:
         OSError: One cannot be written.
     """
     out.mkdir(parents=True, exist_ok=True)
-    drawings: dict[str, Callable[[Judged], Any]] = {
+    said = _sentence(compared or f"view {judged.label_set}")
+    drawings: dict[str, Callable[[Judged, str], Any]] = {
         "confusion": _confusion,
         "reliability": _reliability,
         "risk-coverage": _risk,
         "classes": _classes,
     }
-    written = [save(draw(judged), out / f"{name}.png") for name, draw in drawings.items()]
+    written = [save(draw(judged, said), out / f"{name}.png") for name, draw in drawings.items()]
     if len(mistakes := surest_mistakes(judged)):
         written.append(out / "mistakes.png")
         contact_sheet([_mistake(judged, row, crops) for row in mistakes], columns=8).save(written[-1])
     return written
+
+
+def _sentence(words: str) -> str:
+    return f"{words[:1].upper()}{words[1:]}."
 
 
 def surest_mistakes(judged: Judged) -> npt.NDArray[np.int64]:
@@ -62,12 +68,12 @@ def _mistake(judged: Judged, row: int, crops: ByteArray) -> SheetFace:
     return SheetFace(crops[place], f"{called} {proba.max():.0%}", f"not {truth}")
 
 
-def _confusion(judged: Judged) -> Any:
+def _confusion(judged: Judged, said: str) -> Any:
     classes, predicted = judged.classes, judged.ensemble.argmax(axis=1).astype(np.int64)
     counts = confusion(predicted, judged.truth, len(classes))
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    note = f"Rows: what {len(predicted):,} faces are labelled as. Shares of a row, and counts. View {judged.label_set}."
-    figure = new_figure(7.6, 6.8, "What is taken for what", note)
+    note = f"Rows: what {len(predicted):,} faces are labelled as. Shares of a row, and counts.\n{said}"
+    figure = new_figure(7.6, 6.8, "Confusion matrix", note)
     axes = add_axes(figure, xlabel="predicted", ylabel="labelled")
     axes.grid(visible=False)
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
@@ -82,12 +88,12 @@ def _confusion(judged: Judged) -> Any:
     return figure
 
 
-def _reliability(judged: Judged) -> Any:
+def _reliability(judged: Judged, said: str) -> Any:
     confidence = judged.ensemble.max(axis=1).astype(np.float64)
     right = judged.ensemble.argmax(axis=1) == judged.truth
     error = ece(judged.ensemble, judged.truth, bins=BINS)
-    note = f"On the line, confidence is how often it is right. Calibration error {error:.1%}, {BINS} bins."
-    figure = new_figure(7.0, 6.6, "How far confidence can be trusted", note)
+    note = f"On the line, confidence is how often it is right. Calibration error {error:.1%}, {BINS} bins.\n{said}"
+    figure = new_figure(7.0, 6.6, "Calibration", note)
     axes = add_axes(figure, xlabel="confidence", ylabel="share that is right")
     bins = np.clip(np.ceil(confidence * BINS).astype(int) - 1, 0, BINS - 1)
     counts = np.bincount(bins, minlength=BINS)
@@ -104,9 +110,9 @@ def _reliability(judged: Judged) -> Any:
     return figure
 
 
-def _risk(judged: Judged) -> Any:
-    note = "Answering only the surest faces: how many of the answers are wrong. Lower is better."
-    figure = new_figure(7.6, 5.4, "What doubt is worth", note)
+def _risk(judged: Judged, said: str) -> Any:
+    note = f"Wrong answers when only the surest faces are answered. Lower is better.\n{said}"
+    figure = new_figure(7.6, 5.4, "Error rate by coverage", note)
     axes = add_axes(figure, xlabel="share of faces answered", ylabel="share of wrong answers")
     for name, proba, colour in _witnesses(judged):
         curve = risk_coverage(proba, judged.truth)
@@ -123,8 +129,8 @@ def _risk(judged: Judged) -> Any:
     return figure
 
 
-def _classes(judged: Judged) -> Any:
-    note = "Share of each class's faces that are found. The dot is the ensemble's precision."
+def _classes(judged: Judged, said: str) -> Any:
+    note = f"Share of each class's faces that are found. The dot is the ensemble's precision.\n{said}"
     figure = new_figure(8.4, 5.2, "Class by class", note)
     axes = add_axes(figure, ylabel="recall")
     axes.grid(visible=False, axis="x")

@@ -6,23 +6,25 @@ from typing import Any
 from viz.theme import LIGHT, picture_style
 
 _DPI = 160
-_ABOVE_IN = 0.8
+# Room above the axes for a heading and one line of words, and for each further line.
+_ABOVE_IN, _LINE_IN = 0.8, 0.2
 
 
 def new_figure(width_in: float, height_in: float, title: str, note: str) -> Any:
-    """Returns a matplotlib figure with a heading and, below it, how to read it; its axes are added below both."""
+    """Return a matplotlib figure with a heading and, below it, how to read it, in lines; its axes come below both."""
     from matplotlib import rc_context
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     style: Any = picture_style()
+    above = _ABOVE_IN + _LINE_IN * note.count("\n")
     with rc_context(style):
-        layout = ConstrainedLayoutEngine(rect=(0.02, 0.02, 0.96, 0.98 - _ABOVE_IN / height_in))
+        layout = ConstrainedLayoutEngine(rect=(0.02, 0.02, 0.96, 0.98 - above / height_in))
         figure = Figure(figsize=(width_in, height_in), dpi=_DPI, layout=layout)
         FigureCanvasAgg(figure)
         figure.text(0.03, 1 - 0.3 / height_in, title, va="center", size=15, weight="bold")
-        figure.text(0.03, 1 - 0.6 / height_in, note, va="center", size=9.5, color=LIGHT.faint)
+        figure.text(0.03, 1 - 0.52 / height_in, note, va="top", size=9.5, linespacing=1.4, color=LIGHT.faint)
     return figure
 
 
