@@ -141,3 +141,21 @@ def test_histograms_reach_their_height_where_most_values_are():
     bin_width = 160 / BINS
     assert top == pytest.approx([int(200 / 255 * BINS) * bin_width, (int(200 / 255 * BINS) + 1) * bin_width])
     assert "L160 22.0" in everybody  # what is beyond the edge counts in the last bin, half of all
+
+
+@pytest.mark.parametrize("width", [1280, 700, 390])
+def test_suggested_labels_are_never_cut(open_page, tmp_path, width):
+    page, _ = written(with_copies(), fake_bundle(drawn_faces(350, 5)))
+    # A name as long as a user may give one, beside the longest of the project's.
+    page = page.replace(">surprise</span>", ">an extraordinarily-long-name</span>", 1)
+    assert 'class="card doubt"' in page
+    (tmp_path / "page.html").write_text(page, encoding="utf-8", errors="replace")
+    opened = open_page(tmp_path / "page.html", width=width, height=800)
+    cut = opened.evaluate(
+        """() => [...document.querySelectorAll(".doubt dd, .doubt dd *")]
+          .filter((one) => one.scrollWidth > one.clientWidth + 1 && getComputedStyle(one).display !== "inline"
+            || getComputedStyle(one).textOverflow === "ellipsis"
+            || one.getBoundingClientRect().right > one.closest(".doubt").getBoundingClientRect().right)
+          .map((one) => one.textContent)"""
+    )
+    assert cut == []

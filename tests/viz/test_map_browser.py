@@ -248,3 +248,44 @@ def test_little_is_still_a_page(opened: Callable[..., "Page"], n: int, changes: 
         page.mouse.click(*at(page, 0))
         assert "predicted" not in page.locator("#card").inner_text()
         assert page.locator("#card").is_visible()
+
+
+@pytest.mark.parametrize(
+    "window", [{"width": 1280, "height": 800}, {"width": 900, "height": 700}, {"width": 390, "height": 800}]
+)
+def test_an_open_list_does_not_move_the_map(
+    opened: Callable[..., "Page"], known: dict[str, Any], window: dict[str, int]
+) -> None:
+    page = opened(**known, window=window)
+    before = page.evaluate("[left, top_, scale]")
+    page.evaluate("list(rowsWhere((i) => shown[i]))")
+    assert page.locator("#list").is_visible()
+    assert page.evaluate("[left, top_, scale]") == before
+    page.evaluate("list([])")
+    assert page.evaluate("[left, top_, scale]") == before
+
+
+def test_the_list_has_room_beside_the_map_in_a_wide_window(
+    opened: Callable[..., "Page"], known: dict[str, Any]
+) -> None:
+    page = opened(**known, window={"width": 1440, "height": 800})
+    page.evaluate("list(rowsWhere((i) => shown[i]))")
+    assert page.evaluate("left / ratio") > page.evaluate("byId('list').getBoundingClientRect().right")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("part", ["header", "footer"])
+def test_no_dot_runs_through_the_words_of_a_zoomed_map(
+    opened: Callable[..., "Page"], known: dict[str, Any], part: str, scheme: str
+) -> None:
+    page = opened(**known, window={"width": 1100, "height": 700, "scheme": scheme})
+    area = page.locator(part).bounding_box()
+    # Its corners are round.
+    inner = {"x": area["x"] + 8, "y": area["y"] + 4, "width": area["width"] - 16, "height": area["height"] - 8}
+    before = page.screenshot(clip=inner)
+    x, y = area["x"] + area["width"] / 2, area["y"] + area["height"] / 2
+    there = f"left = {x} * ratio - faces.x[60] * scale; top_ = {y} * ratio + faces.y[60] * scale"
+    page.evaluate(f"scale *= 3; {there}; redraw()")
+    page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    assert colours_around(page, 60) > 1, "expected dots behind the words"
+    assert page.screenshot(clip=inner) == before

@@ -57,13 +57,13 @@ function resize() {
   [left, top_, untouched] = [width / 2 - anchor.x * scale, height / 2 + anchor.y * scale, false];
 }
 
-function fit() { // into what header, panel, list and footer leave free
-  const open = !byId("list").hidden;
-  const [above, right, below, side] = (isNarrow() ? [104, 60, 160 + open * 0.38 * innerHeight, 20] : [90, 310, foot, open ? 330 : 50]).map((v) => v * ratio);
-  const [w, h] = [Math.max(width - right - side, 50), Math.max(height - above - below, 50)];
+function fit() { // into what header, panel and footer leave free; the same whether the list is open, which must not move it
+  const [above, right, below, least, list] = (isNarrow() ? [104, 60, 160, 20, 20] : [90, 310, foot, 50, 330]).map((v) => v * ratio);
+  const [w, h] = [Math.max(width - right - least, 50), Math.max(height - above - below, 50)];
   scale = fitted = Math.min(w / Math.max(wide, 1), h / Math.max(high, 1));
   room = Math.sqrt(w * h) / ratio;
-  left = side + (w - wide * scale) / 2;
+  const side = Math.min(list, Math.max(least, width - right - wide * scale)); // room for the list, where there is some
+  left = side + Math.max(width - right - side - wide * scale, 0) / 2;
   top_ = above + (h + high * scale) / 2;
   untouched = true;
   redraw();

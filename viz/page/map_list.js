@@ -20,7 +20,6 @@ function inside(polygon) { // rows of the shown faces within, by the even-odd ru
 function list(rows) {
   listed = rows;
   byId("list").hidden = !rows.length;
-  if (untouched) fit(); // so that it hides none
   refocus();
   if (!rows.length) return;
   byId("picked").textContent = counted(rows.length, "face", "faces");
