@@ -41,7 +41,7 @@ def class_shades(classes: tuple[str, ...]) -> tuple[str, ...]:
     free: list[str] = []
     for name in own:
         free = free or list(_OWN)
-        first = crc32(name.encode()) % len(_OWN)
+        first = crc32(name.encode(errors="replace")) % len(_OWN)
         shades[name] = next(shade for shade in (*_OWN[first:], *_OWN[:first]) if shade in free)
         free.remove(shades[name])
     return tuple(shades[name] for name in classes)

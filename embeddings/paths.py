@@ -61,7 +61,10 @@ def require_folder_at(path: Path) -> None:
 
 
 def require_file_at(path: Path) -> None:
-    """Check, before long work, that a file can be written; as `require_folder_at`."""
-    if what_is(path) == FOLDER:
-        raise ValueError(f"{path}: expected a file to write, found a folder; name a file in it")
+    """Check, before long work, that a file can be written; as `require_folder_at`.
+
+    A device, a pipe or a socket is refused: files are written beside their place and moved there, which would replace it.
+    """
+    if os.path.exists(path) and (found := what_is(path)) != FILE:
+        raise ValueError(f"{path}: expected a file to write, found {found}; name another")
     require_folder_at(path.absolute().parent)

@@ -250,3 +250,11 @@ def test_a_reader_that_leaves_early_is_no_error(astronaut):
     line = f'"{sys.executable}" cli.py predict "{astronaut}" "{astronaut}" --json | true'
     done = subprocess.run(["sh", "-c", line], cwd=ROOT, capture_output=True, text=True)
     assert done.stderr == ""
+
+
+def test_a_recording_of_too_few_faces_says_that_it_kept_nothing(run, clip, tmp_path):
+    recorded = run("live", "--source", clip, "--headless", "--record", tmp_path / "kept")
+    succeeded(recorded)
+    assert "once at least 5 faces can be read" in recorded.stderr
+    told = "nothing was recorded: fewer than 5 faces could be read; see --min-group and --individuals"
+    assert recorded.stderr.splitlines()[-1] == told

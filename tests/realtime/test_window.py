@@ -10,9 +10,13 @@ import numpy as np
 import pytest
 
 from classifier.recognizer import Recognizer
+from realtime import live_loop
 from realtime import screen as screen_module
 from realtime.faces import FloatArray
+from realtime.live_pipeline import LiveResult
+from realtime.panel import Panel
 from realtime.sources import Frame, SourceError
+from realtime.view import ViewState
 from realtime.window import WindowError, live
 from tests.realtime.live_results import PlainPipeline
 from tests.realtime.stand_ins import ByteArray, ListSource, clip_frames, faces_at, noise, read
@@ -295,3 +299,19 @@ def test_no_display_is_an_error(pipeline: PlainPipeline, monkeypatch: pytest.Mon
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
     with pytest.raises(WindowError, match="expected a display, found none"):
         live(ListSource(clip_frames(1)), pipeline)
+
+
+def test_the_window_says_what_a_recording_waits_for(
+    pipeline: PlainPipeline, screen: Screen, picture: ListSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    views: list[str] = []
+    draw = live_loop.draw_live
+
+    def drawn(frame_bgr: ByteArray, result: LiveResult, view: ViewState, panel: Panel) -> ByteArray:
+        views.append(view.recording)
+        return draw(frame_bgr, result, view, panel)
+
+    monkeypatch.setattr(live_loop, "draw_live", drawn)
+    screen.keys = [(1, ord("q"))]
+    live(picture, pipeline, record=lambda frame, result: None, recording=lambda: "waiting for 5 faces, 2 in view")
+    assert set(views) == {"waiting for 5 faces, 2 in view"}
