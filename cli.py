@@ -358,7 +358,7 @@ def report(
 
 @command
 def predict(
-    sources: Annotated[list[str], typer.Argument(help="Pictures, folders, videos.", metavar="SOURCE...")],
+    sources: Annotated[list[str], typer.Argument(help="Pictures, folders, videos.", metavar="SOURCE")],
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document a line for each source.")] = False,
     crops: CropsOption = False,
     annotate: Annotated[Path | None, typer.Option("--annotate", help="Folder for annotated copies.")] = None,
@@ -431,7 +431,7 @@ def train(
     arch: Annotated[str, typer.Option("--arch", help="mobilenet_v2, cnn, vgg or resnet_se.")] = "mobilenet_v2",
     init: Annotated[str | None, typer.Option("--init", help="imagenet, a weights file, or none.")] = None,
     epochs: Annotated[int | None, typer.Option("--epochs", help="At most so many; default by architecture.")] = None,
-    seed: Annotated[int | None, typer.Option("--seed", help="Of weights, order and augmentation.")] = None,
+    seed: Annotated[int | None, typer.Option("--seed", min=0, help="Of weights, order and augmentation.")] = None,
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="NAME=VALUE of any field of embeddings.recipe.Recipe; repeats.")
     ] = None,
@@ -556,7 +556,7 @@ def tell_some(named: list[tuple[str, str]], what: str, most: int = 20) -> None:
 
 @command
 def teach(
-    pictures: Annotated[list[Path], typer.Argument(help="Pictures, or folders of them.", metavar="PICTURE...")],
+    pictures: Annotated[list[Path], typer.Argument(help="Pictures, or folders of them.", metavar="PICTURE")],
     label: Annotated[str, typer.Option("--label", help="What the faces show; any name makes a class.")],
     crops: CropsOption = False,
     bundle: BundleOption = DEFAULT_BUNDLE,
@@ -888,9 +888,12 @@ def web(
     open_browser: Annotated[bool, typer.Option("--open", help="Open it in a browser here.")] = False,
 ) -> None:
     """Serve the web app: live in a browser, photos, videos, the map, teaching. Wants requirements/web.txt."""
+    from embeddings.paths import require_folder_at
     from web.serve import address, serve
     from web.settings import Limits, WebSettings, token_for
 
+    if gallery is not None:
+        require_folder_at(gallery)
     settings = WebSettings(
         bundle=bundle.resolve(),
         labels=labels,
@@ -907,7 +910,7 @@ def web(
 @command
 def visualize(
     data: Annotated[
-        list[Path] | None, typer.Argument(help="Labelled face crops to put on the map.", metavar="[DATA...]")
+        list[Path] | None, typer.Argument(help="Labelled face crops to put on the map.", metavar="DATA")
     ] = None,
     out: Annotated[
         Path, typer.Option("--out", file_okay=False, help="Folder for picture, page and projector files.")
@@ -971,7 +974,7 @@ def taught_on_map(
 @command
 def explore(
     data: Annotated[
-        list[Path], typer.Argument(help="Labelled face crops; several are told apart as splits.", metavar="DATA...")
+        list[Path], typer.Argument(help="Labelled face crops; several are told apart as splits.", metavar="DATA")
     ],
     out: Annotated[Path, typer.Option("--out", help="Folder for the page and the JSON.")] = Path("explore"),
     errors: Annotated[
@@ -1003,9 +1006,7 @@ def explore(
 
 @command
 def curves(
-    runs: Annotated[
-        list[Path], typer.Argument(help="Bundles, their .training folders, or logs (CSV).", metavar="RUN...")
-    ],
+    runs: Annotated[list[Path], typer.Argument(help="Bundles, their .training folders, or logs (CSV).", metavar="RUN")],
     out: Annotated[Path, typer.Option("--out", help="The picture to write: a PNG.")] = Path("curves.png"),
 ) -> None:
     """Draw how trainings went: loss, accuracy, learning rate, triplets and distances over the epochs."""

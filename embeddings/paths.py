@@ -63,7 +63,7 @@ def require_folder_at(path: Path) -> None:
 def require_file_at(path: Path) -> None:
     """Check, before long work, that a file can be written; as `require_folder_at`.
 
-    A device, a pipe or a socket is refused: files are written beside their place and moved there, which would replace it.
+    A device, a pipe or a socket is refused: a finished file is moved to its place, which would replace what is there.
     """
     if os.path.exists(path) and (found := what_is(path)) != FILE:
         raise ValueError(f"{path}: expected a file to write, found {found}; name another")
