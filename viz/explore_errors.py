@@ -77,7 +77,7 @@ def _card(one: dict[str, Any], face: str, document: dict[str, Any]) -> str:
     return (
         f'<article class="card doubt" data-label="{text(one["label"])}">{face}<div>'
         f"<dl><dt>labelled</dt><dd>{mark(one['label'], shade_of[one['label']])}</dd>"
-        f"<dt>rather</dt><dd><b>{mark(one['suggested'], shade_of[one['suggested']])}</b> "
+        f"<dt>suggested</dt><dd><b>{mark(one['suggested'], shade_of[one['suggested']])}</b> "
         f"<small class=faint>{one['probability_suggested']:.0%}</small></dd></dl>"
         f"{_votes(one['votes'])}<small class='faint source'>{text(one['source'])}</small></div></article>"
     )
