@@ -829,13 +829,15 @@ def compared_with(bundle: "Bundle", faces: "LabelledFaces", view: str) -> list[s
     from classifier.truth import compared_labels
 
     truth = compared_labels(faces, view)
-    lines = [f"view {view}, compared with the labels {truth} of the data"]
     blend = bundle.blend if view not in bundle.classes else None
+    mixed = f", a mix of {' and '.join(blend.shares)}" if blend is not None else ""
+    lines = [f"view {view}{mixed}, compared with the labels {truth} of the data"]
     if blend is not None:
-        mixed = " and ".join(blend.shares)
-        lines.append(f"{view} mixes {mixed}, which label many of the same faces differently, and its confidence is")
-        lines.append(f"fitted to {blend.truth}. Against {truth} alone its accuracy is lower and its calibration error")
-        lines.append(f"(ece) higher than those of a view made for them; --labels {truth} scores that one alone.")
+        lines.append(f"These label many of the same faces differently, and the confidence is fitted to {blend.truth}.")
+        lines.append(
+            f"Against {truth} alone accuracy is lower and the calibration error (ece) higher than those of a view"
+        )
+        lines.append(f"made for {truth}; --labels {truth} scores that one alone.")
     elif truth != view:
         lines.append(f"The data have no labels {view}: classes are matched by name, and may mean something else there.")
     return lines
