@@ -13,6 +13,10 @@ import cv2
 
 # A display behind a dead network link neither answers nor refuses.
 _PATIENCE_S = 5.0
+# Displays that have answered. Their connections stay open: a server that has no other client, as a virtual one, starts
+# anew when the last one goes, which takes longer than everything else here and would turn away Qt meanwhile.
+_connected: set[str] = set()
+
 _ADVICE = "run without a window (--headless)"
 
 
@@ -23,7 +27,7 @@ class WindowError(ValueError):
 def require_display() -> None:
     """Check that a window can be opened.
 
-    Loads what Qt loads next anyway and connects once, which takes well under 1 ms on top.
+    Loads what Qt loads next anyway, and connects once; only that takes time on top, a few milliseconds.
 
     Raises:
         WindowError: there is no display, it does not answer, or OpenCV lacks what it needs to show a window.
@@ -108,11 +112,14 @@ def _answers_x(library: ctypes.CDLL | None, environment: Mapping[str, str]) -> b
 
     def connect() -> bool:
         connection = library.xcb_connect(None, None)
-        works = library.xcb_connection_has_error(connection) == 0
-        library.xcb_disconnect(connection)
+        works: bool = library.xcb_connection_has_error(connection) == 0
+        if not works:
+            library.xcb_disconnect(connection)
         return works
 
-    return within(_PATIENCE_S, connect)
+    if environment["DISPLAY"] not in _connected and within(_PATIENCE_S, connect):
+        _connected.add(environment["DISPLAY"])
+    return environment["DISPLAY"] in _connected
 
 
 def _answers_wayland(environment: Mapping[str, str]) -> bool:
