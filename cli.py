@@ -247,21 +247,24 @@ def live(
     source: Annotated[str, typer.Option("--source", help="Camera number, file, address or folder.")] = "0",
     headless: Annotated[bool, typer.Option("--headless", help="Open no window.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON line a frame.")] = False,
-    fast: Annotated[bool, typer.Option("--fast", help="Show every frame of a file, as fast as it goes.")] = False,
+    fast: Annotated[bool, typer.Option("--fast", help="Show every frame of a file, as fast as possible.")] = False,
     width: Annotated[int | None, typer.Option("--width", min=1, help="Pixels to ask a camera for.")] = None,
     height: Annotated[int | None, typer.Option("--height", min=1, help="Pixels to ask a camera for.")] = None,
     fps: Annotated[float | None, typer.Option("--fps", min=1, help="Frames a second to ask a camera for.")] = None,
     mirror: Annotated[
-        bool | None, typer.Option("--mirror/--no-mirror", help="Exchange left and right; cameras' are by default.")
+        bool | None, typer.Option("--mirror/--no-mirror", help="Mirror the picture; the default for cameras.")
     ] = None,
-    half_life: Annotated[
-        float, typer.Option("--half-life", min=0, help="Seconds that half of a change takes to show.")
-    ] = 0.5,
+    half_life: Annotated[float, typer.Option("--half-life", min=0, help="Smoothing half-life in seconds.")] = 0.5,
     record: Annotated[
-        Path | None, typer.Option("--record", help="Keep the session, a folder of its own in this one; no pictures.")
+        Path | None,
+        typer.Option("--record", help="Record the session into a new folder within this one; numbers, no pictures."),
     ] = None,
-    individuals: Annotated[bool, typer.Option("--individuals", help="Record what each face shows, too.")] = False,
-    min_group: Annotated[int, typer.Option("--min-group", min=1, help="Record no group of fewer faces.")] = 5,
+    individuals: Annotated[
+        bool, typer.Option("--individuals", help="Also record each face, in groups of any size.")
+    ] = False,
+    min_group: Annotated[
+        int, typer.Option("--min-group", min=1, help="Record only while at least this many faces can be read.")
+    ] = 5,
     keep_video: Annotated[bool, typer.Option("--keep-video", help="Record an annotated video, too.")] = False,
     keep_days: Annotated[
         float | None, typer.Option("--keep-days", min=0, help="Delete sessions in the folder that are older.")
@@ -284,7 +287,9 @@ def live(
     from realtime.window import live as watch
 
     if record is None and (individuals or keep_video or keep_days is not None):
-        raise typer.BadParameter("expected --record beside what is to be recorded", param_hint="--record")
+        raise typer.BadParameter(
+            "expected --record beside --individuals, --keep-video and --keep-days", param_hint="--record"
+        )
     if not headless:
         require_display()
     recognizer = open_taught_recognizer(bundle, labels, gallery)
@@ -331,7 +336,7 @@ def report(
     export: Annotated[Path | None, typer.Option("--export", help="Write tables instead: .csv or .parquet.")] = None,
     delete: Annotated[bool, typer.Option("--delete", help="Delete the session instead.")] = False,
 ) -> None:
-    """Tell of a recorded session on one page: what the group showed, when it changed, what was not recorded."""
+    """Summarise a recorded session on one page: what the group showed, when it changed, what was not recorded."""
     from embeddings.paths import require_file_at
     from realtime.session_export import export_session
     from realtime.session_file import REPORT, delete_session

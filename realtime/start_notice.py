@@ -15,7 +15,7 @@ Consent: ask everybody in view before you start, and stop when somebody minds.
 The law: the European Union prohibits systems that infer emotions of people at work and in schools, except for medical
   or safety reasons (AI Act, Regulation (EU) 2024/1689, Article 5(1)(f)). Do not use this there."""
 
-RECORDING = "Recording: this session is kept. Ask everybody in view for that too, and delete it when it has served."
+RECORDING = "Recording: get consent from everyone in view, and delete the recording when it is no longer needed."
 
 # Numbered: a notice that says something new is shown again, to everybody.
 _MARKER = "start-notice-1"

@@ -184,7 +184,7 @@ def test_live_tells_once_what_it_does(run_process, clip, tmp_path, monkeypatch):
 
 def test_a_recorded_session_is_reported_exported_and_deleted(run, clip, tmp_path):
     recorded = run("live", "--source", clip, "--headless", "--record", tmp_path / "kept", "--min-group", "1")
-    assert succeeded(recorded) == "" and "Ask everybody in view" in recorded.stderr
+    assert succeeded(recorded) == "" and "get consent from everyone in view" in recorded.stderr
     (session,) = (tmp_path / "kept").iterdir()
     assert [path.name for path in session.iterdir()] == ["session.sqlite"]
     succeeded(run("report", session))
