@@ -78,8 +78,8 @@ class Rectangle(NamedTuple):
 
 @lru_cache(maxsize=64)
 def class_colours(classes: tuple[str, ...]) -> tuple[Colour, ...]:
-    """Returns a colour for each class, for dark ground; see `classifier.palette.class_shades`."""
-    return tuple(from_hex(shade) for shade in class_shades(classes, dark=True))
+    """Return the color of each class; see `classifier.palette.class_shades`."""
+    return tuple(from_hex(shade) for shade in class_shades(classes))
 
 
 @lru_cache(maxsize=256)

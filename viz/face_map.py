@@ -154,10 +154,9 @@ class FaceMap:
     @property
     def groups(self) -> tuple[Group, ...]:
         """Each class in the order of `classes`, then the faces without a label where there are any."""
-        light, dark = class_shades(self.classes), class_shades(self.classes, dark=True)
         named = [
-            Group(name, light[i], np.flatnonzero(self.labels == i), True, dark[i])
-            for i, name in enumerate(self.classes)
+            Group(name, shade, np.flatnonzero(self.labels == i), True, shade)
+            for i, (name, shade) in enumerate(zip(self.classes, class_shades(self.classes), strict=True))
         ]
         rest = np.flatnonzero(self.labels < 0)
         if len(rest):

@@ -106,9 +106,8 @@ def read_request(text: str) -> dict[str, Any]:
 
 
 def class_list(classes: tuple[str, ...]) -> list[dict[str, str]]:
-    """Returns the names and colours of classes."""
-    light, dark = class_shades(classes), class_shades(classes, dark=True)
-    return [{"name": name, "light": one, "dark": other} for name, one, other in zip(classes, light, dark, strict=True)]
+    """Return the names and colors of classes."""
+    return [{"name": name, "shade": shade} for name, shade in zip(classes, class_shades(classes), strict=True)]
 
 
 def ready(classes: tuple[str, ...], limits: Limits) -> dict[str, Any]:

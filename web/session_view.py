@@ -9,13 +9,11 @@ from viz.report_data import Report
 from viz.report_figures import clock
 from viz.report_page import drawn_stretches
 from viz.report_sections import key_figures, moments, timeline
-from viz.theme import class_shades
 from web.live_session import LONGEST_S
 from web.timeline import picture
 
 _STYLE = Path(__file__).parents[1] / "viz" / "page" / "report.css"
 _DRAWING = re.compile(r"<svg .*?</svg>", re.DOTALL)
-_FILL = re.compile(r'fill="([^"]+)"')
 
 # The newest second is known up to two seconds late: only after so many seconds without one do frames seem to miss.
 _QUIET_AFTER_S = 5.0
@@ -37,7 +35,8 @@ def overview(session: Session) -> str:
     parts = key_figures(report, found)
     if report.group.recorded.any():
         parts += timeline(report, drawn_stretches(report), found) + moments(report, found)
-    return f'<div class="report">{_dressed(parts, report.classes)}</div>'
+    # Streamlit takes drawings out of HTML, but not pictures.
+    return f'<div class="report">{_DRAWING.sub(lambda drawing: picture(drawing[0]), parts)}</div>'
 
 
 def state(session: Session, *, recording: bool) -> str:
@@ -84,12 +83,3 @@ def _word_on_silence(session: Session, now: float) -> str | None:
         f"No frame has come for {clock(silent)}. The camera runs while the Live page is open: open it in a tab of its "
         "own, start it there, and this recording goes on."
     )
-
-
-def _dressed(body: str, classes: tuple[str, ...]) -> str:
-    """Makes a part of a report follow the app's light or dark setting; its drawings become pictures."""
-    tones = dict(zip(class_shades(classes), class_shades(classes, dark=True), strict=True))
-    for light, dark in tones.items():
-        body = body.replace(f"--shade:{light}", f"--shade:light-dark({light}, {dark})")
-    body = _FILL.sub(lambda fill: f'style="fill:light-dark({fill[1]}, {tones[fill[1]]})"', body)
-    return _DRAWING.sub(lambda drawing: picture(drawing[0]), body)

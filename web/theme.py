@@ -41,9 +41,8 @@ def heading(title: str, words: str) -> None:
 
 
 def shades(classes: tuple[str, ...]) -> dict[str, str]:
-    """The colour of each class, a user's own too, as a CSS colour for light and dark."""
-    both = zip(class_shades(classes), class_shades(classes, dark=True), strict=True)
-    return {name: f"light-dark({light}, {dark})" for name, (light, dark) in zip(classes, both, strict=True)}
+    """Return the color of each class, a user's own too, as a CSS color."""
+    return dict(zip(classes, class_shades(classes), strict=True))
 
 
 def mark_of(name: str, colours: dict[str, str]) -> str:

@@ -121,8 +121,9 @@ def test_no_name_hides_a_taught_face(
     assert kept_off == [3, 4, 5, 0, 1, 2]
 
 
-def test_a_users_class_has_a_light_colour_on_dark_ground(make_map: Callable[..., FaceMap], tmp_path: Path) -> None:
-    pixels = draw(make_map(90, ("happy", "confused")), tmp_path, dark=True)
-    light, dark = (class_shades(("confused",), dark=dark)[0] for dark in (False, True))
-    assert share_of(pixels, dark) > 0.001
-    assert share_of(pixels, light, 3) < 0.0005
+@pytest.mark.parametrize("dark", [False, True])
+def test_a_users_class_has_one_color_on_any_ground(
+    make_map: Callable[..., FaceMap], tmp_path: Path, dark: bool
+) -> None:
+    pixels = draw(make_map(90, ("happy", "confused")), tmp_path, dark=dark)
+    assert share_of(pixels, class_shades(("confused",))[0]) > 0.001

@@ -23,7 +23,7 @@ class Session {
       ask: (on, least) => this.ask({ type: "record", on, min_group: least }),
       say: (words) => this.say(words),
     });
-    this.shade = (name) => this.shades.get(name)?.[this.dark ? "dark" : "light"] ?? UNSURE;
+    this.shade = (name) => this.shades.get(name) ?? UNSURE;
     this.listen();
     const missing = lacking();
     this.find(".word").textContent = missing
@@ -112,12 +112,9 @@ class Session {
     if (!this.faces.some(({ id }) => id === this.selected)) this.selected = largest(this.faces);
     const { selected, shade } = this, style = getComputedStyle(this.find(".live"));
     const [ink, paper] = ["--ink", "--paper"].map((name) => style.getPropertyValue(name).trim());
-    this.dark = isDark(style.backgroundColor);
-    // A picture may be dark or light: there, the bright ones stand out from their dark rim.
-    const bright = (name) => this.shades.get(name)?.dark ?? UNSURE;
-    this.overlay.draw(result, { selected, shade: bright, mirrored: this.find(".mirror").checked });
+    this.overlay.draw(result, { selected, shade, mirrored: this.find(".mirror").checked });
     this.panel.show(this.faces, selected, shade);
-    this.map.draw(this.faces, { selected, shade, ink, paper, theme: this.dark });
+    this.map.draw(this.faces, { selected, shade, ink, paper });
     this.answers = [...this.answers.filter(([at]) => now - at < RATE_OVER), [now, now - result.sent]];
     if (now - (this.paced ?? 0) > 500) this.showPace(now);
     if (this.find(".status").textContent === LOOKING) this.say("");
@@ -149,8 +146,7 @@ class Session {
   }
 
   learn(classes) {
-    for (const { name, light, dark } of classes) this.shades.set(name, { light, dark });
-    this.dark = isDark(getComputedStyle(this.find(".live")).backgroundColor);
+    this.shades = new Map(classes.map((one) => [one.name, one.shade]));
     this.panel.learn(classes, this.shade);
   }
 
@@ -227,11 +223,6 @@ function describe(faces, selected) {
 function largest(faces) {
   const size = ({ xywh: [, , w, h] }) => w * h;
   return faces.length ? faces.reduce((one, other) => (size(other) > size(one) ? other : one)).id : null;
-}
-
-function isDark(colour) { // "rgb(r, g, b)"
-  const [r, g, b] = (colour.match(/[\d.]+/g) ?? [255, 255, 255]).map(Number);
-  return 0.3 * r + 0.6 * g + 0.1 * b < 128;
 }
 
 export default function live({ parentElement, data }) {
