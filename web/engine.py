@@ -4,6 +4,7 @@ import logging
 import os
 import queue
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 Work = Callable[[], None]
+# Seconds that the end of the server waits for frames that are in work.
+_CLOSING_S = 2.0
 
 
 class Engine:
@@ -96,11 +99,15 @@ class Turns:
             return gave_way
 
     def close(self) -> None:
-        """Ends the threads after what they are doing; what waits is dropped."""
+        """End the threads after what they are doing, and wait a moment for that; what waits is dropped."""
         with self._changed:
             self._open = False
             self._waiting.clear()
             self._changed.notify_all()
+        until = time.monotonic() + _CLOSING_S
+        for thread in self._threads:
+            if thread is not threading.current_thread():
+                thread.join(max(until - time.monotonic(), 0.0))
 
     def _serve(self) -> None:
         while self._serve_one():

@@ -1,4 +1,4 @@
-"""Faces as cards: what each shows, how sure that is, and the most similar faces that say so."""
+"""Faces as cards: the expression of each, its confidence, and the most similar known faces."""
 
 import base64
 from collections.abc import Mapping, Sequence
@@ -59,7 +59,7 @@ def _card(face: Mapping[str, Any], image: str, shades: Mapping[str, str], number
     expression = str(face["expression"])
     title = "Unsure" if face["unknown"] else mark(expression, shades[expression])
     share = f'<span class="number">{100 * face["confidence"]:.0f} %</span>'
-    words = "too little to tell; the likeliest come first" if face["unknown"] else "expression shown"
+    words = "confidence too low; most likely first" if face["unknown"] else "expression shown"
     step_back = f'<p class="faint small">{" · ".join(filter(None, (number, words)))}</p>'
     return (
         f'<article class="card face">{image}<h3>{title}{share}</h3>{step_back}'
@@ -86,7 +86,7 @@ def _why(neighbors: Sequence[Mapping[str, Any]], shades: Mapping[str, str]) -> s
         f'<span class="number">{one["similarity"]:.3f}</span></li>'
         for one in neighbors
     )
-    return f'<div class="why">Most similar faces, and how similar (1 is the same)<ol>{rows}</ol></div>'
+    return f'<div class="why">Most similar faces, by similarity (1 = identical)<ol>{rows}</ol></div>'
 
 
 def _label(label: str | None, shades: Mapping[str, str]) -> str:

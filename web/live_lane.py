@@ -80,7 +80,7 @@ class LiveLane:
         with self._lock:
             remembered = self._embeddings.get(track_id)
         if remembered is None:
-            raise TeachError("expected a face in the picture, received one that has gone; point at it again")
+            raise TeachError("this face is no longer in view; select a face and teach again")
         with self.visitor.lock:
             check_room(self.visitor.gallery, 1)
             self.visitor.gallery.add(NewFaces(remembered[1][None], [name], [LIVE], [""]))

@@ -73,7 +73,7 @@ class LiveSession:
             except SessionError as error:
                 logger.warning("a recording ends early: %s", error)
                 # In words of its own: the visitor gets them, and no folder of the server is in them.
-                self._end(SessionError("the server could keep no more of it"))
+                self._end(SessionError("the server could not store more of it"))
             if wall_time - self._began > LONGEST_S:
                 self._end()
 
@@ -118,7 +118,7 @@ def start_recording(visitor: Visitor, *, min_group: int) -> None:
             visitor.session = LiveSession(visitor.classes, min_group)
         elif not visitor.session.recording:
             raise SessionError(
-                "your last recording is still on the Session page; take along what you need, discard it there, "
+                "your last recording is still on the Session page; download what you need, discard it there, "
                 "then record again"
             )
 

@@ -22,5 +22,5 @@ def test_limits_versions_and_licences_are_told() -> None:
 
 
 def test_what_is_kept_is_told_as_it_is() -> None:
-    assert "forgotten a few seconds after you leave" in privacy(keeps_taught=False)
+    assert "deleted a few seconds after you leave" in privacy(keeps_taught=False)
     assert "stays on this server until you forget it" in privacy(keeps_taught=True)
