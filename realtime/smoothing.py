@@ -8,7 +8,8 @@ from realtime.faces import FloatArray
 
 UNKNOWN = -1
 
-# A new label is shown at once when it leads by this much probability, and after this many seconds of any lead. On the
+# A new label is shown at once when it leads by this much probability, and when the shown label has not been the best
+# for this many seconds, whichever others were: with three rivals the best may change in every frame. On the
 # clips, with a half-life of 0.5 s, 4 of the 47 changes that are flicker are left, and real changes show 0.50 s late, at
 # most 0.63. Larger values leave as many and are later, by up to 0.96 s at twice to three times the margin.
 MARGIN = 0.1
@@ -62,8 +63,7 @@ class Steadied:
         self._time = 0.0
         # None is unknown, a label like any other.
         self._shown: str | None = None
-        self._rival: str | None = None
-        self._rival_since = 0.0
+        self._behind_since: float | None = None
         self._decided = False
         self._anew = False
 
@@ -99,7 +99,10 @@ class Steadied:
             self.proba, self._classes = by_name(self.proba, self._classes, classes), classes
 
     def shown(self, unknown_below: float, now: float) -> int:
-        """Decides which label to show: the first is shown at once, another one has to lead clearly or for some time.
+        """Decide which label to show.
+
+        The first label is shown at once. Another one replaces it as soon as it leads by `MARGIN`, or once the shown
+        label has not been the best for `PATIENCE_S`, whichever labels were the best meanwhile.
 
         Args:
             unknown_below: Probability below which a label is not told; unknown counts as a label that has this much.
@@ -111,9 +114,12 @@ class Steadied:
         scores: dict[str | None, float] = {None: unknown_below}
         scores.update(zip(self._classes, self.proba.tolist(), strict=True))
         best = max(scores, key=lambda name: scores[name])
-        if best != self._rival:
-            self._rival, self._rival_since = best, now
+        if best == self._shown:
+            self._behind_since = None
+        elif self._behind_since is None:
+            self._behind_since = now
         lead = scores[best] - scores.get(self._shown, 0.0)
-        if not self._decided or lead >= MARGIN or now - self._rival_since >= PATIENCE_S:
-            self._shown, self._decided = best, True
+        waited = self._behind_since is not None and now - self._behind_since >= PATIENCE_S
+        if not self._decided or lead >= MARGIN or waited:
+            self._shown, self._decided, self._behind_since = best, True, None
         return UNKNOWN if self._shown not in self._classes else self._classes.index(self._shown)

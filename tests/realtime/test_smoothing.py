@@ -86,6 +86,26 @@ def test_a_label_that_flickers_is_not_shown() -> None:
     assert set(shown(looks)) == {0}
 
 
+def test_a_label_that_two_rivals_take_turns_to_beat_is_replaced() -> None:
+    one, other = [0.30, 0.39, 0.31], [0.30, 0.31, 0.39]
+    looks = [(0.0, [0.8, 0.1, 0.1])] + [(step / 30, other if step % 2 else one) for step in range(1, 600)]
+    columns = shown(looks, unknown_below=0.2)
+    replaced = next(at for at, column in enumerate(columns) if column != 0)
+    assert looks[replaced][0] == pytest.approx(1 / 30 + PATIENCE_S, abs=1.5 / 30)
+    assert len(set(columns[replaced:])) == 1, "the two rivals must not flicker"
+
+
+def test_a_label_that_unknown_and_a_rival_take_turns_to_beat_is_replaced() -> None:
+    rival, doubt = [0.36, 0.42, 0.22], [0.36, 0.38, 0.26]
+    looks = [(0.0, [0.8, 0.1, 0.1])] + [(step / 30, doubt if step % 2 else rival) for step in range(1, 60)]
+    assert shown(looks, unknown_below=0.4)[15] != 0
+
+
+def test_the_best_label_keeps_its_time_when_others_change_behind_it() -> None:
+    looks = [(step / 30, [0.40, 0.31, 0.29] if step % 2 else [0.40, 0.29, 0.31]) for step in range(60)]
+    assert set(shown(looks)) == {0}
+
+
 def test_unknown_is_a_label_with_inertia_too() -> None:
     sure, unsure = [0.7, 0.2, 0.1], [0.45, 0.35, 0.2]
     looks = [(0.0, sure), (0.1, unsure), (0.2, sure), (0.3, unsure), (0.4, unsure), (0.5, unsure), (0.65, unsure)]
