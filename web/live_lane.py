@@ -8,7 +8,7 @@ import numpy as np
 
 from index.taught_faces import LIVE, NewFaces
 from realtime.faces import FloatArray
-from realtime.live_documents import face_document
+from realtime.live_documents import by_class, face_document
 from realtime.live_pipeline import LivePipeline, LiveResult
 from realtime.places import Places
 from web.live_messages import FrameMessage, class_list, decode_frame
@@ -16,7 +16,6 @@ from web.live_session import start_recording, stop_recording
 from web.teaching import TeachError, check_room, class_name
 from web.visitors import Visitor
 
-_EVIDENCE = 5
 # A face that left the picture can be taught for so long, seconds: people look down at the button.
 _MEMORY_S = 3.0
 
@@ -132,21 +131,15 @@ class LiveLane:
         face, smoothed = face_document(result, row), result.smoothed[row]
         column = int(result.shown[row])
         face["confidence"] = round(float(smoothed[column] if column >= 0 else smoothed.max()), 6)
-        face["evidence"] = self._evidence(result, row)
+        face["evidence"] = [
+            {"id": one.id, "label": one.label, "similarity": round(one.similarity, 4), "source": one.source}
+            for one in result.nearest[row]
+        ]
+        face["votes"] = by_class(result.prediction.classes, result.votes[row])
         place = places.get(face["id"])
         lowest, side = self._bounds
         face["place"] = None if place is None else [round(float(value), 4) for value in (place - lowest) / side]
         return face
-
-    def _evidence(self, result: LiveResult, row: int) -> list[dict[str, Any]]:
-        neighbors = result.prediction.neighbors
-        names = self.visitor.recognizer.neighbor_names(result.prediction, row)
-        found = zip(neighbors.ids[row], names, neighbors.similarities[row], neighbors.sources[row], strict=True)
-        return [
-            {"id": int(number), "label": name, "similarity": round(float(similarity), 4), "source": str(source)}
-            for (number, name, similarity, source), valid in zip(found, neighbors.valid[row], strict=True)
-            if valid
-        ][:_EVIDENCE]
 
 
 def _bounds(coordinates: FloatArray | None) -> tuple[FloatArray, float]:

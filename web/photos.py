@@ -51,7 +51,7 @@ def look(name: str, bgr: ByteArray, recognize: Callable[[ByteArray], FrameResult
     result = recognize(bgr)
     document = {"source": name, "faces": face_documents(result, recognizer)}
     thumbnails = tuple(picture_bytes(_square(bgr, xywh), ".jpg") for xywh in result.faces.xywh)
-    return Photo(name, result, document, picture_bytes(_smaller(drawn(bgr, result)), ".jpg"), thumbnails)
+    return Photo(name, result, document, picture_bytes(_smaller(drawn(bgr, result, numbered=True)), ".jpg"), thumbnails)
 
 
 def annotated_suffix(name: str) -> str:
@@ -66,7 +66,7 @@ def annotated(photo: Photo, bgr: ByteArray) -> bytes:
         photo: What it shows.
         bgr: `(h, w, 3)` uint8 in [0, 255], BGR, the same picture.
     """
-    return picture_bytes(drawn(bgr, photo.result), annotated_suffix(photo.name))
+    return picture_bytes(drawn(bgr, photo.result, numbered=True), annotated_suffix(photo.name))
 
 
 def _smaller(picture: ByteArray) -> ByteArray:

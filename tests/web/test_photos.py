@@ -110,3 +110,15 @@ def test_names_from_anywhere_stay_text(photo) -> None:
     face = photo.document["faces"][0] | {"neighbors": [neighbor], "expression": evil, "probabilities": {evil: 1.0}}
     html = face_cards([face], [b""], {evil: "#000000"}) + notice(evil, evil) + crop_row([b""], evil)
     assert "<img src=x" not in html and len(re.findall("<img ", html)) == 2
+
+
+def test_a_box_has_the_number_of_its_card(monkeypatch) -> None:
+    texts: list[str] = []
+    monkeypatch.setattr("realtime.draw.write", lambda picture, text, *rest: texts.append(text))
+    again = look("a.jpg", np.zeros((480, 640, 3), np.uint8), recognize, RECOGNIZER)
+    html = face_cards(again.document["faces"], again.thumbnails, SHADES)
+    numbers = [text for text in texts if text.isdigit()]
+    assert numbers == ["1", "2"] and all(f"Face {number}" in html for number in numbers)
+    texts.clear()
+    annotated(again, np.zeros((480, 640, 3), np.uint8))
+    assert [text for text in texts if text.isdigit()] == numbers

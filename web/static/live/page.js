@@ -1,4 +1,4 @@
-// A live session from its start button to its end. Streamlit calls `live` again whenever its script has run.
+// A live session from its start to its end. Streamlit calls `live` again whenever its script has run.
 
 // Milliseconds: out of sight until it ends, over which the pace is counted, and unchanged until it is told.
 const HIDDEN_TOO_LONG = 60_000, RATE_OVER = 2000, STEADY = 1200;
@@ -27,7 +27,7 @@ class Session {
     this.listen();
     const missing = lacking();
     this.find(".word").textContent = missing
-      || "The picture goes to this server and nowhere else; it is looked at and forgotten.";
+      || "Pictures go to this server and nowhere else. They are processed in memory, then discarded.";
     this.find(".go").hidden = Boolean(missing);
   }
 
@@ -46,7 +46,7 @@ class Session {
     this.onhidden = () => {
       clearTimeout(this.hiding);
       if (document.hidden && this.link) {
-        this.hiding = setTimeout(() => this.end("Stopped, because the page was out of sight for a minute."), HIDDEN_TOO_LONG);
+        this.hiding = setTimeout(() => this.end("Stopped, because the page was hidden for a minute."), HIDDEN_TOO_LONG);
       }
     };
     this.ongone = () => this.link && this.end("Stopped.");
@@ -63,7 +63,7 @@ class Session {
     try {
       const stream = await openCamera(this.video, camera);
       if (turn !== this.turn) return closeCamera(this.video);
-      stream.getVideoTracks()[0].addEventListener("ended", () => this.end("The camera was unplugged or taken away."));
+      stream.getVideoTracks()[0].addEventListener("ended", () => this.end("The camera was disconnected."));
       await listCameras(this.find(".cameras"), stream);
     } catch (error) {
       return this.end(error.message);
@@ -118,7 +118,7 @@ class Session {
     this.answers = [...this.answers.filter(([at]) => now - at < RATE_OVER), [now, now - result.sent]];
     if (now - (this.paced ?? 0) > 500) this.showPace(now);
     if (this.find(".status").textContent === LOOKING) this.say("");
-    this.recorder.seen(result.recording);
+    this.recorder.seen(result, now);
     this.announce(now);
   }
 
@@ -142,7 +142,7 @@ class Session {
     this.paced = now;
     const trips = this.answers.map(([, trip]) => trip).sort((one, other) => one - other);
     const rate = Math.round((1000 * this.answers.length) / RATE_OVER);
-    this.find(".pace").textContent = `${rate} a second, ${Math.round(trips[trips.length >> 1])} ms`;
+    this.find(".pace").textContent = `${rate} fps, ${Math.round(trips[trips.length >> 1])} ms`;
   }
 
   learn(classes) {
@@ -151,7 +151,7 @@ class Session {
   }
 
   teach(label) {
-    if (this.selected === null) this.say("There is no face to teach. Come into the picture.");
+    if (this.selected === null) this.say("There is no face to teach. Move into view.");
     else this.ask({ type: "teach", track: this.selected, label });
   }
 
@@ -182,7 +182,7 @@ class Session {
 
   end(words) {
     const lost = this.root.activeElement?.closest(".bar, .panel");
-    const kept = this.recorder.least === null ? "" : " The recording waits on the Session page; start again to go on with it.";
+    const kept = this.recorder.least === null ? "" : " The recording is on the Session page; start again to continue it.";
     this.close();
     this.find(".curtain").hidden = false;
     this.find(".word").textContent = words + kept;
@@ -214,10 +214,10 @@ class Session {
 }
 
 function describe(faces, selected) {
-  if (!faces.length) return "No face in sight.";
+  if (!faces.length) return "No face in view.";
   const { expression } = faces.find(({ id }) => id === selected) ?? faces[0];
-  const count = faces.length === 1 ? "One face in sight; it" : `${faces.length} faces in sight; the chosen one`;
-  return `${count} ${expression === null ? "shows nothing certain" : `shows ${expression}`}.`;
+  const count = faces.length === 1 ? "One face in view; it" : `${faces.length} faces in view; the selected one`;
+  return `${count} ${expression === null ? "is unsure" : `shows ${expression}`}.`;
 }
 
 function largest(faces) {

@@ -1,4 +1,4 @@
-// Beside the picture: what the chosen face shows and why, where it stands, and a way to teach it.
+// Beside the picture: the expression of the selected face, the evidence, its position on the map, and teaching.
 
 function element(tag, words, name) {
   const made = document.createElement(tag);
@@ -7,7 +7,8 @@ function element(tag, words, name) {
   return made;
 }
 
-const LISTED = 5, PER_CENT = (share) => `${Math.round(100 * share)} %`;
+// More classes than this have no room; then the likeliest are listed.
+const LISTED = 12, PER_CENT = (share) => `${Math.round(100 * share)} %`;
 
 class Panel {
   // choose(id) is called with the face that was picked, teach(label) and undo() when that is asked for.
@@ -39,7 +40,7 @@ class Panel {
   show(faces, selected, shade) {
     this.showFaces(faces, selected, shade);
     const face = faces.find(({ id }) => id === selected);
-    this.find(".shown").textContent = !face ? "No face in sight"
+    this.find(".shown").textContent = !face ? "No face in view"
       : face.expression === null ? "Unsure" : `${face.expression}, ${PER_CENT(face.confidence)}`;
     this.showBars(face, shade);
     const evidence = (face?.evidence ?? []).map(({ label, similarity, source }) => {
@@ -51,6 +52,7 @@ class Panel {
       return row;
     });
     this.find(".evidence").replaceChildren(...evidence);
+    this.find(".against").textContent = face ? against(face) : "";
   }
 
   showFaces(faces, selected, shade) {
@@ -72,8 +74,9 @@ class Panel {
     });
   }
 
-  showBars(face, shade) {
-    const likely = Object.entries(face?.smoothed ?? {}).sort((one, other) => other[1] - one[1]).slice(0, LISTED);
+  showBars(face, shade) { // always in the order of the classes, so that a bar is found where it was
+    const shares = Object.entries(face?.smoothed ?? {}), ranked = shares.map(([, share]) => share).sort((a, b) => b - a);
+    const likely = shares.filter(([, share]) => share >= (ranked[LISTED - 1] ?? 0)).slice(0, LISTED);
     const list = this.find(".bars");
     while (list.children.length > likely.length) list.lastChild.remove();
     while (list.children.length < likely.length) {
@@ -86,6 +89,15 @@ class Panel {
       number.textContent = PER_CENT(share);
       row.style.setProperty("--shade", shade(name));
       row.style.setProperty("--share", share);
+      row.classList.toggle("best", share === ranked[0]);
     });
   }
+}
+
+// Where the neighbors' votes favor another class than the network and they do together: who says what.
+function against({ smoothed, votes }) {
+  const best = (shares) => Object.entries(shares).reduce((one, other) => (other[1] > one[1] ? other : one));
+  const [shown] = best(smoothed), [voted, share] = best(votes);
+  return voted === shown || share < 0.02 ? ""
+    : `All neighbors together vote ${voted}, ${PER_CENT(share)}. With the network's own prediction it is ${shown}.`;
 }
