@@ -1,7 +1,7 @@
 """The known faces behind what a face shows, smoothed over time as its probabilities are."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -22,12 +22,14 @@ class NearFace:
         label: Its class; None for none.
         similarity: Cosine in [-1, 1], the mean over the looks that found it.
         source: Where it came from, to be shown.
+        taught: Whether the user taught it.
     """
 
     id: int
     label: str | None
     similarity: float
     source: str
+    taught: bool = False
 
 
 def near_faces(prediction: Prediction, row: int, recognizer: Recognizer) -> tuple[NearFace, ...]:
@@ -39,11 +41,51 @@ def near_faces(prediction: Prediction, row: int, recognizer: Recognizer) -> tupl
         recognizer: What predicted; it names the neighbors' labels.
     """
     neighbors, names = prediction.neighbors, recognizer.neighbor_names(prediction, row)
+    taught = recognizer.bundle.index.rows(neighbors.ids[row]) < 0
     return tuple(
-        NearFace(int(number), names[at], float(neighbors.similarities[row, at]), str(neighbors.sources[row, at]))
+        NearFace(
+            int(number), names[at], float(neighbors.similarities[row, at]), str(neighbors.sources[row, at]),
+            bool(taught[at]),
+        )
         for at, number in enumerate(neighbors.ids[row])
         if neighbors.valid[row, at]
-    )
+    )  # fmt: skip
+
+
+def listed(ranked: Sequence[NearFace], answer: str, most: int) -> tuple[NearFace, ...]:
+    """Return the first neighbors, among them the best one that the user taught as the answer, if there is any.
+
+    A taught face can decide although many faces of the bundle are a little more similar; it must not be missing then.
+
+    Args:
+        ranked: All neighbors, the most important first.
+        answer: The class that is predicted.
+        most: How many to return at most, >= 1.
+    """
+    first = tuple(ranked[:most])
+    decided = next((one for one in ranked if one.taught and one.label == answer), None)
+    return first if decided is None or decided in first else (*first[:-1], decided)
+
+
+def reason(
+    answer: str, known: Sequence[str], nearest: Sequence[NearFace], classes: Sequence[str], votes: FloatArray
+) -> str:
+    """Return one sentence on why the answer differs from the neighbors' votes; empty where it does not.
+
+    Args:
+        answer: The class that is predicted.
+        known: The classes that the network knows.
+        nearest: The neighbors that are shown.
+        classes: Names of the C columns.
+        votes: `(C,)` float32, sums to 1, the votes of all neighbors of the bundle.
+    """
+    best = int(votes.argmax())
+    if classes[best] == answer:
+        return ""
+    if answer not in known or any(one.taught and one.label == answer for one in nearest):
+        return f"Faces that you taught as {answer} decide: this face is similar enough to them."
+    share = f"{100 * float(votes[best]):.0f} %"
+    return f"Together, the neighbors vote {classes[best]} ({share}); the network's own prediction makes it {answer}."
 
 
 @dataclass(slots=True)
@@ -104,12 +146,11 @@ class SmoothedEvidence:
             one.weighed_similarity += (1 - kept) * face.similarity
         self._neighbors = weighed
 
-    def nearest(self, most: int) -> tuple[NearFace, ...]:
-        """Return the neighbors that count most, at most so many, the most important first."""
-        ranked = sorted(self._neighbors.values(), key=lambda one: (-one.weighed_similarity, one.face.id))[:most]
-        return tuple(
-            NearFace(one.face.id, one.face.label, one.weighed_similarity / one.weight, one.face.source)
-            for one in ranked
+    def nearest(self, most: int, answer: str = "") -> tuple[NearFace, ...]:
+        """Return the neighbors that count most, at most so many, the most important first; see `listed`."""
+        ranked = sorted(self._neighbors.values(), key=lambda one: (-one.weighed_similarity, one.face.id))
+        return listed(
+            [replace(one.face, similarity=one.weighed_similarity / one.weight) for one in ranked], answer, most
         )
 
     def votes(self, classes: Sequence[str]) -> FloatArray:

@@ -52,8 +52,8 @@ def face_document(result: LiveResult, row: int) -> dict[str, Any]:
         "detection": _number(result.faces.confidence[row], 6),
         "expression": classes[column] if column >= 0 else None,
         "unknown": column < 0,
-        "smoothed": by_class(classes, result.smoothed[row]),
-        "probabilities": by_class(classes, result.prediction.proba[row]),
+        "smoothed": _by_class(classes, result.smoothed[row]),
+        "probabilities": _by_class(classes, result.prediction.proba[row]),
         "quality": {
             "size": _number(quality.size[row], 1),
             "sharpness": _number(quality.sharpness[row], 6),
@@ -63,8 +63,7 @@ def face_document(result: LiveResult, row: int) -> dict[str, Any]:
     }
 
 
-def by_class(classes: tuple[str, ...], row: FloatArray) -> dict[str, float | None]:
-    """Return the numbers of a row by class, ready for JSON."""
+def _by_class(classes: tuple[str, ...], row: FloatArray) -> dict[str, float | None]:
     return {name: _number(value, 6) for name, value in zip(classes, row, strict=True)}
 
 

@@ -152,7 +152,8 @@ class LivePipeline:
         marks.append(self._clock())
         prediction = self.recognizer.decide(encoded, evidence)
         smoothed, shown = self._steady(faces, turns, prediction, quality, now)
-        nearest = tuple(known.evidence.nearest(_NAMED) for known in faces)
+        best = [prediction.classes[column] for column in smoothed.argmax(axis=1)]
+        nearest = tuple(known.evidence.nearest(_NAMED, answer) for known, answer in zip(faces, best, strict=True))
         votes = np.zeros_like(smoothed)
         for row, known in enumerate(faces):
             votes[row] = known.evidence.votes(prediction.classes)

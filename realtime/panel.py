@@ -72,10 +72,9 @@ class Panel:
     def _known_faces(self, result: LiveResult, row: int) -> list[KnownFace]:
         classes, nearest = result.prediction.classes, result.nearest[row][:_NEIGHBORS]
         shades = dict(zip(classes, class_colours(classes), strict=True))
-        taught = self._recognizer.bundle.index.rows(np.array([one.id for one in nearest], np.int64)) < 0
         return [
-            KnownFace(one.label or "", shades.get(one.label or "", TRACK), one.similarity, bool(own))
-            for one, own in zip(nearest, taught, strict=True)
+            KnownFace(one.label or "", shades.get(one.label or "", TRACK), one.similarity, one.taught)
+            for one in nearest
         ]
 
     def _draw_map(self, picture: ByteArray, room: Rectangle, result: LiveResult, view: ViewState) -> None:

@@ -11,18 +11,26 @@ from viz.theme import mark, text
 _LISTED = 4
 
 
-def face_cards(faces: Sequence[Mapping[str, Any]], thumbnails: Sequence[bytes], shades: Mapping[str, str]) -> str:
-    """Returns cards as HTML, numbered from 1 where there are several.
+def face_cards(
+    faces: Sequence[Mapping[str, Any]],
+    thumbnails: Sequence[bytes],
+    shades: Mapping[str, str],
+    reasons: Sequence[str] = (),
+) -> str:
+    """Return cards as HTML, numbered from 1 where there are several.
 
     Args:
         faces: As in `realtime.documents.face_documents`.
         thumbnails: A JPEG of each.
-        shades: A CSS colour for each class.
+        shades: A CSS color for each class.
+        reasons: For each face why its expression differs from its neighbors' votes, as plain text, or empty.
     """
     several = len(faces) > 1
     cards = [
-        _card(face, _image(picture, f"face {number}"), shades, f"Face {number}" if several else "")
-        for number, (face, picture) in enumerate(zip(faces, thumbnails, strict=True), 1)
+        _card(face, _image(picture, f"face {number}"), shades, f"Face {number}" if several else "", why)
+        for number, (face, picture, why) in enumerate(
+            zip(faces, thumbnails, reasons or [""] * len(faces), strict=True), 1
+        )
     ]
     return f'<div class="faces">{"".join(cards)}</div>'
 
@@ -55,7 +63,7 @@ def notice(words: str, lead: str = "", *, wrong: bool = True) -> str:
     return f'<p class="notice{" wrong" if wrong else ""}" role="status">{about}{text(words)}</p>'
 
 
-def _card(face: Mapping[str, Any], image: str, shades: Mapping[str, str], number: str) -> str:
+def _card(face: Mapping[str, Any], image: str, shades: Mapping[str, str], number: str, reason: str) -> str:
     expression = str(face["expression"])
     title = "Unsure" if face["unknown"] else mark(expression, shades[expression])
     share = f'<span class="number">{100 * face["confidence"]:.0f} %</span>'
@@ -63,7 +71,7 @@ def _card(face: Mapping[str, Any], image: str, shades: Mapping[str, str], number
     step_back = f'<p class="faint small">{" · ".join(filter(None, (number, words)))}</p>'
     return (
         f'<article class="card face">{image}<h3>{title}{share}</h3>{step_back}'
-        f"{_chances(face['probabilities'], shades)}{_why(face['neighbors'], shades)}</article>"
+        f"{_chances(face['probabilities'], shades)}{_why(face['neighbors'], shades, reason)}</article>"
     )
 
 
@@ -77,16 +85,17 @@ def _chances(probabilities: Mapping[str, float], shades: Mapping[str, str]) -> s
     return f'<dl class="chances">{rows}</dl>'
 
 
-def _why(neighbors: Sequence[Mapping[str, Any]], shades: Mapping[str, str]) -> str:
+def _why(neighbors: Sequence[Mapping[str, Any]], shades: Mapping[str, str], reason: str) -> str:
     if not neighbors:
         return ""
+    because = f"<p>{text(reason)}</p>" if reason else ""
     rows = "".join(
         f"<li>{_label(one['label'], shades)}"
         f'<span class="source" title="{text(one["source"])}">{text(one["source"])}</span>'
         f'<span class="number">{one["similarity"]:.3f}</span></li>'
         for one in neighbors
     )
-    return f'<div class="why">Most similar faces, by similarity (1 = identical)<ol>{rows}</ol></div>'
+    return f'<div class="why">Most similar faces, by similarity (1 = identical)<ol>{rows}</ol>{because}</div>'
 
 
 def _label(label: str | None, shades: Mapping[str, str]) -> str:

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from index.taught_faces import LIVE, NewFaces
+from realtime.evidence import reason
 from realtime.faces import FloatArray
-from realtime.live_documents import by_class, face_document
+from realtime.live_documents import face_document
 from realtime.live_pipeline import LivePipeline, LiveResult
 from realtime.places import Places
 from web.live_messages import FrameMessage, class_list, decode_frame
@@ -132,10 +133,13 @@ class LiveLane:
         column = int(result.shown[row])
         face["confidence"] = round(float(smoothed[column] if column >= 0 else smoothed.max()), 6)
         face["evidence"] = [
-            {"id": one.id, "label": one.label, "similarity": round(one.similarity, 4), "source": one.source}
+            {"id": one.id, "label": one.label, "similarity": round(one.similarity, 4), "source": one.source,
+             "taught": one.taught}
             for one in result.nearest[row]
-        ]
-        face["votes"] = by_class(result.prediction.classes, result.votes[row])
+        ]  # fmt: skip
+        classes = result.prediction.classes
+        answer, known = classes[int(smoothed.argmax())], self.visitor.recognizer.classes
+        face["reason"] = reason(answer, known, result.nearest[row], classes, result.votes[row])
         place = places.get(face["id"])
         lowest, side = self._bounds
         face["place"] = None if place is None else [round(float(value), 4) for value in (place - lowest) / side]

@@ -8,9 +8,11 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from classifier.ensemble import Prediction
 from classifier.recognizer import Recognizer
 from realtime.annotate import drawn, picture_bytes
-from realtime.documents import face_documents
+from realtime.documents import EVIDENCE, face_documents
+from realtime.evidence import listed, near_faces, reason
 from realtime.faces import ByteArray
 from realtime.pipeline import FrameResult
 
@@ -30,6 +32,7 @@ class Photo:
         document: The same as `cli.py predict --json` prints it.
         shown: A JPEG of it, annotated, of at most 2,000 pixels on a side.
         thumbnails: A square JPEG of each face, a little wider than its box.
+        reasons: For each face why its expression differs from its neighbors' votes; empty where it does not.
     """
 
     name: str
@@ -37,6 +40,7 @@ class Photo:
     document: dict[str, Any]
     shown: bytes
     thumbnails: tuple[bytes, ...]
+    reasons: tuple[str, ...]
 
 
 def look(name: str, bgr: ByteArray, recognize: Callable[[ByteArray], FrameResult], recognizer: Recognizer) -> Photo:
@@ -51,7 +55,15 @@ def look(name: str, bgr: ByteArray, recognize: Callable[[ByteArray], FrameResult
     result = recognize(bgr)
     document = {"source": name, "faces": face_documents(result, recognizer)}
     thumbnails = tuple(picture_bytes(_square(bgr, xywh), ".jpg") for xywh in result.faces.xywh)
-    return Photo(name, result, document, picture_bytes(_smaller(drawn(bgr, result, numbered=True)), ".jpg"), thumbnails)
+    shown = picture_bytes(_smaller(drawn(bgr, result, numbered=True)), ".jpg")
+    reasons = tuple(_reason(result.prediction, row, recognizer) for row in range(len(result.faces)))
+    return Photo(name, result, document, shown, thumbnails, reasons)
+
+
+def _reason(prediction: Prediction, row: int, recognizer: Recognizer) -> str:
+    answer = prediction.classes[int(prediction.labels[row])]
+    nearest = listed(near_faces(prediction, row, recognizer), answer, EVIDENCE)
+    return reason(answer, recognizer.classes, nearest, prediction.classes, prediction.knn_proba[row])
 
 
 def annotated_suffix(name: str) -> str:

@@ -40,10 +40,13 @@ def overview(session: Session) -> str:
 
 
 def state(session: Session, *, recording: bool) -> str:
-    """Returns what is recorded, or was, as HTML."""
-    least = "groups of any size" if session.min_group == 1 else f"groups of at least {session.min_group} faces"
-    on, words = (" on", "Recording") if recording else ("", "Recorded:")
-    return f'<p class="state{on}"><b>{words}</b> {least}</p>'
+    """Return what is recorded, or was, or what a recording waits for, as HTML."""
+    faces = f"{session.min_group} {'face' if session.min_group == 1 else 'faces'}"
+    if recording and len(session.group.readable) and session.group.readable[-1] == WITHHELD:
+        return f'<p class="state waiting"><b>Waiting</b> {faces} needed</p>'
+    on, words = (" on", "Recording") if recording else ("", "Recorded")
+    are = "is" if session.min_group == 1 else "are"
+    return f'<p class="state{on}"><b>{words}</b> while at least {faces} {are} visible</p>'
 
 
 def words(session: Session, now: float, *, recording: bool) -> str | None:

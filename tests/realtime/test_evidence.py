@@ -5,7 +5,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from realtime.evidence import NearFace, SmoothedEvidence
+from realtime.evidence import NearFace, SmoothedEvidence, reason
 
 CLASSES = ("sad", "neutral")
 SAD, NEUTRAL = np.array([1, 0], np.float32), np.array([0, 1], np.float32)
@@ -74,3 +74,24 @@ def test_it_stays_small_over_a_long_session() -> None:
     for at in range(600):
         evidence.see(found("sad", 100 * at, n=50), CLASSES, SAD, at / 30)
     assert len(evidence._neighbors) < 50 * 60
+
+
+def test_a_taught_face_that_decides_is_never_missing() -> None:
+    evidence = SmoothedEvidence(0.5)
+    taught = NearFace(10**9, "smirk", 0.8, "live", taught=True)
+    evidence.see([*found("sad", 0, n=30), taught], CLASSES, SAD, 0.0)
+    assert [one.label for one in evidence.nearest(5, "smirk")] == ["sad"] * 4 + ["smirk"]
+    assert labels(evidence) == {"sad": 5}
+    assert evidence.nearest(1, "smirk") == (taught,)
+
+
+def test_the_reason_names_what_outweighs_the_votes() -> None:
+    near = found("neutral", 0)
+    neutral = np.array([0.46, 0.54], np.float32)
+    assert reason("neutral", CLASSES, near, CLASSES, neutral) == ""
+    said = reason("sad", CLASSES, near, CLASSES, neutral)
+    assert said == "Together, the neighbors vote neutral (54 %); the network's own prediction makes it sad."
+    votes, names = np.array([0.46, 0.54, 0], np.float32), (*CLASSES, "smirk")
+    assert "you taught as smirk decide" in reason("smirk", CLASSES, near, names, votes)
+    taught = [*near, NearFace(10**9, "sad", 0.8, "live", taught=True)]
+    assert "you taught as sad decide" in reason("sad", CLASSES, taught, CLASSES, neutral)

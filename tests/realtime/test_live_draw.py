@@ -193,7 +193,7 @@ def test_what_lies_over_the_picture_has_white_letters_on_a_dark_plate(
 def test_a_taught_neighbour_is_marked(recognizer: Recognizer, panel: Panel) -> None:
     frame, result = np.zeros((540, 960, 3), np.uint8), live_result(recognizer, faces_at(FACE), ["happy"])
     first, *others = result.nearest[0]
-    taught = replace(result, nearest=((replace(first, id=10**9), *others),))
+    taught = replace(result, nearest=((replace(first, taught=True), *others),))
     view = replace(OPEN, size=(1260, 700))
     assert count(draw_live(frame, result, view, panel), AMBER) == 0
     assert count(draw_live(frame, taught, view, panel), AMBER) > 20

@@ -98,6 +98,13 @@ def test_a_card_tells_what_a_face_shows_and_why(photo) -> None:
     assert face["neighbors"][0]["source"] in html and f"{face['neighbors'][0]['similarity']:.3f}" in html
 
 
+def test_a_card_says_why_it_differs_from_the_votes_beside_it(photo) -> None:
+    says = ("Together, the neighbors vote <b>sad</b>.", "")
+    html = face_cards(photo.document["faces"], photo.thumbnails, SHADES, says)
+    assert html.count("Together, the neighbors vote &lt;b&gt;sad") == 1
+    assert len(photo.reasons) == len(photo.result.faces)
+
+
 def test_a_doubtful_face_is_called_unsure(photo) -> None:
     face = photo.document["faces"][0] | {"unknown": True}
     assert "Unsure" in face_cards([face], [b""], SHADES)

@@ -87,10 +87,16 @@ def test_a_recording_that_gets_no_frames_says_so_only_while_it_goes_on(recorded)
     assert "No frame" not in words(session, STARTED + 75, recording=False)
 
 
+def test_a_recording_that_keeps_nothing_right_now_says_what_it_waits_for(recorded) -> None:
+    few = recorded(group(5, time=0.0), group(2, time=1.0), group(2, time=2.0), min_group=5)
+    assert re.sub("<.*?>", "", state(few, recording=True)) == "Waiting 5 faces needed"
+    assert "Recorded" in state(few, recording=False)
+
+
 def test_the_state_says_whether_and_of_whom(recorded) -> None:
     session = recorded(min_group=5)
-    assert re.sub("<.*?>", "", state(session, recording=True)) == "Recording groups of at least 5 faces"
-    assert re.sub("<.*?>", "", state(session, recording=False)) == "Recorded: groups of at least 5 faces"
+    assert re.sub("<.*?>", "", state(session, recording=True)) == "Recording while at least 5 faces are visible"
+    assert re.sub("<.*?>", "", state(session, recording=False)) == "Recorded while at least 5 faces are visible"
 
 
 def test_table_and_document_say_the_same_and_nothing_of_too_few(recorded) -> None:

@@ -56,7 +56,7 @@ def _show(photo: Photo, key: str, content: bytes) -> None:
         with cards:
             if faces:
                 colours = shades(photo.result.prediction.classes)
-                html(face_cards(faces, photo.thumbnails, colours))
+                html(face_cards(faces, photo.thumbnails, colours, photo.reasons))
             else:
                 html(notice(_NO_FACE, f"{photo.name}:", wrong=False))
         with picture, st.container(horizontal=True):

@@ -43,16 +43,16 @@ class Panel {
     this.find(".shown").textContent = !face ? "No face in view"
       : face.expression === null ? "Unsure" : `${face.expression}, ${PER_CENT(face.confidence)}`;
     this.showBars(face, shade);
-    const evidence = (face?.evidence ?? []).map(({ label, similarity, source }) => {
+    const evidence = (face?.evidence ?? []).map(({ label, similarity, source, taught }) => {
       const row = element("li");
-      const name = row.appendChild(element("b", label ?? "no label"));
+      const name = row.appendChild(element("b", (label ?? "no label") + (taught ? " (taught)" : "")));
       name.style.setProperty("--shade", label === null ? UNSURE : shade(label));
       row.append(element("span", similarity.toFixed(3)));
       row.title = source;
       return row;
     });
     this.find(".evidence").replaceChildren(...evidence);
-    this.find(".against").textContent = face ? against(face) : "";
+    this.find(".reason").textContent = face?.reason ?? "";
   }
 
   showFaces(faces, selected, shade) {
@@ -92,12 +92,4 @@ class Panel {
       row.classList.toggle("best", share === ranked[0]);
     });
   }
-}
-
-// Where the neighbors' votes favor another class than the network and they do together: who says what.
-function against({ smoothed, votes }) {
-  const best = (shares) => Object.entries(shares).reduce((one, other) => (other[1] > one[1] ? other : one));
-  const [shown] = best(smoothed), [voted, share] = best(votes);
-  return voted === shown || share < 0.02 ? ""
-    : `All neighbors together vote ${voted}, ${PER_CENT(share)}. With the network's own prediction it is ${shown}.`;
 }
