@@ -23,7 +23,7 @@ def model_card() -> str:
     return _LINK.sub(r"\1", _TITLE.sub("", card))
 
 
-def licences() -> str:
+def licenses() -> str:
     """Return the licenses of the work that the project builds on, as plain text."""
     return (_ROOT / "NOTICE").read_text(encoding="utf-8")
 

@@ -51,7 +51,7 @@ class Engine:
         self.turns = Turns(threads)
 
     def recognize(self, visitor: "Visitor", frame_bgr: ByteArray, *, video: bool = False) -> FrameResult:
-        """Finds and recognises the faces of one picture, in the caller's thread.
+        """Find and recognize the faces of one picture, in the caller's thread.
 
         Args:
             visitor: Whose taught faces count.
@@ -61,11 +61,11 @@ class Engine:
         return Pipeline(self.detector if video else self._close, visitor.recognizer).process(frame_bgr, 0.0)
 
     def encode(self, crops: ByteArray) -> Encoded:
-        """Encodes `(n, 48, 48)` uint8 grey crops."""
+        """Encode `(n, 48, 48)` uint8 gray crops."""
         return self.bundle.encoder.encode(crops)
 
     def close(self) -> None:
-        """Ends the threads after what they are doing."""
+        """End the threads after what they are doing."""
         self.turns.close()
 
 
@@ -85,11 +85,11 @@ class Turns:
             thread.start()
 
     def lane(self) -> "Lane":
-        """Returns a lane of its own for one live session."""
+        """Return a lane of its own for one live session."""
         return Lane(self)
 
     def enter(self, lane: "Lane", work: Work) -> bool:
-        """Puts work into a lane; what waited there gives way. Returns whether something gave way."""
+        """Put work into a lane in place of what waits there. Return whether something was replaced."""
         with self._changed:
             gave_way = lane.next is not None
             lane.next = work
@@ -114,7 +114,7 @@ class Turns:
             pass
 
     def _serve_one(self) -> bool:
-        """Waits for work and does it; returns whether to go on. Who left is not held while nobody else has work."""
+        """Wait for work and do it; return whether to go on. Keep no reference to finished work."""
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or not self._open)
             if not self._open:
@@ -125,7 +125,7 @@ class Turns:
             if work is not None:
                 work()
         except Exception:
-            logger.exception("a frame could not be looked at")
+            logger.exception("a frame could not be analyzed")
         with self._changed:
             lane.busy = False
             if lane.next is not None:
@@ -143,7 +143,7 @@ class Lane:
         self.busy = False
 
     def put(self, work: Work) -> bool:
-        """Asks for work to be done in a thread, in place of what waits. Returns whether something gave way."""
+        """Ask for work to be done in a thread, in place of what waits. Return whether something was replaced."""
         return self._turns.enter(self, work)
 
 

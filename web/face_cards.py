@@ -36,7 +36,7 @@ def face_cards(
 
 
 def crop_row(crops: Sequence[bytes], source: str) -> str:
-    """Returns the faces of a picture side by side as HTML, as the network sees them, numbered where there are several.
+    """Return the faces of a picture side by side as HTML, as the network sees them, numbered where there are several.
 
     Args:
         crops: A PNG of each.
@@ -52,7 +52,7 @@ def crop_row(crops: Sequence[bytes], source: str) -> str:
 
 
 def notice(words: str, lead: str = "", *, wrong: bool = True) -> str:
-    """Returns a message as HTML, both parts plain text.
+    """Return a message as HTML, both parts plain text.
 
     Args:
         words: What was expected, what came, what to do.

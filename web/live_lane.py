@@ -22,7 +22,7 @@ _MEMORY_S = 3.0
 
 
 class LiveLane:
-    """Looks at the frames of one connection, and teaches what it saw.
+    """Analyze the frames of one connection, and teach faces from them.
 
     Args:
         visitor: Whose connection it is.
@@ -45,7 +45,7 @@ class LiveLane:
         return {"type": "recording", "on": True, "min_group": session.min_group}
 
     def look(self, message: FrameMessage, now: float) -> dict[str, Any]:
-        """Returns what a frame shows, as the browser gets it.
+        """Return what a frame shows, as the browser gets it.
 
         Args:
             message: The frame as it came.
@@ -70,7 +70,7 @@ class LiveLane:
         }  # fmt: skip
 
     def teach(self, track_id: int, label: str) -> list[dict[str, Any]]:
-        """Teaches the face that has a number as a class; returns the messages for the browser.
+        """Teach the face with this track number as a class; return the messages for the browser.
 
         Raises:
             TeachError: the face is gone, the name is none, or the gallery is full.
@@ -88,7 +88,7 @@ class LiveLane:
         return [{"type": "taught", "label": name, **self._gallery()}]
 
     def undo(self) -> list[dict[str, Any]]:
-        """Takes back what was taught last; returns the messages for the browser.
+        """Undo the last lesson; return the messages for the browser.
 
         Raises:
             GalleryError, StorageError: the gallery cannot be written.
@@ -99,7 +99,7 @@ class LiveLane:
         return [{"type": "undone", "labels": dict(undone.labels) if undone else {}, **self._gallery()}]
 
     def record(self, on: bool, min_group: int) -> list[dict[str, Any]]:
-        """Begins or ends to keep what is shown, in numbers; returns the messages for the browser.
+        """Start or stop recording; return the messages for the browser.
 
         Raises:
             SessionError: it cannot be kept.
@@ -111,7 +111,7 @@ class LiveLane:
         return [self.recording]
 
     def reset(self) -> None:
-        """Takes the next frame for the first of another source."""
+        """Treat the next frame as the first of another source."""
         with self._lock:
             self._pipeline.restart()
 
@@ -147,7 +147,7 @@ class LiveLane:
 
 
 def _bounds(coordinates: FloatArray | None) -> tuple[FloatArray, float]:
-    """Returns the lowest corner of the map and the length of its longer side."""
+    """Return the lowest corner of the map and the length of its longer side."""
     if coordinates is None or not len(coordinates):
         return np.zeros(2, np.float32), 1.0
     return coordinates.min(axis=0), float(np.ptp(coordinates, axis=0).max()) or 1.0

@@ -38,7 +38,7 @@ _GONE = (WebSocketDisconnect, RuntimeError)
 
 
 def live_route() -> WebSocketRoute:
-    """Returns the route, for the server's application."""
+    """Return the route, for the server's application."""
     return WebSocketRoute(PATH, _serve, name="live")
 
 
@@ -78,7 +78,7 @@ class _Connection:
         self._credit, self._refilled = float(limits.frames_per_second), time.monotonic()
 
     async def run(self) -> None:
-        """Answers until the browser leaves or is sent away."""
+        """Answer until the browser leaves or is sent away."""
         self._answers.put_nowait(ready(self._lane.visitor.classes, self._limits))
         if (recording := self._lane.recording)["on"]:
             self._answers.put_nowait(recording)
@@ -149,7 +149,7 @@ class _Connection:
             self._dropped += 1
 
     def _look(self, frame: FrameMessage, now: float) -> None:
-        """Runs in one of the engine's threads."""
+        """Run in one of the engine's threads."""
         try:
             tell = partial(self._answer, self._lane.look(frame, now))
         except MessageError as error:

@@ -43,7 +43,7 @@ _MAKING = Lock()
 
 
 def map_route() -> Route:
-    """Returns the route, for the server's application."""
+    """Return the route, for the server's application."""
     return Route(PATH, _serve, methods=["GET"])
 
 
@@ -87,7 +87,7 @@ def _packed(visitor: Visitor) -> bytes:
 
 @lru_cache(maxsize=1)
 def _base(bundle: Bundle, labels: str) -> tuple[FaceMap | None, bytes]:
-    """Returns the map of the gallery, and the same as every visitor sees it who taught nothing."""
+    """Return the map of the gallery, and the same as every visitor sees it who taught nothing."""
     base = gallery_map(Recognizer(bundle, labels))
     return base, _pack(map_html(base) if base else page("Moodspace", _NO_MAP).encode())
 

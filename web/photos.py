@@ -1,8 +1,9 @@
 """One picture in, what its faces show out: for the Photo page and for choosing a face to teach."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
@@ -15,6 +16,11 @@ from realtime.documents import EVIDENCE, face_documents
 from realtime.evidence import listed, near_faces, reason
 from realtime.faces import ByteArray
 from realtime.pipeline import FrameResult
+from web.decoding import UploadError
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 # Pixels on a side of a face's thumbnail, twice of what it is shown at, for dense screens; and how far beyond the box
 # it reaches, in boxes.
@@ -44,13 +50,13 @@ class Photo:
 
 
 def look(name: str, bgr: ByteArray, recognize: Callable[[ByteArray], FrameResult], recognizer: Recognizer) -> Photo:
-    """Finds and recognises the faces of a picture.
+    """Find and recognize the faces of a picture.
 
     Args:
         name: What to call it.
         bgr: `(h, w, 3)` uint8 in [0, 255], BGR.
         recognize: Says what a picture shows.
-        recognizer: Whose result that is; names the neighbours' labels.
+        recognizer: Whose result that is; names the neighbors' labels.
     """
     result = recognize(bgr)
     document = {"source": name, "faces": face_documents(result, recognizer)}
@@ -66,13 +72,28 @@ def _reason(prediction: Prediction, row: int, recognizer: Recognizer) -> str:
     return reason(answer, recognizer.classes, nearest, prediction.classes, prediction.knn_proba[row])
 
 
+def safely(examine: Callable[[], T]) -> T | UploadError:
+    """Return what comes of one upload, or in words why it could not be used; a bad one never stops the others.
+
+    Args:
+        examine: Decodes and analyzes it.
+    """
+    try:
+        return examine()
+    except UploadError as error:
+        return error
+    except Exception:
+        logger.exception("an upload could not be analyzed")
+        return UploadError("this file could not be analyzed; save it as JPEG or PNG and try again")
+
+
 def annotated_suffix(name: str) -> str:
-    """Returns the ending of an annotated picture's file: JPEG stays JPEG, all else becomes PNG."""
+    """Return the ending of an annotated picture's file: JPEG stays JPEG, all else becomes PNG."""
     return ".jpg" if name.lower().endswith((".jpg", ".jpeg")) else ".png"
 
 
 def annotated(photo: Photo, bgr: ByteArray) -> bytes:
-    """Returns a picture in its full size with boxes and words drawn in, as a file.
+    """Return a picture in its full size with boxes and words drawn in, as a file.
 
     Args:
         photo: What it shows.
@@ -89,7 +110,7 @@ def _smaller(picture: ByteArray) -> ByteArray:
 
 
 def _square(bgr: ByteArray, xywh: npt.NDArray[np.float32]) -> ByteArray:
-    """Cuts a square around a box; what lies beyond the picture repeats its edge."""
+    """Cut a square around a box; what lies beyond the picture repeats its edge."""
     side = float(xywh[2:].max()) * (1 + 2 * _MARGIN)
     scale = _THUMBNAIL / max(side, 1.0)
     middle = xywh[:2] + xywh[2:] / 2

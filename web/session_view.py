@@ -25,7 +25,7 @@ def stylesheet() -> str:
 
 
 def overview(session: Session) -> str:
-    """Returns what a recording comes to, as HTML: key figures, shares over time, moments of change.
+    """Summarize a recording as HTML: key figures, shares over time, moments of change.
 
     Args:
         session: The recording, whole or as far as it is.
@@ -50,7 +50,7 @@ def state(session: Session, *, recording: bool) -> str:
 
 
 def words(session: Session, now: float, *, recording: bool) -> str | None:
-    """Returns what a visitor has to know of a recording that is not all well, as plain text; None where it is.
+    """Return what is wrong with a recording as plain text, or None.
 
     Args:
         session: The recording, whole or as far as it is.

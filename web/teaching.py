@@ -77,7 +77,7 @@ class Lesson:
 
 
 def class_name(typed: str) -> str:
-    """Returns the name of a class as the gallery keeps it.
+    """Return the name of a class as the gallery keeps it.
 
     Raises:
         TeachError: it is empty, too long, or has characters that cannot be seen.
@@ -93,7 +93,7 @@ def class_name(typed: str) -> str:
 
 
 def teach(gallery: TaughtGallery, label: str, examples: Sequence[Example]) -> Lesson:
-    """Teaches faces, all of which can be undone at once; none is taught twice, or as two things.
+    """Teach faces as one lesson that can be undone; no face is taught twice or under two classes.
 
     Args:
         gallery: The visitor's.
@@ -121,7 +121,7 @@ def teach(gallery: TaughtGallery, label: str, examples: Sequence[Example]) -> Le
 
 
 def exported(gallery: TaughtGallery) -> bytes:
-    """Returns the visitor's gallery as a parquet file.
+    """Return the visitor's gallery as a parquet file.
 
     Raises:
         GalleryError: there is nothing in it.
@@ -133,7 +133,7 @@ def exported(gallery: TaughtGallery) -> bytes:
 
 
 def imported(gallery: TaughtGallery, content: bytes) -> tuple[int, int]:
-    """Adds the faces of an exported gallery; returns how many came in and how many were known.
+    """Add the faces of an exported gallery; return how many were added and how many were already known.
 
     Raises:
         TeachError: the file is none that was exported from this network's gallery, or holds too many faces.
@@ -151,7 +151,7 @@ def imported(gallery: TaughtGallery, content: bytes) -> tuple[int, int]:
 
 
 def check_room(gallery: TaughtGallery, faces: int) -> None:
-    """Raises `TeachError` where so many more faces are too many."""
+    """Raise `TeachError` if the gallery has no room for so many more faces."""
     if len(gallery) + faces > MOST_FACES:
         raise TeachError(
             f"expected at most {MOST_FACES:,} taught faces, got {len(gallery) + faces:,}; forget a class first"

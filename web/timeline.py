@@ -23,13 +23,13 @@ _VISIBLE = 0.02
 def timeline(
     shares: npt.NDArray[np.float64], seconds: float, classes: tuple[str, ...], shades: Mapping[str, str]
 ) -> str:
-    """Returns the drawing and its legend as HTML; stretches without a face stay empty.
+    """Return the drawing and its legend as HTML; stretches without a face stay empty.
 
     Args:
         shares: `(s, C)`, as `mean_shares` returns them.
         seconds: How long the video is, > 0.
         classes: The C classes.
-        shades: A CSS colour for each class.
+        shades: A CSS color for each class.
     """
     drawing = picture(stacked(shares, [f'style="fill:{shades[name]}"' for name in classes], 1.0))
     visible = [at for at in range(len(classes)) if (np.nan_to_num(shares[:, at]) >= _VISIBLE).any()]
@@ -73,7 +73,7 @@ def mean_shares(
 
 
 def picture(svg: str) -> str:
-    """Returns a drawing as a picture: Streamlit takes SVG out of the HTML that it shows.
+    """Return a drawing as a picture: Streamlit takes SVG out of the HTML that it shows.
 
     Args:
         svg: One SVG element, as HTML has it.

@@ -1,4 +1,4 @@
-"""Who is there: each browser is a visitor with a gallery and a session of its own, forgotten when it leaves."""
+"""The visitors: each browser has a gallery and a session of its own, deleted when it leaves."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class Visitor:
         return tuple(dict.fromkeys((*self.recognizer.classes, *self.gallery.summary().labels)))
 
     def current(self) -> TaughtIndex | None:
-        """Returns what this visitor taught, for the recognizer."""
+        """Return the visitor's taught faces, for the recognizer."""
         return self.gallery.snapshot()
 
     @contextmanager
@@ -120,7 +120,7 @@ class Visitor:
             return self.gone
 
     def close(self) -> None:
-        """Forgets everything, but what the operator keeps."""
+        """Delete everything except what the operator keeps."""
         self.gone = True
         session, self.session = self.session, None
         if session is not None:
@@ -153,7 +153,7 @@ class Visitors:
         return len(self._visitors)
 
     def visit(self, key: str, script: str | None = None) -> Visitor:
-        """Returns the visitor with this key, a new one where there is none.
+        """Return the visitor with this key; create one if there is none.
 
         Args:
             key: As the guard makes them.
@@ -163,7 +163,7 @@ class Visitors:
             VisitorsError: this is no key, or there is no room.
         """
         if not is_key(key):
-            raise VisitorsError("expected a visit that this server has begun, received another; reload the page")
+            raise VisitorsError("expected a visit that this server has begun, got another; reload the page")
         with self._lock:
             visitor = self._visitors.get(key)
             if visitor is None:
@@ -176,25 +176,25 @@ class Visitors:
             return visitor
 
     def known(self, key: str) -> Visitor | None:
-        """Returns the visitor with this key, None where there is none."""
+        """Return the visitor with this key, or None."""
         return self._visitors.get(key)
 
     def with_script(self, script: str) -> Visitor | None:
-        """Returns the visitor whose page a Streamlit session is, None where it is nobody's."""
+        """Return the visitor that a Streamlit session belongs to, or None."""
         return next((one for one in list(self._visitors.values()) if script in one.scripts), None)
 
     def ticket(self, visitor: Visitor) -> str:
-        """Returns what tells a route who asks, once and within a minute; never to be logged."""
+        """Return a ticket that identifies the visitor once, within a minute; never log it."""
         return self._tickets.issue(visitor.key)
 
     def key_of(self, connection: HTTPConnection) -> str:
-        """Returns the key of who asks, by the ticket or the cookie; empty where there is none."""
+        """Return the visitor's key from the ticket or the cookie; empty for none."""
         ticket = connection.query_params.get(_TICKET)
         key = connection.cookies.get(VISITOR, "") if ticket is None else self._tickets.redeem(ticket)
         return key if key and is_key(key) else ""
 
     def close(self) -> None:
-        """Forgets all."""
+        """Forget all visitors."""
         self._ended.set()
         self._watch.join()
         self.engine.close()
@@ -233,7 +233,7 @@ class Visitors:
 
 
 def all_visitors() -> Visitors:
-    """Returns the visitors of this process; the first call loads the bundle."""
+    """Return the visitors of this process; the first call loads the bundle."""
     with _LOADING:
         return _all_visitors()
 
@@ -246,13 +246,13 @@ def _all_visitors() -> Visitors:
 
 
 def visitor_of(connection: HTTPConnection) -> Visitor | None:
-    """Returns who asks, by the ticket or the cookie; None for nobody known."""
+    """Return the visitor identified by ticket or cookie, or None."""
     visitors = all_visitors()
     return visitors.known(visitors.key_of(connection))
 
 
 def this_visitor() -> Visitor:
-    """Returns whom the script of a page runs for: its browser, by the cookie, or else its page alone.
+    """Return the visitor that a page's script runs for, by the browser's cookie or else by the page's session.
 
     Raises:
         VisitorsError: there is no room.
@@ -266,7 +266,7 @@ def this_visitor() -> Visitor:
 
 
 def visit_path(path: str) -> str:
-    """Returns the address of a route for this visitor's browser, with a ticket where its cookie does not arrive.
+    """Return the path of a route for this visitor's browser, with a ticket if its cookie is not available.
 
     Streamlit's cloud passes on few cookies, and ours is none of them.
 

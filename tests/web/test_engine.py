@@ -88,7 +88,7 @@ def test_one_lane_is_never_served_by_two_threads() -> None:
 def test_a_frame_that_fails_ends_neither_the_thread_nor_the_lane(turns, caplog) -> None:
     seen, lane = [], turns.lane()
     lane.put(lambda: 1 // 0)
-    assert until(lambda: "could not be looked at" in caplog.text)
+    assert until(lambda: "could not be analyzed" in caplog.text)
     lane.put(lambda: seen.append(1))
     assert until(lambda: bool(seen))
 

@@ -73,7 +73,7 @@ def says(page: Page, where: str, words: str, timeout: float = WAIT_MS) -> None:
     ("code", "reason", "words"),
     [
         (4429, "all 16 places are taken; come back later", "The server is full: all 16 places are taken"),
-        (1008, "expected a visitor's cookie", "Load the page again"),
+        (1008, "expected a visitor's cookie", "Reload the page"),
     ],
 )
 def test_a_server_that_sends_the_visitor_away_says_why(
@@ -89,7 +89,7 @@ def test_a_connection_that_only_opens_is_given_up_after_five_seconds(page: Page,
     page.route_web_socket(re.compile(PATH), lambda route: None)
     begin(page, address)
     says(page, STATUS, "Connecting")
-    says(page, WORD, "The Photo page takes single pictures", 8_000)
+    says(page, WORD, "The Photo page can take single pictures", 8_000)
 
 
 def test_a_lost_connection_is_taken_up_again_and_shows_nothing_old_meanwhile(page: Page, address: str) -> None:

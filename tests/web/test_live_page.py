@@ -91,23 +91,22 @@ def test_bars_keep_their_order_and_a_class_has_one_color(visit: Visit) -> None:
     teach_as(page, "smirk")
     shown(page, "smirk", TAUGHT_MS)
     names = page.locator(".bars li span")
-    page.evaluate(
-        """() => {
+    page.locator(".bars").evaluate(
+        """(bars) => {
             window.orders = new Set();
-            const note = () => window.orders.add([...document.querySelectorAll(".bars li span")]
-                .map((one) => one.textContent).join());
-            new MutationObserver(note).observe(document.querySelector(".bars"), { subtree: true, attributes: true,
-                childList: true, characterData: true });
+            const names = () => [...bars.querySelectorAll("li span")].map((one) => one.textContent);
+            const note = () => window.orders.add(names().join());
+            new MutationObserver(note).observe(bars, { subtree: true, attributes: true, characterData: true });
         }"""
     )
     expect(page.locator(".bars li.best")).to_contain_text("smirk")
     page.wait_for_timeout(1000)
     assert page.evaluate("window.orders.size") <= 1
     assert names.all_text_contents()[-1] == "smirk" and "happy" in names.all_text_contents()
-    shades = page.evaluate(
-        """() => ["class", "bars li", "evidence b"].map((name) => [...document.querySelectorAll("." + name)]
-            .find((one) => one.textContent.includes("smirk")).style.getPropertyValue("--shade"))"""
-    )
+    shades = [
+        page.locator(where, has_text="smirk").first.evaluate("one => one.style.getPropertyValue('--shade')")
+        for where in (".class", ".bars li", ".evidence b")
+    ]
     assert len(set(shades)) == 1
     red, green, blue = (int(shades[0][at : at + 2], 16) for at in (1, 3, 5))
     boxed = page.locator(".over").evaluate(
@@ -183,7 +182,7 @@ def test_a_phone_shows_the_same_without_scrolling_sideways(visit: Visit) -> None
     [
         ("NotAllowedError", "Allow it in the browser"),
         ("NotFoundError", "No camera was found"),
-        ("NotReadableError", "in use elsewhere"),
+        ("NotReadableError", "in use by another program"),
         ("UnheardOfError", "could not be opened"),
     ],
 )
@@ -217,7 +216,7 @@ def test_a_browser_without_websockets_is_told_where_else_to_go(visit: Visit, cam
     )
     page = visit(context)
     start(page)
-    expect(page.locator(WORD)).to_contain_text("The Photo page takes single pictures", timeout=WAIT_MS)
+    expect(page.locator(WORD)).to_contain_text("The Photo page can take single pictures", timeout=WAIT_MS)
     context.close()
 
 

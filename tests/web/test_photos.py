@@ -12,9 +12,11 @@ import pytest
 from realtime.predict import predict_source
 from realtime.sources import open_source
 from tests.web.looked_at import PIPELINE, RECOGNIZER, recognize
+from web.decoding import UploadError, decode_picture
 from web.face_cards import crop_row, face_cards, notice
-from web.photos import Photo, annotated, annotated_suffix, look
+from web.photos import Photo, annotated, annotated_suffix, look, safely
 from web.results import as_csv, as_json, named_after
+from web.settings import Limits
 
 BGR = np.random.default_rng(0).integers(0, 256, (90, 120, 3), np.uint8)
 SHADES = dict.fromkeys(RECOGNIZER.classes, "#123456")
@@ -129,3 +131,15 @@ def test_a_box_has_the_number_of_its_card(monkeypatch) -> None:
     texts.clear()
     annotated(again, np.zeros((480, 640, 3), np.uint8))
     assert [text for text in texts if text.isdigit()] == numbers
+
+
+@pytest.mark.parametrize("error", [MemoryError(), cv2.error("resize"), ValueError("/srv/secret"), RecursionError()])
+def test_one_upload_that_fails_is_told_and_does_not_stop_the_others(error, caplog) -> None:
+    def fail() -> None:
+        raise error
+
+    told = [safely(one) for one in (lambda: 1, fail, lambda: 2)]
+    assert told[0] == 1 and told[2] == 2 and isinstance(told[1], UploadError)
+    assert "could not be analyzed" in str(told[1]) and "secret" not in str(told[1]) and len(caplog.records) == 1
+    known = safely(lambda: decode_picture(b"no picture", Limits()))
+    assert isinstance(known, UploadError) and "\n" not in str(known) and len(caplog.records) == 1

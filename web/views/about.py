@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from web.about import licences, limits_list, model_card, versions
+from web.about import licenses, limits_list, model_card, versions
 from web.frame import privacy
 from web.settings import current_settings
 from web.theme import heading, html
@@ -34,4 +34,4 @@ with st.container(border=True):
     st.markdown(model_card())
 html(f"<section><h2>Versions</h2>{versions()}</section>")
 with st.expander("Licenses and credits"):
-    st.code(licences(), language=None, wrap_lines=True)
+    st.code(licenses(), language=None, wrap_lines=True)

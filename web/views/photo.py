@@ -5,7 +5,7 @@ import streamlit as st
 from realtime.demo import picture_path
 from web.decoding import UploadError, decode_picture
 from web.face_cards import face_cards, notice
-from web.photos import Photo, annotated, annotated_suffix, look
+from web.photos import Photo, annotated, annotated_suffix, look, safely
 from web.results import as_csv, as_json, named_after
 from web.settings import current_settings
 from web.theme import heading, html, shades
@@ -39,11 +39,14 @@ def _looked_at(visitor: Visitor, key: str, name: str, content: bytes) -> Photo |
     seen: dict[tuple[str, int], Photo | UploadError] = st.session_state.setdefault("photos", {})
     at = (key, visitor.gallery.generation)
     if at not in seen:
-        try:
-            bgr = decode_picture(content, current_settings().limits)
-            seen[at] = look(name, bgr, lambda frame: visitor.engine.recognize(visitor, frame), visitor.recognizer)
-        except UploadError as error:
-            seen[at] = error
+        seen[at] = safely(
+            lambda: look(
+                name,
+                decode_picture(content, current_settings().limits),
+                lambda frame: visitor.engine.recognize(visitor, frame),
+                visitor.recognizer,
+            )
+        )
     return seen[at]
 
 
@@ -55,8 +58,8 @@ def _show(photo: Photo, key: str, content: bytes) -> None:
         picture.image(photo.shown, caption=f"{photo.name}: {words}", width="stretch", alt=f"{photo.name}, annotated")
         with cards:
             if faces:
-                colours = shades(photo.result.prediction.classes)
-                html(face_cards(faces, photo.thumbnails, colours, photo.reasons))
+                colors = shades(photo.result.prediction.classes)
+                html(face_cards(faces, photo.thumbnails, colors, photo.reasons))
             else:
                 html(notice(_NO_FACE, f"{photo.name}:", wrong=False))
         with picture, st.container(horizontal=True):

@@ -1,6 +1,7 @@
 """Teach: faces by example, under known or new classes; undo, forget, export and import."""
 
 from collections.abc import Callable
+from functools import partial
 
 import streamlit as st
 
@@ -9,12 +10,14 @@ from realtime.sources import PICTURES
 from web.decoding import UploadError, decode_picture
 from web.examples import Candidates, candidates, chosen, crop_picture
 from web.face_cards import crop_row, notice
+from web.photos import safely
 from web.settings import current_settings
 from web.teaching import MOST_BYTES, MOST_FACES, TeachError, class_name, exported, imported, in_words, teach
 from web.theme import heading, html, mark_of, shades
 from web.visitors import Visitor, VisitorsError, this_visitor
 
 _MOST = 20  # pictures at once
+_NO_FACE = "no face found; use a picture with a larger, upright face seen from the front"
 _ROUND = "lesson"  # counts lessons: each has file choosers of its own, so that they are empty again
 _TOLD = "told"
 
@@ -25,25 +28,26 @@ def _found(visitor: Visitor, files: list[tuple[str, str, bytes]]) -> list[Candid
     found: dict[str, Candidates | UploadError] = {}
     for key, name, content in files:
         if key not in seen:
-            try:
-                bgr = decode_picture(content, current_settings().limits)
-                result = visitor.engine.recognize(visitor, bgr)
-                seen[key] = candidates(name, bgr, result, visitor.recognizer.bundle.geometry)
-            except UploadError as error:
-                seen[key] = error
+            seen[key] = safely(partial(_faces, visitor, name, content))
         found[key] = seen[key]
     st.session_state["candidates"] = found
     return list(found.values())
 
 
-def _choose(found: list[tuple[str, Candidates | UploadError]]) -> list[tuple[Candidates, int]]:
+def _faces(visitor: Visitor, name: str, content: bytes) -> Candidates:
+    bgr = decode_picture(content, current_settings().limits)
+    result = visitor.engine.recognize(visitor, bgr)
+    return candidates(name, bgr, result, visitor.recognizer.bundle.geometry)
+
+
+def _choose(found: list[tuple[str, str, Candidates | UploadError]]) -> list[tuple[Candidates, int]]:
     """Show the faces and, where a picture has several, ask which one is meant."""
     picked = []
-    for key, one in found:
+    for key, name, one in found:
         if isinstance(one, UploadError):
-            html(notice(str(one)))
+            html(notice(str(one), f"{name}:"))
         elif not len(one.crops):
-            html(notice("no face found; use a picture with a larger, upright face seen from the front", one.source))
+            html(notice(_NO_FACE, f"{one.source}:"))
         else:
             n = len(one.crops)
             html(crop_row([crop_picture(crop) for crop in one.crops], one.source))
@@ -72,10 +76,12 @@ def _lesson(visitor: Visitor) -> None:
         accept_multiple_files=True,
         max_upload_size=megabytes,
         key=f"examples {number}",
-    )[:_MOST]
-    given = [(file.file_id, file.name, file.getvalue()) for file in files]
+    )
+    if len(files) > _MOST:
+        html(notice(f"expected at most {_MOST} pictures at once, got {len(files)}; only the first {_MOST} are used"))
+    given = [(file.file_id, file.name, file.getvalue()) for file in files[:_MOST]]
     found = _found(visitor, given)
-    picked = _choose(list(zip((key for key, _, _ in given), found, strict=True)))
+    picked = _choose([(key, name, one) for (key, name, _), one in zip(given, found, strict=True)])
     names = visitor.classes
     known = st.pills("Expression", names, key=f"class {number}", wrap=True)
     new = st.text_input("Or a new class", placeholder="confused, thinking, bored ...", key=f"new {number}")
@@ -159,12 +165,12 @@ def _gallery(visitor: Visitor) -> None:
     labels = visitor.gallery.summary().labels
     count = sum(labels.values())
     html(f"<h2>Your gallery</h2><p class='faint'>{count:,} of at most {MOST_FACES:,} faces. Only you can see it.</p>")
-    colours = shades(visitor.classes)
+    colors = shades(visitor.classes)
     # A container of their own, so that what follows keeps its place, and its state, when a class comes or goes.
     with st.container():
         for name, n in labels.items():
             with st.container(horizontal=True, vertical_alignment="center"):
-                html(f'<p class="taught">{mark_of(name, colours)}<span class="number">{n}</span></p>')
+                html(f'<p class="taught">{mark_of(name, colors)}<span class="number">{n}</span></p>')
                 st.button("Forget", key=f"forget {name}", type="tertiary", on_click=_forget, args=(name,))
     with st.container(horizontal=True):
         st.button("Undo last", icon=":material/undo:", disabled=not count, on_click=_undo)

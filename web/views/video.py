@@ -1,5 +1,7 @@
 """Video: an uploaded clip, analyzed frame by frame, to play, to see over time and to download."""
 
+import logging
+
 import streamlit as st
 
 from viz.report_figures import clock
@@ -10,6 +12,8 @@ from web.theme import heading, html, shades
 from web.timeline import timeline
 from web.videos import VideoError, Watched, watch
 from web.visitors import this_visitor
+
+logger = logging.getLogger(__name__)
 
 _TYPES = ["mp4", "m4v", "mov", "webm", "mkv", "avi"]
 _WATCHED = "watched"
@@ -38,6 +42,9 @@ def _watch(name: str, content: bytes) -> Watched | VideoError:
         )
     except VideoError as error:
         return error
+    except Exception:
+        logger.exception("a video could not be analyzed")
+        return VideoError("this video could not be analyzed; save it as MP4 and try again")
 
 
 def _forget_upload() -> None:
