@@ -23,7 +23,10 @@ COLOURS: dict[str, str] = {
 # For classes that only the user knows. One shade for every ground, so that a class has the same color on a picture, in
 # a light page and in a dark one: each has a contrast of 3 to both grounds. Found by a search for the largest distances
 # from one another and from the above, to people with any of the common kinds of color blindness too.
-_OWN = ("#2C9B16", "#DE00FF", "#F40B64", "#5959DE", "#BC16A6", "#7A6421")
+_OWN = (
+    "#E600BE", "#4646FA", "#D2003C", "#3278FA", "#146E6E", "#466E3C",
+    "#A01ED2", "#C88246", "#788CE6", "#6E5A8C", "#C80A00", "#DC5A64",
+)  # fmt: skip
 
 
 def class_shades(classes: tuple[str, ...]) -> tuple[str, ...]:

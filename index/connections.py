@@ -86,6 +86,8 @@ def _name(error: sqlite3.Error) -> str:
 def worded(path: Path, error: sqlite3.Error, timeout: float) -> GalleryError | StorageError:
     """Says in one line what SQLite ran into with a file, after waiting for `timeout` seconds where it had to wait."""
     name, got = _name(error), str(error).splitlines()[0]
+    if "closed database" in got:
+        return StorageError(f"{path}: expected an open gallery, got a closed one; open it again")
     if name in _BUSY:
         wanted = f"{path}: expected to write within {timeout:g} s, got: another program is writing"
         return StorageError(f"{wanted}; try again when it has finished")

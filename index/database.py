@@ -91,10 +91,11 @@ class Database:
                 raise
 
     def close(self) -> None:
-        """Closes both connections; what was committed is on the disk already."""
-        for connection in (getattr(self, "_reader", None), self._writer):
-            if connection is not None:
-                connection.close()
+        """Close both connections once nobody uses them; what was committed is on the disk already."""
+        with self._reading, self._writing:
+            for connection in (getattr(self, "_reader", None), self._writer):
+                if connection is not None:
+                    connection.close()
 
     @property
     def is_new(self) -> bool:

@@ -120,16 +120,17 @@ def picture_bytes(bgr: ByteArray, suffix: str) -> bytes:
     return bytes(cv2.imencode(suffix, bgr, quality)[1])
 
 
-def drawn(bgr: ByteArray, result: FrameResult) -> ByteArray:
-    """Draws a result on a copy of its frame, a small one enlarged until a label can be read.
+def drawn(bgr: ByteArray, result: FrameResult, *, numbered: bool = False) -> ByteArray:
+    """Draw a result on a copy of its frame, a small one enlarged until a label can be read.
 
     Args:
         bgr: `(h, w, 3)` uint8 in [0, 255], BGR; left as it is.
         result: What it shows.
+        numbered: Whether its faces are numbered, where there are several.
     """
     factor = -(-_SHORTEST_SIDE // min(bgr.shape[:2]))
     if factor == 1:
-        return draw(bgr, result)
+        return draw(bgr, result, numbered=numbered)
     large = cv2.resize(bgr, None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC)
     faces = Faces(result.faces.xywh * factor, result.faces.landmarks * factor, result.faces.confidence)
-    return draw(cast(ByteArray, large), replace(result, faces=faces))
+    return draw(cast(ByteArray, large), replace(result, faces=faces), numbered=numbered)

@@ -1,5 +1,6 @@
 """Reads a camera or a stream in a thread of its own, so that one that hangs can be left behind."""
 
+import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,6 +9,8 @@ from typing import Any, Protocol
 import cv2
 
 from realtime.faces import ByteArray
+
+logger = logging.getLogger(__name__)
 
 
 class Capture(Protocol):
@@ -117,12 +120,20 @@ class CaptureThread:
                 self._read(capture)
         except cv2.error:  # some backends raise it when a device goes away
             pass
+        except Exception:  # whoever waits reads that there are no more pictures; why, stands in the log
+            logger.exception("a camera or stream could not be read any further")
         finally:
-            if capture is not None:
-                capture.release()
+            self._release(capture)
             with self._changed:
                 self._ended = True
                 self._changed.notify_all()
+
+    def _release(self, capture: Capture | None) -> None:
+        try:
+            if capture is not None:
+                capture.release()
+        except Exception:
+            logger.exception("a camera or stream could not be closed")
 
     def _read(self, capture: Capture) -> None:
         width, height = (round(capture.get(what)) for what in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT))

@@ -6,6 +6,7 @@ import numpy as np
 
 from classifier.ensemble import Prediction
 from classifier.recognizer import Recognizer
+from realtime.evidence import listed, near_faces
 from realtime.live_pipeline import LiveResult
 from realtime.pipeline import FrameResult
 from realtime.sources import Frame
@@ -24,7 +25,8 @@ def face_documents(result: FrameResult | LiveResult, recognizer: Recognizer) -> 
     Returns:
         For each face `xywh` in pixels, the `expression` it shows, the `confidence` in that, `probabilities` by class,
         which sum to 1, whether it is `unknown` (the confidence is too low to tell), and the most similar `neighbors`,
-        best first, each with `id`, `label` (None where it has none), `similarity` (a cosine) and `source`.
+        best first, each with `id`, `label` (None where it has none), `similarity` (a cosine) and `source`. If the user
+        taught faces as this expression, the best of them is the last one where it is not among the others.
     """
     return [
         {"xywh": [round(float(value), 1) for value in xywh], **_expression(result.prediction, row, recognizer)}
@@ -49,20 +51,13 @@ def _expression(prediction: Prediction, row: int, recognizer: Recognizer) -> dic
 
 
 def _neighbors(prediction: Prediction, row: int, recognizer: Recognizer) -> list[dict[str, Any]]:
-    neighbors = prediction.neighbors
-    names = recognizer.neighbor_names(prediction, row)
+    answer = prediction.classes[int(prediction.labels[row])]
     return [
-        {
-            "id": int(neighbors.ids[row, column]),
-            "label": names[column],
-            "similarity": _rounded(neighbors.similarities[row, column]),
-            "source": str(neighbors.sources[row, column]),
-        }
-        for column in range(min(EVIDENCE, neighbors.ids.shape[1]))
-        if neighbors.valid[row, column]
+        {"id": one.id, "label": one.label, "similarity": _rounded(one.similarity), "source": one.source}
+        for one in listed(near_faces(prediction, row, recognizer), answer, EVIDENCE)
     ]
 
 
-def _rounded(value: np.floating[Any]) -> float:
+def _rounded(value: float | np.floating[Any]) -> float:
     # 32-bit floats carry no more than this, and print as noise beyond it.
     return round(float(value), 6)

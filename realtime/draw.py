@@ -49,6 +49,7 @@ class Label:
         tag: A short word before the text, less striking.
         share: How full the bar below the text is, in [0, 1]; None for no bar.
         strong: Whether the box stands out from others.
+        numbered: Whether the tag stays, and the words go, at a face too small for both.
     """
 
     text: str
@@ -57,20 +58,25 @@ class Label:
     tag: str = ""
     share: float | None = None
     strong: bool = False
+    numbered: bool = False
 
 
-def draw(frame_bgr: ByteArray, result: FrameResult) -> ByteArray:
-    """Draws boxes, labels and confidences.
+def draw(frame_bgr: ByteArray, result: FrameResult, *, numbered: bool = False) -> ByteArray:
+    """Draw boxes, labels and confidences.
 
     Args:
         frame_bgr: `(h, w, 3)` uint8 in [0, 255], BGR; left as it is.
         result: What the frame shows.
+        numbered: Whether the faces are numbered from 1, in their order, where there are several.
 
     Returns:
         `(h, w, 3)` uint8 in [0, 255], BGR, another array.
     """
     picture = frame_bgr.copy()
-    draw_faces(picture, result.faces.xywh, [label_of(result.prediction, row) for row in range(len(result.faces))])
+    labels = [label_of(result.prediction, row) for row in range(len(result.faces))]
+    if numbered and len(labels) > 1:
+        labels = [replace(label, tag=str(number), numbered=True) for number, label in enumerate(labels, 1)]
+    draw_faces(picture, result.faces.xywh, labels)
     return picture
 
 
@@ -123,8 +129,14 @@ def usual_letters(shape: tuple[int, ...]) -> int:
 
 def _shortened(label: Label, box: Rectangle) -> Label:
     """Returns the label that a face has room for; that of a face which stands out stays whole."""
-    fits = _plate_size(label, _SMALLEST_LETTERS)[0] <= _WIDEST_WHOLE * box.width
-    return label if fits or label.strong or not label.short else replace(label, text=label.short, tag="")
+    shorter = [label]
+    if label.numbered:
+        shorter += [replace(label, text=label.short), replace(label, text=label.tag, tag="")]
+    elif label.short and not label.strong:
+        shorter += [replace(label, text=label.short, tag="")]
+    room = _WIDEST_WHOLE * box.width
+    fitting = (one for one in shorter if one.text and _plate_size(one, _SMALLEST_LETTERS)[0] <= room)
+    return next(fitting, shorter[-1])
 
 
 def _letters(label: Label, box: Rectangle, shape: tuple[int, ...]) -> int:

@@ -11,6 +11,7 @@ from classifier.ensemble import Prediction
 from classifier.recognizer import Recognizer
 from embeddings.crops import crop_faces
 from embeddings.encoder import Encoded
+from realtime.evidence import NearFace, SmoothedEvidence, near_faces
 from realtime.faces import ByteArray, Detector, Faces, FloatArray
 from realtime.quality import FaceQuality, assess, sharpness
 from realtime.smoothing import Steadied
@@ -23,6 +24,9 @@ STAGES = ("detect", "track", "crop", "encode", "search", "ensemble")
 # So many faces are looked at in every frame. Of more, half are, each in its turn, up to the number that the encoder
 # takes at once; and never less than a quarter.
 _ALWAYS, _AT_ONCE = 4, 8
+
+# So many of the neighbors that voted are named.
+_NAMED = 5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,6 +44,9 @@ class LiveResult:
         quality: How well the faces can be read.
         embeddings: `(n, d)` float32 unit rows, of the newest look at each face.
         timings_ms: Milliseconds spent on each stage: "detect", "track", "crop", "encode", "search", "ensemble".
+        nearest: For each face the known faces behind `smoothed`, at most 5, smoothed as that is, the most important
+            first; none for a face that could not be read so far.
+        votes: `(n, C)` float32, rows sum to 1, the votes of all neighbors, smoothed as `smoothed`.
     """
 
     time: float
@@ -51,16 +58,19 @@ class LiveResult:
     quality: FaceQuality
     embeddings: FloatArray
     timings_ms: dict[str, float]
+    nearest: tuple[tuple[NearFace, ...], ...]
+    votes: FloatArray
 
     def __post_init__(self) -> None:
         n = len(self.faces)
-        for name in ("track_ids", "prediction", "smoothed", "shown", "quality", "embeddings"):
+        for name in ("track_ids", "prediction", "smoothed", "shown", "quality", "embeddings", "nearest", "votes"):
             received = len(getattr(self, name))
             if received != n:
                 raise ValueError(f"{name}: expected {n} rows, one a face, received {received}")
-        if self.smoothed.shape[1] != len(self.prediction.classes):
-            expected = f"{len(self.prediction.classes)} columns, one a class"
-            raise ValueError(f"smoothed: expected {expected}, received {self.smoothed.shape[1]}")
+        for name in ("smoothed", "votes"):
+            got = getattr(self, name).shape[1]
+            if got != len(self.prediction.classes):
+                raise ValueError(f"{name}: expected {len(self.prediction.classes)} columns, one a class, got {got}")
 
 
 @dataclass(slots=True, eq=False)
@@ -69,12 +79,14 @@ class _Known:
 
     Attributes:
         steadied: What it shows.
+        evidence: The known faces behind that.
         turn: When it was last cropped, seconds; -1 for never.
         sharpness: Of that crop.
         encoded: One row, of the last crop that could be read, or of the first one.
     """
 
     steadied: Steadied
+    evidence: SmoothedEvidence
     turn: float = -1.0
     sharpness: float = 0.0
     encoded: Encoded | None = None
@@ -113,6 +125,7 @@ class LivePipeline:
         """Shows at once what the next look at each face says, as when something was taught or taken back."""
         for known in self._known.values():
             known.steadied.begin_anew()
+            known.evidence.begin_anew()
 
     def process(self, frame_bgr: ByteArray, now: float) -> LiveResult:
         """Follows and recognises the faces of the next frame.
@@ -124,7 +137,7 @@ class LivePipeline:
         marks = [self._clock()]
         sight = self._tracker.follow(frame_bgr, now)
         marks.append(self._clock())
-        faces = [self._known.get(one) or _Known(Steadied(self._half_life)) for one in sight.ids.tolist()]
+        faces = [self._known.get(one) or self._new_face() for one in sight.ids.tolist()]
         kept = {one: known for one, known in self._known.items() if one in sight.remembered}
         self._known = kept | dict(zip(sight.ids.tolist(), faces, strict=True))
         turns = _turns(faces, sight)
@@ -139,13 +152,22 @@ class LivePipeline:
         marks.append(self._clock())
         prediction = self.recognizer.decide(encoded, evidence)
         smoothed, shown = self._steady(faces, turns, prediction, quality, now)
+        best = [prediction.classes[column] for column in smoothed.argmax(axis=1)]
+        nearest = tuple(known.evidence.nearest(_NAMED, answer) for known, answer in zip(faces, best, strict=True))
+        votes = np.zeros_like(smoothed)
+        for row, known in enumerate(faces):
+            votes[row] = known.evidence.votes(prediction.classes)
         marks.append(self._clock())
         spent = 1000 * np.diff(marks)
         detect_ms = 1000 * sight.detect_s
         timings_ms = dict(zip(STAGES, [detect_ms, spent[0] - detect_ms, *spent[1:].tolist()], strict=True))
         return LiveResult(
-            now, sight.faces, sight.ids, prediction, smoothed, shown, quality, encoded.embeddings, timings_ms
-        )
+            now, sight.faces, sight.ids, prediction, smoothed, shown, quality, encoded.embeddings, timings_ms,
+            nearest, votes,
+        )  # fmt: skip
+
+    def _new_face(self) -> _Known:
+        return _Known(Steadied(self._half_life), SmoothedEvidence(self._half_life))
 
     def _encode(self, crops: ByteArray, turns: IntArray, faces: list[_Known], quality: FaceQuality) -> Encoded:
         """Encodes, as one batch, the crops that can be read and those of new faces. Returns each face's newest."""
@@ -159,10 +181,12 @@ class LivePipeline:
     def _steady(
         self, faces: list[_Known], turns: IntArray, prediction: Prediction, quality: FaceQuality, now: float
     ) -> tuple[FloatArray, IntArray]:
-        """Returns the smoothed probabilities and the labels to show."""
+        """Smooth what was seen and return the smoothed probabilities and the labels to show."""
         for row in turns:
             if quality.good[row]:
                 faces[row].steadied.see(prediction.proba[row], prediction.classes, now)
+                found = near_faces(prediction, int(row), self.recognizer)
+                faces[row].evidence.see(found, prediction.classes, prediction.knn_proba[row], now)
             else:
                 faces[row].steadied.fade(prediction.classes, now)
         smoothed = np.zeros((len(faces), len(prediction.classes)), np.float32)

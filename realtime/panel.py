@@ -70,17 +70,11 @@ class Panel:
         )
 
     def _known_faces(self, result: LiveResult, row: int) -> list[KnownFace]:
-        prediction = result.prediction
-        shades = dict(zip(prediction.classes, class_colours(prediction.classes), strict=True))
-        neighbors = prediction.neighbors
-        shown = np.flatnonzero(neighbors.valid[row])[:_NEIGHBORS]
-        names = self._recognizer.neighbor_names(prediction, row)
-        taught = self._recognizer.bundle.index.rows(neighbors.ids[row, shown]) < 0
+        classes, nearest = result.prediction.classes, result.nearest[row][:_NEIGHBORS]
+        shades = dict(zip(classes, class_colours(classes), strict=True))
         return [
-            KnownFace(
-                names[at] or "", shades.get(names[at] or "", TRACK), float(neighbors.similarities[row, at]), bool(own)
-            )
-            for at, own in zip(shown, taught, strict=True)
+            KnownFace(one.label or "", shades.get(one.label or "", TRACK), one.similarity, one.taught)
+            for one in nearest
         ]
 
     def _draw_map(self, picture: ByteArray, room: Rectangle, result: LiveResult, view: ViewState) -> None:

@@ -39,7 +39,7 @@ def key_figures(report: Report, found: Sequence[Change]) -> str:
     group, told = report.group, report.group.recorded
     figures = {
         "duration": clock(report.length),
-        "of it recorded as a group": percent(seconds_kept(report)[Kept.SHARES] / report.length),
+        "of the time recorded": percent(seconds_kept(report)[Kept.SHARES] / report.length),
     }
     if told.any():
         share = group.proba[told].mean(axis=0)

@@ -1,4 +1,4 @@
-"""What the About page tells: the model card, the server's limits, versions and licences, from where they stand."""
+"""The contents of the About page: the model card, the server's limits, versions and licenses."""
 
 import platform
 import re
@@ -18,30 +18,30 @@ _TITLE = re.compile(r"^# .*\n+")
 
 
 def model_card() -> str:
-    """Returns the model card as Markdown, its title and its links into the repository left out."""
+    """Return the model card as Markdown, without its title and its links into the repository."""
     card = (_ROOT / "docs" / "model-card.md").read_text(encoding="utf-8")
     return _LINK.sub(r"\1", _TITLE.sub("", card))
 
 
-def licences() -> str:
-    """Returns what the project owes to whom, as plain text."""
+def licenses() -> str:
+    """Return the licenses of the work that the project builds on, as plain text."""
     return (_ROOT / "NOTICE").read_text(encoding="utf-8")
 
 
 def limits_list(limits: Limits) -> str:
-    """Returns what this server takes, as HTML."""
+    """Return the limits of this server as HTML."""
     rows = {
         "picture": f"{limits.upload_bytes / 2**20:.0f} MB, {limits.picture_pixels / 1e6:.0f} megapixels",
         "video": f"{limits.video_bytes / 2**20:.0f} MB, {limits.video_seconds:.0f} seconds",
-        "frames looked at": f"{limits.frames_per_second:.0f} a second",
-        "taught faces for each visitor": f"{MOST_FACES:,}",
-        "visitors at once": str(limits.visitors),
+        "frames analyzed": f"{limits.frames_per_second:.0f} per second",
+        "taught faces per visitor": f"{MOST_FACES:,}",
+        "concurrent visitors": str(limits.visitors),
     }
     return _figures(rows)
 
 
 def versions() -> str:
-    """Returns what runs here, in which version, as HTML."""
+    """Return the versions of the main packages as HTML."""
     rows = {"Python": platform.python_version()} | {name: metadata.version(name) for name in _PACKAGES}
     return _figures(rows)
 

@@ -1,4 +1,4 @@
-"""Bounds the body of a request, whether its sender said how long it is or not. Pure ASGI."""
+"""Limit the body of a request, with or without a stated length. Pure ASGI."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ if TYPE_CHECKING:
 
 # Where Streamlit takes files, and of a request what it has beyond the file.
 UPLOADS, ALLOWANCE = "/_stcore/upload_file/", 2**20
-_TOO_LARGE = 413, "expected a smaller file; the page says how large one may be"
+_TOO_LARGE = 413, "expected a smaller file; the page states the limit"
 
 
 class Bounded:
-    """Answers one request, or refuses it as soon as its body is known to be too large.
+    """Answer one request, or refuse it as soon as its body is known to be too large.
 
     Args:
         app: What answers.
@@ -25,7 +25,7 @@ class Bounded:
         self._received, self._answered, self._refused = 0, False, False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Passes the request on, its sender gone once it is refused."""
+        """Pass the request on; once it is refused, report the sender as disconnected."""
 
         async def bounded() -> Message:
             if self._refused:
@@ -58,7 +58,7 @@ class Bounded:
 
 
 async def refuse(send: Send, status: int, word: str) -> None:
-    """Answers a request whose body is not waited for."""
+    """Answer a request without reading its body."""
     body = word.encode()
     headers = [
         (b"content-type", b"text/plain; charset=utf-8"),
@@ -70,7 +70,7 @@ async def refuse(send: Send, status: int, word: str) -> None:
 
 
 def stated_length(scope: Scope) -> int:
-    """Returns how many bytes a body has as its sender says, 0 where that was not said."""
+    """Return the Content-Length that the sender stated, 0 for none."""
     for name, value in scope["headers"]:
         if name == b"content-length" and value.isdigit():
             return int(value)

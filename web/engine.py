@@ -4,6 +4,7 @@ import logging
 import os
 import queue
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 Work = Callable[[], None]
+# Seconds that the end of the server waits for frames that are in work.
+_CLOSING_S = 2.0
 
 
 class Engine:
@@ -48,7 +51,7 @@ class Engine:
         self.turns = Turns(threads)
 
     def recognize(self, visitor: "Visitor", frame_bgr: ByteArray, *, video: bool = False) -> FrameResult:
-        """Finds and recognises the faces of one picture, in the caller's thread.
+        """Find and recognize the faces of one picture, in the caller's thread.
 
         Args:
             visitor: Whose taught faces count.
@@ -58,11 +61,11 @@ class Engine:
         return Pipeline(self.detector if video else self._close, visitor.recognizer).process(frame_bgr, 0.0)
 
     def encode(self, crops: ByteArray) -> Encoded:
-        """Encodes `(n, 48, 48)` uint8 grey crops."""
+        """Encode `(n, 48, 48)` uint8 gray crops."""
         return self.bundle.encoder.encode(crops)
 
     def close(self) -> None:
-        """Ends the threads after what they are doing."""
+        """End the threads after what they are doing."""
         self.turns.close()
 
 
@@ -82,11 +85,11 @@ class Turns:
             thread.start()
 
     def lane(self) -> "Lane":
-        """Returns a lane of its own for one live session."""
+        """Return a lane of its own for one live session."""
         return Lane(self)
 
     def enter(self, lane: "Lane", work: Work) -> bool:
-        """Puts work into a lane; what waited there gives way. Returns whether something gave way."""
+        """Put work into a lane in place of what waits there. Return whether something was replaced."""
         with self._changed:
             gave_way = lane.next is not None
             lane.next = work
@@ -96,18 +99,22 @@ class Turns:
             return gave_way
 
     def close(self) -> None:
-        """Ends the threads after what they are doing; what waits is dropped."""
+        """End the threads after what they are doing, and wait a moment for that; what waits is dropped."""
         with self._changed:
             self._open = False
             self._waiting.clear()
             self._changed.notify_all()
+        until = time.monotonic() + _CLOSING_S
+        for thread in self._threads:
+            if thread is not threading.current_thread():
+                thread.join(max(until - time.monotonic(), 0.0))
 
     def _serve(self) -> None:
         while self._serve_one():
             pass
 
     def _serve_one(self) -> bool:
-        """Waits for work and does it; returns whether to go on. Who left is not held while nobody else has work."""
+        """Wait for work and do it; return whether to go on. Keep no reference to finished work."""
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or not self._open)
             if not self._open:
@@ -118,7 +125,7 @@ class Turns:
             if work is not None:
                 work()
         except Exception:
-            logger.exception("a frame could not be looked at")
+            logger.exception("a frame could not be analyzed")
         with self._changed:
             lane.busy = False
             if lane.next is not None:
@@ -136,7 +143,7 @@ class Lane:
         self.busy = False
 
     def put(self, work: Work) -> bool:
-        """Asks for work to be done in a thread, in place of what waits. Returns whether something gave way."""
+        """Ask for work to be done in a thread, in place of what waits. Return whether something was replaced."""
         return self._turns.enter(self, work)
 
 

@@ -20,7 +20,7 @@ class Candidates:
 
     Attributes:
         source: The picture's name, to be shown.
-        crops: `(n, 48, 48)` uint8 in [0, 255], grey, the largest face first; n = 0 is legal.
+        crops: `(n, 48, 48)` uint8 in [0, 255], gray, the largest face first; n = 0 is legal.
     """
 
     source: str
@@ -28,7 +28,7 @@ class Candidates:
 
 
 def candidates(source: str, bgr: ByteArray, result: FrameResult, geometry: CropGeometry) -> Candidates:
-    """Crops the faces of a picture.
+    """Crop the faces of a picture.
 
     Args:
         source: What to call it.
@@ -42,7 +42,7 @@ def candidates(source: str, bgr: ByteArray, result: FrameResult, geometry: CropG
 
 
 def chosen(picked: Sequence[tuple[Candidates, int]], encode: Callable[[ByteArray], Encoded]) -> list[Example]:
-    """Returns the faces that were picked, each by its row among its picture's, ready to be taught."""
+    """Return the faces that were picked, each by its row among its picture's, ready to be taught."""
     if not picked:
         return []
     crops = np.stack([one.crops[row] for one, row in picked])
@@ -54,5 +54,5 @@ def chosen(picked: Sequence[tuple[Candidates, int]], encode: Callable[[ByteArray
 
 
 def crop_picture(crop: ByteArray) -> bytes:
-    """Returns a crop, `(48, 48)` uint8 grey, as a PNG file."""
+    """Return a crop, `(48, 48)` uint8 gray, as a PNG file."""
     return picture_bytes(np.repeat(crop[..., None], 3, axis=2), ".png")

@@ -1,4 +1,4 @@
-"""Faces as cards: what each shows, how sure that is, and the most similar faces that say so."""
+"""Faces as cards: the expression of each, its confidence, and the most similar known faces."""
 
 import base64
 from collections.abc import Mapping, Sequence
@@ -11,24 +11,32 @@ from viz.theme import mark, text
 _LISTED = 4
 
 
-def face_cards(faces: Sequence[Mapping[str, Any]], thumbnails: Sequence[bytes], shades: Mapping[str, str]) -> str:
-    """Returns cards as HTML, numbered from 1 where there are several.
+def face_cards(
+    faces: Sequence[Mapping[str, Any]],
+    thumbnails: Sequence[bytes],
+    shades: Mapping[str, str],
+    reasons: Sequence[str] = (),
+) -> str:
+    """Return cards as HTML, numbered from 1 where there are several.
 
     Args:
         faces: As in `realtime.documents.face_documents`.
         thumbnails: A JPEG of each.
-        shades: A CSS colour for each class.
+        shades: A CSS color for each class.
+        reasons: For each face why its expression differs from its neighbors' votes, as plain text, or empty.
     """
     several = len(faces) > 1
     cards = [
-        _card(face, _image(picture, f"face {number}"), shades, f"Face {number}" if several else "")
-        for number, (face, picture) in enumerate(zip(faces, thumbnails, strict=True), 1)
+        _card(face, _image(picture, f"face {number}"), shades, f"Face {number}" if several else "", why)
+        for number, (face, picture, why) in enumerate(
+            zip(faces, thumbnails, reasons or [""] * len(faces), strict=True), 1
+        )
     ]
     return f'<div class="faces">{"".join(cards)}</div>'
 
 
 def crop_row(crops: Sequence[bytes], source: str) -> str:
-    """Returns the faces of a picture side by side as HTML, as the network sees them, numbered where there are several.
+    """Return the faces of a picture side by side as HTML, as the network sees them, numbered where there are several.
 
     Args:
         crops: A PNG of each.
@@ -44,7 +52,7 @@ def crop_row(crops: Sequence[bytes], source: str) -> str:
 
 
 def notice(words: str, lead: str = "", *, wrong: bool = True) -> str:
-    """Returns a message as HTML, both parts plain text.
+    """Return a message as HTML, both parts plain text.
 
     Args:
         words: What was expected, what came, what to do.
@@ -55,15 +63,15 @@ def notice(words: str, lead: str = "", *, wrong: bool = True) -> str:
     return f'<p class="notice{" wrong" if wrong else ""}" role="status">{about}{text(words)}</p>'
 
 
-def _card(face: Mapping[str, Any], image: str, shades: Mapping[str, str], number: str) -> str:
+def _card(face: Mapping[str, Any], image: str, shades: Mapping[str, str], number: str, reason: str) -> str:
     expression = str(face["expression"])
     title = "Unsure" if face["unknown"] else mark(expression, shades[expression])
     share = f'<span class="number">{100 * face["confidence"]:.0f} %</span>'
-    words = "too little to tell; the likeliest come first" if face["unknown"] else "expression shown"
+    words = "confidence too low; most likely first" if face["unknown"] else "expression shown"
     step_back = f'<p class="faint small">{" · ".join(filter(None, (number, words)))}</p>'
     return (
         f'<article class="card face">{image}<h3>{title}{share}</h3>{step_back}'
-        f"{_chances(face['probabilities'], shades)}{_why(face['neighbors'], shades)}</article>"
+        f"{_chances(face['probabilities'], shades)}{_why(face['neighbors'], shades, reason)}</article>"
     )
 
 
@@ -77,16 +85,17 @@ def _chances(probabilities: Mapping[str, float], shades: Mapping[str, str]) -> s
     return f'<dl class="chances">{rows}</dl>'
 
 
-def _why(neighbors: Sequence[Mapping[str, Any]], shades: Mapping[str, str]) -> str:
+def _why(neighbors: Sequence[Mapping[str, Any]], shades: Mapping[str, str], reason: str) -> str:
     if not neighbors:
         return ""
+    because = f"<p>{text(reason)}</p>" if reason else ""
     rows = "".join(
         f"<li>{_label(one['label'], shades)}"
         f'<span class="source" title="{text(one["source"])}">{text(one["source"])}</span>'
         f'<span class="number">{one["similarity"]:.3f}</span></li>'
         for one in neighbors
     )
-    return f'<div class="why">Most similar faces, and how similar (1 is the same)<ol>{rows}</ol></div>'
+    return f'<div class="why">Most similar faces, by similarity (1 = identical)<ol>{rows}</ol>{because}</div>'
 
 
 def _label(label: str | None, shades: Mapping[str, str]) -> str:

@@ -1,4 +1,4 @@
-"""What stands around every page: the navigation, a word on what happens to pictures, and the law."""
+"""What surrounds every page: the navigation, a sentence on what happens to pictures, and the law."""
 
 from pathlib import Path
 
@@ -23,24 +23,24 @@ _PAGES = (
 _DISMISSED = "banner dismissed"
 
 STORED_NOTHING = (
-    "<b>Your pictures go to this server and nowhere else.</b> It looks at them in memory and forgets them; "
-    "what you teach is forgotten when you leave."
+    "<b>Your pictures go to this server and nowhere else.</b> They are processed in memory, then discarded; "
+    "what you teach is deleted when you leave."
 )
 STORED_TAUGHT = (
-    "<b>Your pictures go to this server and nowhere else.</b> It looks at them in memory and forgets them; "
-    "it keeps the numbers it made of faces that you teach, never pictures."
+    "<b>Your pictures go to this server and nowhere else.</b> They are processed in memory, then discarded; "
+    "the server keeps the embeddings of faces that you teach, never pictures."
 )
 _LAW = (
-    "<p><b>Expression shown, not emotion felt.</b> A smile may be joy, courtesy or fear. Do not decide anything about "
-    "a person by this, and ask before you point it at anybody.</p>"
+    "<p><b>Expression shown, not emotion felt.</b> A smile may be joy, courtesy or fear. Do not base decisions about "
+    "a person on it, and ask for consent before you point a camera at anyone.</p>"
     "<p>In the European Union, the AI Act, Article 5(1)(f) of Regulation (EU) 2024/1689, prohibits inferring people's "
     "emotions in workplaces and schools from biometric data, except for medical or safety reasons; other uses are "
-    "high-risk (Annex III), and people must be told (Article 50).</p>"
+    "high-risk (Annex III), and people must be informed (Article 50).</p>"
 )
 
 
 def navigation() -> st.Page:
-    """Dresses the app and returns the page that the visitor asked for, to be run between `banner` and `footer`."""
+    """Style the app and return the page that the visitor asked for, to be run between `banner` and `footer`."""
     st.set_page_config(page_title="Moodspace", page_icon=str(_ICON), layout="wide")
     st.html(f"<style>{stylesheet()}</style>")
     pages = [
@@ -54,7 +54,7 @@ def navigation() -> st.Page:
 
 
 def _tabs(pages: list[st.Page], current: st.Page) -> None:
-    """Shows the pages as tabs at the foot of a phone's screen, where Streamlit has a drawer that stays in the way."""
+    """Show the pages as tabs at the bottom of a phone's screen, where Streamlit's drawer would cover the page."""
     with st.container(key="tabs"):
         for page in pages:
             with st.container(key="tab-current" if page.title == current.title else None):
@@ -62,30 +62,30 @@ def _tabs(pages: list[st.Page], current: st.Page) -> None:
 
 
 def privacy(*, keeps_taught: bool) -> str:
-    """Returns what happens to pictures, as HTML.
+    """Return what happens to pictures, as HTML.
 
     Args:
-        keeps_taught: Whether the operator gave a folder in which taught faces stay.
+        keeps_taught: Whether the operator chose a folder in which taught faces are kept.
     """
     kept = (
-        "What you teach stays on this server until you forget it: numbers made of each face, its class and the name of "
-        "its file, never the picture."
+        "What you teach stays on this server until you forget it: the embedding of each face, its class and the name "
+        "of its file, never the picture."
         if keeps_taught
-        else "What you teach is held in memory and forgotten a few seconds after you leave; export it to keep it."
+        else "What you teach is held in memory and deleted a few seconds after you leave; export it to keep it."
     )
     return (
-        "<p>Pictures, video and camera frames go to this server and nowhere else. They are looked at in memory, the "
-        "file of a video in a private folder while it is watched, and then they are gone. Faces are not identified. No "
-        "statistics are gathered and nothing is loaded from other places.</p>"
-        f"<p>{kept} Your browser keeps one cookie, which tells your visit apart from others.</p>"
+        "<p>Pictures, videos and camera frames go to this server and nowhere else. They are processed in memory, then "
+        "discarded; the file of a video lies in a private folder while it is analyzed. Faces are not identified. No "
+        "usage statistics are collected, and nothing is loaded from other servers.</p>"
+        f"<p>{kept} Your browser keeps one cookie, which distinguishes your visit from others.</p>"
     )
 
 
 def banner(*, keeps_taught: bool) -> None:
-    """Says what is processed where, until the visitor has read it.
+    """Say what is processed where, until the visitor dismisses it.
 
     Args:
-        keeps_taught: Whether the operator gave a folder in which taught faces stay.
+        keeps_taught: Whether the operator chose a folder in which taught faces are kept.
     """
     # The outer container stays when the word goes, so that what follows keeps its place: a camera would start anew.
     with st.container():
@@ -96,6 +96,6 @@ def banner(*, keeps_taught: bool) -> None:
 
 
 def footer() -> None:
-    """Says what an answer means, and the law."""
+    """Show what a prediction means, and the law."""
     with st.container(key="footer"):
         html(f'<footer class="foot">{_LAW}</footer>')

@@ -1,4 +1,4 @@
-"""Stands before everything the server does: token, visitor's cookie, origin, host, sizes and headers. Pure ASGI."""
+"""Check every request first: token, visitor's cookie, origin, host, sizes and headers. Pure ASGI."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Guard:
         self.app, self.settings = app, settings
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers a request itself or passes it on."""
+        """Answer a request or pass it on."""
         if scope["type"] not in ("http", "websocket"):
             await self.app(scope, receive, send)
             return
@@ -80,15 +80,15 @@ class Guard:
 def _refusal(
     scope: Scope, headers: dict[str, str], cookies: dict[str, str], settings: WebSettings
 ) -> tuple[int, str] | None:
-    """Returns the status and the word for a request that is not let in, None for one that is."""
+    """Return the status and the message for a request that is refused, or None."""
     host = headers.get("host", "")
     if is_loopback(settings.host) and not _own_name(_name(host), settings):
         return (
             400,
-            f"expected this machine's own address, received {host[:80]!r}; open http://localhost:{settings.port}",
+            f"expected this machine's own address, got {host[:80]!r}; open http://localhost:{settings.port}",
         )
     if scope["type"] == "websocket" and not _own_origin(headers.get("origin"), host, settings):
-        return 403, "expected a page of this server, received another origin"
+        return 403, "expected a page of this server, got another origin"
     if settings.token is None or scope["path"] in _OPEN:
         return None
     given = dict(parse_qsl(scope["query_string"].decode("latin-1"))).get("token", "") if scope["type"] == "http" else ""
@@ -98,7 +98,7 @@ def _refusal(
 
 
 def _own_name(name: str, settings: WebSettings) -> bool:
-    """Returns whether this machine, or a proxy on it, goes by a name: any other was pointed here by a stranger."""
+    """Return whether a name belongs to this machine or a proxy on it; any other may be a DNS rebinding attack."""
     return is_loopback(name) or any(name == urlsplit(origin).hostname for origin in settings.origins)
 
 
@@ -123,12 +123,12 @@ def _is_secure(scope: Scope, headers: dict[str, str]) -> bool:
 
 
 def is_key(value: str) -> bool:
-    """Returns whether a visitor's key could be one of ours."""
+    """Return whether a value has the form of a visitor's key."""
     return len(value) == 43 and value.replace("-", "a").replace("_", "a").isalnum() and value.isascii()
 
 
 def _without_token(scope: Scope) -> str | None:
-    """Returns the address without the token in it, None where there is none."""
+    """Return the address without the token in it, None where there is none."""
     pairs = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
     rest = [(name, value) for name, value in pairs if name != "token"]
     if len(rest) == len(pairs):

@@ -21,7 +21,7 @@ _SEED = 0
 
 
 def show_live(recognizer: Recognizer) -> None:
-    """Puts the live session into the page.
+    """Put the live session into the page.
 
     Args:
         recognizer: The visitor's.
@@ -36,13 +36,13 @@ def _component() -> Any:
 
 
 def _points(recognizer: Recognizer) -> dict[str, Any] | None:
-    """Returns some of the map's faces, None without a map."""
+    """Return some of the map's faces, None without a map."""
     return _packed(recognizer.bundle, recognizer.label_set)
 
 
 @cache
 def _packed(bundle: Bundle, labels: str) -> dict[str, Any] | None:
-    """Returns places in steps of 1/255 of the map's longer side, and classes, as bytes in base64."""
+    """Return places in steps of 1/255 of the map's longer side, and classes, as bytes in base64."""
     recognizer, places = Recognizer(bundle, labels), bundle.map_coordinates
     if places is None or not len(places):
         return None

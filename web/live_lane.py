@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from index.taught_faces import LIVE, NewFaces
+from realtime.evidence import reason
 from realtime.faces import FloatArray
 from realtime.live_documents import face_document
 from realtime.live_pipeline import LivePipeline, LiveResult
@@ -16,13 +17,12 @@ from web.live_session import start_recording, stop_recording
 from web.teaching import TeachError, check_room, class_name
 from web.visitors import Visitor
 
-_EVIDENCE = 5
 # A face that left the picture can be taught for so long, seconds: people look down at the button.
 _MEMORY_S = 3.0
 
 
 class LiveLane:
-    """Looks at the frames of one connection, and teaches what it saw.
+    """Analyze the frames of one connection, and teach faces from them.
 
     Args:
         visitor: Whose connection it is.
@@ -45,7 +45,7 @@ class LiveLane:
         return {"type": "recording", "on": True, "min_group": session.min_group}
 
     def look(self, message: FrameMessage, now: float) -> dict[str, Any]:
-        """Returns what a frame shows, as the browser gets it.
+        """Return what a frame shows, as the browser gets it.
 
         Args:
             message: The frame as it came.
@@ -70,7 +70,7 @@ class LiveLane:
         }  # fmt: skip
 
     def teach(self, track_id: int, label: str) -> list[dict[str, Any]]:
-        """Teaches the face that has a number as a class; returns the messages for the browser.
+        """Teach the face with this track number as a class; return the messages for the browser.
 
         Raises:
             TeachError: the face is gone, the name is none, or the gallery is full.
@@ -80,7 +80,7 @@ class LiveLane:
         with self._lock:
             remembered = self._embeddings.get(track_id)
         if remembered is None:
-            raise TeachError("expected a face in the picture, received one that has gone; point at it again")
+            raise TeachError("this face is no longer in view; select a face and teach again")
         with self.visitor.lock:
             check_room(self.visitor.gallery, 1)
             self.visitor.gallery.add(NewFaces(remembered[1][None], [name], [LIVE], [""]))
@@ -88,7 +88,7 @@ class LiveLane:
         return [{"type": "taught", "label": name, **self._gallery()}]
 
     def undo(self) -> list[dict[str, Any]]:
-        """Takes back what was taught last; returns the messages for the browser.
+        """Undo the last lesson; return the messages for the browser.
 
         Raises:
             GalleryError, StorageError: the gallery cannot be written.
@@ -99,7 +99,7 @@ class LiveLane:
         return [{"type": "undone", "labels": dict(undone.labels) if undone else {}, **self._gallery()}]
 
     def record(self, on: bool, min_group: int) -> list[dict[str, Any]]:
-        """Begins or ends to keep what is shown, in numbers; returns the messages for the browser.
+        """Start or stop recording; return the messages for the browser.
 
         Raises:
             SessionError: it cannot be kept.
@@ -111,7 +111,7 @@ class LiveLane:
         return [self.recording]
 
     def reset(self) -> None:
-        """Takes the next frame for the first of another source."""
+        """Treat the next frame as the first of another source."""
         with self._lock:
             self._pipeline.restart()
 
@@ -132,25 +132,22 @@ class LiveLane:
         face, smoothed = face_document(result, row), result.smoothed[row]
         column = int(result.shown[row])
         face["confidence"] = round(float(smoothed[column] if column >= 0 else smoothed.max()), 6)
-        face["evidence"] = self._evidence(result, row)
+        face["evidence"] = [
+            {"id": one.id, "label": one.label, "similarity": round(one.similarity, 4), "source": one.source,
+             "taught": one.taught}
+            for one in result.nearest[row]
+        ]  # fmt: skip
+        classes = result.prediction.classes
+        answer, known = classes[int(smoothed.argmax())], self.visitor.recognizer.classes
+        face["reason"] = reason(answer, known, result.nearest[row], classes, result.votes[row])
         place = places.get(face["id"])
         lowest, side = self._bounds
         face["place"] = None if place is None else [round(float(value), 4) for value in (place - lowest) / side]
         return face
 
-    def _evidence(self, result: LiveResult, row: int) -> list[dict[str, Any]]:
-        neighbors = result.prediction.neighbors
-        names = self.visitor.recognizer.neighbor_names(result.prediction, row)
-        found = zip(neighbors.ids[row], names, neighbors.similarities[row], neighbors.sources[row], strict=True)
-        return [
-            {"id": int(number), "label": name, "similarity": round(float(similarity), 4), "source": str(source)}
-            for (number, name, similarity, source), valid in zip(found, neighbors.valid[row], strict=True)
-            if valid
-        ][:_EVIDENCE]
-
 
 def _bounds(coordinates: FloatArray | None) -> tuple[FloatArray, float]:
-    """Returns the lowest corner of the map and the length of its longer side."""
+    """Return the lowest corner of the map and the length of its longer side."""
     if coordinates is None or not len(coordinates):
         return np.zeros(2, np.float32), 1.0
     return coordinates.min(axis=0), float(np.ptp(coordinates, axis=0).max()) or 1.0

@@ -1,4 +1,4 @@
-"""The words of a live session: what a browser sends is read with suspicion, what it gets is plain JSON."""
+"""The messages of a live session: validate what a browser sends, and answer in plain JSON."""
 
 import io
 import json
@@ -42,24 +42,24 @@ class FrameMessage(NamedTuple):
 
 
 def read_frame(message: bytes) -> FrameMessage:
-    """Takes a binary message apart; decodes nothing.
+    """Split a binary message into its parts without decoding the picture.
 
     Raises:
         MessageError: it is too short, its time is no number, or it carries no JPEG.
     """
     if len(message) <= _HEADER.size:
-        raise MessageError(f"expected a frame, received {len(message)} bytes")
+        raise MessageError(f"expected a frame, got {len(message)} bytes")
     sequence, sent = _HEADER.unpack_from(message)
     jpeg = message[_HEADER.size :]
     if not math.isfinite(sent):
-        raise MessageError("expected the time of a frame, received no number")
+        raise MessageError("expected the time of a frame, got no number")
     if not jpeg.startswith(b"\xff\xd8\xff"):
-        raise MessageError("expected a JPEG, received something else")
+        raise MessageError("expected a JPEG, got something else")
     return FrameMessage(sequence, sent, jpeg)
 
 
 def decode_frame(jpeg: bytes) -> ByteArray:
-    """Decodes a frame whose header promises a sensible size.
+    """Decode a frame whose header promises a sensible size.
 
     Returns:
         `(h, w, 3)` uint8 in [0, 255], BGR.
@@ -68,22 +68,22 @@ def decode_frame(jpeg: bytes) -> ByteArray:
         MessageError: the size is not sensible, or the JPEG is broken.
     """
     if not few_scans(jpeg, _MOST_SCANS):
-        raise MessageError(f"expected a JPEG of at most {_MOST_SCANS} scans, received more")
+        raise MessageError(f"expected a JPEG of at most {_MOST_SCANS} scans, got more")
     try:
         with Image.open(io.BytesIO(jpeg), formats=("JPEG",)) as picture:
             size = picture.size
     except _BROKEN as error:
-        raise MessageError("expected a JPEG, received a broken one") from error
+        raise MessageError("expected a JPEG, got a broken one") from error
     if not all(_LEAST_SIDE <= side <= _MOST_SIDE for side in size):
-        raise MessageError(f"expected sides of {_LEAST_SIDE} to {_MOST_SIDE} pixels, received {size[0]}x{size[1]}")
+        raise MessageError(f"expected sides of {_LEAST_SIDE} to {_MOST_SIDE} pixels, got {size[0]}x{size[1]}")
     frame = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
     if frame is None:
-        raise MessageError("expected a JPEG, received a broken one")
+        raise MessageError("expected a JPEG, got a broken one")
     return frame.astype(np.uint8, copy=False)
 
 
 def read_request(text: str) -> dict[str, Any]:
-    """Reads a text message.
+    """Read a text message.
 
     Raises:
         MessageError: it is no JSON object with a type that is known and what that needs.
@@ -91,9 +91,9 @@ def read_request(text: str) -> dict[str, Any]:
     try:
         request = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise MessageError("expected JSON, received something else") from error
+        raise MessageError("expected JSON, got something else") from error
     if not isinstance(request, dict):
-        raise MessageError("expected a JSON object, received something else")
+        raise MessageError("expected a JSON object, got something else")
     match request:
         case {"type": "start" | "undo" | "reset"}:
             return request
@@ -102,15 +102,14 @@ def read_request(text: str) -> dict[str, Any]:
         case {"type": "record", "on": bool(), "min_group": int(least)} if 1 <= least <= _LARGEST_GROUP:
             if not isinstance(least, bool):
                 return request
-    raise MessageError("expected start, teach, undo, record or reset, received something else")
+    raise MessageError("expected start, teach, undo, record or reset, got something else")
 
 
 def class_list(classes: tuple[str, ...]) -> list[dict[str, str]]:
-    """Returns the names and colours of classes."""
-    shades = class_shades(classes)
-    return [{"name": name, "light": shade, "dark": shade} for name, shade in zip(classes, shades, strict=True)]
+    """Return the names and colors of classes."""
+    return [{"name": name, "shade": shade} for name, shade in zip(classes, class_shades(classes), strict=True)]
 
 
 def ready(classes: tuple[str, ...], limits: Limits) -> dict[str, Any]:
-    """Returns the first message of the server."""
+    """Return the first message of the server."""
     return {"type": "ready", "classes": class_list(classes), "limits": asdict(limits)}

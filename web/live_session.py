@@ -1,4 +1,4 @@
-"""What a live session shows, kept from "record" until its visitor discards it or leaves: numbers, never pictures."""
+"""A recorded live session: numbers, never pictures, kept until its visitor discards it or leaves."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class LiveSession:
         return self._recorder is not None
 
     def add(self, result: LiveResult, wall_time: float) -> None:
-        """Counts what a frame shows, as long as it is recorded; ends the recording where it can keep no more.
+        """Add a frame to the recording, if there is one; end the recording when nothing more can be stored.
 
         Args:
             result: What it shows.
@@ -73,17 +73,17 @@ class LiveSession:
             except SessionError as error:
                 logger.warning("a recording ends early: %s", error)
                 # In words of its own: the visitor gets them, and no folder of the server is in them.
-                self._end(SessionError("the server could keep no more of it"))
+                self._end(SessionError("the server could not store more of it"))
             if wall_time - self._began > LONGEST_S:
                 self._end()
 
     def stop(self) -> None:
-        """Ends the recording; what it has stays readable. Does nothing to one that has ended."""
+        """End the recording, which stays readable. Do nothing if it has ended."""
         with self._lock:
             self._end()
 
     def read(self) -> Session:
-        """Returns what was recorded so far, all but the last second or two.
+        """Return what was recorded so far, all but the last second or two.
 
         Raises:
             SessionError: it cannot be read, or was discarded.
@@ -91,7 +91,7 @@ class LiveSession:
         return open_session(self._folder)
 
     def discard(self) -> None:
-        """Ends it and removes all that was kept."""
+        """End it and delete all that was recorded."""
         with self._lock:
             self._end()
             shutil.rmtree(self._folder, ignore_errors=True)
@@ -108,7 +108,7 @@ class LiveSession:
 
 
 def start_recording(visitor: Visitor, *, min_group: int) -> None:
-    """Begins to keep what a visitor's live session shows; one that goes on simply goes on, as it began.
+    """Start recording a visitor's live session; a recording that is running continues unchanged.
 
     Raises:
         SessionError: an earlier recording has not been discarded, or nothing can be written.
@@ -118,20 +118,20 @@ def start_recording(visitor: Visitor, *, min_group: int) -> None:
             visitor.session = LiveSession(visitor.classes, min_group)
         elif not visitor.session.recording:
             raise SessionError(
-                "your last recording is still on the Session page; take along what you need, discard it there, "
+                "your last recording is still on the Session page; download what you need, discard it there, "
                 "then record again"
             )
 
 
 def stop_recording(visitor: Visitor) -> None:
-    """Ends the recording of a visitor, where there is one; the visitor can read it until it is discarded."""
+    """End the recording of a visitor, if there is one; it stays readable until it is discarded."""
     with visitor.lock:
         if visitor.session is not None:
             visitor.session.stop()
 
 
 def discard_recording(visitor: Visitor) -> None:
-    """Forgets what was recorded, where anything was."""
+    """Delete the recording, if there is one."""
     with visitor.lock:
         session, visitor.session = visitor.session, None
     if session is not None:

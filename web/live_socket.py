@@ -19,7 +19,7 @@ from realtime.session_file import SessionError
 from web.live_lane import LiveLane
 from web.live_messages import FrameMessage, MessageError, read_frame, read_request, ready
 from web.settings import Limits, current_settings
-from web.teaching import TeachError
+from web.teaching import TeachError, in_words
 from web.visitors import VisitorsError, all_visitors
 
 logger = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ _GONE = (WebSocketDisconnect, RuntimeError)
 
 
 def live_route() -> WebSocketRoute:
-    """Returns the route, for the server's application."""
+    """Return the route, for the server's application."""
     return WebSocketRoute(PATH, _serve, name="live")
 
 
@@ -78,7 +78,7 @@ class _Connection:
         self._credit, self._refilled = float(limits.frames_per_second), time.monotonic()
 
     async def run(self) -> None:
-        """Answers until the browser leaves or is sent away."""
+        """Answer until the browser leaves or is sent away."""
         self._answers.put_nowait(ready(self._lane.visitor.classes, self._limits))
         if (recording := self._lane.recording)["on"]:
             self._answers.put_nowait(recording)
@@ -125,7 +125,11 @@ class _Connection:
         self._bad += 1
         if self._bad >= _MOST_BAD:
             self._send_away(_TOO_MANY_BAD, "too many messages that are not understood")
-        elif not self._answers.full():
+        else:
+            self._tell(word)
+
+    def _tell(self, word: str) -> None:
+        if not self._answers.full():
             self._answers.put_nowait({"type": "error", "message": word})
 
     def _send_away(self, code: int, word: str) -> None:
@@ -145,11 +149,14 @@ class _Connection:
             self._dropped += 1
 
     def _look(self, frame: FrameMessage, now: float) -> None:
-        """Runs in one of the engine's threads."""
+        """Run in one of the engine's threads."""
         try:
             tell = partial(self._answer, self._lane.look(frame, now))
         except MessageError as error:
             tell = partial(self._complain, str(error))
+        except Exception:
+            logger.exception("a frame could not be analyzed")
+            tell = partial(self._tell, "a frame could not be analyzed; the session goes on")
         with contextlib.suppress(RuntimeError):  # the server is ending
             self._loop.call_soon_threadsafe(tell)
 
@@ -173,6 +180,9 @@ class _Connection:
                     answers = []
                     await run_in_threadpool(self._lane.reset)
         except _TOLD as error:
-            answers = [{"type": "error", "message": str(error)}]
+            answers = [{"type": "error", "message": in_words(error)}]
+        except Exception:
+            logger.exception("a request of a live session failed")
+            answers = [{"type": "error", "message": "this could not be done; try again"}]
         for answer in answers:
             await self._answers.put(answer)

@@ -22,7 +22,7 @@ _WHOLE = ("classes", "note", "crops")
 
 
 def gallery_map(recognizer: Recognizer) -> FaceMap | None:
-    """Returns the map of a bundle's gallery, where its faces were placed once; takes seconds. None without places.
+    """Return the map of a bundle's gallery, where its faces were placed once; takes seconds. None without places.
 
     Args:
         recognizer: Whose bundle's gallery is drawn, and in whose view; what is taught has no part in it.
@@ -36,7 +36,7 @@ def gallery_map(recognizer: Recognizer) -> FaceMap | None:
 
 
 def with_taught(base: FaceMap, recognizer: Recognizer, taught: TaughtFaces) -> FaceMap:
-    """Returns the map with a visitor's faces on it; nothing else moves.
+    """Return the map with a visitor's faces on it; nothing else moves.
 
     Args:
         base: Of the gallery.
@@ -51,7 +51,7 @@ def with_taught(base: FaceMap, recognizer: Recognizer, taught: TaughtFaces) -> F
 
 
 def map_html(face_map: FaceMap) -> bytes:
-    """Returns the map as one HTML document, UTF-8, whose own policy forbids it to load anything."""
+    """Return the map as one HTML document, UTF-8, whose own policy forbids it to load anything."""
     with tempfile.TemporaryDirectory(prefix="moodspace-") as folder:
         path = Path(folder) / "map.html"
         write_map_page(face_map, path)
@@ -61,7 +61,7 @@ def map_html(face_map: FaceMap) -> bytes:
 def _placed(
     base: FaceMap, recognizer: Recognizer, taught: TaughtFaces, classes: tuple[str, ...]
 ) -> dict[str, np.ndarray]:
-    """Returns the columns of those taught faces that have a place among the gallery's."""
+    """Return the columns of those taught faces that have a place among the gallery's."""
     index = recognizer.bundle.index
     # Rounded to 16 bits in the gallery, so no longer quite of unit length.
     rows = taught.embeddings / np.linalg.norm(taught.embeddings, axis=1, keepdims=True)

@@ -1,18 +1,26 @@
 """One picture in, what its faces show out: for the Photo page and for choosing a face to teach."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
+from classifier.ensemble import Prediction
 from classifier.recognizer import Recognizer
 from realtime.annotate import drawn, picture_bytes
-from realtime.documents import face_documents
+from realtime.documents import EVIDENCE, face_documents
+from realtime.evidence import listed, near_faces, reason
 from realtime.faces import ByteArray
 from realtime.pipeline import FrameResult
+from web.decoding import UploadError
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 # Pixels on a side of a face's thumbnail, twice of what it is shown at, for dense screens; and how far beyond the box
 # it reaches, in boxes.
@@ -30,6 +38,7 @@ class Photo:
         document: The same as `cli.py predict --json` prints it.
         shown: A JPEG of it, annotated, of at most 2,000 pixels on a side.
         thumbnails: A square JPEG of each face, a little wider than its box.
+        reasons: For each face why its expression differs from its neighbors' votes; empty where it does not.
     """
 
     name: str
@@ -37,36 +46,60 @@ class Photo:
     document: dict[str, Any]
     shown: bytes
     thumbnails: tuple[bytes, ...]
+    reasons: tuple[str, ...]
 
 
 def look(name: str, bgr: ByteArray, recognize: Callable[[ByteArray], FrameResult], recognizer: Recognizer) -> Photo:
-    """Finds and recognises the faces of a picture.
+    """Find and recognize the faces of a picture.
 
     Args:
         name: What to call it.
         bgr: `(h, w, 3)` uint8 in [0, 255], BGR.
         recognize: Says what a picture shows.
-        recognizer: Whose result that is; names the neighbours' labels.
+        recognizer: Whose result that is; names the neighbors' labels.
     """
     result = recognize(bgr)
     document = {"source": name, "faces": face_documents(result, recognizer)}
     thumbnails = tuple(picture_bytes(_square(bgr, xywh), ".jpg") for xywh in result.faces.xywh)
-    return Photo(name, result, document, picture_bytes(_smaller(drawn(bgr, result)), ".jpg"), thumbnails)
+    shown = picture_bytes(_smaller(drawn(bgr, result, numbered=True)), ".jpg")
+    reasons = tuple(_reason(result.prediction, row, recognizer) for row in range(len(result.faces)))
+    return Photo(name, result, document, shown, thumbnails, reasons)
+
+
+def _reason(prediction: Prediction, row: int, recognizer: Recognizer) -> str:
+    answer = prediction.classes[int(prediction.labels[row])]
+    nearest = listed(near_faces(prediction, row, recognizer), answer, EVIDENCE)
+    return reason(answer, recognizer.classes, nearest, prediction.classes, prediction.knn_proba[row])
+
+
+def safely(examine: Callable[[], T]) -> T | UploadError:
+    """Return what comes of one upload, or in words why it could not be used; a bad one never stops the others.
+
+    Args:
+        examine: Decodes and analyzes it.
+    """
+    try:
+        return examine()
+    except UploadError as error:
+        return error
+    except Exception:
+        logger.exception("an upload could not be analyzed")
+        return UploadError("this file could not be analyzed; save it as JPEG or PNG and try again")
 
 
 def annotated_suffix(name: str) -> str:
-    """Returns the ending of an annotated picture's file: JPEG stays JPEG, all else becomes PNG."""
+    """Return the ending of an annotated picture's file: JPEG stays JPEG, all else becomes PNG."""
     return ".jpg" if name.lower().endswith((".jpg", ".jpeg")) else ".png"
 
 
 def annotated(photo: Photo, bgr: ByteArray) -> bytes:
-    """Returns a picture in its full size with boxes and words drawn in, as a file.
+    """Return a picture in its full size with boxes and words drawn in, as a file.
 
     Args:
         photo: What it shows.
         bgr: `(h, w, 3)` uint8 in [0, 255], BGR, the same picture.
     """
-    return picture_bytes(drawn(bgr, photo.result), annotated_suffix(photo.name))
+    return picture_bytes(drawn(bgr, photo.result, numbered=True), annotated_suffix(photo.name))
 
 
 def _smaller(picture: ByteArray) -> ByteArray:
@@ -77,7 +110,7 @@ def _smaller(picture: ByteArray) -> ByteArray:
 
 
 def _square(bgr: ByteArray, xywh: npt.NDArray[np.float32]) -> ByteArray:
-    """Cuts a square around a box; what lies beyond the picture repeats its edge."""
+    """Cut a square around a box; what lies beyond the picture repeats its edge."""
     side = float(xywh[2:].max()) * (1 + 2 * _MARGIN)
     scale = _THUMBNAIL / max(side, 1.0)
     middle = xywh[:2] + xywh[2:] / 2

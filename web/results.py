@@ -14,12 +14,12 @@ _TRAILING = ("neighbor", "similarity")
 
 
 def as_json(documents: Sequence[Document]) -> bytes:
-    """Returns documents as `predict --json` prints them: one a line, UTF-8."""
+    """Return documents as `predict --json` prints them: one a line, UTF-8."""
     return "".join(json.dumps(document, allow_nan=False) + "\n" for document in documents).encode()
 
 
 def as_csv(documents: Sequence[Document]) -> bytes:
-    """Returns one row a face, with one column a class; `time` is empty for pictures, a video without a face has no row.
+    """Return one row a face, with one column a class; `time` is empty for pictures, a video without a face has no row.
 
     Args:
         documents: As in `realtime.predict.predict_source`, of pictures and videos.
@@ -36,7 +36,7 @@ def as_csv(documents: Sequence[Document]) -> bytes:
 
 
 def named_after(source: str, suffix: str) -> str:
-    """Returns the name of a download: that of what it was made from, without any folder, with another ending."""
+    """Return the name of a download: that of what it was made from, without any folder, with another ending."""
     return f"{PurePath(source.replace(chr(92), '/')).stem or 'moodspace'}{suffix}"
 
 

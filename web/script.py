@@ -1,5 +1,7 @@
 """The script that Streamlit runs for every visitor: the frame, with the page they asked for in it."""
 
+import logging
+
 import streamlit as st
 
 from web.face_cards import notice
@@ -8,6 +10,8 @@ from web.settings import current_settings
 from web.theme import html
 from web.visitors import VisitorsError, this_visitor
 
+logger = logging.getLogger(__name__)
+
 page = navigation()
 banner(keeps_taught=current_settings().gallery is not None)
 body = st.container()
@@ -15,8 +19,11 @@ body = st.container()
 footer()
 with body:
     try:
-        this_visitor()
+        visitor = this_visitor()
+        with visitor.kept():
+            page.run()
     except VisitorsError as error:
         html(notice(str(error)))
-    else:
-        page.run()
+    except Exception:  # its words may name a folder of the server; a rerun or a stop is none of them
+        logger.exception("a page could not be shown")
+        html(notice("This page could not be shown. Reload it; if that does not help, ask the operator of this server."))

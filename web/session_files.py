@@ -16,12 +16,12 @@ _TABLE = "session.csv"
 
 
 def report_file(session: Session) -> bytes:
-    """Returns the report, as `cli.py report` makes it: one HTML page that loads nothing."""
+    """Return the report, as `cli.py report` makes it: one HTML page that loads nothing."""
     return report_page(Report.of(session)).encode()
 
 
 def table_file(session: Session) -> bytes:
-    """Returns one row a second, as `cli.py session-export` writes it.
+    """Return one row a second, as `cli.py session-export` writes it.
 
     It is made in the recording's own folder, which goes with it.
 
@@ -33,7 +33,7 @@ def table_file(session: Session) -> bytes:
 
 
 def document_file(session: Session) -> bytes:
-    """Returns all of it as JSON; counts and shares that were not kept are null."""
+    """Return all of it as JSON; counts and shares that were not kept are null."""
     group = session.group
     columns = (group.second, group.wall, group.frames, group.faces, group.readable, group.unsure, group.proba)
     seconds = [

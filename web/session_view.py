@@ -25,7 +25,7 @@ def stylesheet() -> str:
 
 
 def overview(session: Session) -> str:
-    """Returns what a recording comes to, as HTML: key figures, shares over time, moments of change.
+    """Summarize a recording as HTML: key figures, shares over time, moments of change.
 
     Args:
         session: The recording, whole or as far as it is.
@@ -40,14 +40,17 @@ def overview(session: Session) -> str:
 
 
 def state(session: Session, *, recording: bool) -> str:
-    """Returns what is recorded, or was, as HTML."""
-    least = "groups of any size" if session.min_group == 1 else f"groups of at least {session.min_group} faces"
-    on, words = (" on", "Recording") if recording else ("", "Recorded:")
-    return f'<p class="state{on}"><b>{words}</b> {least}</p>'
+    """Return what is recorded, or was, or what a recording waits for, as HTML."""
+    faces = f"{session.min_group} {'face' if session.min_group == 1 else 'faces'}"
+    if recording and len(session.group.readable) and session.group.readable[-1] == WITHHELD:
+        return f'<p class="state waiting"><b>Waiting</b> {faces} needed</p>'
+    on, words = (" on", "Recording") if recording else ("", "Recorded")
+    are = "is" if session.min_group == 1 else "are"
+    return f'<p class="state{on}"><b>{words}</b> while at least {faces} {are} visible</p>'
 
 
 def words(session: Session, now: float, *, recording: bool) -> str | None:
-    """Returns what a visitor has to know of a recording that is not all well, as plain text; None where it is.
+    """Return what is wrong with a recording as plain text, or None.
 
     Args:
         session: The recording, whole or as far as it is.
@@ -59,19 +62,23 @@ def words(session: Session, now: float, *, recording: bool) -> str | None:
     if recording:
         return _word_on_silence(session, now)
     if session.ended is not None and session.ended - session.started >= LONGEST_S:
-        return f"It ended by itself: {LONGEST_S / 3600:.0f} hours are the most that is recorded at once."
+        return f"The recording ended after {LONGEST_S / 3600:.0f} hours, the longest that is recorded at once."
     return " ".join(session.missing) or None
 
 
 def _word_on_nothing(session: Session, *, recording: bool) -> str:
     if not len(session.group.second):
-        return "No frame has been recorded. Start the camera on the Live page, in a tab of its own."
+        return "Nothing recorded yet. Start the camera on the Live page, in a second tab."
     if session.min_group == 1:
-        return "No face that can be read has been in view, so there is nothing to show."
-    advice = "Wait for more, or discard this" if recording else "Discard this"
+        return "Nothing recorded yet: no readable face has been in view."
+    if recording:
+        return (
+            f"Nothing recorded yet: at least {session.min_group} readable faces are needed. Wait for more faces, or "
+            "discard this recording and start one for a smaller group on the Live page."
+        )
     return (
-        f"Too few faces to say anything of the group: nothing is kept of fewer than {session.min_group} that can be "
-        f"read. {advice} and record on the Live page with a smaller group."
+        f"Nothing was recorded: at least {session.min_group} readable faces were needed. Discard this recording and "
+        "start one for a smaller group on the Live page."
     )
 
 
@@ -80,6 +87,6 @@ def _word_on_silence(session: Session, now: float) -> str | None:
     if silent < _QUIET_AFTER_S:
         return None
     return (
-        f"No frame has come for {clock(silent)}. The camera runs while the Live page is open: open it in a tab of its "
-        "own, start it there, and this recording goes on."
+        f"No frame for {clock(silent)}. The camera runs only while the Live page is open. Open it in a second tab and "
+        "start the camera; this recording then continues."
     )

@@ -1,4 +1,4 @@
-"""What the operator of the web app decided, on its way through the environment to the script and the routes."""
+"""The operator's settings, passed through the environment to the script and the routes."""
 
 import ipaddress
 import json
@@ -65,21 +65,21 @@ class WebSettings:
     limits: Limits = field(default_factory=Limits)
 
     def __post_init__(self) -> None:
-        """Raises ValueError where an origin is more than a browser would send as one, or less."""
+        """Raise ValueError for an origin that no browser would send."""
         for origin in self.origins:
             if not _ORIGIN.fullmatch(origin):
                 raise ValueError(
                     f"--origin: expected an address without a path, in small letters, such as "
-                    f"https://faces.example.org, received {origin!r}"
+                    f"https://faces.example.org, got {origin!r}"
                 )
 
     def publish(self) -> None:
-        """Puts the settings into the environment, for `current_settings` in this process and in those it starts."""
+        """Put the settings into the environment, for `current_settings` in this process and in those it starts."""
         os.environ[VARIABLE] = json.dumps(asdict(self), default=str)
 
 
 def current_settings() -> WebSettings:
-    """Returns what was published; where nothing was, the defaults, at the address that Streamlit listens on."""
+    """Return the published settings, or else the defaults with Streamlit's address."""
     text = os.environ.get(VARIABLE)
     return _read(text) if text else _as_streamlit_serves()
 
@@ -102,7 +102,7 @@ def _read(text: str) -> WebSettings:
 
 
 def is_loopback(host: str) -> bool:
-    """Returns whether only this machine reaches an address."""
+    """Return whether only this machine reaches an address."""
     try:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -110,7 +110,7 @@ def is_loopback(host: str) -> bool:
 
 
 def token_for(host: str, token: str | None, *, public: bool) -> str | None:
-    """Returns what browsers have to bring, None for nothing.
+    """Return the token that browsers must send, or None.
 
     Args:
         host: The address to listen on; from other machines it takes a token.
@@ -123,7 +123,7 @@ def token_for(host: str, token: str | None, *, public: bool) -> str | None:
     if token is None:
         return None if public or is_loopback(host) else secrets.token_urlsafe(16)
     if public:
-        raise ValueError("--public: expected no token beside it, received one; leave one of them out")
+        raise ValueError("--public: expected no token beside it, got one; leave one of them out")
     if len(token) < _SHORTEST_TOKEN or not token.isascii() or not token.replace("-", "").replace("_", "").isalnum():
         raise ValueError(f"--token: expected at least {_SHORTEST_TOKEN} of A-Z, a-z, 0-9, - and _; choose another")
     return token

@@ -1,5 +1,7 @@
 """Teaching by upload: names of classes, faces into the visitor's gallery, and that gallery as a file, out and in."""
 
+import logging
+import os
 import tempfile
 import unicodedata
 from collections.abc import Sequence
@@ -10,10 +12,13 @@ import numpy as np
 
 from embeddings.labels import canonical
 from index.gallery import FloatArray
-from index.storage import GalleryError
+from index.storage import GalleryError, StorageError
 from index.taught import TaughtGallery
 from index.taught_faces import NewFaces
+from realtime.session_file import SessionError
 from realtime.user_gallery import export_gallery, import_gallery
+
+logger = logging.getLogger(__name__)
 
 _LONGEST_NAME = 40
 # What a visitor's gallery may hold: enough for a hundred classes, and searched in under a millisecond.
@@ -23,7 +28,18 @@ MOST_BYTES = 4 * 2**20
 
 
 class TeachError(ValueError):
-    """Something that is not taught; says in one line what was expected, what came, and what to do."""
+    """Something that is not taught; says in one line what was expected, what it got, and what to do."""
+
+
+def in_words(error: Exception) -> str:
+    """Return what a visitor reads of an error, in one line; words that name a folder of the server go to the log."""
+    if isinstance(error, GalleryError | StorageError):
+        logger.warning("a visitor's gallery: %s", error)
+        return "your gallery cannot be read or changed right now; try again in a moment"
+    if isinstance(error, SessionError) and os.sep in str(error):
+        logger.warning("a visitor's recording: %s", error)
+        return "nothing can be recorded right now; try again in a moment"
+    return str(error)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,29 +69,31 @@ class Lesson:
     def words(self) -> str:
         """The same for people."""
         parts = [f"{self.taught} {'face' if self.taught == 1 else 'faces'} taught"]
-        parts += [f"{self.known} known already"] if self.known else []
-        parts += [f"{self.others} left out: taught as another class before, forget that first"] if self.others else []
+        parts += [f"{self.known} already known"] if self.known else []
+        parts += (
+            [f"{self.others} skipped: already taught as another class, forget that class first"] if self.others else []
+        )
         return ", ".join(parts)
 
 
 def class_name(typed: str) -> str:
-    """Returns the name of a class as the gallery keeps it.
+    """Return the name of a class as the gallery keeps it.
 
     Raises:
         TeachError: it is empty, too long, or has characters that cannot be seen.
     """
     name = canonical(unicodedata.normalize("NFC", typed))
     if not name:
-        raise TeachError("expected what the faces show, received no name; choose a class or type a new one")
+        raise TeachError("expected the name of a class, got none; choose a class or type a new one")
     if len(name) > _LONGEST_NAME:
-        raise TeachError(f"expected a name of at most {_LONGEST_NAME} letters, received {len(name)}; shorten it")
+        raise TeachError(f"expected a name of at most {_LONGEST_NAME} characters, got {len(name)}; shorten it")
     if not name.isprintable():
-        raise TeachError("expected a name of letters, received characters that cannot be seen; type it again")
+        raise TeachError("expected visible characters, got some that cannot be seen; type the name again")
     return name
 
 
 def teach(gallery: TaughtGallery, label: str, examples: Sequence[Example]) -> Lesson:
-    """Teaches faces, all of which can be undone at once; none is taught twice, or as two things.
+    """Teach faces as one lesson that can be undone; no face is taught twice or under two classes.
 
     Args:
         gallery: The visitor's.
@@ -103,7 +121,7 @@ def teach(gallery: TaughtGallery, label: str, examples: Sequence[Example]) -> Le
 
 
 def exported(gallery: TaughtGallery) -> bytes:
-    """Returns the visitor's gallery as a parquet file.
+    """Return the visitor's gallery as a parquet file.
 
     Raises:
         GalleryError: there is nothing in it.
@@ -115,13 +133,13 @@ def exported(gallery: TaughtGallery) -> bytes:
 
 
 def imported(gallery: TaughtGallery, content: bytes) -> tuple[int, int]:
-    """Adds the faces of an exported gallery; returns how many came in and how many were known.
+    """Add the faces of an exported gallery; return how many were added and how many were already known.
 
     Raises:
         TeachError: the file is none that was exported from this network's gallery, or holds too many faces.
     """
     if len(content) > MOST_BYTES:
-        raise TeachError(f"expected a file of at most {MOST_BYTES / 2**20:.0f} MB, received a larger one")
+        raise TeachError(f"expected a file of at most {MOST_BYTES / 2**20:.0f} MB, got a larger one")
     with tempfile.TemporaryDirectory(prefix="moodspace-") as folder:
         path = Path(folder) / "moodspace.parquet"
         path.write_bytes(content)
@@ -133,8 +151,8 @@ def imported(gallery: TaughtGallery, content: bytes) -> tuple[int, int]:
 
 
 def check_room(gallery: TaughtGallery, faces: int) -> None:
-    """Raises `TeachError` where so many more faces are too many."""
+    """Raise `TeachError` if the gallery has no room for so many more faces."""
     if len(gallery) + faces > MOST_FACES:
         raise TeachError(
-            f"expected at most {MOST_FACES} taught faces, received {len(gallery) + faces}; forget a class first"
+            f"expected at most {MOST_FACES:,} taught faces, got {len(gallery) + faces:,}; forget a class first"
         )

@@ -27,7 +27,7 @@ def stylesheet() -> str:
 
 
 def html(body: str) -> None:
-    """Shows HTML in the project's look.
+    """Show HTML in the project's look.
 
     Args:
         body: HTML; whatever came from data in it went through `viz.theme.text`.
@@ -36,7 +36,7 @@ def html(body: str) -> None:
 
 
 def heading(title: str, words: str) -> None:
-    """Shows a page's title and one sentence on what it is for, both plain text without markup."""
+    """Show a page's title and one sentence on what it is for, both plain text without markup."""
     html(f'<header class="top"><h1>{title}</h1><p class="faint">{words}</p></header>')
 
 
@@ -45,6 +45,6 @@ def shades(classes: tuple[str, ...]) -> dict[str, str]:
     return dict(zip(classes, class_shades(classes), strict=True))
 
 
-def mark_of(name: str, colours: dict[str, str]) -> str:
-    """A class's name with a dot of its colour before it, as HTML; grey where it has none."""
-    return mark(name, colours.get(name, "var(--faint)"))
+def mark_of(name: str, colors: dict[str, str]) -> str:
+    """A class's name with a dot of its color before it, as HTML; gray where it has none."""
+    return mark(name, colors.get(name, "var(--faint)"))

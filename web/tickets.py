@@ -16,7 +16,7 @@ class Tickets:
         self._lock = threading.Lock()
 
     def issue(self, key: str) -> str:
-        """Returns a ticket, 256 random bits as 43 letters of an address.
+        """Return a ticket, 256 random bits as 43 letters of an address.
 
         Args:
             key: The visitor's, which `redeem` returns.
@@ -28,7 +28,7 @@ class Tickets:
         return ticket
 
     def redeem(self, ticket: str) -> str | None:
-        """Returns the key that a ticket was given out for, and takes the ticket back; None where it is none."""
+        """Return the key that a ticket was issued for, and invalidate the ticket; None for an unknown one."""
         with self._lock:
             key, until = self._keys.pop(ticket, ("", 0.0))
         return key if time.monotonic() < until else None

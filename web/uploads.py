@@ -1,4 +1,4 @@
-"""Bounds what the uploads of one visitor take of the memory, all in all. Pure ASGI.
+"""Limit the memory that all uploads of one visitor take. Pure ASGI.
 
 Streamlit bounds each file, and keeps any number of them for as long as their page is open.
 """
@@ -14,8 +14,8 @@ from web.visitors import Visitors, all_visitors
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-_NO_VISIT = 403, "expected a page that is open; reload it and try again"
-_NO_ROOM = 413, "expected fewer or smaller files at once; remove some first"
+_NO_VISIT = 403, "expected an open page, got none; reload the page and try again"
+_NO_ROOM = 413, "expected fewer or smaller files at once; remove some files first"
 
 
 class Uploads:
@@ -36,7 +36,7 @@ class Uploads:
         self.app, self._visitors, self._held = app, visitors, held or held_by_streamlit
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Passes a request on, or refuses the file that it brings."""
+        """Pass a request on, or refuse its file."""
         if scope["type"] == "http" and scope["method"] == "PUT" and scope["path"].startswith(UPLOADS):
             await self._take(scope, receive, send)
         else:
@@ -62,7 +62,7 @@ class Uploads:
 
 
 def held_by_streamlit(sessions: Iterable[str]) -> int:
-    """Returns how many bytes of files Streamlit keeps for some of its sessions."""
+    """Return how many bytes of files Streamlit keeps for some of its sessions."""
     from streamlit import runtime
     from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 

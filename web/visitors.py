@@ -1,4 +1,4 @@
-"""Who is there: each browser is a visitor with a gallery and a session of its own, forgotten when it leaves."""
+"""The visitors: each browser has a gallery and a session of its own, deleted when it leaves."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import secrets
 import shutil
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,8 @@ logger = logging.getLogger(__name__)
 # Seconds after which an absent visitor is forgotten: a page that is loaded again is back sooner.
 ABSENCE = 5.0
 _LOOK_EVERY = 1.0
+# Seconds that the end of the server waits for requests of a visitor that are still being answered.
+_CLOSING_S = 2.0
 # Of the session of a page, where the browser's cookie does not reach the script.
 _KEY = "visitor"
 _TICKET = "visit"
@@ -37,7 +40,7 @@ _LOADING = threading.Lock()
 
 
 class VisitorsError(ValueError):
-    """There is no room for one more visitor, or nobody is known under this key."""
+    """There is no room for one more visitor, nobody is known under this key, or the visit has ended."""
 
 
 class Visitor:
@@ -54,6 +57,7 @@ class Visitor:
         scripts: The Streamlit sessions of its pages.
         uploading: How many bytes of files are on their way.
         seen: When it was there last, seconds on a clock that only goes on.
+        gone: Whether it has been forgotten; then nothing of it can be used any more.
     """
 
     def __init__(self, key: str, engine: Engine, settings: WebSettings) -> None:
@@ -64,6 +68,8 @@ class Visitor:
         self.scripts: set[str] = set()
         self.uploading = 0
         self.seen = time.monotonic()
+        self.gone = False
+        self._requests, self._answered = 0, threading.Condition()
         name = hashlib.sha256(key.encode()).hexdigest()
         self._temporary = settings.gallery is None
         folder = private_folder() if settings.gallery is None else settings.gallery / name
@@ -81,13 +87,44 @@ class Visitor:
         return tuple(dict.fromkeys((*self.recognizer.classes, *self.gallery.summary().labels)))
 
     def current(self) -> TaughtIndex | None:
-        """Returns what this visitor taught, for the recognizer."""
+        """Return the visitor's taught faces, for the recognizer."""
         return self.gallery.snapshot()
 
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """Keep the visitor from being forgotten while the block runs; every request that uses it runs in one.
+
+        Raises:
+            VisitorsError: The visitor has been forgotten.
+        """
+        with self._answered:
+            if self.gone:
+                raise VisitorsError("your visit has ended; reload the page to begin a new one")
+            self._requests += 1
+        try:
+            yield
+        finally:
+            with self._answered:
+                self._requests -= 1
+                self.seen = time.monotonic()
+                self._answered.notify_all()
+
+    def leave(self, patience: float = 0.0) -> bool:
+        """End the visit unless a request is being answered. Return whether it has ended.
+
+        Args:
+            patience: Seconds to wait for the last request.
+        """
+        with self._answered:
+            self.gone = self._answered.wait_for(lambda: not self._requests, patience)
+            return self.gone
+
     def close(self) -> None:
-        """Forgets everything, but what the operator keeps."""
-        if self.session is not None:
-            self.session.discard()
+        """Delete everything except what the operator keeps."""
+        self.gone = True
+        session, self.session = self.session, None
+        if session is not None:
+            session.discard()
         nothing_taught = not len(self.gallery)
         self.gallery.close()
         if self._temporary or nothing_taught:
@@ -116,7 +153,7 @@ class Visitors:
         return len(self._visitors)
 
     def visit(self, key: str, script: str | None = None) -> Visitor:
-        """Returns the visitor with this key, a new one where there is none.
+        """Return the visitor with this key; create one if there is none.
 
         Args:
             key: As the guard makes them.
@@ -126,56 +163,67 @@ class Visitors:
             VisitorsError: this is no key, or there is no room.
         """
         if not is_key(key):
-            raise VisitorsError("expected a visit that this server has begun, received another; reload the page")
+            raise VisitorsError("expected a visit that this server has begun, got another; reload the page")
         with self._lock:
             visitor = self._visitors.get(key)
             if visitor is None:
                 most = self.settings.limits.visitors
                 if len(self._visitors) >= most:
-                    raise VisitorsError(f"all {most} places are taken; come back in a few minutes")
+                    raise VisitorsError(f"all {most} places are taken; try again in a few minutes")
                 visitor = self._visitors[key] = Visitor(key, self.engine, self.settings)
             visitor.seen = time.monotonic()
             visitor.scripts |= {script} if script else set()
             return visitor
 
     def known(self, key: str) -> Visitor | None:
-        """Returns the visitor with this key, None where there is none."""
+        """Return the visitor with this key, or None."""
         return self._visitors.get(key)
 
     def with_script(self, script: str) -> Visitor | None:
-        """Returns the visitor whose page a Streamlit session is, None where it is nobody's."""
+        """Return the visitor that a Streamlit session belongs to, or None."""
         return next((one for one in list(self._visitors.values()) if script in one.scripts), None)
 
     def ticket(self, visitor: Visitor) -> str:
-        """Returns what tells a route who asks, once and within a minute; never to be logged."""
+        """Return a ticket that identifies the visitor once, within a minute; never log it."""
         return self._tickets.issue(visitor.key)
 
     def key_of(self, connection: HTTPConnection) -> str:
-        """Returns the key of who asks, by the ticket or the cookie; empty where there is none."""
+        """Return the visitor's key from the ticket or the cookie; empty for none."""
         ticket = connection.query_params.get(_TICKET)
         key = connection.cookies.get(VISITOR, "") if ticket is None else self._tickets.redeem(ticket)
         return key if key and is_key(key) else ""
 
     def close(self) -> None:
-        """Forgets all."""
+        """Forget all visitors."""
         self._ended.set()
         self._watch.join()
         self.engine.close()
         with self._lock:
-            for key in list(self._visitors):
+            until = time.monotonic() + _CLOSING_S
+            for key, visitor in list(self._visitors.items()):
+                visitor.leave(max(until - time.monotonic(), 0.0))
                 self._forget(key)
         remove_home()
 
     def _forget_absent(self) -> None:
         while not self._ended.wait(_LOOK_EVERY):
-            now = time.monotonic()
-            with self._lock:
-                for key, visitor in list(self._visitors.items()):
-                    visitor.scripts = {one for one in visitor.scripts if self._active(one)}
-                    if visitor.live or visitor.scripts:
-                        visitor.seen = now
-                    elif now - visitor.seen > ABSENCE:
-                        self._forget(key)
+            for key in list(self._visitors):
+                try:
+                    self._look_after(key)
+                except Exception:  # the thread goes on, or nobody would be forgotten any more
+                    logger.exception("could not find out whether a visitor is still there")
+
+    def _look_after(self, key: str) -> None:
+        """Forget a visitor that has been absent for long enough."""
+        with self._lock:
+            visitor, now = self._visitors.get(key), time.monotonic()
+            if visitor is None:
+                return
+            visitor.scripts = {one for one in visitor.scripts if self._active(one)}
+            if visitor.live or visitor.scripts:
+                visitor.seen = now
+            elif now - visitor.seen > ABSENCE and visitor.leave():
+                self._forget(key)
 
     def _forget(self, key: str) -> None:
         try:
@@ -185,7 +233,7 @@ class Visitors:
 
 
 def all_visitors() -> Visitors:
-    """Returns the visitors of this process; the first call loads the bundle."""
+    """Return the visitors of this process; the first call loads the bundle."""
     with _LOADING:
         return _all_visitors()
 
@@ -198,13 +246,13 @@ def _all_visitors() -> Visitors:
 
 
 def visitor_of(connection: HTTPConnection) -> Visitor | None:
-    """Returns who asks, by the ticket or the cookie; None for nobody known."""
+    """Return the visitor identified by ticket or cookie, or None."""
     visitors = all_visitors()
     return visitors.known(visitors.key_of(connection))
 
 
 def this_visitor() -> Visitor:
-    """Returns whom the script of a page runs for: its browser, by the cookie, or else its page alone.
+    """Return the visitor that a page's script runs for, by the browser's cookie or else by the page's session.
 
     Raises:
         VisitorsError: there is no room.
@@ -218,7 +266,7 @@ def this_visitor() -> Visitor:
 
 
 def visit_path(path: str) -> str:
-    """Returns the address of a route for this visitor's browser, with a ticket where its cookie does not arrive.
+    """Return the path of a route for this visitor's browser, with a ticket if its cookie is not available.
 
     Streamlit's cloud passes on few cookies, and ours is none of them.
 

@@ -7,7 +7,7 @@ from skimage.color import rgb2lab
 
 from classifier.palette import COLOURS, class_shades
 
-OWN = ("confused", "bored", "proud", "shy", "tired", "smug")
+OWN = tuple(f"class {i}" for i in range(12))  # as many as there are colors
 
 # Machado, Oliveira & Fernandes 2009, severity 1, on linear RGB.
 PROTANOPIA = np.array([[0.152, 1.053, -0.205], [0.115, 0.786, 0.099], [-0.004, -0.048, 1.052]])
@@ -44,7 +44,7 @@ def test_a_class_that_wants_the_color_of_another_takes_the_next_free_one() -> No
 
 def test_with_more_classes_than_colors_each_color_is_used_as_often() -> None:
     shades = class_shades(tuple(f"class {i}" for i in range(36)))
-    assert set(Counter(shades).values()) == {6}
+    assert set(Counter(shades).values()) == {3}
     assert class_shades(("bored", "bored")) == class_shades(("bored",)) * 2
 
 
@@ -61,7 +61,7 @@ def test_a_users_classes_are_told_apart_by_all_eyes(eyes: np.ndarray) -> None:
     seen = rgb2lab(np.clip(linear, 0, 1) ** (1 / 2.2))
     apart = np.linalg.norm(seen[:, None] - seen[None, : len(OWN)], axis=2)
     apart[range(len(OWN)), range(len(OWN))] = np.inf
-    assert apart.min() > 10
+    assert apart.min() > 13
 
 
 def _luminance(shade: str) -> float:

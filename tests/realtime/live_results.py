@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from classifier.recognizer import Recognizer
 from embeddings.crops import crop_faces
+from realtime.evidence import near_faces
 from realtime.faces import Faces
 from realtime.live_pipeline import LiveResult
 from realtime.quality import FaceQuality
@@ -29,7 +30,11 @@ def live_result(
     }
     prediction = replace(prediction, classes=classes, proba=proba, unknown=shown < 0, **parts)
     embeddings = np.eye(n, recognizer.bundle.encoder.dim, dtype=np.float32)
-    return LiveResult(time, faces, np.arange(1, n + 1), prediction, proba, shown, quality(faces), embeddings, {})
+    nearest = tuple(near_faces(prediction, row, recognizer)[:5] for row in range(n))
+    return LiveResult(
+        time, faces, np.arange(1, n + 1), prediction, proba, shown, quality(faces), embeddings, {}, nearest,
+        prediction.knn_proba,
+    )  # fmt: skip
 
 
 def quality(faces: Faces, *, yaw: float = 0.0, good: bool = True) -> FaceQuality:
@@ -66,5 +71,6 @@ class PlainPipeline:
         prediction = self.recognizer.judge(encoded)
         ids, shown = np.arange(1, len(self.faces) + 1), np.where(prediction.unknown, -1, prediction.labels)
         return LiveResult(
-            now, self.faces, ids, prediction, prediction.proba, shown, quality(self.faces), encoded.embeddings, {}
-        )
+            now, self.faces, ids, prediction, prediction.proba, shown, quality(self.faces), encoded.embeddings, {},
+            tuple(near_faces(prediction, row, self.recognizer)[:5] for row in range(len(ids))), prediction.knn_proba,
+        )  # fmt: skip

@@ -46,7 +46,8 @@ def shows(
     prediction = Prediction(uniform, classes, uniform, uniform, neighbors, np.zeros(n, bool))
     size, sharpness, yaw = (np.full(n, value, np.float32) for value in (40, 0.05, -10))
     quality = FaceQuality(size, sharpness, yaw, readable)
-    return LiveResult(time, faces, track_ids, prediction, smoothed, shown, quality, np.zeros((n, 4), np.float32), {})
+    embeddings = np.zeros((n, 4), np.float32)
+    return LiveResult(time, faces, track_ids, prediction, smoothed, shown, quality, embeddings, {}, ((),) * n, smoothed)
 
 
 def group(n: int, *, time: float = 0.0, proba: Sequence[float] = (0.5, 0.25, 0.25)) -> LiveResult:

@@ -150,3 +150,36 @@ def test_every_expression_has_a_colour_of_its_own() -> None:
     assert set(COLOURS) == set(FERPLUS_CLASSES)
     assert len(set(COLOURS.values())) == len(COLOURS)
     assert all(len(bytes.fromhex(colour.removeprefix("#"))) == 3 for colour in COLOURS.values())
+
+
+def written(monkeypatch: pytest.MonkeyPatch, frame: ByteArray, result: FrameResult, *, numbered: bool) -> list[str]:
+    """Returns what is written at each face, tag and text apart."""
+    texts: list[str] = []
+    monkeypatch.setattr("realtime.draw.write", lambda picture, text, *rest: texts.append(text))
+    draw(frame, result, numbered=numbered)
+    return texts
+
+
+def test_faces_of_a_picture_are_numbered_in_their_order(
+    recognizer: Recognizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frame, faces = noise(400, 600), faces_at((20, 60, 150, 150), (220, 60, 150, 150), (420, 60, 150, 150))
+    texts = written(monkeypatch, frame, shown(faces, recognizer), numbered=True)
+    assert texts[::2] == ["1", "2", "3"] and all(text.startswith("happy") for text in texts[1::2])
+
+
+def test_a_number_stays_where_nothing_else_has_room(recognizer: Recognizer, monkeypatch: pytest.MonkeyPatch) -> None:
+    faces = faces_at(*((20 + 30 * at, 60, 14, 14) for at in range(29)))
+    texts = written(monkeypatch, noise(400, 900), shown(faces, recognizer), numbered=True)
+    assert texts == [str(number) for number in range(1, 30)]
+    unsure = shown(faces, recognizer, sure=False)
+    assert written(monkeypatch, noise(400, 900), unsure, numbered=True) == texts
+
+
+def test_a_face_alone_and_a_frame_of_a_video_have_no_number(
+    recognizer: Recognizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frame, alone = noise(400, 600), faces_at((20, 60, 150, 150))
+    assert len(written(monkeypatch, frame, shown(alone, recognizer), numbered=True)) == 1
+    two = shown(faces_at((20, 60, 150, 150), (220, 60, 150, 150)), recognizer)
+    assert len(written(monkeypatch, frame, two, numbered=False)) == 2

@@ -245,11 +245,8 @@ def test_a_notice_stays_where_it_is_while_a_face_moves_a_little(recognizer: Reco
 
 def test_a_taught_neighbour_is_marked(recognizer: Recognizer, panel: Panel) -> None:
     frame, result = np.zeros((540, 960, 3), np.uint8), live_result(recognizer, faces_at(FACE), ["happy"])
-    ids = result.prediction.neighbors.ids.copy()
-    ids[0, 0] = 10**9
-    taught = replace(
-        result, prediction=replace(result.prediction, neighbors=replace(result.prediction.neighbors, ids=ids))
-    )
+    first, *others = result.nearest[0]
+    taught = replace(result, nearest=((replace(first, taught=True), *others),))
     view = replace(OPEN, size=(1260, 700))
     assert count(draw_live(frame, result, view, panel), AMBER) == 0
     assert count(draw_live(frame, taught, view, panel), AMBER) > 20

@@ -117,6 +117,45 @@ def test_a_change_takes_its_half_life(recognizer: Recognizer, monkeypatch: pytes
     assert 0.4 < delay <= 0.7
 
 
+def test_the_evidence_is_of_the_same_moment_as_the_bars(
+    recognizer: Recognizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene, told, decide = crowd(1), {"column": 0}, recognizer.decide
+    pipeline = LivePipeline(scene, recognizer, half_life=0.5)
+    labels = recognizer.gallery_labels
+
+    def decided(encoded: Encoded, evidence: Evidence) -> Prediction:
+        prediction, column = decide(encoded, evidence), told["column"]
+        neighbors = prediction.neighbors
+        ids = recognizer.bundle.index.gallery.ids[labels == column][: neighbors.ids.shape[1]]
+        n = len(ids)
+        shape = (len(encoded), n)
+        found = replace(
+            neighbors,
+            ids=np.broadcast_to(ids, shape),
+            labels={recognizer.label_set: np.full(shape, column, np.int64)},
+            similarities=np.full(shape, 0.9 + 0.05 * column, np.float32),
+            valid=np.ones(shape, bool),
+            sources=np.full(shape, "a.png"),
+        )
+        sure = np.tile(np.eye(len(prediction.classes), dtype=np.float32)[column], (len(encoded), 1))
+        return replace(prediction, proba=sure, knn_proba=sure, neighbors=found)
+
+    monkeypatch.setattr(recognizer, "decide", decided)
+    run(scene, pipeline, 1.0)
+    told["column"] = 1
+    for result in run(scene, pipeline, 1.0, start=1.0):
+        shares = result.smoothed[0]
+        np.testing.assert_allclose(result.votes[0], shares, atol=1e-3)
+        named = [one.label for one in result.nearest[0]]
+        if abs(shares[0] - shares[1]) > 0.1:
+            assert set(named) == {result.prediction.classes[int(shares.argmax())]}
+    pipeline.look_anew()
+    told["column"] = 2
+    last = run(scene, pipeline, 0.03, start=2.0)[-1]
+    assert {one.label for one in last.nearest[0]} == {recognizer.classes[2]}
+
+
 def test_classes_may_grow_while_it_runs(recognizer: Recognizer, monkeypatch: pytest.MonkeyPatch) -> None:
     scene = crowd(2)
     pipeline = LivePipeline(scene, recognizer)
@@ -218,5 +257,5 @@ def test_rows_must_match(recognizer: Recognizer) -> None:
         replace(result, track_ids=result.track_ids[:1])
     with pytest.raises(ValueError, match="prediction: expected 0 rows, one a face, received 2"):
         replace(result, faces=Faces.empty(), track_ids=result.track_ids[:0])
-    with pytest.raises(ValueError, match="smoothed: expected 7 columns, one a class, received 6"):
+    with pytest.raises(ValueError, match="smoothed: expected 7 columns, one a class, got 6"):
         replace(result, smoothed=result.smoothed[:, :6])

@@ -2,7 +2,7 @@
 
 import re
 
-from web.about import licences, limits_list, model_card, versions
+from web.about import licenses, limits_list, model_card, versions
 from web.frame import privacy
 from web.settings import Limits
 
@@ -13,14 +13,14 @@ def test_the_model_card_is_whole_and_links_nowhere_in_the_repository() -> None:
     assert re.findall(r"\]\((?!https?://)", card) == []
 
 
-def test_limits_versions_and_licences_are_told() -> None:
+def test_limits_versions_and_licenses_are_told() -> None:
     limits = Limits()
     assert f"{limits.video_seconds:.0f} seconds" in limits_list(limits)
     assert f"<dd>{limits.visitors}</dd>" in limits_list(limits)
     assert "<dt>Python</dt>" in versions() and "<dt>streamlit</dt>" in versions()
-    assert "FER2013" in licences()
+    assert "FER2013" in licenses()
 
 
 def test_what_is_kept_is_told_as_it_is() -> None:
-    assert "forgotten a few seconds after you leave" in privacy(keeps_taught=False)
+    assert "deleted a few seconds after you leave" in privacy(keeps_taught=False)
     assert "stays on this server until you forget it" in privacy(keeps_taught=True)

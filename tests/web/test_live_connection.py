@@ -73,7 +73,7 @@ def says(page: Page, where: str, words: str, timeout: float = WAIT_MS) -> None:
     ("code", "reason", "words"),
     [
         (4429, "all 16 places are taken; come back later", "The server is full: all 16 places are taken"),
-        (1008, "expected a visitor's cookie", "Load the page again"),
+        (1008, "expected a visitor's cookie", "Reload the page"),
     ],
 )
 def test_a_server_that_sends_the_visitor_away_says_why(
@@ -89,7 +89,7 @@ def test_a_connection_that_only_opens_is_given_up_after_five_seconds(page: Page,
     page.route_web_socket(re.compile(PATH), lambda route: None)
     begin(page, address)
     says(page, STATUS, "Connecting")
-    says(page, WORD, "The Photo page takes single pictures", 8_000)
+    says(page, WORD, "The Photo page can take single pictures", 8_000)
 
 
 def test_a_lost_connection_is_taken_up_again_and_shows_nothing_old_meanwhile(page: Page, address: str) -> None:
@@ -97,8 +97,8 @@ def test_a_lost_connection_is_taken_up_again_and_shows_nothing_old_meanwhile(pag
     begin(page, address)
     shows(page)
     wire.routes[0].close(code=1012)
-    says(page, STATUS, "The connection was lost")
-    says(page, ".shown", "No face in sight")
+    says(page, STATUS, "Connection lost")
+    says(page, ".shown", "No face in view")
     assert not page.locator(".over").evaluate(
         "canvas => canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data.some(Boolean)"
     )
@@ -112,7 +112,7 @@ def test_a_network_that_has_gone_without_a_word_is_noticed(page: Page, address: 
     begin(page, address)
     shows(page)
     wire.cut = True
-    says(page, STATUS, "The connection was lost", 15_000)
+    says(page, STATUS, "Connection lost", 15_000)
     wire.cut = False
     shows(page)
 
@@ -133,7 +133,7 @@ def test_a_page_out_of_sight_gives_the_camera_back_after_a_minute(page: Page, ad
     page.clock.fast_forward(59_000)
     expect(page.locator(WORD)).to_be_hidden()
     page.clock.fast_forward(2_000)
-    says(page, WORD, "out of sight for a minute")
+    says(page, WORD, "hidden for a minute")
     assert page.locator("video").evaluate("video => video.srcObject === null")
 
 
@@ -143,7 +143,7 @@ def test_everything_is_reached_by_the_keyboard(page: Page, address: str) -> None
     stop = page.get_by_role("button", name="Stop", exact=True)
     expect(stop).to_be_focused()
     shows(page)
-    for name in ("Mirror", "Record", "Smallest group that is recorded", "angry"):
+    for name in ("Mirror", "Record", "Faces that must be visible", "angry"):
         for _ in range(3):
             page.keyboard.press("Tab")
             if page.locator(":focus").evaluate_all("found => found.length") and page.evaluate(FOCUSED) == name:
@@ -180,6 +180,17 @@ MIDDLE = """canvas => {
 }"""
 
 
+def test_a_recording_that_keeps_nothing_says_what_it_waits_for(page: Page, address: str) -> None:
+    begin(page, address)
+    shows(page)
+    badge, button = page.locator(".recording"), page.locator(".record")
+    button.click()  # with the defaults, before one face
+    expect(badge).to_have_text("Waiting: 5 faces needed, 1 in view")
+    expect(badge).to_have_class(re.compile("waiting"))
+    button.click()
+    expect(badge).to_be_hidden()
+
+
 def test_a_recording_is_off_until_it_is_asked_for_and_every_tab_knows_of_it(page: Page, address: str) -> None:
     begin(page, address)
     shows(page)
@@ -187,8 +198,8 @@ def test_a_recording_is_off_until_it_is_asked_for_and_every_tab_knows_of_it(page
     expect(badge).to_be_hidden()
     page.locator(".group").select_option("1")
     button.click()
-    expect(badge).to_be_visible()
-    says(page, STATUS, "numbers, no pictures")
+    expect(badge).to_have_text("Recording")
+    says(page, STATUS, "numbers only, no images")
     with page.context.new_page() as session:
         session.goto(f"{address}/session")
         says(session, ".ms .report", "happy")
@@ -200,7 +211,7 @@ def test_a_recording_is_off_until_it_is_asked_for_and_every_tab_knows_of_it(page
         says(page, STATUS, "still on the Session page")
         expect(badge).to_be_hidden()
         session.get_by_role("button", name="Discard").click()
-        session.get_by_role("button", name="Discard it all").click()
+        session.get_by_role("button", name="Discard the recording").click()
         expect(session.get_by_role("heading", name="How to record")).to_be_visible(timeout=WAIT_MS)
     button.click()
     expect(badge).to_be_visible()

@@ -71,7 +71,7 @@ def test_chance_finds_no_other_error() -> None:
 def test_the_first_message_names_classes_colours_and_limits() -> None:
     first = json.loads(json.dumps(ready(("happy", "sad", "confused"), Limits(frames_per_second=7))))
     assert [one["name"] for one in first["classes"]] == ["happy", "sad", "confused"]
-    assert len({one["light"] for one in first["classes"]}) == 3 and first["limits"]["frames_per_second"] == 7
+    assert len({one["shade"] for one in first["classes"]}) == 3 and first["limits"]["frames_per_second"] == 7
     assert class_list(()) == []
 
 

@@ -61,14 +61,19 @@ def shown(page: Page, words: str, timeout: int = LABEL_MS) -> None:
     expect(page.locator(".shown")).to_contain_text(words, timeout=timeout)
 
 
+def teach_as(page: Page, label: str) -> None:
+    page.get_by_label("A new class").fill(label)
+    page.get_by_role("button", name="Teach", exact=True).click()
+
+
 def test_the_face_before_the_camera_is_labelled_with_its_evidence(visit: Visit) -> None:
     page = visit()
     start(page)
     shown(page, "happy")
-    expect(page.locator(".bars li").first).to_contain_text("happy")
+    expect(page.locator(".bars li.best")).to_contain_text("happy")
     expect(page.locator(".evidence li").first).to_contain_text("happy")
     expect(page.locator(".pace")).to_contain_text("ms", timeout=WAIT_MS)
-    expect(page.locator(".sight")).to_have_text("One face in sight; it shows happy.", timeout=WAIT_MS)
+    expect(page.locator(".sight")).to_have_text("One face in view; it shows happy.", timeout=WAIT_MS)
     drawn = page.locator(".over").evaluate(
         "canvas => canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data.some(Boolean)"
     )
@@ -79,13 +84,50 @@ def test_the_face_before_the_camera_is_labelled_with_its_evidence(visit: Visit) 
     assert mapped
 
 
+def test_bars_keep_their_order_and_a_class_has_one_color(visit: Visit) -> None:
+    page = visit()
+    start(page)
+    shown(page, "happy")
+    teach_as(page, "smirk")
+    shown(page, "smirk", TAUGHT_MS)
+    names = page.locator(".bars li span")
+    page.locator(".bars").evaluate(
+        """(bars) => {
+            window.orders = new Set();
+            const names = () => [...bars.querySelectorAll("li span")].map((one) => one.textContent);
+            const note = () => window.orders.add(names().join());
+            new MutationObserver(note).observe(bars, { subtree: true, attributes: true, characterData: true });
+        }"""
+    )
+    expect(page.locator(".bars li.best")).to_contain_text("smirk")
+    page.wait_for_timeout(1000)
+    assert page.evaluate("window.orders.size") <= 1
+    assert names.all_text_contents()[-1] == "smirk" and "happy" in names.all_text_contents()
+    shades = [
+        page.locator(where, has_text="smirk").first.evaluate("one => one.style.getPropertyValue('--shade')")
+        for where in (".class", ".bars li", ".evidence b")
+    ]
+    assert len(set(shades)) == 1
+    red, green, blue = (int(shades[0][at : at + 2], 16) for at in (1, 3, 5))
+    boxed = page.locator(".over").evaluate(
+        """(canvas, shade) => {
+            const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+            for (let at = 0; at < data.length; at += 4) {
+                if (data[at + 3] === 255 && shade.every((value, channel) => data[at + channel] === value)) return true;
+            }
+            return false;
+        }""",
+        [red, green, blue],
+    )
+    assert boxed
+
+
 def test_what_one_visitor_teaches_is_known_there_at_once_and_to_nobody_else(visit: Visit) -> None:
     teacher, other = visit(), visit()
     for page in (teacher, other):
         start(page)
         shown(page, "happy")
-    teacher.get_by_label("A class of your own").fill("smirk")
-    teacher.get_by_role("button", name="Teach", exact=True).click()
+    teach_as(teacher, "smirk")
     shown(teacher, "smirk", TAUGHT_MS)
     expect(teacher.locator(".classes")).to_contain_text("smirk")
     expect(teacher.locator(".status")).to_contain_text("1 face")
@@ -100,7 +142,7 @@ def test_a_name_that_cannot_be_taught_is_refused_in_words(visit: Visit) -> None:
     page = visit()
     start(page)
     shown(page, "happy")
-    page.get_by_label("A class of your own").fill("a\u200bb")
+    page.get_by_label("A new class").fill("a\u200bb")
     page.get_by_role("button", name="Teach", exact=True).click()
     expect(page.locator(".status")).to_contain_text("cannot be seen")
     shown(page, "happy")
@@ -140,7 +182,7 @@ def test_a_phone_shows_the_same_without_scrolling_sideways(visit: Visit) -> None
     [
         ("NotAllowedError", "Allow it in the browser"),
         ("NotFoundError", "No camera was found"),
-        ("NotReadableError", "in use elsewhere"),
+        ("NotReadableError", "in use by another program"),
         ("UnheardOfError", "could not be opened"),
     ],
 )
@@ -174,7 +216,7 @@ def test_a_browser_without_websockets_is_told_where_else_to_go(visit: Visit, cam
     )
     page = visit(context)
     start(page)
-    expect(page.locator(WORD)).to_contain_text("The Photo page takes single pictures", timeout=WAIT_MS)
+    expect(page.locator(WORD)).to_contain_text("The Photo page can take single pictures", timeout=WAIT_MS)
     context.close()
 
 
@@ -184,7 +226,7 @@ def test_a_server_that_stops_is_noticed_and_taken_up_again(camera: Browser, ship
         page.goto(url)
         page.get_by_role("button", name="Start the camera").click(timeout=WAIT_MS)
         shown(page, "happy")
-    expect(page.locator(f".status, {WORD}").filter(has_text=re.compile("connection was lost")).first).to_be_visible(
+    expect(page.locator(f".status, {WORD}").filter(has_text=re.compile("Connection lost")).first).to_be_visible(
         timeout=WAIT_MS
     )
     page.context.close()

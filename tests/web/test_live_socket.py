@@ -315,7 +315,7 @@ def test_what_fails_inside_is_logged_and_does_not_count_against_the_browser(turn
         await asyncio.wait_for(running, 5)
         return socket
 
-    assert asyncio.run(run(RuntimeError("inside"))).code is None and "could not be looked at" in caplog.text
+    assert asyncio.run(run(RuntimeError("inside"))).code is None and "could not be analyzed" in caplog.text
     assert asyncio.run(run(MessageError("expected a JPEG"))).code == 4408
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+from contextlib import nullcontext
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -10,10 +11,12 @@ import pytest
 from starlette.requests import Request
 
 from classifier.recognizer import Recognizer
+from index.storage import StorageError
 from index.taught_faces import NewFaces
 from realtime.user_gallery import open_gallery
 from tests.web.looked_at import RECOGNIZER
 from web import map_route
+from web.visitors import VisitorsError
 
 GALLERY = RECOGNIZER.bundle.index.gallery
 PLACES = np.random.default_rng(1).normal(size=(len(GALLERY), 2)).astype(np.float32)
@@ -23,7 +26,7 @@ WITH_MAP = Recognizer(replace(RECOGNIZER.bundle, map_coordinates=PLACES, meta={"
 @pytest.fixture
 def visitor(tmp_path, monkeypatch):
     with open_gallery(tmp_path / "gallery", WITH_MAP.bundle, create=True) as gallery:
-        one = SimpleNamespace(gallery=gallery, recognizer=WITH_MAP)
+        one = SimpleNamespace(gallery=gallery, recognizer=WITH_MAP, kept=nullcontext)
         monkeypatch.setattr(map_route, "visitor_of", lambda request: one)
         yield one
 
@@ -54,6 +57,24 @@ def test_it_travels_again_only_when_something_was_taught(visitor) -> None:
     visitor.gallery.add(NewFaces(GALLERY.embeddings[:1], ["confused"], ["a.png"], [""]))
     changed = get(if_none_match=stamp)
     assert changed.status_code == 200 and "confused" in gzip.decompress(changed.body).decode()
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "words"),
+    [
+        (VisitorsError("your visit has ended"), 410, "visit has ended"),
+        (StorageError("/srv/secret: expected an open gallery, got a closed one"), 503, "right now"),
+    ],
+)
+def test_a_visitor_who_leaves_meanwhile_gets_a_clean_answer(visitor, error, status, words) -> None:
+    def gone():
+        raise error
+
+    visitor.kept = gone
+    response = get()
+    body = bytes(response.body).decode()
+    assert response.status_code == status and words in body
+    assert "secret" not in body and "free some" not in body
 
 
 def test_a_bundle_without_a_map_says_how_to_draw_one(visitor) -> None:

@@ -72,7 +72,7 @@ def notice(page: Page, words: str) -> None:
 def teach(page: Page, picture: Path, label: str) -> None:
     upload(page, picture)
     expect(page.locator(".ms .crops img")).to_have_count(1, timeout=WAIT_MS)
-    page.get_by_label("Or a class of your own").fill(label)
+    page.get_by_label("Or a new class").fill(label)
     page.keyboard.press("Enter")
     page.get_by_role("button", name="Teach 1 face").click()
     notice(page, f"{label}: 1 face taught")
@@ -193,7 +193,7 @@ def test_what_one_visitor_teaches_only_that_one_sees_until_it_is_undone(visit, a
     goto(other, "Map")
     expect(other.frame_locator("iframe").get_by_text("28,709 faces").first).to_be_visible(timeout=WAIT_MS)
     goto(page, "Teach")
-    page.get_by_role("button", name="Undo the last").click()
+    page.get_by_role("button", name="Undo last").click()
     notice(page, "Undone: 1 confused")
     expect(page.locator(".ms .taught")).to_have_count(0)
 
@@ -206,7 +206,7 @@ def test_a_gallery_is_taken_along_and_brought_back(visit, astronaut: Path) -> No
     page.get_by_role("button", name="Forget").click()
     notice(page, "Forgot bored: 1 face")
     other = visit("Teach")
-    other.get_by_text("Bring a gallery that you exported").click()
+    other.get_by_text("Import a gallery").click()
     where = f".st-key-gallery {CHOOSER}"
     upload(other, {"name": "no.parquet", "mimeType": "application/octet-stream", "buffer": b"PAR1"}, where=where)
     notice(other, "no.parquet: expected an exported gallery")

@@ -12,9 +12,11 @@ import pytest
 from realtime.predict import predict_source
 from realtime.sources import open_source
 from tests.web.looked_at import PIPELINE, RECOGNIZER, recognize
+from web.decoding import UploadError, decode_picture
 from web.face_cards import crop_row, face_cards, notice
-from web.photos import Photo, annotated, annotated_suffix, look
+from web.photos import Photo, annotated, annotated_suffix, look, safely
 from web.results import as_csv, as_json, named_after
+from web.settings import Limits
 
 BGR = np.random.default_rng(0).integers(0, 256, (90, 120, 3), np.uint8)
 SHADES = dict.fromkeys(RECOGNIZER.classes, "#123456")
@@ -98,6 +100,13 @@ def test_a_card_tells_what_a_face_shows_and_why(photo) -> None:
     assert face["neighbors"][0]["source"] in html and f"{face['neighbors'][0]['similarity']:.3f}" in html
 
 
+def test_a_card_says_why_it_differs_from_the_votes_beside_it(photo) -> None:
+    says = ("Together, the neighbors vote <b>sad</b>.", "")
+    html = face_cards(photo.document["faces"], photo.thumbnails, SHADES, says)
+    assert html.count("Together, the neighbors vote &lt;b&gt;sad") == 1
+    assert len(photo.reasons) == len(photo.result.faces)
+
+
 def test_a_doubtful_face_is_called_unsure(photo) -> None:
     face = photo.document["faces"][0] | {"unknown": True}
     assert "Unsure" in face_cards([face], [b""], SHADES)
@@ -110,3 +119,27 @@ def test_names_from_anywhere_stay_text(photo) -> None:
     face = photo.document["faces"][0] | {"neighbors": [neighbor], "expression": evil, "probabilities": {evil: 1.0}}
     html = face_cards([face], [b""], {evil: "#000000"}) + notice(evil, evil) + crop_row([b""], evil)
     assert "<img src=x" not in html and len(re.findall("<img ", html)) == 2
+
+
+def test_a_box_has_the_number_of_its_card(monkeypatch) -> None:
+    texts: list[str] = []
+    monkeypatch.setattr("realtime.draw.write", lambda picture, text, *rest: texts.append(text))
+    again = look("a.jpg", np.zeros((480, 640, 3), np.uint8), recognize, RECOGNIZER)
+    html = face_cards(again.document["faces"], again.thumbnails, SHADES)
+    numbers = [text for text in texts if text.isdigit()]
+    assert numbers == ["1", "2"] and all(f"Face {number}" in html for number in numbers)
+    texts.clear()
+    annotated(again, np.zeros((480, 640, 3), np.uint8))
+    assert [text for text in texts if text.isdigit()] == numbers
+
+
+@pytest.mark.parametrize("error", [MemoryError(), cv2.error("resize"), ValueError("/srv/secret"), RecursionError()])
+def test_one_upload_that_fails_is_told_and_does_not_stop_the_others(error, caplog) -> None:
+    def fail() -> None:
+        raise error
+
+    told = [safely(one) for one in (lambda: 1, fail, lambda: 2)]
+    assert told[0] == 1 and told[2] == 2 and isinstance(told[1], UploadError)
+    assert "could not be analyzed" in str(told[1]) and "secret" not in str(told[1]) and len(caplog.records) == 1
+    known = safely(lambda: decode_picture(b"no picture", Limits()))
+    assert isinstance(known, UploadError) and "\n" not in str(known) and len(caplog.records) == 1

@@ -59,13 +59,18 @@ def test_without_enough_faces_there_are_figures_but_no_drawing(recorded) -> None
 @pytest.mark.parametrize(
     ("faces", "min_group", "ends_after", "said"),
     [
-        ([], 1, None, "No frame has been recorded"),
-        ([0, 0], 1, None, "No face that can be read"),
-        ([4, 4], 5, None, "fewer than 5 that can be read. Wait for more, or discard this and record"),
-        ([4, 4], 5, 2.0, "fewer than 5 that can be read. Discard this and record"),
+        ([], 1, None, "Nothing recorded yet. Start the camera"),
+        ([0, 0], 1, None, "no readable face has been in view"),
+        (
+            [4, 4],
+            5,
+            None,
+            "Nothing recorded yet: at least 5 readable faces are needed. Wait for more",
+        ),
+        ([4, 4], 5, 2.0, "Nothing was recorded: at least 5 readable faces were needed. Discard"),
         ([5, 5], 5, None, None),
         ([5, 5], 5, 2.0, None),
-        ([5, 5], 5, LONGEST_S, "4 hours are the most"),
+        ([5, 5], 5, LONGEST_S, "ended after 4 hours"),
     ],
 )
 def test_what_keeps_a_recording_from_telling_more_is_said(recorded, faces, min_group, ends_after, said) -> None:
@@ -78,14 +83,20 @@ def test_what_keeps_a_recording_from_telling_more_is_said(recorded, faces, min_g
 def test_a_recording_that_gets_no_frames_says_so_only_while_it_goes_on(recorded) -> None:
     session = recorded(group(3, time=0.0), group(3, time=1.0))
     assert words(session, STARTED + 4, recording=True) is None
-    assert "No frame has come for 1:15" in words(session, STARTED + 75, recording=True)
+    assert "No frame for 1:15" in words(session, STARTED + 75, recording=True)
     assert "No frame" not in words(session, STARTED + 75, recording=False)
+
+
+def test_a_recording_that_keeps_nothing_right_now_says_what_it_waits_for(recorded) -> None:
+    few = recorded(group(5, time=0.0), group(2, time=1.0), group(2, time=2.0), min_group=5)
+    assert re.sub("<.*?>", "", state(few, recording=True)) == "Waiting 5 faces needed"
+    assert "Recorded" in state(few, recording=False)
 
 
 def test_the_state_says_whether_and_of_whom(recorded) -> None:
     session = recorded(min_group=5)
-    assert re.sub("<.*?>", "", state(session, recording=True)) == "Recording groups of at least 5 faces"
-    assert re.sub("<.*?>", "", state(session, recording=False)) == "Recorded: groups of at least 5 faces"
+    assert re.sub("<.*?>", "", state(session, recording=True)) == "Recording while at least 5 faces are visible"
+    assert re.sub("<.*?>", "", state(session, recording=False)) == "Recorded while at least 5 faces are visible"
 
 
 def test_table_and_document_say_the_same_and_nothing_of_too_few(recorded) -> None:

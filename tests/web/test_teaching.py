@@ -32,7 +32,7 @@ def test_a_class_has_one_name(typed, name) -> None:
 
 
 @pytest.mark.parametrize(
-    ("typed", "words"), [("  ", "received no name"), ("x" * 41, "at most 40 letters, received 41"), ("a\x07b", "seen")]
+    ("typed", "words"), [("  ", "got none"), ("x" * 41, "at most 40 characters, got 41"), ("a\x07b", "seen")]
 )
 def test_other_names_are_refused_in_words(typed, words) -> None:
     with pytest.raises(TeachError, match=words):
@@ -57,8 +57,8 @@ def test_taught_faces_are_in_the_gallery_and_undone_together(gallery, examples) 
 
 def test_no_face_is_taught_twice_or_as_two_things(gallery, examples) -> None:
     teach(gallery, "confused", examples[:1])
-    assert teach(gallery, "confused", [*examples, examples[1]]).words == "1 face taught, 2 known already"
-    assert "2 left out" in teach(gallery, "sad", examples).words
+    assert teach(gallery, "confused", [*examples, examples[1]]).words == "1 face taught, 2 already known"
+    assert "2 skipped" in teach(gallery, "sad", examples).words
     assert gallery.summary().labels == {"confused": 2}
 
 
@@ -69,7 +69,7 @@ def test_nothing_chosen_teaches_nothing(gallery) -> None:
 
 def test_a_gallery_has_an_end(gallery, examples, monkeypatch) -> None:
     monkeypatch.setattr("web.teaching.MOST_FACES", 1)
-    with pytest.raises(TeachError, match="at most 1 taught faces, received 2; forget"):
+    with pytest.raises(TeachError, match="at most 1 taught faces, got 2; forget"):
         teach(gallery, "confused", examples)
     assert len(gallery) == 0 and MOST_FACES > 100
 

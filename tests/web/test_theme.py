@@ -6,8 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from realtime.ink import class_colours, from_hex
+from tests.viz.conftest import make_map
 from viz.theme import DARK, LIGHT, Tones
-from web.theme import stylesheet
+from web.live_messages import class_list
+from web.theme import shades, stylesheet
+
+__all__ = ["make_map"]  # a fixture
 
 ROOT = Path(__file__).parents[2]
 CONFIG = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text(encoding="utf-8"))
@@ -56,3 +61,15 @@ def test_the_pages_rules_stay_within_what_the_app_draws() -> None:
     assert selectors
     assert [one for one in selectors if not re.match(r"\.|\[", one)] == []
     assert ":root" not in stylesheet().split(".ms {", 1)[1]
+
+
+def test_a_taught_class_has_one_color_on_box_panel_pages_and_map(make_map) -> None:
+    # Each draws the classes in an order of its own: taught ones last, by name, or as they came.
+    taught, known = ("zany", "bored", "confused"), ("happy", "sad")
+    window = dict(zip((*known, *sorted(taught)), class_colours((*known, *sorted(taught))), strict=True))
+    live = {one["name"]: one["shade"] for one in class_list((*known, *sorted(taught)))}
+    page = shades((*reversed(taught), *known))
+    on_map = {group.name: (group.shade, group.dark) for group in make_map(90, (*taught, *known)).groups}
+    for name in (*known, *taught):
+        assert live[name] == page[name] == on_map[name][0] == on_map[name][1]
+        assert window[name] == from_hex(live[name])

@@ -82,9 +82,10 @@ def test_nobody_sees_what_another_taught(opened) -> None:
 def test_who_is_absent_is_forgotten_with_all_it_left(opened, memory) -> None:
     all_ = opened("tab")
     anna, ben = all_.visit(ANNA), all_.visit(BEN, "tab")
-    teach(anna)
-    folder = anna.gallery.folder
-    assert folder.is_relative_to(memory) and folder.is_dir()
+    with anna.kept():
+        teach(anna)
+        folder = anna.gallery.folder
+        assert folder.is_relative_to(memory) and folder.is_dir()
     assert until(lambda: not folder.exists())
     assert all_.known(ANNA) is None and all_.known(BEN) is ben
     assert not len(all_.visit(ANNA).gallery)
@@ -108,6 +109,59 @@ def test_one_who_cannot_be_forgotten_does_not_keep_the_others(opened, caplog) ->
     assert ANNA not in caplog.text
 
 
+@pytest.mark.parametrize("fails", ["active", "leave"])
+def test_what_goes_wrong_with_one_does_not_end_the_watch(opened, caplog, monkeypatch, fails) -> None:
+    all_ = opened()
+    anna, failures = all_.visit(ANNA, "tab"), []
+
+    def fail(*_) -> bool:
+        failures.append(1)
+        raise RuntimeError("the event loop is closed")
+
+    if fails == "active":
+        monkeypatch.setattr(all_, "_active", fail)
+    else:
+        monkeypatch.setattr(anna, "leave", fail)
+    assert until(lambda: len(failures) > 2) and "still there" in caplog.text  # it tries again
+    monkeypatch.undo()
+    monkeypatch.setattr(visitors, "ABSENCE", 0.05)
+    all_.visit(BEN)
+    assert until(lambda: not len(all_)) and all_._watch.is_alive()
+    assert ANNA not in caplog.text
+
+
+def test_who_leaves_while_a_request_is_answered_is_forgotten_after_it(opened) -> None:
+    all_ = opened()
+    anna = all_.visit(ANNA)
+    with anna.kept():
+        time.sleep(0.3)  # far beyond the absence
+        assert all_.known(ANNA) is anna and len(anna.gallery) == 0 and anna.gallery.generation == 0
+    assert until(lambda: all_.known(ANNA) is None) and anna.gone
+    with pytest.raises(VisitorsError, match="visit has ended"), anna.kept():
+        pytest.fail("expected nothing of a visitor that is gone to be used")
+
+
+def test_the_end_waits_for_a_request_but_not_for_ever(opened, monkeypatch) -> None:
+    monkeypatch.setattr(visitors, "_CLOSING_S", 0.2)
+    monkeypatch.setattr(visitors, "ABSENCE", 60.0)
+    all_, entered, ended = opened("tab"), threading.Event(), []
+
+    def request(visitor, takes: float) -> None:
+        with visitor.kept():
+            entered.set()
+            time.sleep(takes)
+            ended.append(visitor)
+
+    quick, slow = all_.visit(ANNA, "tab"), all_.visit(BEN, "tab")
+    threads = [threading.Thread(target=request, args=(one, s), daemon=True) for one, s in ((quick, 0.1), (slow, 5.0))]
+    for thread in threads:
+        thread.start()
+    entered.wait(PATIENCE_S)
+    began = time.monotonic()
+    all_.close()
+    assert ended == [quick] and time.monotonic() - began < 4 and slow.gone
+
+
 def test_pages_that_come_while_others_go_are_counted(opened) -> None:
     all_ = opened(*map(str, range(1000)))
     threads = [
@@ -124,7 +178,7 @@ def test_pages_that_come_while_others_go_are_counted(opened) -> None:
 def test_when_all_places_are_taken_the_next_one_reads_so(opened) -> None:
     all_ = opened("tab", limits=Limits(visitors=2))
     first = [all_.visit(key, "tab") for key in (ANNA, BEN)]
-    with pytest.raises(VisitorsError, match="all 2 places are taken; come back"):
+    with pytest.raises(VisitorsError, match="all 2 places are taken; try again"):
         all_.visit(CARL)
     assert all_.visit(ANNA) is first[0]
 

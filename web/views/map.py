@@ -1,4 +1,4 @@
-"""Map: the gallery as a landscape, with the faces that the visitor taught in it."""
+"""Map: the gallery in two dimensions, with the faces that the visitor taught."""
 
 import streamlit as st
 
@@ -7,14 +7,14 @@ from web.theme import heading, html
 from web.visitors import this_visitor
 
 _WORDS = """
-<p class="faint">Each dot is a labelled face. Dots lie close where the network finds the faces alike, so islands are
-expressions and bridges are doubt. Axes mean nothing, and neither do distances between far islands. Point at a dot to
-see what it is, choose classes in the legend, search by name, draw around a group. What you teach appears among its most
-similar faces.</p>
+<p class="faint">Each dot is a labeled face. Faces that the network finds similar lie close together, so groups are
+expressions, and dots between groups are ambiguous faces. The axes have no meaning, and neither do distances between
+groups that are far apart. Point at a dot for details, choose classes in the legend, search by name, or draw around a
+group. A face that you teach appears next to its most similar faces.</p>
 """
 
 visitor = this_visitor()
-heading("Map", "The space of expressions, drawn flat.")
+heading("Map", "The expression space in two dimensions.")
 with st.container(key="map"):
     st.iframe(f"{PATH}?generation={visitor.gallery.generation}", height=680)
 html(_WORDS)

@@ -5,7 +5,7 @@ import streamlit as st
 from realtime.demo import picture_path
 from web.decoding import UploadError, decode_picture
 from web.face_cards import face_cards, notice
-from web.photos import Photo, annotated, annotated_suffix, look
+from web.photos import Photo, annotated, annotated_suffix, look, safely
 from web.results import as_csv, as_json, named_after
 from web.settings import current_settings
 from web.theme import heading, html, shades
@@ -13,12 +13,12 @@ from web.visitors import Visitor, this_visitor
 
 _TYPES = ["jpg", "jpeg", "png", "webp", "avif", "bmp", "gif", "tif", "tiff"]
 _MOST = 12  # pictures at once
-_FILES, _CAMERA, _OURS = "Files", "Camera", "A picture of ours"
-_NO_FACE = "no face was found. Faces are found from about 20 pixels on, upright, in some light and seen from the front."
+_FILES, _CAMERA, _OURS = "Files", "Camera", "Sample picture"
+_NO_FACE = "no face found. A face must be at least about 20 pixels wide, upright, lit and seen from the front."
 
 
 def _pictures() -> list[tuple[str, str, bytes]]:
-    """Asks for pictures; returns key, name and content of each."""
+    """Ask for pictures; return the key, name and content of each."""
     start = st.segmented_control("Picture from", (_FILES, _CAMERA, _OURS), default=_FILES, required=True)
     limits = current_settings().limits
     if start == _OURS:
@@ -30,20 +30,23 @@ def _pictures() -> list[tuple[str, str, bytes]]:
     label = f"Pictures, up to {_MOST} at once and {megabytes} MB each"
     files = st.file_uploader(label, type=_TYPES, accept_multiple_files=True, max_upload_size=megabytes)
     if len(files) > _MOST:
-        html(notice(f"expected at most {_MOST} pictures at once, received {len(files)}; the first {_MOST} are shown"))
+        html(notice(f"expected at most {_MOST} pictures at once, got {len(files)}; only the first {_MOST} are shown"))
     return [(file.file_id, file.name, file.getvalue()) for file in files[:_MOST]]
 
 
 def _looked_at(visitor: Visitor, key: str, name: str, content: bytes) -> Photo | UploadError:
-    """Returns what a picture shows, looked at once for as long as it is on the page and nothing new is taught."""
+    """Return what a picture shows, analyzed once for as long as it is on the page and nothing new is taught."""
     seen: dict[tuple[str, int], Photo | UploadError] = st.session_state.setdefault("photos", {})
     at = (key, visitor.gallery.generation)
     if at not in seen:
-        try:
-            bgr = decode_picture(content, current_settings().limits)
-            seen[at] = look(name, bgr, lambda frame: visitor.engine.recognize(visitor, frame), visitor.recognizer)
-        except UploadError as error:
-            seen[at] = error
+        seen[at] = safely(
+            lambda: look(
+                name,
+                decode_picture(content, current_settings().limits),
+                lambda frame: visitor.engine.recognize(visitor, frame),
+                visitor.recognizer,
+            )
+        )
     return seen[at]
 
 
@@ -55,8 +58,8 @@ def _show(photo: Photo, key: str, content: bytes) -> None:
         picture.image(photo.shown, caption=f"{photo.name}: {words}", width="stretch", alt=f"{photo.name}, annotated")
         with cards:
             if faces:
-                colours = shades(photo.result.prediction.classes)
-                html(face_cards(faces, photo.thumbnails, colours))
+                colors = shades(photo.result.prediction.classes)
+                html(face_cards(faces, photo.thumbnails, colors, photo.reasons))
             else:
                 html(notice(_NO_FACE, f"{photo.name}:", wrong=False))
         with picture, st.container(horizontal=True):
@@ -83,7 +86,7 @@ def _offer(photos: list[Photo], stem: str, key: str) -> None:
         st.download_button(kind, content, name, mime, on_click="ignore", icon=":material/download:", key=f"{kind}{key}")
 
 
-heading("Photo", "What the faces in a picture show, how sure that is, and which known faces say so.")
+heading("Photo", "Read the expressions in a picture, with confidence and the closest known faces.")
 visitor = this_visitor()
 pictures = _pictures()
 results = {key: _looked_at(visitor, key, name, content) for key, name, content in pictures}
@@ -97,5 +100,5 @@ for key, name, content in pictures:
 read = [result for result in results.values() if isinstance(result, Photo)]
 if len(read) > 1:
     with st.container(horizontal=True, vertical_alignment="center"):
-        html('<p class="word">All of these together</p>')
+        html('<p class="word">All pictures together</p>')
         _offer(read, "moodspace", "all")

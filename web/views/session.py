@@ -1,4 +1,4 @@
-"""Session: what the visitor's live session shows over time while it is recorded, and the report to take along."""
+"""Session: the expressions in the visitor's live session over time while it is recorded, and its report."""
 
 import time
 from collections.abc import Callable
@@ -20,26 +20,26 @@ _FILES = (
     ("CSV", table_file, "csv", "text/csv"),
     ("JSON", document_file, "json", "application/json"),
 )
-_UNREADABLE = "expected a recording, it cannot be read; discard it and record again"
+_UNREADABLE = "the recording cannot be read; discard it and record again"
 _HOW = """
 <div class="cards topics">
 <article class="card"><h2>How to record</h2>
-<p>Open the Live page in a tab of its own, start the camera and press <b>Record</b>. Come back here to watch the group's
-expressions over time. Stop it here or there; four hours are the most.</p></article>
+<p>Open the Live page in a second tab, start the camera and press <b>Record</b>. Come back here to see the group's
+expressions over time. Stop on either page. A recording ends after four hours at the latest.</p></article>
 <article class="card"><h2>What is kept</h2>
-<p>Numbers, once a second: how many faces there were, how many could be read, and the mean of what they showed. No
-picture, no crop, nothing of a single face. Of groups of fewer than five faces nothing is kept at all, unless you choose
-a smaller number beside the button.</p></article>
-<article class="card"><h2>Where, and how long</h2>
-<p>In this server's memory where it has such a place, for you alone, until you discard it or leave. Take along the
-report, a page that needs no network, or the numbers as CSV or JSON.</p></article>
+<p>Numbers, once a second: how many faces were visible, how many were readable, and their mean probabilities. No
+images, no crops, nothing about a single face. While fewer than five readable faces are visible, nothing is kept, unless
+you choose a smaller number next to the button.</p></article>
+<article class="card"><h2>Where and for how long</h2>
+<p>In this server's memory if it has a memory folder, for you alone, until you discard the recording or leave. Download
+the report, one page that works offline, or the numbers as CSV or JSON.</p></article>
 </div>
 """
 
 
 @st.fragment(run_every=2)
 def _wait(visitor: Visitor) -> None:
-    """Tells how to record, until that is done in another tab."""
+    """Show how to record until a recording starts in another tab."""
     if visitor.session is not None:
         st.rerun()
     html(_HOW)
@@ -47,7 +47,7 @@ def _wait(visitor: Visitor) -> None:
 
 @st.fragment(run_every=1)
 def _follow(visitor: Visitor, session: LiveSession) -> None:
-    """Shows a recording as it runs, until it is stopped or discarded, here or in another tab."""
+    """Show a recording as it runs, until it is stopped or discarded, here or in another tab."""
     if visitor.session is not session or not session.recording:
         st.rerun()
     _show(session)
@@ -90,11 +90,11 @@ def _actions(visitor: Visitor, session: LiveSession) -> None:
             st.button("Stop", type="primary", icon=":material/stop:", on_click=stop_recording, args=(visitor,))
         _take_along(session)
         with st.popover("Discard", icon=":material/delete:"):
-            html('<p class="word">What was recorded is gone then, for good.</p>')
-            st.button("Discard it all", on_click=discard_recording, args=(visitor,))
+            html('<p class="word">This permanently deletes the recording.</p>')
+            st.button("Discard the recording", on_click=discard_recording, args=(visitor,))
 
 
-heading("Session", "What the faces of a live session show over time, recorded while you want it.")
+heading("Session", "Record a live session and see how its expressions change over time.")
 visitor = this_visitor()
 session = visitor.session
 if session is None:

@@ -1,4 +1,6 @@
-"""Video: an uploaded clip, watched frame by frame, to play, to see over time and to download."""
+"""Video: an uploaded clip, analyzed frame by frame, to play, to see over time and to download."""
+
+import logging
 
 import streamlit as st
 
@@ -11,14 +13,16 @@ from web.timeline import timeline
 from web.videos import VideoError, Watched, watch
 from web.visitors import this_visitor
 
+logger = logging.getLogger(__name__)
+
 _TYPES = ["mp4", "m4v", "mov", "webm", "mkv", "avi"]
 _WATCHED = "watched"
 
 
 def _watch(name: str, content: bytes) -> Watched | VideoError:
-    """Watches a video while the page tells how far it is; the button, like leaving the page, interrupts this run."""
+    """Analyze a video while the page shows the progress; the button, or leaving the page, interrupts this run."""
     visitor = this_visitor()
-    words = f"Looking at {name}"
+    words = f"Analyzing {name}"
     with st.container(horizontal=True, vertical_alignment="center"):
         bar = st.progress(0.0, words)
         st.button("Cancel", on_click=_forget_upload)
@@ -38,10 +42,13 @@ def _watch(name: str, content: bytes) -> Watched | VideoError:
         )
     except VideoError as error:
         return error
+    except Exception:
+        logger.exception("a video could not be analyzed")
+        return VideoError("this video could not be analyzed; save it as MP4 and try again")
 
 
 def _forget_upload() -> None:
-    """Empties the file chooser, which is another one under the next number."""
+    """Empty the file chooser, which is another one under the next number."""
     st.session_state["video upload"] = st.session_state.get("video upload", 0) + 1
 
 
@@ -56,16 +63,14 @@ def _show(watched: Watched) -> None:
         ):
             st.download_button(kind, content, name, on_click="ignore", icon=":material/download:")
     if not watched.with_face:
-        html(notice("no face was found in any frame.", f"{watched.name}:", wrong=False))
+        html(notice("no face found in any frame", f"{watched.name}:", wrong=False))
         return
     drawing = timeline(watched.shares, watched.seconds, watched.classes, shades(watched.classes))
-    words = (
-        f"The mean over the faces in view; {watched.with_face:,} of the {watched.frames:,} frames looked at show one."
-    )
+    words = f"Mean over the faces in view. {watched.with_face:,} of {watched.frames:,} analyzed frames show a face."
     html(f'<section><h2>Over time</h2><p class="faint">{words}</p>{drawing}</section>')
 
 
-heading("Video", "A clip, watched frame by frame: to play, to see over time, to take with you.")
+heading("Video", "Analyze a clip frame by frame and download the results.")
 limits = current_settings().limits
 megabytes = max(1, limits.video_bytes // 2**20)
 upload = st.file_uploader(

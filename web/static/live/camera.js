@@ -1,19 +1,19 @@
-// The camera: opened, changed, let go; and a sentence for everything that can be in the way.
+// Open, change and close the camera; a sentence for everything that can go wrong.
 
 const REFUSALS = {
   NotAllowedError: "The camera is not allowed here. Allow it in the browser's address bar, then start again.",
-  SecurityError: "The camera is not allowed on this page. Open the app in a window of its own.",
+  SecurityError: "The camera is not allowed on this page. Open the app in its own window.",
   NotFoundError: "No camera was found. Plug one in, or use the Photo page with a file.",
   OverconstrainedError: "This camera cannot be used. Choose another one.",
-  NotReadableError: "The camera is in use elsewhere. Close the other program, then start again.",
-  AbortError: "The camera stopped before it gave a picture. Start again.",
+  NotReadableError: "The camera is in use by another program. Close it, then start again.",
+  AbortError: "The camera stopped before the first picture. Start again.",
 };
 
 // What a browser lacks for a live session, in a sentence; empty for nothing.
 function lacking() {
   if (!window.isSecureContext) {
-    return "Browsers give the camera to secure pages only. Open this page with https, or on the machine it runs on; "
-      + "the Photo page works here.";
+    return "Browsers allow a camera on secure pages only. Open this page with https, or on the machine that runs it. "
+      + "The Photo page works here.";
   }
   if (!navigator.mediaDevices?.getUserMedia) return "This browser cannot use a camera. The Photo page takes files.";
   if (!("WebSocket" in window) || !CanvasRenderingContext2D.prototype.roundRect) {

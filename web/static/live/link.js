@@ -1,12 +1,12 @@
-// The connection to the server: opened, kept, taken up again.
+// The connection to the server: open it, keep it, reopen it.
 
 // Milliseconds until a connection that never came about is given up, and one that was lost; the longest between two
 // tries; and without any answer until a connection counts as lost, as where a network has gone without a word.
 const PATIENCE = 5000, GIVEN_UP = 120_000, LONGEST_WAIT = 8000, SILENCE = 8000;
 const FULL = 4429, POLICY = 1008, BAD = 4408;
-const BLOCKED = "The server cannot be reached for a live session: something between here and there lets no WebSocket "
-  + "through. The Photo page takes single pictures of your camera.";
-const GONE = "The server has been out of reach for two minutes. Start again when it is back.";
+const BLOCKED = "The server cannot be reached for a live session: a proxy or firewall blocks WebSockets. "
+  + "The Photo page can take single pictures with your camera.";
+const GONE = "The server has been unreachable for two minutes. Start again when it is back.";
 
 class Link {
   // hear(message) gets what the server says, tell(words) what a person should know, lost(words) that it is over.
@@ -39,13 +39,13 @@ class Link {
   ended({ code, reason }) {
     this.drop();
     this.unanswered = null; // since when
-    if (code === FULL) return this.lost(`The server is full: ${reason || "come back in a few minutes"}.`);
-    if (code === POLICY || code === BAD) return this.lost("The server ended the session. Load the page again.");
+    if (code === FULL) return this.lost(`The server is full: ${reason || "try again in a few minutes"}.`);
+    if (code === POLICY || code === BAD) return this.lost("The server ended the session. Reload the page.");
     const now = performance.now(), wait = Math.min(LONGEST_WAIT, 500 * 2 ** this.tries++);
     this.since ??= now;
     if (!this.was && now + wait - this.since >= PATIENCE) return this.lost(BLOCKED);
     if (now - this.since >= GIVEN_UP) return this.lost(GONE);
-    this.tell(this.was ? "The connection was lost; trying again ..." : "Connecting to the server ...");
+    this.tell(this.was ? "Connection lost; reconnecting ..." : "Connecting to the server ...");
     this.timer = setTimeout(() => this.open(), wait);
   }
 

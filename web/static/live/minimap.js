@@ -27,12 +27,12 @@ class MiniMap {
     }
   }
 
-  draw(faces, { selected, shade, ink, paper, theme }) {
+  draw(faces, { selected, shade, ink, paper }) {
     if (!this.points) return;
     const side = Math.round(this.canvas.clientWidth * (devicePixelRatio || 1));
     if (side < 10) return;
-    if (this.canvas.width !== side || this.theme !== theme) {
-      [this.canvas.width, this.canvas.height, this.theme] = [side, side, theme];
+    if (this.canvas.width !== side) {
+      [this.canvas.width, this.canvas.height] = [side, side];
       this.drawGround(side, shade);
     }
     const pen = this.canvas.getContext("2d"), unit = side / 180;

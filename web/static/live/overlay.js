@@ -31,9 +31,9 @@ class Overlay {
   }
 
   drawFace(face, [, x, y, wide, high], chosen, shade) {
-    const { pen } = this, colour = face.expression === null ? UNSURE : shade(face.expression);
+    const { pen } = this, color = face.expression === null ? UNSURE : shade(face.expression);
     pen.lineJoin = "round";
-    for (const [line, style] of [[chosen ? 7 : 5, "#0009"], [chosen ? 4 : 2.5, colour]]) {
+    for (const [line, style] of [[chosen ? 7 : 5, "#0009"], [chosen ? 4 : 2.5, color]]) {
       pen.lineWidth = line;
       pen.strokeStyle = style;
       pen.beginPath();
@@ -44,11 +44,11 @@ class Overlay {
     pen.font = "600 15px system-ui, sans-serif";
     const across = pen.measureText(words).width + 18;
     const [at, above] = [Math.max(2, Math.min(x, this.canvas.clientWidth - across - 2)), y > 32 ? y - 30 : y + 6];
-    pen.fillStyle = colour;
+    pen.fillStyle = color;
     pen.beginPath();
     pen.roundRect(at, above, across, 25, 8);
     pen.fill();
-    pen.fillStyle = readableOn(colour);
+    pen.fillStyle = readableOn(color);
     pen.textBaseline = "middle";
     pen.fillText(words, at + 9, above + 13);
   }

@@ -1,4 +1,4 @@
-// A live session from its start button to its end. Streamlit calls `live` again whenever its script has run.
+// A live session from its start to its end. Streamlit calls `live` again whenever its script has run.
 
 // Milliseconds: out of sight until it ends, over which the pace is counted, and unchanged until it is told.
 const HIDDEN_TOO_LONG = 60_000, RATE_OVER = 2000, STEADY = 1200;
@@ -23,11 +23,11 @@ class Session {
       ask: (on, least) => this.ask({ type: "record", on, min_group: least }),
       say: (words) => this.say(words),
     });
-    this.shade = (name) => this.shades.get(name)?.[this.dark ? "dark" : "light"] ?? UNSURE;
+    this.shade = (name) => this.shades.get(name) ?? UNSURE;
     this.listen();
     const missing = lacking();
     this.find(".word").textContent = missing
-      || "The picture goes to this server and nowhere else; it is looked at and forgotten.";
+      || "Pictures go to this server and nowhere else. They are processed in memory, then discarded.";
     this.find(".go").hidden = Boolean(missing);
   }
 
@@ -46,7 +46,7 @@ class Session {
     this.onhidden = () => {
       clearTimeout(this.hiding);
       if (document.hidden && this.link) {
-        this.hiding = setTimeout(() => this.end("Stopped, because the page was out of sight for a minute."), HIDDEN_TOO_LONG);
+        this.hiding = setTimeout(() => this.end("Stopped, because the page was hidden for a minute."), HIDDEN_TOO_LONG);
       }
     };
     this.ongone = () => this.link && this.end("Stopped.");
@@ -63,7 +63,7 @@ class Session {
     try {
       const stream = await openCamera(this.video, camera);
       if (turn !== this.turn) return closeCamera(this.video);
-      stream.getVideoTracks()[0].addEventListener("ended", () => this.end("The camera was unplugged or taken away."));
+      stream.getVideoTracks()[0].addEventListener("ended", () => this.end("The camera was disconnected."));
       await listCameras(this.find(".cameras"), stream);
     } catch (error) {
       return this.end(error.message);
@@ -112,16 +112,13 @@ class Session {
     if (!this.faces.some(({ id }) => id === this.selected)) this.selected = largest(this.faces);
     const { selected, shade } = this, style = getComputedStyle(this.find(".live"));
     const [ink, paper] = ["--ink", "--paper"].map((name) => style.getPropertyValue(name).trim());
-    this.dark = isDark(style.backgroundColor);
-    // A picture may be dark or light: there, the bright ones stand out from their dark rim.
-    const bright = (name) => this.shades.get(name)?.dark ?? UNSURE;
-    this.overlay.draw(result, { selected, shade: bright, mirrored: this.find(".mirror").checked });
+    this.overlay.draw(result, { selected, shade, mirrored: this.find(".mirror").checked });
     this.panel.show(this.faces, selected, shade);
-    this.map.draw(this.faces, { selected, shade, ink, paper, theme: this.dark });
+    this.map.draw(this.faces, { selected, shade, ink, paper });
     this.answers = [...this.answers.filter(([at]) => now - at < RATE_OVER), [now, now - result.sent]];
     if (now - (this.paced ?? 0) > 500) this.showPace(now);
     if (this.find(".status").textContent === LOOKING) this.say("");
-    this.recorder.seen(result.recording);
+    this.recorder.seen(result, now);
     this.announce(now);
   }
 
@@ -145,17 +142,16 @@ class Session {
     this.paced = now;
     const trips = this.answers.map(([, trip]) => trip).sort((one, other) => one - other);
     const rate = Math.round((1000 * this.answers.length) / RATE_OVER);
-    this.find(".pace").textContent = `${rate} a second, ${Math.round(trips[trips.length >> 1])} ms`;
+    this.find(".pace").textContent = `${rate} fps, ${Math.round(trips[trips.length >> 1])} ms`;
   }
 
   learn(classes) {
-    for (const { name, light, dark } of classes) this.shades.set(name, { light, dark });
-    this.dark = isDark(getComputedStyle(this.find(".live")).backgroundColor);
+    this.shades = new Map(classes.map((one) => [one.name, one.shade]));
     this.panel.learn(classes, this.shade);
   }
 
   teach(label) {
-    if (this.selected === null) this.say("There is no face to teach. Come into the picture.");
+    if (this.selected === null) this.say("There is no face to teach. Move into view.");
     else this.ask({ type: "teach", track: this.selected, label });
   }
 
@@ -186,7 +182,7 @@ class Session {
 
   end(words) {
     const lost = this.root.activeElement?.closest(".bar, .panel");
-    const kept = this.recorder.least === null ? "" : " The recording waits on the Session page; start again to go on with it.";
+    const kept = this.recorder.least === null ? "" : " The recording is on the Session page; start again to continue it.";
     this.close();
     this.find(".curtain").hidden = false;
     this.find(".word").textContent = words + kept;
@@ -218,20 +214,15 @@ class Session {
 }
 
 function describe(faces, selected) {
-  if (!faces.length) return "No face in sight.";
+  if (!faces.length) return "No face in view.";
   const { expression } = faces.find(({ id }) => id === selected) ?? faces[0];
-  const count = faces.length === 1 ? "One face in sight; it" : `${faces.length} faces in sight; the chosen one`;
-  return `${count} ${expression === null ? "shows nothing certain" : `shows ${expression}`}.`;
+  const count = faces.length === 1 ? "One face in view; it" : `${faces.length} faces in view; the selected one`;
+  return `${count} ${expression === null ? "is unsure" : `shows ${expression}`}.`;
 }
 
 function largest(faces) {
   const size = ({ xywh: [, , w, h] }) => w * h;
   return faces.length ? faces.reduce((one, other) => (size(other) > size(one) ? other : one)).id : null;
-}
-
-function isDark(colour) { // "rgb(r, g, b)"
-  const [r, g, b] = (colour.match(/[\d.]+/g) ?? [255, 255, 255]).map(Number);
-  return 0.3 * r + 0.6 * g + 0.1 * b < 128;
 }
 
 export default function live({ parentElement, data }) {

@@ -1,4 +1,4 @@
-// Beside the picture: what the chosen face shows and why, where it stands, and a way to teach it.
+// Beside the picture: the expression of the selected face, the evidence, its position on the map, and teaching.
 
 function element(tag, words, name) {
   const made = document.createElement(tag);
@@ -7,7 +7,8 @@ function element(tag, words, name) {
   return made;
 }
 
-const LISTED = 5, PER_CENT = (share) => `${Math.round(100 * share)} %`;
+// More classes than this have no room; then the likeliest are listed.
+const LISTED = 12, PER_CENT = (share) => `${Math.round(100 * share)} %`;
 
 class Panel {
   // choose(id) is called with the face that was picked, teach(label) and undo() when that is asked for.
@@ -39,18 +40,19 @@ class Panel {
   show(faces, selected, shade) {
     this.showFaces(faces, selected, shade);
     const face = faces.find(({ id }) => id === selected);
-    this.find(".shown").textContent = !face ? "No face in sight"
+    this.find(".shown").textContent = !face ? "No face in view"
       : face.expression === null ? "Unsure" : `${face.expression}, ${PER_CENT(face.confidence)}`;
     this.showBars(face, shade);
-    const evidence = (face?.evidence ?? []).map(({ label, similarity, source }) => {
+    const evidence = (face?.evidence ?? []).map(({ label, similarity, source, taught }) => {
       const row = element("li");
-      const name = row.appendChild(element("b", label ?? "no label"));
+      const name = row.appendChild(element("b", (label ?? "no label") + (taught ? " (taught)" : "")));
       name.style.setProperty("--shade", label === null ? UNSURE : shade(label));
       row.append(element("span", similarity.toFixed(3)));
       row.title = source;
       return row;
     });
     this.find(".evidence").replaceChildren(...evidence);
+    this.find(".reason").textContent = face?.reason ?? "";
   }
 
   showFaces(faces, selected, shade) {
@@ -72,8 +74,9 @@ class Panel {
     });
   }
 
-  showBars(face, shade) {
-    const likely = Object.entries(face?.smoothed ?? {}).sort((one, other) => other[1] - one[1]).slice(0, LISTED);
+  showBars(face, shade) { // always in the order of the classes, so that a bar is found where it was
+    const shares = Object.entries(face?.smoothed ?? {}), ranked = shares.map(([, share]) => share).sort((a, b) => b - a);
+    const likely = shares.filter(([, share]) => share >= (ranked[LISTED - 1] ?? 0)).slice(0, LISTED);
     const list = this.find(".bars");
     while (list.children.length > likely.length) list.lastChild.remove();
     while (list.children.length < likely.length) {
@@ -86,6 +89,7 @@ class Panel {
       number.textContent = PER_CENT(share);
       row.style.setProperty("--shade", shade(name));
       row.style.setProperty("--share", share);
+      row.classList.toggle("best", share === ranked[0]);
     });
   }
 }
