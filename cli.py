@@ -249,8 +249,9 @@ def live(
             record=recording.add if recording else None, teach_face=teacher.teach, undo=teacher.undo,
         )  # fmt: skip
     tell_skipped([(s.source, s.reason) for s in opened.skipped])
+    tell_unread(opened)
     say(f"{frames} frames")
-    if opened.skipped:
+    if opened.skipped or opened.incomplete:
         raise typer.Exit(1)
 
 
@@ -308,15 +309,17 @@ def predict(
     if not crops:
         pictures = Pipeline(open_detector(detector, detector_model, working_sizes=PICTURE_SIZES), recognizer)
         videos = Pipeline(open_detector(detector, detector_model), recognizer)
-    faces, skipped = 0, []
+    faces, skipped, partly = 0, [], False
     for name in sources:
         opened = open_source(name)
         for document in predict_source(opened, pictures, videos, annotate=annotate):
             faces += len(document.get("faces", ())) + sum(len(frame["faces"]) for frame in document.get("frames", ()))
             print_json(document) if as_json else print_document(document)
         skipped += [(s.source, s.reason) for s in opened.skipped]
+        tell_unread(opened)
+        partly |= bool(opened.incomplete)
     tell_skipped(skipped)
-    if skipped:
+    if skipped or partly:
         raise typer.Exit(1)
     if not faces:
         say("no face found")
@@ -337,6 +340,17 @@ def print_document(document: dict[str, Any]) -> None:
         box = " ".join(f"{value:.0f}" for value in face["xywh"])
         doubt = " (unsure)" if face["unknown"] else ""
         typer.echo(f"  {face['expression']} {face['confidence']:.0%}{doubt} at {box}")
+
+
+def tell_unread(source: "Source") -> None:
+    """Name what was read but for a part, and the files of a folder that are neither pictures nor videos."""
+    for one in source.incomplete:
+        say(f"{one.source}: {one.reason}")
+    if count := len(source.left_out):
+        names = ", ".join(Path(path).name for path in source.left_out[:5])
+        more = f" and {count - 5} more" if count > 5 else ""
+        what = "1 other file" if count == 1 else f"{count} other files"
+        say(f"left out {what}, neither a picture nor a video: {names}{more}")
 
 
 def tell_skipped(skipped: list[tuple[str, str]]) -> None:

@@ -27,6 +27,7 @@ def predict_source(
     Yields:
         For a picture `{"source": ..., "faces": [...]}`, for a video `{"source": ..., "frames": [{"time": ...,
         "faces": [...]}, ...]}` with the time in seconds; the faces are as in `realtime.documents.face_documents`.
+        A video that ends early or is damaged has `"incomplete"` besides, which says what was read.
 
     Raises:
         SourceError: the source is a camera or a stream, which have no end, or nothing in it can be read.
@@ -37,7 +38,9 @@ def predict_source(
     with source, ExitStack() as outputs:
         annotator = outputs.enter_context(Annotator(annotate, source.root)) if annotate else None
         for name, frames in groupby(source, key=lambda frame: frame.source):
-            yield _document(name, frames, pictures, videos or pictures, annotator)
+            document = _document(name, frames, pictures, videos or pictures, annotator)
+            missing = [one.reason for one in source.incomplete if one.source == name]
+            yield document | {"incomplete": missing[0]} if missing else document
 
 
 def _document(

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from realtime.decoder import Decoder
 from realtime.sources import Frame, SourceError, open_source, without_password
 
 
@@ -139,6 +140,7 @@ def captures(monkeypatch: pytest.MonkeyPatch) -> list[FakeCapture]:
     FakeCapture.opened.clear()
     monkeypatch.setattr(FakeCapture, "frames", 3)
     monkeypatch.setattr(cv2, "VideoCapture", FakeCapture)
+    monkeypatch.setattr("realtime.camera_options.StreamCapture", FakeCapture)
     return FakeCapture.opened
 
 
@@ -173,13 +175,16 @@ def test_no_camera_is_an_error(captures: list[FakeCapture], monkeypatch: pytest.
         open_source("http://me:secret@host/x.mp4")
 
 
-def test_a_video_is_released_when_the_reader_stops_early(captures: list[FakeCapture], tmp_path: Path) -> None:
-    (tmp_path / "a.mp4").write_bytes(b"")
-    with open_source(str(tmp_path)) as source:
+def test_a_video_is_released_when_the_reader_stops_early(
+    make_clip: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed: list[Decoder] = []
+    monkeypatch.setattr(Decoder, "close", lambda decoder: closed.append(decoder))
+    with open_source(str(make_clip("in/a.mp4", frames=3).parent)) as source:
         frames = iter(source)
         next(frames)
         frames.close()  # type: ignore[attr-defined]
-    assert captures[0].released
+    assert len(closed) == 1
 
 
 def test_opening_leaves_opencvs_log_level(tmp_path: Path) -> None:

@@ -11,7 +11,6 @@ from web.settings import current_settings
 from web.theme import heading, html, shades
 from web.visitors import Visitor, this_visitor
 
-_TYPES = ["jpg", "jpeg", "png", "webp", "avif", "bmp", "gif", "tif", "tiff"]
 _MOST = 12  # pictures at once
 _FILES, _CAMERA, _OURS = "Files", "Camera", "A picture of ours"
 _NO_FACE = "no face was found. Faces are found from about 20 pixels on, upright, in some light and seen from the front."
@@ -28,7 +27,7 @@ def _pictures() -> list[tuple[str, str, bytes]]:
         return [(taken.file_id, "camera.jpg", taken.getvalue())] if taken else []
     megabytes = max(1, limits.upload_bytes // 2**20)
     label = f"Pictures, up to {_MOST} at once and {megabytes} MB each"
-    files = st.file_uploader(label, type=_TYPES, accept_multiple_files=True, max_upload_size=megabytes)
+    files = st.file_uploader(label, accept_multiple_files=True, max_upload_size=megabytes)
     if len(files) > _MOST:
         html(notice(f"expected at most {_MOST} pictures at once, received {len(files)}; the first {_MOST} are shown"))
     return [(file.file_id, file.name, file.getvalue()) for file in files[:_MOST]]
