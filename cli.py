@@ -21,6 +21,7 @@ import typer
 if TYPE_CHECKING:
     from classifier.recognizer import Recognizer
     from realtime.pipeline import FrameResult
+    from realtime.sources import Source
     from viz.map_faces import TaughtOnMap
 
 app = typer.Typer(
@@ -301,7 +302,7 @@ def predict(
     from realtime.detector import PICTURE_SIZES, open_detector
     from realtime.pipeline import Pipeline, Process, WholePicture
     from realtime.predict import predict_source
-    from realtime.sources import open_source
+    from realtime.sources import SourceError, open_source
 
     recognizer = open_taught_recognizer(bundle, labels, gallery)
     pictures: Process = WholePicture(recognizer)
@@ -309,18 +310,26 @@ def predict(
     if not crops:
         pictures = Pipeline(open_detector(detector, detector_model, working_sizes=PICTURE_SIZES), recognizer)
         videos = Pipeline(open_detector(detector, detector_model), recognizer)
-    faces, skipped, partly = 0, [], False
+    faces, skipped, partly, lost = 0, [], False, 0
     for name in sources:
-        opened = open_source(name)
-        for document in predict_source(opened, pictures, videos, annotate=annotate):
-            faces += len(document.get("faces", ())) + sum(len(frame["faces"]) for frame in document.get("frames", ()))
-            print_json(document) if as_json else print_document(document)
+        try:
+            opened = open_source(name)
+            for document in predict_source(opened, pictures, videos, annotate=annotate):
+                shown = [document, *document.get("frames", ())]
+                faces += sum(len(part.get("faces", ())) for part in shown)
+                print_json(document) if as_json else print_document(document)
+        except SourceError as error:
+            if len(sources) == 1:
+                raise
+            skipped.append((name, str(error).removeprefix(f"{name}: ")))
+            lost += 1
+            continue
         skipped += [(s.source, s.reason) for s in opened.skipped]
         tell_unread(opened)
         partly |= bool(opened.incomplete)
     tell_skipped(skipped)
     if skipped or partly:
-        raise typer.Exit(1)
+        raise typer.Exit(4 if lost == len(sources) else 1)
     if not faces:
         say("no face found")
         raise typer.Exit(4)

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import cv2
 
+from embeddings.file_names import fitting, unfinished
 from realtime.draw import draw
 from realtime.faces import ByteArray, Faces
 from realtime.pipeline import FrameResult
@@ -66,7 +67,8 @@ class Annotator:
             below = Path(Path(urlsplit(frame.source).path).name or "stream")
         else:
             below = Path(Path(frame.source).name)
-        wanted = self.folder / below.with_suffix(suffix)
+        folder = self.folder.joinpath(*(fitting(self.folder, part) for part in below.parent.parts))
+        wanted = folder / fitting(self.folder, below.stem, suffix)
         try:
             wanted.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -76,6 +78,14 @@ class Annotator:
             number += 1
             path = wanted.with_name(f"{wanted.stem}-{number}{suffix}")
         return path
+
+    def end(self) -> None:
+        """Ends the video that was added last, if it was one.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        self._end_video()
 
     def _end_video(self) -> None:
         self._writer = None
@@ -100,10 +110,12 @@ def write_picture(path: Path, bgr: ByteArray) -> None:
     Raises:
         OutputError: it cannot be written.
     """
-    partial = path.with_name(f".{path.name}.partial")
+    partial = unfinished(path)
     try:
         partial.write_bytes(picture_bytes(bgr, path.suffix))
         partial.replace(path)
+    except OutputError as error:
+        raise OutputError(f"{path}: {error}") from error
     except OSError as error:
         partial.unlink(missing_ok=True)
         raise OutputError(f"{path}: expected to write a picture, could not ({error}); is the disk full?") from error
@@ -115,9 +127,16 @@ def picture_bytes(bgr: ByteArray, suffix: str) -> bytes:
     Args:
         bgr: `(h, w, 3)` uint8 in [0, 255], BGR.
         suffix: `.jpg`, `.jpeg` or `.png`.
+
+    Raises:
+        OutputError: this kind of file cannot hold it: a side of a JPEG has at most 65,535 pixels.
     """
     quality = [] if suffix == ".png" else [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]
-    return bytes(cv2.imencode(suffix, bgr, quality)[1])
+    try:
+        return bytes(cv2.imencode(suffix, bgr, quality)[1])
+    except cv2.error as error:
+        size = f"{bgr.shape[1]} x {bgr.shape[0]}"
+        raise OutputError(f"expected a picture that {suffix} can hold, received one of {size}") from error
 
 
 def drawn(bgr: ByteArray, result: FrameResult) -> ByteArray:

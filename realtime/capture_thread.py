@@ -150,4 +150,5 @@ def _is_picture(picture: Any) -> bool:
 
 def _may_be_unwritten(capture: Capture) -> bool:
     """Says whether OpenCV reads with its ffmpeg: OpenCV 5.0.0 gives memory that nobody wrote for interlaced frames."""
-    return isinstance(capture, cv2.VideoCapture) and capture.getBackendName() == "FFMPEG"
+    backend = getattr(capture, "getBackendName", None)
+    return backend is not None and backend() == "FFMPEG"

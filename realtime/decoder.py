@@ -116,7 +116,7 @@ class Decoder:
         if not moving:
             if streams.video or streams.audio:
                 raise SourceError("expected a video, received sound alone")
-            raise SourceError("expected frames, received none; is it a video?")
+            raise self._unreadable()
         best = streams.best("video")
         chosen = best if best in moving else moving[0]
         if chosen.codec_context is None:

@@ -112,6 +112,10 @@ class AnimationSource(Source):
     Args:
         path: The file.
 
+    Attributes:
+        size: Width and height, pixels.
+        fps: Frames a second, as the first frame lasts.
+
     Raises:
         SourceError: it cannot be read.
     """
@@ -119,17 +123,20 @@ class AnimationSource(Source):
     def __init__(self, path: Path) -> None:
         super().__init__()
         self._path = path
+        try:
+            # Both are asked for before the frames are gone through; the first frame has them.
+            rgb, seconds = next(read_frames(path))
+        except (PictureError, OSError) as error:
+            raise SourceError(f"{path}: {error}") from error
+        self.size, self.fps = (rgb.shape[1], rgb.shape[0]), usable_fps(1 / seconds)
 
     def __iter__(self) -> Iterator[Frame]:
-        index, time, fps = 0, 0.0, None
+        index, time = 0, 0.0
         try:
             for rgb, seconds in read_frames(self._path):
-                fps = fps or usable_fps(1 / seconds)
-                yield Frame(str(self._path), index, time, np.ascontiguousarray(rgb[..., ::-1]), fps)
+                yield Frame(str(self._path), index, time, np.ascontiguousarray(rgb[..., ::-1]), self.fps)
                 index, time = index + 1, time + seconds
         except (PictureError, OSError) as error:
-            if index == 0:
-                raise SourceError(f"{self._path}: {error}") from error
             what = f"{index} frames, {time:.1f} s, were read"
             self.incomplete.append(Skipped(str(self._path), f"expected a whole animation, {what} ({error})"))
 
