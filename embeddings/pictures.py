@@ -40,6 +40,8 @@ _SHORTEST_S, _USUAL_S = 0.011, 0.1
 _DEPTHS = (8, 10, 12, 14, 16)
 _SIXTEEN_BITS = ("I", "I;16", "I;16L", "I;16B", "I;16N")
 
+RAW = "expected a picture, received a camera's raw file; save it as JPEG"
+
 
 class PictureError(ValueError):
     """A picture that cannot be read: no picture, broken, too large, or of a kind without a defined grey scale."""
@@ -217,7 +219,7 @@ def _formats(stream: Any, name: str) -> tuple[str, ...]:
         raise PictureError("expected a picture, received an empty file")
     suffix = Path(name).suffix.lower()
     if suffix in RAW_NAMES:
-        raise PictureError("expected a picture, received a camera's raw file; save it as JPEG")
+        raise PictureError(RAW)
     if kind_of(head, name) is Kind.VIDEO:
         raise PictureError("expected a picture, received a video; take a picture out of it")
     if is_heif(head):

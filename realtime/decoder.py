@@ -48,7 +48,7 @@ class Decoder:
     square. Frames that arrived damaged are left out. All frames have the size of the first.
 
     Attributes:
-        width: Pixels, as the frames are shown.
+        width: Pixels, before the frames are turned upright.
         height: Pixels.
         fps: Frames a second, the mean where they vary; a usual number where the video does not say.
         seconds: How long the video says that it is; 0 where it does not.
