@@ -67,14 +67,17 @@ def kind_of(content: bytes, name: str = "") -> Kind:
     """Says what bytes are.
 
     Args:
-        content: A file's, or its first 4 KiB.
+        content: A file's, or its first 4 KiB; a video of JPEG files is known by more of it.
         name: What it is called, which tells sound from video where both have the same containers.
     """
     suffix = Path(name).suffix.lower()
     if suffix in _SOUND_NAMES:
         return Kind.OTHER
     if content[:3] == _JPEG:
-        return Kind.VIDEO if suffix in (".mjpg", ".mjpeg") else Kind.PICTURE
+        # Simple cameras write a video as one JPEG after the other, which other programs store under any name. A JPEG
+        # with a preview or a second view behind it is still a picture.
+        many = content.count(b"\xff\xd9\xff\xd8\xff", 0, _MANY_JPEGS) > 2 and claimed_kind(name) is not Kind.PICTURE
+        return Kind.VIDEO if many or suffix in (".mjpg", ".mjpeg") else Kind.PICTURE
     if content[4:8] in _ISO_FIRST:
         return _iso_kind(content)
     if content[:2] in (b"P1", b"P2", b"P3", b"P4", b"P5", b"P6") and content[2:3].isspace():
@@ -120,11 +123,7 @@ def file_kind(path: Path) -> Kind:
             more = stream.read(_MANY_JPEGS) if head[:3] == _JPEG and claimed is not Kind.PICTURE else b""
     except OSError:
         return claimed
-    # Simple cameras write a video as one JPEG after the other, which other programs store under any name. A JPEG with
-    # a preview or a second view behind it is still a picture.
-    if (head + more).count(b"\xff\xd9\xff\xd8\xff") > 2:
-        return Kind.VIDEO
-    found = kind_of(head, path.name)
+    found = kind_of(head + more, path.name)
     return claimed if found is Kind.OTHER else found
 
 

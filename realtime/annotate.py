@@ -13,6 +13,7 @@ from embeddings.file_names import fitting, unfinished
 from realtime.draw import draw
 from realtime.faces import ByteArray, Faces
 from realtime.pipeline import FrameResult
+from realtime.quiet import quiet_opencv
 from realtime.sources import Frame
 from realtime.video import OutputError, VideoWriter
 
@@ -21,6 +22,8 @@ _JPEG_QUALITY = 92
 
 # A 48x48 picture has no room for a label: shorter sides below this are enlarged.
 _SHORTEST_SIDE = 240
+# A picture of one row must not become one of gigabytes.
+_LONGEST_SIDE = 4096
 
 
 class Annotator:
@@ -129,14 +132,15 @@ def picture_bytes(bgr: ByteArray, suffix: str) -> bytes:
         suffix: `.jpg`, `.jpeg` or `.png`.
 
     Raises:
-        OutputError: this kind of file cannot hold it: a side of a JPEG has at most 65,535 pixels.
+        OutputError: this kind of file cannot hold it: a side of a JPEG has at most 65,500 pixels.
     """
     quality = [] if suffix == ".png" else [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]
-    try:
-        return bytes(cv2.imencode(suffix, bgr, quality)[1])
-    except cv2.error as error:
+    with quiet_opencv():
+        done, content = cv2.imencode(suffix, bgr, quality)
+    if not done:
         size = f"{bgr.shape[1]} x {bgr.shape[0]}"
-        raise OutputError(f"expected a picture that {suffix} can hold, received one of {size}") from error
+        raise OutputError(f"expected a picture that {suffix} can hold, received one of {size}")
+    return bytes(content)
 
 
 def drawn(bgr: ByteArray, result: FrameResult) -> ByteArray:
@@ -146,8 +150,8 @@ def drawn(bgr: ByteArray, result: FrameResult) -> ByteArray:
         bgr: `(h, w, 3)` uint8 in [0, 255], BGR; left as it is.
         result: What it shows.
     """
-    factor = -(-_SHORTEST_SIDE // min(bgr.shape[:2]))
-    if factor == 1:
+    factor = min(-(-_SHORTEST_SIDE // min(bgr.shape[:2])), _LONGEST_SIDE // max(bgr.shape[:2]))
+    if factor <= 1:
         return draw(bgr, result)
     large = cv2.resize(bgr, None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC)
     faces = Faces(result.faces.xywh * factor, result.faces.landmarks * factor, result.faces.confidence)

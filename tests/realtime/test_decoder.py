@@ -234,7 +234,7 @@ def test_sound_alone_is_no_video(tmp_path: Path) -> None:
 
 def test_a_frame_that_is_too_large_is_refused(tmp_path: Path) -> None:
     path = write_video(tmp_path / "a.mp4", greys(VALUES))
-    with pytest.raises(SourceError, match="expected frames of at most 0.001 million pixels, received 64 x 48"):
+    with pytest.raises(SourceError, match=r"expected frames of at most 0\.001 million pixels, received 64 x 48"):
         Decoder(path, most_pixels=1000)
 
 

@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from embeddings.pictures import is_animated
 from realtime.demo import picture_path
 from web.decoding import UploadError, decode_picture
 from web.face_cards import face_cards, notice
@@ -53,6 +54,14 @@ def _show(photo: Photo, key: str, content: bytes) -> None:
         words = f"{len(faces)} faces" if len(faces) != 1 else "1 face"
         picture.image(photo.shown, caption=f"{photo.name}: {words}", width="stretch", alt=f"{photo.name}, annotated")
         with cards:
+            if is_animated(content):
+                html(
+                    notice(
+                        "only the first frame was looked at; the Video page looks at all.",
+                        f"{photo.name}:",
+                        wrong=False,
+                    )
+                )
             if faces:
                 colours = shades(photo.result.prediction.classes)
                 html(face_cards(faces, photo.thumbnails, colours))
