@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from classifier.recognizer import Recognizer
     from embeddings.labelled import LabelledFaces
     from realtime.pipeline import FrameResult
+    from realtime.sources import Source
     from viz.map_faces import TaughtOnMap
 
 VERSION = "0.1.0"
@@ -319,11 +320,12 @@ def live(
             recording=recording.state if recording else None, teach_face=teacher.teach, undo=teacher.undo,
         )  # fmt: skip
     tell_skipped([(s.source, s.reason) for s in opened.skipped])
+    tell_unread(opened)
     say(f"{frames} frames")
     if recording is not None and not recording.kept:
         few = f"fewer than {min_group} faces could be read; see --min-group and --individuals"
         say(f"nothing was recorded: {few if not individuals else 'no face was in view'}")
-    if opened.skipped:
+    if opened.skipped or opened.incomplete:
         raise typer.Exit(1)
 
 
@@ -378,7 +380,7 @@ def predict(
     from realtime.detector import PICTURE_SIZES, open_detector
     from realtime.pipeline import Pipeline, Process, WholePicture
     from realtime.predict import predict_source
-    from realtime.sources import open_source
+    from realtime.sources import SourceError, open_source
 
     if annotate is not None:
         require_folder_at(annotate)
@@ -388,16 +390,26 @@ def predict(
     if not crops:
         pictures = Pipeline(open_detector(detector, detector_model, working_sizes=PICTURE_SIZES), recognizer)
         videos = Pipeline(open_detector(detector, detector_model), recognizer)
-    faces, skipped = 0, []
+    faces, skipped, partly, lost = 0, [], False, 0
     for name in sources:
-        opened = open_source(name, files_only=True)
-        for document in predict_source(opened, pictures, videos, annotate=annotate):
-            faces += len(document.get("faces", ())) + sum(len(frame["faces"]) for frame in document.get("frames", ()))
-            print_json(document) if as_json else print_document(document)
+        try:
+            opened = open_source(name, files_only=True)
+            for document in predict_source(opened, pictures, videos, annotate=annotate):
+                shown = [document, *document.get("frames", ())]
+                faces += sum(len(part.get("faces", ())) for part in shown)
+                print_json(document) if as_json else print_document(document)
+        except SourceError as error:
+            if len(sources) == 1:
+                raise
+            skipped.append((name, str(error).removeprefix(f"{name}: ")))
+            lost += 1
+            continue
         skipped += [(s.source, s.reason) for s in opened.skipped]
+        tell_unread(opened)
+        partly |= bool(opened.incomplete)
     tell_skipped(skipped)
-    if skipped:
-        raise typer.Exit(1)
+    if skipped or partly:
+        raise typer.Exit(4 if lost == len(sources) else 1)
     if not faces:
         say("no face found")
         raise typer.Exit(4)
@@ -417,6 +429,17 @@ def print_document(document: dict[str, Any]) -> None:
         box = " ".join(f"{value:.0f}" for value in face["xywh"])
         doubt = " (unsure)" if face["unknown"] else ""
         typer.echo(f"  {face['expression']} {face['confidence']:.0%}{doubt} at {box}")
+
+
+def tell_unread(source: "Source") -> None:
+    """Name what was read but for a part, and the files of a folder that are neither pictures nor videos."""
+    for one in source.incomplete:
+        say(f"{one.source}: {one.reason}")
+    if count := len(source.left_out):
+        names = ", ".join(Path(path).name for path in source.left_out[:5])
+        more = f" and {count - 5} more" if count > 5 else ""
+        what = "1 other file" if count == 1 else f"{count} other files"
+        say(f"left out {what}, neither a picture nor a video: {names}{more}")
 
 
 def tell_skipped(skipped: list[tuple[str, str]]) -> None:

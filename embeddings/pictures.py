@@ -1,13 +1,15 @@
 """From picture files and bytes to pixels: every picture that enters the project, but for video, is decoded here.
 
-Whatever a file holds, the pixels come out the same: upright (EXIF orientation), 8 bits, the first frame of an
-animation, laid on white where it is transparent. What cannot be read becomes a `PictureError` that says why, and leaves
-the name of the file to the caller.
+Whatever a file holds, the pixels come out the same: upright (EXIF orientation), 8 bits, laid on white where it is
+transparent. Of an animation `read_rgb` and `read_crop` read the first frame, `read_frames` reads all. What
+cannot be read becomes a `PictureError` that says why, and leaves the name of the file to the caller.
 """
 
 import io
 import logging
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,19 +19,28 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from PIL.TiffImagePlugin import TILELENGTH, TILEWIDTH
 
 from embeddings.crops import SIZE
+from embeddings.file_kind import RAW_NAMES, Kind, is_heif, kind_of
 
 logger = logging.getLogger(__name__)
 
 ByteArray = npt.NDArray[np.uint8]
 
 # Named, so that Pillow never hands a file to the other readers it knows (EPS, for one, would start Ghostscript).
-FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "BMP", "GIF", "TIFF", "PPM")
+FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "BMP", "GIF", "TIFF", "PPM", "JPEG2000", "ICO", "PCX", "QOI")
+_NAMED = "JPEG, PNG, WEBP, AVIF, HEIC, BMP, GIF, TIFF, PPM"
+_ANIMATED = ("GIF", "WEBP", "PNG", "AVIF")
 
 # 240 MB of RGB. Below 89 million, where Pillow begins to warn, and above any camera frame and nearly any photograph.
 MAX_PIXELS = 80_000_000
 
+# Frames that are to be shown for no time, or for less than this, are shown for as long as browsers do.
+_SHORTEST_S, _USUAL_S = 0.011, 0.1
+
 # Pillow opens 16-bit PGM as I, which is 32 bits wide.
+_DEPTHS = (8, 10, 12, 14, 16)
 _SIXTEEN_BITS = ("I", "I;16", "I;16L", "I;16B", "I;16N")
+
+RAW = "expected a picture, received a camera's raw file; save it as JPEG"
 
 
 class PictureError(ValueError):
@@ -40,7 +51,8 @@ def read_rgb(source: Path | bytes) -> ByteArray:
     """Decodes a picture.
 
     Args:
-        source: A file, or the bytes of one: JPEG, PNG, WebP, AVIF, BMP, GIF, TIFF or PPM.
+        source: A file, or the bytes of one: JPEG, PNG, WebP, AVIF, HEIC, BMP, GIF, TIFF, PPM, JPEG 2000, ICO, PCX,
+            QOI, or TGA where the file has this name.
 
     Returns:
         `(h, w, 3)` uint8 in [0, 255], RGB, upright.
@@ -99,32 +111,132 @@ def _fitted(image: Image.Image) -> ByteArray:
     return np.array(grey)
 
 
+def is_animated(source: Path | bytes) -> bool:
+    """Says whether a picture has more than one frame; one that cannot be read has not."""
+    try:
+        with _opened(source) as image:
+            return _has_frames(image)
+    except (PictureError, OSError):
+        return False
+
+
+def read_frames(source: Path | bytes) -> Iterator[tuple[ByteArray, float]]:
+    """Decodes the frames of an animation, or the one of another picture.
+
+    Args:
+        source: As for `read_rgb`.
+
+    Yields:
+        `(h, w, 3)` uint8 in [0, 255], RGB, upright, and the seconds for which it is to be shown.
+
+    Raises:
+        PictureError: the picture, or its next frame, cannot be read.
+        OSError: the file cannot be opened.
+    """
+    with _opened(source) as image:
+        number = int(_has_frames(image) and bool(image.info.get("default_image")))
+        while True:
+            try:
+                image.seek(number)
+            except EOFError:
+                break
+            yield np.array(_as_mode("RGB", _upright(image.copy()))), _seconds(image)
+            number += 1
+            if not _has_frames(image):
+                return
+        if image.format == "GIF" and b";" not in _last_bytes(source):
+            raise PictureError("expected a whole animation, received one that ends early")
+
+
+def _has_frames(image: Image.Image) -> bool:
+    return image.format in _ANIMATED and bool(getattr(image, "is_animated", False))
+
+
+def _seconds(image: Image.Image) -> float:
+    stated = image.info.get("duration", 0)
+    seconds = float(stated) / 1000 if isinstance(stated, (int, float)) else 0.0
+    return seconds if seconds >= _SHORTEST_S else _USUAL_S
+
+
+def _last_bytes(source: Path | bytes, count: int = 16) -> bytes:
+    if isinstance(source, bytes):
+        return source[-count:]
+    with source.open("rb") as stream:
+        stream.seek(max(0, source.stat().st_size - count))
+        return stream.read()
+
+
 def _decode(source: Path | bytes) -> Image.Image:
     """Returns the upright first frame, in mode L or RGB."""
+    with _opened(source) as image:
+        return _upright(image)
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    image.load()
+    _turn_upright(image)
+    return _eight_bits(image)
+
+
+@contextmanager
+def _opened(source: Path | bytes) -> Iterator[Image.Image]:
+    """Opens a picture that may be decoded.
+
+    Raises:
+        PictureError: it may not, or what is done with it fails.
+        OSError: the file cannot be opened.
+    """
     with io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as stream, warnings.catch_warnings():
         # Pillow warns of what it reads all the same, and of sizes that are refused here.
         warnings.simplefilter("ignore")
-        return _decode_stream(stream)
+        try:
+            formats = _formats(stream, "" if isinstance(source, bytes) else source.name)
+            with Image.open(stream, formats=formats) as image:
+                _check_size(image)
+                yield image
+        # Too little memory now is no fault of the picture's.
+        except (PictureError, MemoryError):
+            raise
+        except Image.DecompressionBombError as error:
+            raise PictureError(f"expected at most {MAX_PIXELS:,} pixels, received more ({error}); shrink it") from error
+        except UnidentifiedImageError as error:
+            raise PictureError(f"expected a {_NAMED} picture, received none of them") from error
+        # Pillow's readers raise whatever broken bytes lead them to: OSError, SyntaxError, struct.error, IndexError ...
+        except Exception as error:
+            reason = str(error) or type(error).__name__
+            raise PictureError(f"expected a whole picture, received a broken one ({reason})") from error
 
 
-def _decode_stream(stream: Any) -> Image.Image:
+def _formats(stream: Any, name: str) -> tuple[str, ...]:
+    """Returns which of Pillow's readers may look at a file.
+
+    Raises:
+        PictureError: none can read it.
+    """
+    head = stream.read(4096)
+    stream.seek(0)
+    if not head:
+        raise PictureError("expected a picture, received an empty file")
+    suffix = Path(name).suffix.lower()
+    if suffix in RAW_NAMES:
+        raise PictureError(RAW)
+    if kind_of(head, name) is Kind.VIDEO:
+        raise PictureError("expected a picture, received a video; take a picture out of it")
+    if is_heif(head):
+        _enable_heif()
+        return ("HEIF",)
+    # A TGA begins with nothing that tells it from other bytes.
+    return (*FORMATS, "TGA") if suffix == ".tga" else FORMATS
+
+
+def _enable_heif() -> None:
+    # Loaded when there is such a picture: its decoders take 26 MB.
     try:
-        with Image.open(stream, formats=FORMATS) as image:
-            _check_size(image)
-            image.load()
-            _turn_upright(image)
-            return _eight_bits(image)
-    # Too little memory now is no fault of the picture's.
-    except (PictureError, MemoryError):
-        raise
-    except Image.DecompressionBombError as error:
-        raise PictureError(f"expected at most {MAX_PIXELS:,} pixels, received more ({error}); shrink it") from error
-    except UnidentifiedImageError as error:
-        raise PictureError(f"expected a {', '.join(FORMATS)} picture, received none of them") from error
-    # Pillow's readers raise whatever broken bytes lead them to: OSError, SyntaxError, struct.error, IndexError ...
-    except Exception as error:
-        reason = str(error) or type(error).__name__
-        raise PictureError(f"expected a whole picture, received a broken one ({reason})") from error
+        import pillow_heif
+    except ImportError as error:
+        raise PictureError("expected pillow-heif to read HEIC, found none; pip install pillow-heif") from error
+    if "HEIF" not in Image.OPEN:
+        pillow_heif.register_heif_opener()
 
 
 def _check_size(image: Image.Image) -> None:
@@ -148,9 +260,13 @@ def _eight_bits(image: Image.Image) -> Image.Image:
         deep = np.asarray(image)
         if deep.min() < 0 or deep.max() > 65535:
             raise PictureError("expected 8 or 16 bits a pixel, received 32; save the picture with 8")
+        # Cameras with 10, 12 or 14 bits write these as they are, where all of 16 would be nearly black.
+        most = next(bits for bits in _DEPTHS if deep.max() < 1 << bits)
+        white = (1 << most) - 1
         wide = deep.astype(np.uint32)
-        wide += 128
-        wide //= 257
+        wide *= 255
+        wide += white // 2
+        wide //= white
         return Image.fromarray(wide.astype(np.uint8))
     if image.mode == "F":
         raise PictureError("expected 8 or 16 bits a pixel, received floating point; save the picture with 8")

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from embeddings.file_names import unfinished
 from index.gallery import FloatArray
 from index.storage import GalleryError
 from index.taught_faces import IMPORTED, NewFaces, TaughtFaces
@@ -48,12 +49,12 @@ def export_faces(path: Path, faces: TaughtFaces, encoder: str) -> None:
         "embedding": pa.FixedSizeListArray.from_arrays(pa.array(faces.embeddings.reshape(-1), pa.float32()), dim),
     }
     described = json.dumps({"format": _FORMAT, "version": _VERSION, "encoder": encoder, "dim": dim})
-    unfinished = path.with_name(path.name + ".unfinished")
+    partial = unfinished(path)
     try:
-        parquet.write_table(pa.table(columns).replace_schema_metadata({_METADATA: described}), unfinished)
-        os.replace(unfinished, path)
+        parquet.write_table(pa.table(columns).replace_schema_metadata({_METADATA: described}), partial)
+        os.replace(partial, path)
     finally:
-        unfinished.unlink(missing_ok=True)
+        partial.unlink(missing_ok=True)
 
 
 def import_faces(path: Path, encoder: str, dim: int, *, most: int | None = None) -> NewFaces:

@@ -9,9 +9,11 @@ from urllib.parse import urlsplit
 
 import cv2
 
+from embeddings.file_names import fitting, unfinished
 from realtime.draw import draw
 from realtime.faces import ByteArray, Faces
 from realtime.pipeline import FrameResult
+from realtime.quiet import quiet_opencv
 from realtime.sources import Frame
 from realtime.video import OutputError, VideoWriter
 
@@ -20,6 +22,8 @@ _JPEG_QUALITY = 92
 
 # A 48x48 picture has no room for a label: shorter sides below this are enlarged.
 _SHORTEST_SIDE = 240
+# A picture of one row must not become one of gigabytes.
+_LONGEST_SIDE = 4096
 
 
 class Annotator:
@@ -66,7 +70,8 @@ class Annotator:
             below = Path(Path(urlsplit(frame.source).path).name or "stream")
         else:
             below = Path(Path(frame.source).name)
-        wanted = self.folder / below.with_suffix(suffix)
+        folder = self.folder.joinpath(*(fitting(self.folder, part) for part in below.parent.parts))
+        wanted = folder / fitting(self.folder, below.stem, suffix)
         try:
             wanted.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -76,6 +81,14 @@ class Annotator:
             number += 1
             path = wanted.with_name(f"{wanted.stem}-{number}{suffix}")
         return path
+
+    def end(self) -> None:
+        """Ends the video that was added last, if it was one.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        self._end_video()
 
     def _end_video(self) -> None:
         self._writer = None
@@ -100,10 +113,12 @@ def write_picture(path: Path, bgr: ByteArray) -> None:
     Raises:
         OutputError: it cannot be written.
     """
-    partial = path.with_name(f".{path.name}.partial")
+    partial = unfinished(path)
     try:
         partial.write_bytes(picture_bytes(bgr, path.suffix))
         partial.replace(path)
+    except OutputError as error:
+        raise OutputError(f"{path}: {error}") from error
     except OSError as error:
         partial.unlink(missing_ok=True)
         raise OutputError(f"{path}: expected to write a picture, could not ({error}); is the disk full?") from error
@@ -115,9 +130,17 @@ def picture_bytes(bgr: ByteArray, suffix: str) -> bytes:
     Args:
         bgr: `(h, w, 3)` uint8 in [0, 255], BGR.
         suffix: `.jpg`, `.jpeg` or `.png`.
+
+    Raises:
+        OutputError: this kind of file cannot hold it: a side of a JPEG has at most 65,500 pixels.
     """
     quality = [] if suffix == ".png" else [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]
-    return bytes(cv2.imencode(suffix, bgr, quality)[1])
+    with quiet_opencv():
+        done, content = cv2.imencode(suffix, bgr, quality)
+    if not done:
+        size = f"{bgr.shape[1]} x {bgr.shape[0]}"
+        raise OutputError(f"expected a picture that {suffix} can hold, received one of {size}")
+    return bytes(content)
 
 
 def drawn(bgr: ByteArray, result: FrameResult, *, numbered: bool = False) -> ByteArray:
@@ -128,8 +151,8 @@ def drawn(bgr: ByteArray, result: FrameResult, *, numbered: bool = False) -> Byt
         result: What it shows.
         numbered: Whether its faces are numbered, where there are several.
     """
-    factor = -(-_SHORTEST_SIDE // min(bgr.shape[:2]))
-    if factor == 1:
+    factor = min(-(-_SHORTEST_SIDE // min(bgr.shape[:2])), _LONGEST_SIDE // max(bgr.shape[:2]))
+    if factor <= 1:
         return draw(bgr, result, numbered=numbered)
     large = cv2.resize(bgr, None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC)
     faces = Faces(result.faces.xywh * factor, result.faces.landmarks * factor, result.faces.confidence)

@@ -1,11 +1,13 @@
-"""What is wished of a camera or a stream, and how OpenCV is told."""
+"""What is wished of a camera or a stream, and how it is opened."""
 
 import math
 from dataclasses import dataclass
 
 import cv2
 
-# OpenCV gives a stream up after this, when it is opened and at every picture; a camera gets as long to be opened.
+from realtime.stream_capture import StreamCapture
+
+# A stream is given up after this, when it is opened and at every picture; a camera gets as long to be opened.
 OPEN_S = 10.0
 
 
@@ -46,19 +48,15 @@ class CameraOptions:
 AS_IT_IS = CameraOptions(mirror=False, regain_s=0)
 
 
-def open_capture(spec: int | str, options: CameraOptions) -> cv2.VideoCapture:
-    """Has OpenCV open a stream, or a camera, which is set as was wished as far as it can be.
+def open_capture(spec: int | str, options: CameraOptions) -> cv2.VideoCapture | StreamCapture:
+    """Opens a stream, or a camera, which is set as was wished as far as it can be.
 
     Args:
         spec: A camera's number or an address.
         options: What is wished of it.
     """
     if not isinstance(spec, int):
-        wait_ms = round(1000 * OPEN_S)
-        limits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, wait_ms, cv2.CAP_PROP_READ_TIMEOUT_MSEC, wait_ms]
-        # FFmpeg's threads each decode a frame, and none comes out before all have one: pictures of an H.264 stream at
-        # 30 frames a second were 0.07 s old with one thread and 0.3 s with eight.
-        return cv2.VideoCapture(spec, cv2.CAP_FFMPEG, [*limits, cv2.CAP_PROP_N_THREADS, 1])
+        return StreamCapture(spec, OPEN_S)
     capture = cv2.VideoCapture(spec)
     capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
     wishes = {

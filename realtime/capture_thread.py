@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import cv2
+import numpy as np
 
 from realtime.faces import ByteArray
 
@@ -116,7 +117,7 @@ class CaptureThread:
         capture: Capture | None = None
         try:
             capture = self._opener()
-            if capture.isOpened():
+            if capture.isOpened() and not _may_be_unwritten(capture):
                 self._read(capture)
         except cv2.error:  # some backends raise it when a device goes away
             pass
@@ -143,7 +144,7 @@ class CaptureThread:
             self._changed.notify_all()
         while True:
             read, picture = capture.read()
-            if not read or picture is None:
+            if not read or not _is_picture(picture):
                 return
             shot = Shot(picture, capture.get(cv2.CAP_PROP_POS_MSEC) / 1000)
             with self._changed:
@@ -152,3 +153,13 @@ class CaptureThread:
                     return
                 self._shot = shot
                 self._changed.notify_all()
+
+
+def _is_picture(picture: Any) -> bool:
+    return isinstance(picture, np.ndarray) and picture.dtype == np.uint8 and picture.ndim == 3 and picture.shape[2] == 3
+
+
+def _may_be_unwritten(capture: Capture) -> bool:
+    """Says whether OpenCV reads with its ffmpeg: OpenCV 5.0.0 gives memory that nobody wrote for interlaced frames."""
+    backend = getattr(capture, "getBackendName", None)
+    return backend is not None and backend() == "FFMPEG"

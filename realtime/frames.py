@@ -44,12 +44,16 @@ class Source(ABC):
         live: Whether frames keep coming in their own time, so that old ones should be dropped.
         root: The folder that the frames' files lie in, where the source is a folder.
         skipped: What could not be read so far, and why.
+        incomplete: What was read so far but for a part, and what is missing.
+        left_out: Files of a folder that are neither pictures nor videos.
     """
 
     def __init__(self, *, live: bool = False, root: Path | None = None) -> None:
         self.live = live
         self.root = root
         self.skipped: list[Skipped] = []
+        self.incomplete: list[Skipped] = []
+        self.left_out: list[str] = []
 
     @abstractmethod
     def __iter__(self) -> Iterator[Frame]:

@@ -1,7 +1,9 @@
 """Where frames come from: a camera, a stream, a video, a picture, or a folder of pictures and videos."""
 
 import logging
+import os
 import re
+import stat
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -12,22 +14,22 @@ from urllib.parse import urlsplit
 import cv2
 import numpy as np
 
+from embeddings.file_kind import Kind, file_kind
 from embeddings.labelled import Skipped
+from embeddings.layout import is_visible
 from embeddings.paths import FILE, FOLDER, what_is
-from embeddings.pictures import PictureError, read_rgb
+from embeddings.pictures import PictureError, is_animated, read_frames, read_rgb
 from realtime.camera_options import AS_IT_IS, CameraOptions
 from realtime.cameras import LiveSource
+from realtime.decoder import MAX_PIXELS, Decoder
 from realtime.faces import ByteArray
 from realtime.frames import Frame, Source, SourceError, usable_fps
-from realtime.quiet import quiet_opencv
 
 __all__ = ["CameraOptions", "Frame", "Source", "SourceError", "open_source", "without_password"]
 
 logger = logging.getLogger(__name__)
 
-PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".avif", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
 _CAMERA_DEVICE = re.compile(r"/dev/video(\d+)")
-VIDEOS = (".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".mjpeg", ".wmv", ".ogv", ".y4m", ".3gp")
 
 
 def open_source(
@@ -80,10 +82,54 @@ def _open_path(spec: str, expected: str) -> Source:
 
 
 class VideoSource(Source):
-    """The frames of a video file.
+    """The frames of a video file; a file that ends early or is damaged is `incomplete` after its last frame.
 
     Args:
         path: The file.
+        most_pixels: How large a frame may be.
+
+    Attributes:
+        decoder: Tells how large, long and fast the video is.
+
+    Raises:
+        SourceError: it cannot be read.
+    """
+
+    def __init__(self, path: Path, *, most_pixels: int = MAX_PIXELS) -> None:
+        super().__init__()
+        self._name = str(path)
+        try:
+            self.decoder = Decoder(path, most_pixels=most_pixels)
+        except (SourceError, OSError) as error:
+            raise SourceError(f"{path}: {error}") from error
+
+    def __iter__(self) -> Iterator[Frame]:
+        index = 0
+        try:
+            for index, (bgr, time) in enumerate(self.decoder, 1):
+                yield Frame(self._name, index - 1, time, bgr, self.decoder.fps)
+        except SourceError as error:
+            raise SourceError(f"{self._name}: {error}") from error
+        problem = self.decoder.problem
+        if index == 0:
+            raise SourceError(f"{self._name}: {problem or 'expected frames, received none; is it a video?'}")
+        if problem:
+            self.incomplete.append(Skipped(self._name, problem))
+
+    def close(self) -> None:
+        """Frees the file."""
+        self.decoder.close()
+
+
+class AnimationSource(Source):
+    """The frames of an animated picture, GIF, WebP, APNG or AVIF, as those of a video.
+
+    Args:
+        path: The file.
+
+    Attributes:
+        size: Width and height, pixels.
+        fps: Frames a second, as the first frame lasts.
 
     Raises:
         SourceError: it cannot be read.
@@ -91,29 +137,23 @@ class VideoSource(Source):
 
     def __init__(self, path: Path) -> None:
         super().__init__()
-        self._name = str(path)
-        with quiet_opencv():
-            self._capture = cv2.VideoCapture(self._name, cv2.CAP_FFMPEG)
-        if not self._capture.isOpened():
-            raise SourceError(f"{path}: expected a video that can be read, received none; try it in a player")
-        self._fps = usable_fps(self._capture.get(cv2.CAP_PROP_FPS))
+        self._path = path
+        try:
+            # Both are asked for before the frames are gone through; the first frame has them.
+            rgb, seconds = next(read_frames(path))
+        except (PictureError, OSError) as error:
+            raise SourceError(f"{path}: {error}") from error
+        self.size, self.fps = (rgb.shape[1], rgb.shape[0]), usable_fps(1 / seconds)
 
     def __iter__(self) -> Iterator[Frame]:
-        index = 0
-        while True:
-            read, picture = self._capture.read()
-            if not read:
-                break
-            stated = self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
-            at = stated if stated > 0 else index / self._fps
-            yield Frame(self._name, index, at, cast(ByteArray, picture), self._fps)
-            index += 1
-        if index == 0:
-            raise SourceError(f"{self._name}: expected frames, received none; is it a video?")
-
-    def close(self) -> None:
-        """Frees the file."""
-        self._capture.release()
+        index, time = 0, 0.0
+        try:
+            for rgb, seconds in read_frames(self._path):
+                yield Frame(str(self._path), index, time, np.ascontiguousarray(rgb[..., ::-1]), self.fps)
+                index, time = index + 1, time + seconds
+        except (PictureError, OSError) as error:
+            what = f"{index} frames, {time:.1f} s, were read"
+            self.incomplete.append(Skipped(str(self._path), f"expected a whole animation, {what} ({error})"))
 
 
 class Mirrored(Source):
@@ -121,7 +161,8 @@ class Mirrored(Source):
 
     def __init__(self, source: Source) -> None:
         super().__init__(live=source.live, root=source.root)
-        self._source, self.skipped = source, source.skipped
+        self._source = source
+        self.skipped, self.incomplete, self.left_out = source.skipped, source.incomplete, source.left_out
 
     def __iter__(self) -> Iterator[Frame]:
         for frame in self._source:
@@ -156,37 +197,71 @@ class PictureSource(Source):
 class FolderSource(Source):
     """The pictures and videos in a folder and the folders within, in the order of their paths, without hidden ones.
 
+    What is a picture or a video is decided by content. A file that is neither, and whose name claims neither, is
+    `left_out`.
+
     Raises:
         SourceError: there is none.
     """
 
     def __init__(self, root: Path) -> None:
         super().__init__(root=root)
-        found = (path for path in root.rglob("*") if not any(part[0] == "." for part in path.relative_to(root).parts))
-        self._files = sorted(path for path in found if path.suffix.lower() in PICTURES + VIDEOS and path.is_file())
-        if not self._files:
+        self._files: list[Path] = []
+        for path in self._listed(root):
+            if file_kind(path) is Kind.OTHER:
+                self.left_out.append(str(path))
+            else:
+                self._files.append(path)
+        if not self._files and not self.skipped:
             raise SourceError(f"{root}: expected a folder with pictures or videos, found none; name another")
 
     def __iter__(self) -> Iterator[Frame]:
+        read = 0
         for path in self._files:
             try:
                 with _open_file(path) as source:
                     yield from source
+                    self.incomplete += source.incomplete
+                read += 1
             except SourceError as error:
                 logger.info("skipped: %s", error)
                 self.skipped.append(Skipped(str(path), str(error).removeprefix(f"{path}: ")))
-        if len(self.skipped) == len(self._files):
+        if not read:
             first = self.skipped[0]
             raise SourceError(
-                f"{self.root}: expected readable pictures or videos, could read none of {len(self._files)}; "
+                f"{self.root}: expected readable pictures or videos, could read none of {len(self.skipped)}; "
                 f"{first.source}: {first.reason}"
             )
 
+    def _listed(self, root: Path) -> list[Path]:
+        """Returns the files in a folder and below; a folder that cannot be looked into is skipped."""
+        found: list[Path] = []
 
-def _open_file(path: Path) -> VideoSource | PictureSource:
-    if path.suffix.lower() in VIDEOS:
+        def skip(error: OSError) -> None:
+            reason = f"expected a folder that can be read, received: {error.strerror or error}"
+            self.skipped.append(Skipped(str(error.filename), reason))
+
+        for folder, folders, names in os.walk(root, onerror=skip):
+            folders[:] = [name for name in folders if is_visible(name)]
+            found += [Path(folder) / name for name in names if is_visible(name)]
+        return sorted(found)
+
+
+def _open_file(path: Path) -> Source:
+    """Opens a file as what it holds.
+
+    Raises:
+        SourceError: it cannot be read.
+    """
+    try:
+        regular = stat.S_ISREG(path.stat().st_mode)
+    except OSError as error:
+        raise SourceError(f"{path}: expected a file that can be read, received: {error.strerror or error}") from error
+    if not regular:
+        raise SourceError(f"{path}: expected a file, received a pipe or a device")
+    if file_kind(path) is Kind.VIDEO:
         return VideoSource(path)
-    return PictureSource(path)
+    return AnimationSource(path) if is_animated(path) else PictureSource(path)
 
 
 def without_password(address: str) -> str:

@@ -10,6 +10,7 @@ from typing import IO, Self, cast
 
 import cv2
 
+from embeddings.file_names import unfinished
 from realtime.faces import ByteArray
 
 
@@ -32,7 +33,7 @@ class VideoWriter:
     def __init__(self, path: Path, fps: float) -> None:
         self.path = path
         self._fps = Fraction(fps).limit_denominator(1001)
-        self._partial = path.with_name(f".{path.name}.partial")
+        self._partial = unfinished(path)
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 (closed in __exit__)
         self._ffmpeg: subprocess.Popen[bytes] | None = None
         self._shape: tuple[int, ...] = ()

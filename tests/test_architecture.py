@@ -22,6 +22,7 @@ BELOW = {
 
 # Only files whose path starts with one of these may import the library.
 HOMES = {
+    "av": ("realtime/",),
     "ai_edge_litert": ("embeddings/encoder.py",),
     "cv2": ("realtime/", "embeddings/crops.py", "web/"),
     "faiss": ("index/",),
@@ -30,6 +31,7 @@ HOMES = {
     "keras": ("embeddings/",),
     "matplotlib": ("viz/",),
     "pyarrow": ("embeddings/", "index/exchange.py", "realtime/session_export.py"),
+    "pillow_heif": ("embeddings/pictures.py",),
     "ray": ("realtime/ray_workers.py",),
     "starlette": ("web/", "streamlit_app.py"),
     "streamlit": ("web/", "streamlit_app.py"),

@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +11,14 @@ import numpy as np
 import numpy.typing as npt
 
 from classifier.recognizer import Recognizer
+from embeddings.file_kind import Kind, kind_of
+from embeddings.pictures import is_animated
 from realtime.annotate import drawn
 from realtime.documents import frame_document
 from realtime.faces import ByteArray
-from realtime.frames import Frame, SourceError, usable_fps
+from realtime.frames import Frame, SourceError
 from realtime.pipeline import FrameResult
-from realtime.quiet import quiet_opencv
-from realtime.sources import VideoSource
+from realtime.sources import AnimationSource, VideoSource
 from realtime.video import OutputError, VideoWriter
 from web.results import as_csv, as_json
 from web.settings import Limits
@@ -25,9 +26,6 @@ from web.timeline import mean_shares
 
 Recognize = Callable[[ByteArray], FrameResult]
 Progress = Callable[[float, float], None]
-
-# How files of these kinds begin: bytes and where they stand. Others, such as playlists, could name further files.
-_KINDS = {".mp4": (b"ftyp", 4), ".mkv": (b"\x1a\x45\xdf\xa3", 0), ".avi": (b"AVI ", 8)}
 
 # A second of a video that says it has more frames is none of a camera.
 _MOST_FPS = 240
@@ -51,6 +49,7 @@ class Watched:
         classes: What a face can show.
         shares: `(s, C)` float64, the mean probabilities over its time, as `web.timeline.mean_shares` has them.
         seconds: How long it is.
+        incomplete: What is missing of it, in one line; empty where it is whole.
     """
 
     name: str
@@ -62,14 +61,7 @@ class Watched:
     classes: tuple[str, ...]
     shares: npt.NDArray[np.float64]
     seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class _Stated:
-    """What a video says of itself before it is decoded; `seconds` is 0 where it does not say."""
-
-    fps: float
-    seconds: float
+    incomplete: str = ""
 
 
 def watch(
@@ -94,22 +86,24 @@ def watch(
     if len(content) > limits.video_bytes:
         most, got = limits.video_bytes / 2**20, len(content) / 2**20
         raise VideoError(f"expected a video of at most {most:.0f} MB, received {got:.1f} MB; cut it or make it smaller")
-    suffix = _suffix(content)
+    kind = _kind(content)
     with tempfile.TemporaryDirectory(prefix="moodspace-") as folder:
-        original, copy = Path(folder) / f"original{suffix}", Path(folder) / "annotated.mp4"
+        original, copy = Path(folder) / "original", Path(folder) / "annotated.mp4"
         original.write_bytes(content)
-        stated = _stated(original, limits)
+        eye = _Eye(recognize, recognizer, limits.frames_per_second)
         try:
-            with VideoSource(original) as source, VideoWriter(copy, stated.fps) as writer:
-                eye = _Eye(recognize, recognizer, limits.frames_per_second)
-                for frame in source:
-                    _check_length(frame.time, limits)
-                    writer.write(drawn(frame.bgr, eye.see(frame)))
-                    progress(frame.time, stated.seconds)
+            with _opened(original, kind, limits) as source:
+                fps, stated = _stated(source, limits)
+                with VideoWriter(copy, fps) as writer:
+                    for frame in source:
+                        _check_length(frame.time, limits, frame.index)
+                        writer.write(drawn(frame.bgr, eye.see(frame)))
+                        progress(frame.time, stated)
         except (SourceError, OutputError, cv2.error) as error:
-            raise _unreadable() from error
-        seconds = frame.time + 1 / stated.fps
-        return _watched(name, copy.read_bytes(), eye, seconds)
+            raise _refusal(error, original) from error
+        seconds = frame.time + 1 / fps
+        incomplete = source.incomplete[0].reason if source.incomplete else ""
+        return replace(_watched(name, copy.read_bytes(), eye, seconds), incomplete=incomplete)
 
 
 class _Eye:
@@ -153,38 +147,47 @@ def _watched(name: str, clip: bytes, eye: _Eye, seconds: float) -> Watched:
     )
 
 
-def _suffix(content: bytes) -> str:
-    for suffix, (mark, at) in _KINDS.items():
-        if content[at : at + len(mark)] == mark:
-            return suffix
-    raise VideoError("expected an MP4, MOV, WebM, MKV or AVI file, received another; save it as MP4")
+def _kind(content: bytes) -> Kind:
+    """Says whether this is a video or an animated picture; what else there is, playlists for one, is not opened."""
+    kind = kind_of(content)
+    if kind is Kind.VIDEO or (kind is Kind.PICTURE and is_animated(content)):
+        return kind
+    raise VideoError(
+        "expected an MP4, MOV, WebM, MKV or AVI file, another video or an animated picture, received another; "
+        "save it as MP4"
+    )
 
 
-def _stated(path: Path, limits: Limits) -> _Stated:
-    """Reads what a video says of itself and refuses what is too much, before its frames take memory."""
-    with quiet_opencv():
-        capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
-    try:
-        if not capture.isOpened():
-            raise _unreadable()
-        width, height = (int(capture.get(one)) for one in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT))
-        fps = usable_fps(capture.get(cv2.CAP_PROP_FPS))
-        frames = max(capture.get(cv2.CAP_PROP_FRAME_COUNT), 0.0)
-    finally:
-        capture.release()
-    if width * height > limits.picture_pixels:
-        most = f"expected frames of at most {limits.picture_pixels / 1e6:.0f} million pixels"
-        raise VideoError(f"{most}, received {width} x {height}; make it smaller")
+def _opened(path: Path, kind: Kind, limits: Limits) -> VideoSource | AnimationSource:
+    return VideoSource(path, most_pixels=limits.picture_pixels) if kind is Kind.VIDEO else AnimationSource(path)
+
+
+def _stated(source: VideoSource | AnimationSource, limits: Limits) -> tuple[float, float]:
+    """Returns the frames a second and the seconds that a video states; refuses what is too much.
+
+    The seconds are 0 where it does not say.
+    """
+    if isinstance(source, AnimationSource):
+        width, height = source.size
+        if width * height > limits.picture_pixels:
+            most = f"expected frames of at most {limits.picture_pixels / 1e6:g} million pixels"
+            raise VideoError(f"{most}, received {width} x {height}; make it smaller")
+        return source.fps, 0.0
+    fps, seconds = source.decoder.fps, source.decoder.seconds
     if fps > _MOST_FPS:
         raise VideoError(f"expected at most {_MOST_FPS} frames a second, received {fps:.0f}; save it with fewer")
-    _check_length(frames / fps, limits)
-    return _Stated(fps, frames / fps)
+    _check_length(seconds, limits)
+    return fps, seconds
 
 
-def _check_length(seconds: float, limits: Limits) -> None:
-    if seconds > limits.video_seconds:
+def _check_length(seconds: float, limits: Limits, frames: int = 0) -> None:
+    if seconds > limits.video_seconds or frames > _MOST_FPS * limits.video_seconds:
         raise VideoError(f"expected at most {limits.video_seconds:.0f} seconds, received more; cut it shorter")
 
 
-def _unreadable() -> VideoError:
+def _refusal(error: Exception, path: Path) -> VideoError:
+    """Returns what to tell a visitor, who never sees a path."""
+    reason = str(error).removeprefix(f"{path}: ")
+    if isinstance(error, SourceError) and str(path.parent) not in reason:
+        return VideoError(reason)
     return VideoError("expected a video that can be read, received a broken one or none; try it in a player")

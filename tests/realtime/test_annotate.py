@@ -9,9 +9,10 @@ import pytest
 from realtime.annotate import Annotator, write_picture
 from realtime.draw import draw
 from realtime.pipeline import Pipeline
+from realtime.predict import predict_source
 from realtime.sources import Frame
 from realtime.video import OutputError
-from tests.realtime.stand_ins import clip_frames, noise, read
+from tests.realtime.stand_ins import ListSource, clip_frames, noise, read
 
 
 def annotate(folder: Path, frames: list[Frame], pipeline: Pipeline, root: Path | None = None) -> list[str]:
@@ -81,3 +82,33 @@ def test_a_folder_that_is_a_file_is_an_error(tmp_path: Path, pipeline: Pipeline)
 def test_a_picture_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match=r"a\.png: expected to write a picture, could not"):
         write_picture(tmp_path / "no folder/a.png", noise())
+
+
+@pytest.mark.parametrize("stem", ["n" * 251, "名" * 83, "é" * 124, "x." + "y" * 249])
+def test_a_name_close_to_the_limit_is_shortened(tmp_path: Path, pipeline: Pipeline, stem: str) -> None:
+    root = tmp_path / "in"
+    frames = [picture(root / f"{stem}.j"), picture(root / f"{stem}.k"), *clip_frames(2, str(root / f"{stem}.l"))]
+    other = picture(root / f"{stem[:-1]}z.j")
+    names = annotate(tmp_path / "out", [*frames, other], pipeline, root)
+    assert len(names) == 4 and max(len(name.encode()) for name in names) <= 255
+    assert all(name.startswith(stem[:60]) for name in names)
+
+
+def test_a_copy_that_cannot_be_written_keeps_no_other_back(tmp_path: Path, pipeline: Pipeline) -> None:
+    """A JPEG has at most 65,500 pixels on a side."""
+    source = ListSource([picture("a.jpg", 2, 70_000), picture("b.jpg"), *clip_frames(3, "c.avi")])
+    documents = list(predict_source(source, pipeline, annotate=tmp_path))
+    assert [document["source"] for document in documents] == ["a.jpg", "b.jpg", "c.avi"]
+    assert [one.source for one in source.incomplete] == ["a.jpg"]
+    assert source.incomplete[0].reason.startswith("no annotated copy: ")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["b.jpg", "c.mp4"]
+
+
+def test_a_name_at_the_limit_can_be_written(tmp_path: Path) -> None:
+    write_picture(tmp_path / f"{'n' * 251}.png", noise())
+    assert [path.name for path in tmp_path.iterdir()] == [f"{'n' * 251}.png"]
+
+
+def test_a_line_is_not_enlarged_without_bounds(tmp_path: Path, pipeline: Pipeline) -> None:
+    assert annotate(tmp_path / "out", [picture("a.png", 1, 3000)], pipeline) == ["a.png"]
+    assert read(tmp_path / "out/a.png").shape == (1, 3000, 3)

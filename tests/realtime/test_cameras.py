@@ -32,12 +32,13 @@ Plug = Callable[..., ScriptedCameras]
 
 @pytest.fixture
 def plug(monkeypatch: pytest.MonkeyPatch):
-    """Puts scripted cameras in the place of OpenCV's; those that hang go on when the test is over."""
+    """Puts scripted cameras in the place of OpenCV's and of streams; those that hang go on when the test is over."""
     plugged = []
 
     def plug(*scripts: Sequence[ByteArray | str] | str, **how: float) -> ScriptedCameras:
         plugged.append(ScriptedCameras(*scripts, **how))
         monkeypatch.setattr(cv2, "VideoCapture", plugged[-1])
+        monkeypatch.setattr("realtime.camera_options.StreamCapture", plugged[-1])
         return plugged[-1]
 
     yield plug

@@ -1,15 +1,19 @@
 """Every kind of source gives upright BGR frames, says what it skipped, and lets go of what it held."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar
 
 import cv2
 import numpy as np
+import pillow_heif
 import pytest
 from PIL import Image
 
+from realtime.decoder import Decoder
 from realtime.sources import Frame, SourceError, open_source, without_password
+from tests.made_videos import INTERLACED, cut, greys, write_video
 
 
 def read(spec: str | Path) -> list[Frame]:
@@ -139,6 +143,7 @@ def captures(monkeypatch: pytest.MonkeyPatch) -> list[FakeCapture]:
     FakeCapture.opened.clear()
     monkeypatch.setattr(FakeCapture, "frames", 3)
     monkeypatch.setattr(cv2, "VideoCapture", FakeCapture)
+    monkeypatch.setattr("realtime.camera_options.StreamCapture", FakeCapture)
     return FakeCapture.opened
 
 
@@ -173,13 +178,16 @@ def test_no_camera_is_an_error(captures: list[FakeCapture], monkeypatch: pytest.
         open_source("http://me:secret@host/x.mp4")
 
 
-def test_a_video_is_released_when_the_reader_stops_early(captures: list[FakeCapture], tmp_path: Path) -> None:
-    (tmp_path / "a.mp4").write_bytes(b"")
-    with open_source(str(tmp_path)) as source:
+def test_a_video_is_released_when_the_reader_stops_early(
+    make_clip: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed: list[Decoder] = []
+    monkeypatch.setattr(Decoder, "close", lambda decoder: closed.append(decoder))
+    with open_source(str(make_clip("in/a.mp4", frames=3).parent)) as source:
         frames = iter(source)
         next(frames)
         frames.close()  # type: ignore[attr-defined]
-    assert captures[0].released
+    assert len(closed) == 1
 
 
 def test_opening_leaves_opencvs_log_level(tmp_path: Path) -> None:
@@ -194,3 +202,86 @@ def test_opening_leaves_opencvs_log_level(tmp_path: Path) -> None:
 def test_only_a_password_is_left_out_of_a_name(spec: str) -> None:
     assert without_password(spec) == spec
     assert without_password("rtsp://me:secret@host:554/x") == "rtsp://host:554/x"
+
+
+@pytest.mark.parametrize("name", ["a.jfif", "a.jpe", "a", "a.png", "a.mp4", "a.txt", "a.JPG", "a.jpg.bak"])
+def test_a_picture_is_told_by_its_content(make_picture: Callable[..., Path], name: str) -> None:
+    path = make_picture("in/b.jpg").rename(make_picture("in/c.jpg").with_name(name))
+    (frame, other) = read(path.parent)
+    assert frame.source == str(path) and frame.bgr.shape == (60, 80, 3) and frame.fps is None
+    assert other.source.endswith("c.jpg")
+
+
+@pytest.mark.parametrize(("kind", "suffix"), [("JPEG2000", "jp2"), ("AVIF", "avif"), ("HEIF", "HEIC"), ("TGA", "tga")])
+def test_rarer_pictures_are_read(tmp_path: Path, kind: str, suffix: str) -> None:
+    image = Image.new("RGB", (80, 60), (200, 100, 50))
+    path = tmp_path / f"a.{suffix}"
+    if kind == "HEIF":
+        pillow_heif.from_pillow(image).save(path)
+    else:
+        image.save(path, kind)
+    (frame,) = read(path)
+    np.testing.assert_allclose(frame.bgr[30, 40], (50, 100, 200), atol=6)
+
+
+def test_what_is_neither_is_left_out_and_what_claims_to_be_is_named(make_picture: Callable[..., Path]) -> None:
+    folder = make_picture("in/b.png").parent
+    for name, content in {
+        "notes.txt": b"words", "data.csv": b"a,b", "empty": b"", "Thumbs.db": b"x", "BM.txt": b"BM of a text",
+        "a.wav": b"RIFF",
+        "s.m4a": b"\0\0\0\x1cftypM4A ", "z.ts": b"rubble", "y.heic": b"", "x.nef": b"II*\0rubble", "w.svg": b"<svg/>",
+    }.items():  # fmt: skip
+        (folder / name).write_bytes(content)
+    (folder / "gone.jpg").symlink_to("nowhere")
+    os.mkfifo(folder / "pipe.jpg")
+    with open_source(str(folder)) as source:
+        assert [Path(frame.source).name for frame in source] == ["b.png"]
+    assert [Path(path).name for path in source.left_out] == [
+        "BM.txt", "a.wav", "data.csv", "empty", "notes.txt", "s.m4a",
+    ]  # fmt: skip
+    assert [Path(one.source).name for one in source.skipped] == [
+        "gone.jpg", "pipe.jpg", "w.svg", "x.nef", "y.heic", "z.ts",
+    ]  # fmt: skip
+    assert all(one.reason.startswith("expected") for one in source.skipped)
+
+
+@pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG"])
+def test_an_animated_picture_is_all_of_its_frames(tmp_path: Path, kind: str) -> None:
+    images = [Image.new("RGB", (64, 48), (grey, grey, grey)) for grey in (0, 120, 240)]
+    path = tmp_path / "a"
+    images[0].save(path, kind, save_all=True, append_images=images[1:], duration=[200, 400, 100])
+    frames = read(path)
+    np.testing.assert_allclose([frame.time for frame in frames], [0, 0.2, 0.6])
+    np.testing.assert_allclose([frame.bgr.mean() for frame in frames], [0, 120, 240], atol=3)
+    assert {frame.fps for frame in frames} == {5.0}
+
+
+def test_an_animation_that_ends_early_is_incomplete(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    images = [Image.fromarray(rng.integers(0, 256, (48, 64, 3), np.uint8)) for _ in range(6)]
+    images[0].save(tmp_path / "a.gif", save_all=True, append_images=images[1:], duration=100)
+    short = cut(tmp_path / "a.gif", 0.6, "b.gif")
+    with open_source(str(short)) as source:
+        assert 1 < len(list(source)) < 6
+        assert [one.source for one in source.incomplete] == [str(short)]
+
+
+def test_no_frame_of_another_file_is_seen(tmp_path: Path) -> None:
+    """A folder and its files one after the other: noise, then grey ones, interlaced, broken and cut."""
+    rng = np.random.default_rng(0)
+    noise = [rng.integers(0, 256, (48, 64, 3), np.uint8) for _ in range(10)]
+    for number in range(3):
+        write_video(tmp_path / f"{number}-noise.mp4", noise)
+        write_video(tmp_path / f"{number}-t-grey.mpg", greys([128] * 10), "mpeg2video", options=INTERLACED)
+        whole = write_video(tmp_path / f"{number}-x.mkv", greys([128] * 10), "mpeg2video", options=INTERLACED)
+        cut(whole, 0.8, f"{number}-y-cut.mkv")
+        content = bytearray(whole.read_bytes())
+        content[len(content) // 2 :: 7] = bytes(len(content[len(content) // 2 :: 7]))
+        (tmp_path / f"{number}-z-broken.mkv").write_bytes(content)
+    frames = read(tmp_path)
+    assert len({frame.source for frame in frames}) >= 12
+    strange = [frame for frame in frames if "noise" not in frame.source and np.ptp(frame.bgr) > 100]
+    # What damage makes of grey is not the noise of another file.
+    assert [frame.source for frame in strange if "broken" not in frame.source] == []
+    for frame in strange:
+        assert max(abs(np.corrcoef(frame.bgr.ravel(), one.ravel())[0, 1]) for one in noise) < 0.2

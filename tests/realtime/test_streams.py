@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -13,6 +14,7 @@ from realtime.camera_options import CameraOptions
 from realtime.capture import NewestFrames
 from realtime.frames import SourceError
 from realtime.sources import open_source
+from tests.made_videos import INTERLACED, greys, write_video
 
 WAIT_S = 20.0
 # A connection brings so many pictures; FFmpeg looks at some before it says that the stream is open.
@@ -28,6 +30,7 @@ class Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.connections = 0
         self.refusing = False
+        self.content = b""
         self.ending = threading.Event()
 
     @property
@@ -39,6 +42,12 @@ class Handler(BaseHTTPRequestHandler):
     server: Server
 
     def do_GET(self) -> None:
+        if self.server.content:
+            self.send_response(200)
+            self.send_header("Content-Type", "video/mp2t")
+            self.end_headers()
+            self.wfile.write(self.server.content)
+            return
         if self.server.refusing:
             self.send_error(503)
             return
@@ -105,3 +114,15 @@ def test_a_server_that_refuses_is_an_error_without_the_password(server: Server) 
     with pytest.raises(SourceError, match=r"^http://127\.0\.0\.1:\d+/video: expected a video, found none") as caught:
         open_source(server.address, options=CameraOptions())
     assert "secret" not in str(caught.value)
+
+
+def test_an_interlaced_stream_shows_its_own_frames(server: Server, tmp_path: Path) -> None:
+    """OpenCV 5.0.0 gives memory that nobody wrote for each of its frames."""
+    rng = np.random.default_rng(0)
+    other = write_video(tmp_path / "a.mp4", [rng.integers(0, 256, (48, 64, 3), np.uint8) for _ in range(20)])
+    stream = write_video(tmp_path / "b.ts", greys([90] * 50), "mpeg2video", options=INTERLACED)
+    server.content = stream.read_bytes()
+    with open_source(str(other)) as first, open_source(server.address) as source:
+        shown = [frame for frame, _ in zip(source, first, strict=False)] + list(source)
+    assert len(shown) >= 20
+    assert all(np.ptp(frame.bgr) <= 4 and abs(frame.bgr.mean() - 90) < 4 for frame in shown)

@@ -1,5 +1,7 @@
 """How a video is watched, without a browser: what comes out, what is refused, and that nothing is left behind."""
 
+import contextlib
+import io
 import json
 import tempfile
 from dataclasses import replace
@@ -8,10 +10,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from realtime.predict import predict_source
 from realtime.sources import VideoSource
 from realtime.video import VideoWriter
+from tests.made_videos import INTERLACED, cut, greys, write_video
 from tests.web.looked_at import PIPELINE, RECOGNIZER, recognize
 from web.settings import Limits
 from web.videos import VideoError, watch
@@ -116,6 +120,71 @@ def test_only_containers_of_one_video_are_opened(content, folder) -> None:
 def test_a_broken_video_is_refused_without_a_path(tmp_path, folder, cut) -> None:
     content = video(tmp_path / "a.mp4")
     broken = content[:40] + bytes(len(content) - 40) if cut == 0.1 else content[: int(cut * len(content))][:200]
-    with pytest.raises(VideoError, match="expected a video that can be read") as refused:
+    with pytest.raises(VideoError, match=r"expected a (video that can be read|whole video)") as refused:
         seen(broken)
     assert str(folder) not in str(refused.value) and list(folder.iterdir()) == []
+
+
+GREY = {"pixels": "yuvj420p"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "codec", "how"),
+    [("mpegts", "libx264", {}), ("mpeg", "mpeg2video", {"options": INTERLACED}), ("flv", "flv", {}),
+     ("asf", "wmv2", {}), ("matroska", "libsvtav1", {}), ("mjpeg", "mjpeg", GREY)],
+)  # fmt: skip
+def test_every_kind_of_video_is_looked_at(tmp_path, kind, codec, how) -> None:
+    content = write_video(tmp_path / "a", greys(range(40, 160, 10)), codec, kind=kind, **how).read_bytes()
+    watched = seen(content)
+    assert (watched.frames, watched.incomplete) == (12, "")
+
+
+@pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG"])
+def test_an_animated_picture_is_a_video(kind) -> None:
+    frames = [Image.fromarray(bgr) for bgr in greys((0, 80, 160), (200, 150))]
+    stream = io.BytesIO()
+    frames[0].save(stream, kind, save_all=True, append_images=frames[1:], duration=200)
+    watched = seen(stream.getvalue())
+    assert (watched.frames, watched.seconds) == (3, pytest.approx(0.6))
+
+
+def test_a_still_picture_is_no_video() -> None:
+    stream = io.BytesIO()
+    Image.new("RGB", (64, 48)).save(stream, "PNG")
+    with pytest.raises(VideoError, match="or an animated picture, received another"):
+        seen(stream.getvalue())
+
+
+def test_a_video_that_ends_early_says_so(tmp_path) -> None:
+    whole = write_video(tmp_path / "a.avi", greys(range(40, 240, 5)), "mpeg4", options={"g": "5"})
+    watched = seen(cut(whole, 0.6, "b.avi").read_bytes())
+    assert watched.incomplete.startswith(f"expected a whole video, received one that ends early; {watched.frames} fr")
+    assert str(tmp_path) not in watched.incomplete
+
+
+def test_frames_without_end_are_refused(tmp_path) -> None:
+    """All at the same time, so that the length never tells."""
+    content = write_video(tmp_path / "a.mkv", greys([9] * 300), times=[0.0] * 300 + [1]).read_bytes()
+    with pytest.raises(VideoError, match="expected at most 1 seconds, received more"):
+        seen(content, replace(LIMITS, video_seconds=1.0))
+
+
+def test_no_frame_of_another_visitors_video_is_seen(tmp_path) -> None:
+    """Decoded in one process, the first one's noise is in the memory that the second one's frames come into."""
+    rng = np.random.default_rng(0)
+    noise = [rng.integers(0, 256, (96, 128, 3), np.uint8) for _ in range(12)]
+    first = write_video(tmp_path / "a.mp4", noise).read_bytes()
+    second = write_video(tmp_path / "b", greys([128] * 12, (128, 96)), "mpeg2video", kind="mpeg", options=INTERLACED)
+    broken = second.read_bytes()[: second.stat().st_size // 2]
+    for content in (second.read_bytes(), broken):
+        seen(first)
+        frames = []
+
+        def look(bgr, frames=frames):
+            frames.append(bgr.copy())
+            return PIPELINE.process(bgr, 0.0)
+
+        with contextlib.suppress(VideoError) if content is broken else contextlib.nullcontext():
+            watch("b.mpg", content, look, RECOGNIZER, LIMITS, lambda *_: None)
+        assert content is broken or len(frames) == 12
+        assert max((np.ptp(bgr) for bgr in frames), default=0) <= 4

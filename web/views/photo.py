@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from embeddings.pictures import is_animated
 from realtime.demo import picture_path
 from web.decoding import UploadError, decode_picture
 from web.face_cards import face_cards, notice
@@ -11,7 +12,6 @@ from web.settings import current_settings
 from web.theme import heading, html, shades
 from web.visitors import Visitor, this_visitor
 
-_TYPES = ["jpg", "jpeg", "png", "webp", "avif", "bmp", "gif", "tif", "tiff"]
 _MOST = 12  # pictures at once
 _FILES, _CAMERA, _OURS = "Files", "Camera", "Sample picture"
 _NO_FACE = "no face found. A face must be at least about 20 pixels wide, upright, lit and seen from the front."
@@ -28,7 +28,7 @@ def _pictures() -> list[tuple[str, str, bytes]]:
         return [(taken.file_id, "camera.jpg", taken.getvalue())] if taken else []
     megabytes = max(1, limits.upload_bytes // 2**20)
     label = f"Pictures, up to {_MOST} at once and {megabytes} MB each"
-    files = st.file_uploader(label, type=_TYPES, accept_multiple_files=True, max_upload_size=megabytes)
+    files = st.file_uploader(label, accept_multiple_files=True, max_upload_size=megabytes)
     if len(files) > _MOST:
         html(notice(f"expected at most {_MOST} pictures at once, got {len(files)}; only the first {_MOST} are shown"))
     return [(file.file_id, file.name, file.getvalue()) for file in files[:_MOST]]
@@ -57,6 +57,14 @@ def _show(photo: Photo, key: str, content: bytes) -> None:
         words = f"{len(faces)} faces" if len(faces) != 1 else "1 face"
         picture.image(photo.shown, caption=f"{photo.name}: {words}", width="stretch", alt=f"{photo.name}, annotated")
         with cards:
+            if is_animated(content):
+                html(
+                    notice(
+                        "only the first frame was looked at; the Video page looks at all.",
+                        f"{photo.name}:",
+                        wrong=False,
+                    )
+                )
             if faces:
                 colors = shades(photo.result.prediction.classes)
                 html(face_cards(faces, photo.thumbnails, colors, photo.reasons))

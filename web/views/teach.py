@@ -6,7 +6,6 @@ from functools import partial
 import streamlit as st
 
 from index.storage import GalleryError, StorageError
-from realtime.sources import PICTURES
 from web.decoding import UploadError, decode_picture
 from web.examples import Candidates, candidates, chosen, crop_picture
 from web.face_cards import crop_row, notice
@@ -72,7 +71,6 @@ def _lesson(visitor: Visitor) -> None:
     megabytes = max(1, limits.upload_bytes // 2**20)
     files = st.file_uploader(
         f"Pictures with a face, up to {_MOST} at once",
-        type=[suffix[1:] for suffix in PICTURES],
         accept_multiple_files=True,
         max_upload_size=megabytes,
         key=f"examples {number}",

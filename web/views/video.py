@@ -15,7 +15,6 @@ from web.visitors import this_visitor
 
 logger = logging.getLogger(__name__)
 
-_TYPES = ["mp4", "m4v", "mov", "webm", "mkv", "avi"]
 _WATCHED = "watched"
 
 
@@ -53,6 +52,8 @@ def _forget_upload() -> None:
 
 
 def _show(watched: Watched) -> None:
+    if watched.incomplete:
+        html(notice(watched.incomplete, f"{watched.name}:"))
     st.video(watched.clip)
     stem = named_after(watched.name, "")
     with st.container(horizontal=True):
@@ -75,7 +76,6 @@ limits = current_settings().limits
 megabytes = max(1, limits.video_bytes // 2**20)
 upload = st.file_uploader(
     f"One video, up to {limits.video_seconds:.0f} seconds and {megabytes} MB",
-    type=_TYPES,
     max_upload_size=megabytes,
     key=f"video {st.session_state.get('video upload', 0)}",
 )
