@@ -7,13 +7,13 @@ row that cannot be read is skipped, and `LabelledFaces.skipped` says why.
 """
 
 import logging
-from collections import defaultdict
 from collections.abc import Collection, Iterable
 from dataclasses import replace
 from pathlib import Path
 
 from embeddings import fer2013_csv
-from embeddings.fer2013_csv import CSV_EMOTIONS, CsvTable, has_faces, read_csv_table
+from embeddings.data_files import csv_splits, is_csv, located, parquet_splits
+from embeddings.fer2013_csv import CSV_EMOTIONS, CsvTable, read_csv_table
 from embeddings.ferplus import Votes, votes_beside
 from embeddings.labelled import (
     DataError,
@@ -28,18 +28,12 @@ from embeddings.labelled import (
 )
 from embeddings.layout import (
     CSV_NAMES,
-    FERPLUS_NAME,
     SPLITS,
     class_folders,
     class_name,
-    innermost,
-    nested_tables,
     numbered,
-    other_csv,
-    parquet_split,
     refusal_of_numbers,
     split_name,
-    tables,
     visible,
 )
 from embeddings.parquet import read_parquet
@@ -76,13 +70,13 @@ def read_labelled_faces(path: Path, *, split: str | None = None, progress: Progr
         DataError: there is no data set at `path`, the split is not in it or not said though there are several, a table
             is broken, or not one picture can be read.
     """
-    root, files = _located(path)
+    root, files = located(path)
     if not files:
         faces = _read_folder(path, root, split, progress)
-    elif _is_csv(files[0]):
+    elif is_csv(files[0]):
         faces = _read_csv(files, split, progress)
     else:
-        by_split = _parquet_splits(files)
+        by_split = parquet_splits(files)
         if set(by_split) == {""}:
             _refuse_split(split, root)
         faces = read_parquet(by_split[_choose_split(by_split, split, root)], progress=progress)
@@ -97,13 +91,13 @@ def splits_in(path: Path) -> list[str]:
     Raises:
         DataError: there is no data set at `path`, or a table is broken.
     """
-    root, files = _located(path)
+    root, files = located(path)
     if not files:
         names = {folder.split for folder in class_folders(root)}
-    elif _is_csv(files[0]):
-        names = set(_csv_files(files)) if len(files) > 1 else set(fer2013_csv.split_names(files[0]))
+    elif is_csv(files[0]):
+        names = set(csv_splits(files)) if len(files) > 1 else set(fer2013_csv.split_names(files[0]))
     else:
-        names = set(_parquet_splits(files))
+        names = set(parquet_splits(files))
     return _ordered(name for name in names if name)
 
 
@@ -121,22 +115,18 @@ def read_splits(path: Path, *, progress: Progress | None = None) -> dict[str, La
     Raises:
         DataError: as for `read_labelled_faces`; of one split only where no other can be read.
     """
-    root, files = _located(path)
-    if files and _is_csv(files[0]) and len(files) == 1:
-        table = _csv_table(files[0], progress)
-        names = _ordered(table.by_split)
-        read = {name: lambda name=name: _csv_part(files[0], table, name) for name in names}
-        unplaced = table.unplaced
-    else:
-        names, unplaced = splits_in(path) or [""], []
-        read = {
-            name: lambda name=name: read_labelled_faces(path, split=name or None, progress=progress) for name in names
-        }
+    _, files = located(path)
+    table = _csv_table(files[0], progress) if len(files) == 1 and is_csv(files[0]) else None
+    names = _ordered(table.by_split) if table else splits_in(path) or [""]
+    unplaced = table.unplaced if table else []
     parts: dict[str, LabelledFaces] = {}
     errors: list[DataError] = []
     for name in names:
         try:
-            parts[name] = read[name]()
+            parts[name] = (
+                _csv_part(files[0], table, name) if table
+                else read_labelled_faces(path, split=name or None, progress=progress)
+            )  # fmt: skip
         except DataError as error:
             errors.append(error)
             unplaced = [*unplaced, Skipped(f"split {name}", str(error))]
@@ -150,48 +140,6 @@ def read_splits(path: Path, *, progress: Progress | None = None) -> dict[str, La
 def _ordered(names: Iterable[str]) -> list[str]:
     order = list(dict.fromkeys(SPLITS.values()))
     return sorted(names, key=lambda name: (order.index(name) if name in order else len(order), name))
-
-
-def _located(path: Path) -> tuple[Path, list[Path]]:
-    """Returns where a data set stands and its tables: none, .csv, or .parquet files."""
-    if not path.exists():
-        raise DataError(f"{path}: expected a data set (a folder, a .csv or a .parquet file), received no such path")
-    if path.is_file():
-        _refuse_votes([path])
-        root, files = path, [path]
-    else:
-        root = innermost(path)
-        # The Hub's default/train/0000.parquet looks like a class folder that holds a file.
-        files = tables(root) or nested_tables(root)
-        if not files and (others := other_csv(root)):
-            with_faces = [file for file in others if has_faces(file)]
-            if not class_folders(root):
-                files = with_faces
-                if not files:
-                    _refuse_votes(others)
-            for file in others:
-                if file.name.lower() == FERPLUS_NAME:
-                    logger.warning("%s: left out, as it belongs to fer2013.csv, which is not here", file)
-    kinds = {file.suffix.lower() for file in files}
-    known = [file for file in files if file.name.lower() in CSV_NAMES]
-    if kinds <= {".parquet"} or (kinds == {".csv"} and (len(files) == 1 or not known)):
-        return root, files
-    found = ", ".join(file.name for file in files)
-    raise DataError(f"{root}: expected class folders, one .csv or .parquet files, received {found}; name one")
-
-
-def _refuse_votes(files: list[Path]) -> None:
-    """Refuses the votes of FER+ as a data set: they come without pictures."""
-    for file in files:
-        if file.name.lower() == FERPLUS_NAME:
-            raise DataError(
-                f"{file}: expected faces, received the votes of FER+, which have no pictures; "
-                "put fer2013.csv beside it, and name that or their folder"
-            )
-
-
-def _is_csv(file: Path) -> bool:
-    return file.suffix.lower() == ".csv"
 
 
 def _choose_split(available: Collection[str], wanted: str | None, where: Path) -> str:
@@ -210,23 +158,6 @@ def _choose_split(available: Collection[str], wanted: str | None, where: Path) -
 def _refuse_split(wanted: str | None, where: Path) -> None:
     if wanted is not None:
         raise DataError(f"{where}: expected no split, as this data set has none, received {wanted!r}; leave it out")
-
-
-def _parquet_splits(files: list[Path]) -> dict[str, list[Path]]:
-    """Returns the files of each split, in order; files that say no split are one data set without splits.
-
-    Raises:
-        DataError: files of several data sets (the Hub's configurations) stand beside each other.
-    """
-    by_split: defaultdict[str, list[Path]] = defaultdict(list)
-    for file in files:
-        by_split[parquet_split(file)].append(file)
-    for name, shards in by_split.items():
-        folders = list(dict.fromkeys(shard.parent for shard in shards))
-        if len(folders) > 1:
-            listed = ", ".join(str(folder) for folder in folders)
-            raise DataError(f"{listed}: expected one data set, received {len(folders)} with a split {name!r}; name one")
-    return by_split
 
 
 def _read_folder(path: Path, root: Path, split: str | None, progress: Progress | None) -> LabelledFaces:
@@ -255,14 +186,9 @@ def _picture(file: Path, label: str, source: str) -> Face | Skipped:
         return Skipped(source, str(error))
 
 
-def _csv_files(files: list[Path]) -> dict[str, Path]:
-    """Returns each of several tables under the split that its name says (`train.csv`, `test.csv`)."""
-    return {split_name(file.stem): file for file in files}
-
-
 def _read_csv(files: list[Path], split: str | None, progress: Progress | None) -> LabelledFaces:
     if len(files) > 1:
-        by_name = _csv_files(files)
+        by_name = csv_splits(files)
         file = by_name[_choose_split(by_name, split, files[0].parent)]
         return _csv_part(file, _csv_table(file, progress), None)
     table = _csv_table(files[0], progress)
