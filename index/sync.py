@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from embeddings.labelled import DataError, Skipped
 from embeddings.labels import canonical
-from embeddings.layout import class_folders, innermost, is_visible
+from embeddings.layout import class_folders, innermost, is_visible, refusal_of_numbers
 
 # What became of a file.
 FACES, NONE, FAILED, DUPLICATE = "faces", "none", "failed", "duplicate"
@@ -142,6 +142,8 @@ def scan(root: Path) -> tuple[list[FileState], list[Skipped]]:
     folders = class_folders(innermost(root))
     if not folders:
         raise DataError(f"{root}: expected folders named for classes, received none; put the pictures into such")
+    if all(folder.path.name.isdecimal() for folder in folders):
+        raise DataError(refusal_of_numbers(root, folders))
     files: list[FileState] = []
     others: list[Skipped] = []
     for folder in folders:
