@@ -58,4 +58,4 @@ def _pass_on(read: int) -> None:
         for line in lines:
             if not _CHATTER.match(line):
                 with contextlib.suppress(OSError, ValueError):
-                    print(line.rstrip("\n"), file=sys.stderr)
+                    sys.stderr.write(line)
