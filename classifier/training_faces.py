@@ -13,7 +13,7 @@ import numpy.typing as npt
 from embeddings.datasets import read_labelled_faces, splits_in
 from embeddings.labelled import DataError, LabelledFaces, Progress, Skipped
 from embeddings.labels import FER2013_CLASSES
-from embeddings.layout import split_name
+from embeddings.layout import CSV_NAMES, split_name
 
 HELD_OUT = 0.1
 BoolArray = npt.NDArray[np.bool_]
@@ -73,12 +73,13 @@ def read_training_faces(
     chosen = _training_split(data, splits, split)
     faces = read_labelled_faces(data, split=chosen, progress=progress("read"))
     faces = replace(faces, name=label_set_name(data, faces))
+    _refuse_one_class(data, faces)
     if validation is not None:
         if share is not None:
             raise DataError(f"validation split: expected a split of {validation} by name, received {share:g}")
         held_out = _read_validation(validation, named, progress("read for validation"))
     elif named is None and (share is not None or "validation" not in splits or chosen == "validation"):
-        faces, held_out = _part(faces, HELD_OUT if share is None else share, seed)
+        faces, held_out = _part(data, faces, HELD_OUT if share is None else share, seed)
         where = f"split {chosen}" if chosen else str(data)
         of_all = len(held_out) / (len(held_out) + len(faces))
         notes.append(f"held out {len(held_out)} faces of {where} for validation ({of_all:.0%}, seed {seed})")
@@ -88,7 +89,7 @@ def read_training_faces(
             raise DataError(f"{data}: expected two splits to train and to validate on, received {wanted!r} for both")
         held_out = read_labelled_faces(data, split=wanted, progress=progress("read for validation"))
     skipped = tuple(dict.fromkeys((*faces.skipped, *held_out.skipped)))
-    faces, held_out = _of_the_same_classes(data, faces, held_out, notes)
+    faces, held_out = _of_the_same_classes(faces, held_out, notes)
     return TrainingFaces(faces, held_out, skipped, tuple(notes))
 
 
@@ -134,7 +135,9 @@ def label_set_name(path: Path, faces: LabelledFaces) -> str:
     whole = path.resolve()
     spelled = re.sub(r"[^a-z0-9/]", "", "/".join((whole.parent.parent.name, whole.parent.name, whole.name)).lower())
     if faces.classes == FER2013_CLASSES and (
-        "fer2013" in spelled or "icmlfacedata" in spelled or len(faces) in _FER2013_FACES
+        "fer2013" in spelled
+        or len(faces) in _FER2013_FACES
+        or faces.sources[0].lower().startswith(tuple(f"{name}#" for name in CSV_NAMES))
     ):
         return "fer2013"
     for part in (whole.stem if whole.is_file() else whole.name, whole.parent.name, whole.parent.parent.name):
@@ -165,32 +168,35 @@ def _read_validation(path: Path, wanted: str | None, progress: Progress | None) 
     return read_labelled_faces(path, split=wanted, progress=progress)
 
 
-def _part(faces: LabelledFaces, share: float, seed: int) -> tuple[LabelledFaces, LabelledFaces]:
+def _part(data: Path, faces: LabelledFaces, share: float, seed: int) -> tuple[LabelledFaces, LabelledFaces]:
     if not 0 < share < 1:
         raise DataError(f"validation split: expected the name of a split or a share in (0, 1), received {share:g}")
     chosen = hold_out(faces, share, seed)
     if not chosen.any():
         raise DataError(
-            f"data: expected two or more different pictures of a class, to hold one out for validation, "
+            f"{data}: expected two or more different pictures of a class, to hold one out for validation, "
             f"received {_counts(faces)}"
         )
     return faces.take(~chosen), faces.take(chosen)
 
 
+def _refuse_one_class(data: Path, faces: LabelledFaces) -> None:
+    if len(set(faces.labels.tolist())) < 2:
+        raise DataError(
+            f"{data}: expected faces of two or more classes to train on, received {_counts(faces)}; "
+            "a network cannot learn to tell one class from nothing"
+        )
+
+
 def _of_the_same_classes(
-    data: Path, train: LabelledFaces, validation: LabelledFaces, notes: list[str]
+    train: LabelledFaces, validation: LabelledFaces, notes: list[str]
 ) -> tuple[LabelledFaces, LabelledFaces]:
     """Brings both over the classes that there are faces to learn from; says what was left out for it.
 
     Raises:
-        DataError: there are faces of fewer than two classes, or none of them to validate on.
+        DataError: there is no face of these classes to validate on.
     """
     present = tuple(name for label, name in enumerate(train.classes) if (train.labels == label).any())
-    if len(present) < 2:
-        raise DataError(
-            f"{data}: expected faces of two or more classes to train on, received {_counts(train)}; "
-            "a network cannot learn to tell one class from nothing"
-        )
     if absent := [name for name in train.classes if name not in present]:
         notes.append(f"no face of {', '.join(absent)} to train on: left out of the classes")
     left_out = len(validation)

@@ -136,7 +136,7 @@ def test_every_class_of_two_different_pictures_or_more_is_validated() -> None:
 
 def test_one_class_is_refused_with_the_numbers(tmp_path: Path) -> None:
     write_folder(drawn_faces(12, seed=1, classes=("happy",)), tmp_path)
-    with pytest.raises(DataError, match="faces of two or more classes to train on, received 11 of happy"):
+    with pytest.raises(DataError, match="faces of two or more classes to train on, received 12 of happy"):
         read_training_faces(tmp_path)
 
 
@@ -171,6 +171,7 @@ def test_what_cannot_be_read_is_told_once(tmp_path: Path) -> None:
         file.write("3")
     read = read_training_faces(tmp_path)
     assert [one.source for one in read.skipped] == ["fer2013.csv#23"]
+    assert read.train.name == read.validation.name == "fer2013"
 
 
 # Names
