@@ -166,15 +166,15 @@ def _read_folder(path: Path, root: Path, split: str | None, progress: Progress |
         raise DataError(f"{root}: expected folders named for classes, {CSV_NAMES[0]} or .parquet files, received none")
     if numbered(found):
         raise DataError(refusal_of_numbers(root, found))
-    names = [class_name(folder) for folder in found]
+    named = {folder.path: class_name(folder) for folder in found}
     if found[0].split is None:
         _refuse_split(split, root)
     else:
         chosen = _choose_split({folder.split or "" for folder in found}, split, root)
         found = [folder for folder in found if folder.split == chosen]
-    files = [(class_name(folder), file) for folder in found for file in visible(folder.path)]
+    files = [(named[folder.path], file) for folder in found for file in visible(folder.path)]
     rows = (_picture(file, label, file.relative_to(path).as_posix()) for label, file in files)
-    return gather(reporting(rows, len(files), progress), names, str(path))
+    return gather(reporting(rows, len(files), progress), named.values(), str(path))
 
 
 def _picture(file: Path, label: str, source: str) -> Face | Skipped:

@@ -24,8 +24,8 @@ def prepare_keras() -> None:
     backend, where = _backend()
     if backend not in _BACKENDS:
         raise BackendError(f"{where}: expected {' or '.join(_BACKENDS)}, got {backend!r}; unset it to use tensorflow")
-    # TensorFlow exports the network whatever trains it.
-    for module in dict.fromkeys(("keras", "tensorflow", backend)):
+    # JAX trains without TensorFlow; the export, which takes it, can follow elsewhere.
+    for module in ("keras", backend):
         if importlib.util.find_spec(module) is None:
             raise BackendError(
                 f"training needs {module}, got no module of that name (KERAS_BACKEND: {backend}, "

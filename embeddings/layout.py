@@ -4,6 +4,7 @@ A data set is read from there all at once (`embeddings.datasets`), the user's ga
 file (`index.sync`); both ask here which class folders there are.
 """
 
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -32,6 +33,7 @@ RAF_DB = {"1": "surprise", "2": "fear", "3": "disgust", "4": "happy", "5": "sad"
 _TABLE_DEPTH = 3
 
 _SHARD = re.compile(r"-\d+-of-\d+(-[0-9a-f]{6,})?$|_\d+$")
+_NOTES = (".md", ".txt", ".json", ".yaml", ".yml")
 _CLUTTER = ("__macosx", "thumbs.db", "desktop.ini")
 
 
@@ -102,18 +104,25 @@ def other_csv(folder: Path) -> list[Path]:
 def nested_tables(root: Path) -> list[Path]:
     """Returns the parquet files that stand further in, as the Hub has them (`data/`, `default/train/0000.parquet`).
 
-    None where a folder that holds some holds other files, too, for which they may not stand.
+    None where pictures, or other files that are no notes on the data, stand among them.
     """
     found: list[Path] = []
     level = folders(root)
     for _ in range(_TABLE_DEPTH):
+        inner: list[Path] = []
         for folder in level:
-            files = [entry for entry in visible(folder) if entry.is_file()]
-            parquet = [file for file in files if file.suffix.lower() == ".parquet"]
-            if len(parquet) != len(files):
-                return []
-            found += parquet
-        level = [inner for folder in level for inner in folders(folder)]
+            with os.scandir(folder) as entries:
+                for entry in entries:
+                    name = entry.name.lower()
+                    if not is_visible(name) or name.endswith(_NOTES):
+                        continue
+                    if entry.is_dir():
+                        inner.append(Path(entry.path))
+                    elif name.endswith(".parquet"):
+                        found.append(Path(entry.path))
+                    else:
+                        return []  # at the first of what may be a hundred thousand pictures
+        level = inner
     return sorted(found)
 
 

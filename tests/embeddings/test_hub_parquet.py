@@ -64,10 +64,20 @@ def test_splits_as_the_hub_lays_them_out(tmp_path: Path, files: list[str]) -> No
     for file, rows in zip(files, (slice(0, 3), slice(3, 4)), strict=True):
         (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
         write_parquet(FACES.take(rows), tmp_path / file)
-    (tmp_path / "README.md").write_text("of a data set")
+    for notes in (tmp_path / "README.md", (tmp_path / files[0]).with_name("dataset_infos.json")):
+        notes.write_text("of a data set")
     assert {name: len(part) for name, part in read_splits(tmp_path).items()} == {"train": 3, "test": 1}
     assert len(read_labelled_faces(tmp_path, split="train")) == 3
     assert len(read_labelled_faces(tmp_path / files[0], split="train")) == 3
+
+
+def test_a_table_among_pictures_is_no_data_set(tmp_path: Path) -> None:
+    (tmp_path / "happy").mkdir()
+    (tmp_path / "happy" / "1.png").write_bytes(PICTURES[0])
+    write_parquet(FACES, tmp_path / "happy" / "train.parquet")
+    faces = read_labelled_faces(tmp_path)
+    assert faces.sources == ("happy/1.png",)
+    assert [row.source for row in faces.skipped] == ["happy/train.parquet"]
 
 
 def test_shards_with_hashes_are_one_split(tmp_path: Path) -> None:

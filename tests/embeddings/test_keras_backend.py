@@ -53,9 +53,15 @@ def test_a_file_that_names_none_is_ignored(tmp_path: Path, text: str) -> None:
     prepare_keras()
 
 
-@pytest.mark.parametrize("module", ["keras", "tensorflow", "jax"])
-def test_what_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch, module: str) -> None:
-    monkeypatch.setenv("KERAS_BACKEND", "jax")
+@pytest.mark.parametrize(("backend", "module"), [("jax", "keras"), ("jax", "jax"), ("tensorflow", "tensorflow")])
+def test_what_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch, backend: str, module: str) -> None:
+    monkeypatch.setenv("KERAS_BACKEND", backend)
     GONE.add(module)
     with pytest.raises(BackendError, match=rf"training needs {module}, .*tensorflow and jax.*requirements/all\.txt"):
         prepare_keras()
+
+
+def test_jax_trains_without_tensorflow(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    GONE.add("tensorflow")
+    prepare_keras()
