@@ -72,11 +72,12 @@ def test_splits_as_the_hub_lays_them_out(tmp_path: Path, files: list[str]) -> No
 
 
 def test_a_table_among_pictures_is_no_data_set(tmp_path: Path) -> None:
-    (tmp_path / "happy").mkdir()
-    (tmp_path / "happy" / "1.png").write_bytes(PICTURES[0])
+    for name in ("happy", "sad"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "1.png").write_bytes(PICTURES[0])
     write_parquet(FACES, tmp_path / "happy" / "train.parquet")
     faces = read_labelled_faces(tmp_path)
-    assert faces.sources == ("happy/1.png",)
+    assert faces.sources == ("happy/1.png", "sad/1.png")
     assert [row.source for row in faces.skipped] == ["happy/train.parquet"]
 
 

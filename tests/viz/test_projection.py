@@ -112,6 +112,7 @@ class TestWhatUmapIsGiven:
         project(random_rows(40), seed=3, progress=lambda stage, share: told.append((stage, share)))
         assert [share for stage, share in told if stage == "laying out"] == [0.0, 0.25, 1.0]
         assert told[0] == ("finding neighbours", 0.0)
+        assert {("finding neighbours", 1.0), ("preparing the layout", 1.0)} <= set(told)
 
 
 UMAP_FOR_REAL = """
