@@ -20,7 +20,7 @@ import numpy as np
 from classifier.build import FOLDS, labels_in
 from classifier.crossfit import cross_fit
 from classifier.fitting import K_MAX, Evidence
-from classifier.train import read_both
+from classifier.training_faces import read_training_faces
 from embeddings.encoder import EMBEDDING, Encoded
 from embeddings.labelled import LabelledFaces
 from index.gallery import Gallery
@@ -100,7 +100,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("trainings", type=Path, nargs="+", help=".training folders")
     parser.add_argument("--json", action="store_true", help="print one JSON document a row")
     options = parser.parse_args(arguments)
-    train, validation = read_both(options.data, None, 0)
+    faces = read_training_faces(options.data)
+    train, validation = faces.train, faces.validation
     if not options.json:
         print("| training | label set | flips | head | k-NN | ensemble | ECE |\n|---|---|---|---|---|---|---|")
     for folder in options.trainings:

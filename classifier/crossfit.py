@@ -16,11 +16,13 @@ class CrossFit:
     """How good calibrated predictions are on faces that their calibration was not fitted to.
 
     Attributes:
+        n: number of faces.
         head, knn, ensemble: scores over all faces, each predicted by the calibration of the fold that left it out.
         coverage: how accurate the ensemble is on the faces that it answers.
         calibrations: the calibration of each fold.
     """
 
+    n: int
     head: Scores
     knn: Scores
     ensemble: Scores
@@ -29,7 +31,8 @@ class CrossFit:
 
     def to_json(self) -> dict[str, Any]:
         """Returns the figures by name, without the calibrations; None where there is no face to read one on."""
-        return {name: getattr(self, name).to_json() for name in ("head", "knn", "ensemble", "coverage")}
+        scores = {name: getattr(self, name).to_json() for name in ("head", "knn", "ensemble", "coverage")}
+        return {"n": self.n, **scores}
 
 
 def cross_fit(evidence: Evidence, *, folds: int = 5, seed: int = 0) -> CrossFit:
@@ -58,6 +61,7 @@ def cross_fit(evidence: Evidence, *, folds: int = 5, seed: int = 0) -> CrossFit:
         unknown[held_out] = ensemble[held_out].max(axis=1) < calibration.unknown_below
         calibrations.append(calibration)
     return CrossFit(
+        n=n,
         head=Scores.of(head, evidence.labels),
         knn=Scores.of(knn, evidence.labels),
         ensemble=Scores.of(ensemble, evidence.labels),

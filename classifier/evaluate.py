@@ -13,7 +13,7 @@ from classifier.recognizer import Recognizer
 from classifier.retrieval import Retrieval, retrieval
 from classifier.truth import match_truth
 from embeddings.encoder import Encoded
-from embeddings.labelled import LabelledFaces
+from embeddings.labelled import LabelledFaces, label_sets
 
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
@@ -27,6 +27,8 @@ class Evaluation:
 
     Attributes:
         n: number of scored faces; those without a label, or with one that the bundle does not know, are left out.
+        left_out: how many faces of each class that the bundle does not know were left out.
+        unlabelled: how many faces without a label were left out.
         label_set: the label set that was predicted.
         classes: the classes scored, in the prediction's column order.
         head: scores of the calibrated head alone.
@@ -40,6 +42,8 @@ class Evaluation:
     """
 
     n: int
+    left_out: dict[str, int]
+    unlabelled: int
     label_set: str
     classes: tuple[str, ...]
     head: Scores
@@ -56,6 +60,11 @@ class Evaluation:
         columns = zip(self.per_class.precision, self.per_class.recall, self.per_class.n, strict=True)
         return {
             "n": self.n,
+            "left_out": {
+                "n": sum(self.left_out.values()) + self.unlabelled,
+                "classes": self.left_out,
+                "unlabelled": self.unlabelled,
+            },
             "label_set": self.label_set,
             **{name: getattr(self, name).to_json() for name in _SCORED},
             "retrieval": self.retrieval.to_json(),
@@ -159,8 +168,11 @@ def score(judged: Judged, faces: LabelledFaces) -> Evaluation:
     """Scores predictions of a data set's faces."""
     targets, ensemble = judged.truth, judged.ensemble
     predicted, alone = ensemble.argmax(axis=1).astype(np.int64), ~faces.twin[judged.rows]
+    left_out = _left_out(judged, faces)
     return Evaluation(
         n=len(targets),
+        left_out=left_out,
+        unlabelled=len(faces) - len(targets) - sum(left_out.values()),
         label_set=judged.label_set,
         classes=judged.classes,
         head=Scores.of(judged.head, targets),
@@ -172,6 +184,15 @@ def score(judged: Judged, faces: LabelledFaces) -> Evaluation:
         per_class=per_class(predicted, targets, len(judged.classes)),
         confusion=confusion(predicted, targets, len(judged.classes)),
     )
+
+
+def _left_out(judged: Judged, faces: LabelledFaces) -> dict[str, int]:
+    """Returns how many faces of each class were left out because the prediction does not know it."""
+    own = label_sets(faces).get(judged.label_set)
+    labels, classes = (faces.labels, faces.classes) if own is None else (own.labels, own.classes)
+    labels = np.delete(labels, judged.rows)
+    counts = np.bincount(labels[labels >= 0], minlength=len(classes))
+    return {name: int(count) for name, count in zip(classes, counts, strict=True) if count}
 
 
 def _judge(recognizer: Recognizer, encoded: Encoded) -> list[npt.NDArray[Any]]:

@@ -58,6 +58,25 @@ def accuracy(predicted: IntArray, labels: IntArray) -> float:
     return float(np.mean(predicted == labels)) if len(labels) else float("nan")
 
 
+def wilson(right: float, n: int, *, z: float = 1.959964) -> tuple[float, float]:
+    """Returns the interval that an accuracy lies in, as far as a few faces can say (Wilson, JASA 1927).
+
+    Args:
+        right: the share of right answers, in [0, 1].
+        n: of how many faces; of none the interval is [0, 1].
+        z: quantile of the normal distribution; by default that of 95 %.
+
+    Example:
+        >>> [round(end, 2) for end in wilson(0.5, 10)]
+        [0.24, 0.76]
+    """
+    if not n:
+        return 0.0, 1.0
+    middle = (right + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * math.sqrt(right * (1 - right) / n + z * z / (4 * n * n))
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
 def confusion(predicted: IntArray, labels: IntArray, n_classes: int) -> IntArray:
     """Counts `(C, C)` int64: the row is the true class, the column the predicted one."""
     cells = labels * n_classes + predicted

@@ -7,6 +7,7 @@ from and read. Keras is imported only when it is needed.
 import json
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +16,13 @@ import numpy.typing as npt
 
 from classifier.build import Progress, build_bundle
 from embeddings.crops import DEFAULT_GEOMETRY
-from embeddings.datasets import read_labelled_faces
+from embeddings.keras_backend import prepare_keras
 from embeddings.labelled import DataError, LabelledFaces, content_hash, label_sets
 from embeddings.labels import Targets
 from embeddings.recipe import Recipe
 from embeddings.training_log import LOG, read_log
 
 WEIGHTS = "best.weights.h5"
-_HELD_OUT = 0.1
 # Of a probability, between Keras and LiteRT: beyond this something is wrong, not rounded. At half precision for any
 # face; with 8 bits, where a few faces between two classes always move, the mean over the faces.
 _LARGEST_DIFFERENCE, _MEAN_INT8_DIFFERENCE = 0.02, 0.06
@@ -46,41 +46,6 @@ def describe_training(folder: Path) -> dict[str, Any]:
         return described
     accuracies = [row["val_accuracy"] for row in read_log(folder / LOG)]
     return described | {"epochs": len(accuracies), "best_epoch": 1 + int(np.argmax(accuracies))}
-
-
-def read_both(data: Path, validation: Path | None, seed: int) -> tuple[LabelledFaces, LabelledFaces]:
-    """Reads the faces to train on and those to validate on.
-
-    Args:
-        data: a data set; where it has splits, "train" is read, and "validation" if none is given.
-        validation: a data set of its own for validation; where it has splits, "validation" is read.
-        seed: of the tenth of each class that is held out where there is neither.
-
-    Raises:
-        DataError: one of them cannot be read, or has no faces.
-    """
-    if validation is not None:
-        return _split(data, "train"), _split(validation, "validation")
-    try:
-        return read_labelled_faces(data, split="train"), read_labelled_faces(data, split="validation")
-    except DataError:
-        faces = read_labelled_faces(data)
-    held_out = np.zeros(len(faces), bool)
-    random = np.random.default_rng(seed)
-    for label in range(len(faces.classes)):
-        rows = np.flatnonzero(faces.labels == label)
-        held_out[random.permutation(rows)[: max(1, round(_HELD_OUT * len(rows)))]] = True
-    return faces.take(~held_out), faces.take(held_out)
-
-
-def _split(data: Path, split: str) -> LabelledFaces:
-    """Reads a split where the data set has several; all of it where it has one."""
-    try:
-        return read_labelled_faces(data)
-    except DataError as error:
-        if "split" not in str(error):
-            raise
-        return read_labelled_faces(data, split=split)
 
 
 def choose_targets(faces: LabelledFaces, labels: Sequence[str]) -> dict[str, Targets]:
@@ -139,7 +104,12 @@ def train_bundle(
         TrainingError, DataError, ExportError, BundleError: what stands in the way, in one line.
     """
     folder = training_folder(path)
-    sets = choose_targets(train, labels), choose_targets(validation, labels)
+    prepare_keras()
+    name = _name_before([folder, *teachers, *merge])
+    if name is not None:
+        train, validation = replace(train, name=name), replace(validation, name=name)
+    shared = [name for name in label_sets(train) if name in label_sets(validation)]
+    sets = choose_targets(train, labels or shared), choose_targets(validation, labels or shared)
     # After what may be refused, because it takes many seconds.
     from embeddings.trained import merge_trainings
     from embeddings.training import Faces, train_encoder
@@ -161,6 +131,18 @@ def train_bundle(
     return _finish(path, folder, train, validation, flip, int8, keep_weights, progress)
 
 
+def _name_before(folders: Sequence[Path]) -> str | None:
+    """Returns what trainings that are gone on with call the labels, wherever the data lie now; None where none does."""
+    for folder in folders:
+        try:
+            classes = json.loads((folder / "training.json").read_text())["classes"]
+        except (OSError, ValueError, KeyError):
+            continue
+        if len(names := [name for name in classes if name != "ferplus"]) == 1:
+            return str(names[0])
+    return None
+
+
 def _finish(
     path: Path,
     folder: Path,
@@ -176,7 +158,10 @@ def _finish(
     with tempfile.TemporaryDirectory() as scratch:
         exported = Path(scratch) / "encoder.tflite"
         ranges = _draw(train, description.get("recipe", {}).get("seed", 0)) if int8 else None
+        exporting = progress("export")
         difference = _export(folder, exported, classes, validation.crops[:500], ranges)
+        if exporting is not None:
+            exporting(1, 1)
         return build_bundle(
             path,
             encoder=exported,

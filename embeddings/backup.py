@@ -1,5 +1,7 @@
 """What a resumed training needs, in one file that is whole or not there."""
 
+import contextlib
+import io
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -50,7 +52,32 @@ class Backup(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Save the state."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(self.path, self.model.save_weights)
+        write_weights(self.path, self.model)
+
+
+class _Memory(io.BytesIO):
+    """A file in memory, by whose name Keras (3.15) tells the kind."""
+
+    def __str__(self) -> str:
+        return "memory.weights.h5"
+
+
+def write_weights(path: Path, model: keras.Model) -> None:
+    """Write a model's weights whole or not at all.
+
+    They are made in memory first: HDF5 itself ends the process with a segmentation fault when it closes a file on a
+    disk that has become full.
+
+    Args:
+        path: The `.weights.h5` file, old or new.
+        model: Whose weights.
+
+    Raises:
+        OSError: They cannot be written, because the disk is full for example. What was at `path` is still there.
+    """
+    memory = _Memory()
+    model.save_weights(memory)
+    write_whole(path, lambda file: file.write_bytes(memory.getbuffer()))
 
 
 def write_whole(path: Path, write: Callable[[Path], object]) -> None:
@@ -59,7 +86,17 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
     Args:
         path: The file, old or new.
         write: Writes to the path it is given, which ends as `path` does.
+
+    Raises:
+        OSError: It cannot be written. What was at `path` is still there, and nothing else.
     """
     temporary = path.with_name("new-" + path.name)
-    write(temporary)
-    os.replace(temporary, path)
+    try:
+        write(temporary)
+        os.replace(temporary, path)
+    except BaseException as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename is None and error.errno is not None:
+            raise OSError(error.errno, error.strerror, str(path)) from error
+        raise

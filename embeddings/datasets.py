@@ -1,21 +1,20 @@
 """From a data set on disk, in any of the layouts that FER2013 is passed around in, to `LabelledFaces`.
 
-Layouts: `<class>/*`, `<split>/<class>/*` (Kaggle's `train/ validation/ test/`), `fer2013.csv`, Hugging Face parquet
-files, a folder that holds one of these tables, and a folder that holds nothing but another folder with one of all these
-(Kaggle's `images/`). A picture that cannot be read is skipped, and `LabelledFaces.skipped` says why.
+Layouts: `<class>/*`, `<split>/<class>/*` (Kaggle's `train/ validation/ test/`), `fer2013.csv` (with the votes of FER+
+where `fer2013new.csv` lies beside it) and other tables of its form, Hugging Face parquet files, a folder that holds
+such tables, and a folder that holds nothing but another folder with one of all these (Kaggle's `images/`). A picture or
+row that cannot be read is skipped, and `LabelledFaces.skipped` says why.
 """
 
-import csv
 import logging
-import re
-import warnings
-from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
+from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
-from embeddings.crops import SIZE
+from embeddings import fer2013_csv
+from embeddings.data_files import csv_splits, is_csv, located, parquet_splits
+from embeddings.fer2013_csv import CSV_EMOTIONS, CsvTable, read_csv_table
+from embeddings.ferplus import Votes, votes_beside
 from embeddings.labelled import (
     DataError,
     Face,
@@ -27,18 +26,32 @@ from embeddings.labelled import (
     label_sets,
     reporting,
 )
-from embeddings.layout import CSV_NAMES, SPLITS, class_folders, innermost, split_name, tables, visible
+from embeddings.layout import (
+    CSV_NAMES,
+    SPLITS,
+    class_folders,
+    class_name,
+    numbered,
+    refusal_of_numbers,
+    split_name,
+    visible,
+)
 from embeddings.parquet import read_parquet
 from embeddings.pictures import PictureError, read_crop
 
-__all__ = ["DataError", "LabelledFaces", "Skipped", "content_hash", "label_sets", "read_labelled_faces", "read_splits"]
+__all__ = [
+    "CSV_EMOTIONS",
+    "DataError",
+    "LabelledFaces",
+    "Skipped",
+    "content_hash",
+    "label_sets",
+    "read_labelled_faces",
+    "read_splits",
+    "splits_in",
+]
 
 logger = logging.getLogger(__name__)
-
-# The numbers in column `emotion`. Their order is not that of FER2013_CLASSES, which is alphabetical as folders are.
-CSV_EMOTIONS = {"0": "angry", "1": "disgust", "2": "fear", "3": "happy", "4": "sad", "5": "surprise", "6": "neutral"}
-
-_SHARD = re.compile(r"-\d+-of-\d+$")
 
 
 def read_labelled_faces(path: Path, *, split: str | None = None, progress: Progress | None = None) -> LabelledFaces:
@@ -57,17 +70,35 @@ def read_labelled_faces(path: Path, *, split: str | None = None, progress: Progr
         DataError: there is no data set at `path`, the split is not in it or not said though there are several, a table
             is broken, or not one picture can be read.
     """
-    root, files = _located(path)
+    root, files = located(path)
     if not files:
         faces = _read_folder(path, root, split, progress)
-    elif files[0].suffix.lower() == ".csv":
-        faces = _read_csv(files[0], split, progress)
+    elif is_csv(files[0]):
+        faces = _read_csv(files, split, progress)
     else:
-        by_split = _parquet_splits(files)
+        by_split = parquet_splits(files)
+        if set(by_split) == {""}:
+            _refuse_split(split, root)
         faces = read_parquet(by_split[_choose_split(by_split, split, root)], progress=progress)
     if faces.skipped:
         logger.warning("%s: skipped %d of %d pictures", path, len(faces.skipped), len(faces) + len(faces.skipped))
     return faces
+
+
+def splits_in(path: Path) -> list[str]:
+    """Returns the splits of a data set, train, validation and test first; none where it has none.
+
+    Raises:
+        DataError: there is no data set at `path`, or a table is broken.
+    """
+    root, files = located(path)
+    if not files:
+        names = {folder.split for folder in class_folders(root)}
+    elif is_csv(files[0]):
+        names = set(csv_splits(files)) if len(files) > 1 else set(fer2013_csv.split_names(files[0]))
+    else:
+        names = set(parquet_splits(files))
+    return _ordered(name for name in names if name)
 
 
 def read_splits(path: Path, *, progress: Progress | None = None) -> dict[str, LabelledFaces]:
@@ -79,35 +110,36 @@ def read_splits(path: Path, *, progress: Progress | None = None) -> dict[str, La
 
     Returns:
         The faces of each split by its name, train, validation and test first; under "" where the data set has no
-        splits. Each has at least one face.
+        splits. Each has at least one face: a split without any is told of among what the first one skipped.
 
     Raises:
-        DataError: as for `read_labelled_faces`, of any of the splits.
+        DataError: as for `read_labelled_faces`; of one split only where no other can be read.
     """
-    root, files = _located(path)
-    if files and files[0].suffix.lower() == ".csv":
-        by_split, _ = _csv_splits(files[0], progress)
-        parts = {name: gather(rows, CSV_EMOTIONS.values(), str(files[0])) for name, rows in by_split.items()}
-    else:
-        found = _parquet_splits(files) if files else {folder.split for folder in class_folders(root)}
-        names = [name for name in found if name is not None]
-        parts = {name: read_labelled_faces(path, split=name, progress=progress) for name in names}
+    _, files = located(path)
+    table = _csv_table(files[0], progress) if len(files) == 1 and is_csv(files[0]) else None
+    names = _ordered(table.by_split) if table else splits_in(path) or [""]
+    unplaced = table.unplaced if table else []
+    parts: dict[str, LabelledFaces] = {}
+    errors: list[DataError] = []
+    for name in names:
+        try:
+            parts[name] = (
+                _csv_part(files[0], table, name) if table
+                else read_labelled_faces(path, split=name or None, progress=progress)
+            )  # fmt: skip
+        except DataError as error:
+            errors.append(error)
+            unplaced = [*unplaced, Skipped(f"split {name}", str(error))]
+    if not parts:
+        raise errors[0] if errors else _no_faces(files[0], unplaced)
+    first = next(iter(parts))
+    parts[first] = replace(parts[first], skipped=parts[first].skipped + tuple(unplaced))
+    return parts
+
+
+def _ordered(names: Iterable[str]) -> list[str]:
     order = list(dict.fromkeys(SPLITS.values()))
-    known = sorted(parts, key=lambda name: (order.index(name) if name in order else len(order), name))
-    return {name: parts[name] for name in known} or {"": read_labelled_faces(path, progress=progress)}
-
-
-def _located(path: Path) -> tuple[Path, list[Path]]:
-    """Returns where a data set stands and its tables: none, one .csv, or .parquet files."""
-    if not path.exists():
-        raise DataError(f"{path}: expected a data set (a folder, a .csv or a .parquet file), received no such path")
-    root = innermost(path) if path.is_dir() else path
-    files = tables(root) if root.is_dir() else [root]
-    kinds = [file.suffix.lower() for file in files]
-    if set(kinds) <= {".parquet"} or kinds == [".csv"]:
-        return root, files
-    found = ", ".join(file.name for file in files)
-    raise DataError(f"{root}: expected class folders, one .csv or .parquet files, received {found}; name one")
+    return sorted(names, key=lambda name: (order.index(name) if name in order else len(order), name))
 
 
 def _choose_split(available: Collection[str], wanted: str | None, where: Path) -> str:
@@ -128,27 +160,21 @@ def _refuse_split(wanted: str | None, where: Path) -> None:
         raise DataError(f"{where}: expected no split, as this data set has none, received {wanted!r}; leave it out")
 
 
-def _parquet_splits(files: list[Path]) -> dict[str, list[Path]]:
-    """Returns the files of each split: `train.parquet`, or `train-00000-of-00002.parquet` and on."""
-    by_split = defaultdict(list)
-    for file in files:
-        by_split[split_name(_SHARD.sub("", file.stem))].append(file)
-    return by_split
-
-
 def _read_folder(path: Path, root: Path, split: str | None, progress: Progress | None) -> LabelledFaces:
     found = class_folders(root)
     if not found:
         raise DataError(f"{root}: expected folders named for classes, {CSV_NAMES[0]} or .parquet files, received none")
-    names = [folder.path.name for folder in found]
+    if numbered(found):
+        raise DataError(refusal_of_numbers(root, found))
+    named = {folder.path: class_name(folder) for folder in found}
     if found[0].split is None:
         _refuse_split(split, root)
     else:
         chosen = _choose_split({folder.split or "" for folder in found}, split, root)
         found = [folder for folder in found if folder.split == chosen]
-    files = [(folder.path.name, file) for folder in found for file in visible(folder.path)]
+    files = [(named[folder.path], file) for folder in found for file in visible(folder.path)]
     rows = (_picture(file, label, file.relative_to(path).as_posix()) for label, file in files)
-    return gather(reporting(rows, len(files), progress), names, str(path))
+    return gather(reporting(rows, len(files), progress), named.values(), str(path))
 
 
 def _picture(file: Path, label: str, source: str) -> Face | Skipped:
@@ -160,52 +186,40 @@ def _picture(file: Path, label: str, source: str) -> Face | Skipped:
         return Skipped(source, str(error))
 
 
-def _read_csv(file: Path, split: str | None, progress: Progress | None) -> LabelledFaces:
-    by_split, columns = _csv_splits(file, progress)
-    if "usage" not in columns:
-        _refuse_split(split, file)
-    chosen = by_split[_choose_split(by_split, split, file)] if by_split else []
-    return gather(chosen, CSV_EMOTIONS.values(), str(file))
+def _read_csv(files: list[Path], split: str | None, progress: Progress | None) -> LabelledFaces:
+    if len(files) > 1:
+        by_name = csv_splits(files)
+        file = by_name[_choose_split(by_name, split, files[0].parent)]
+        return _csv_part(file, _csv_table(file, progress), None)
+    table = _csv_table(files[0], progress)
+    if not table.has_usage or set(table.by_split) == {""}:
+        _refuse_split(split, files[0])
+    if not table.by_split:
+        raise _no_faces(files[0], table.unplaced)
+    faces = _csv_part(files[0], table, _choose_split(table.by_split, split, files[0]))
+    return replace(faces, skipped=faces.skipped + tuple(table.unplaced))
 
 
-def _csv_splits(file: Path, progress: Progress | None) -> tuple[dict[str, list[Face | Skipped]], dict[str, int]]:
-    """Returns the rows of each split, "" where the table does not say, and where its columns stand."""
-    by_split: defaultdict[str, list[Face | Skipped]] = defaultdict(list)
-    with file.open("rb") as stream:
-        total = sum(1 for _ in stream) - 1
-    try:
-        with file.open(newline="", encoding="utf-8-sig", errors="replace") as text:
-            reader = csv.reader(text)
-            columns = _csv_columns(file, next(reader, []))
-            for row in reporting(reader, total, progress):
-                usage = row[columns["usage"]] if "usage" in columns and len(row) > columns["usage"] else ""
-                by_split[split_name(usage)].append(_csv_face(f"{file.name}#{reader.line_num}", row, columns))
-    except csv.Error as error:
-        raise DataError(f"{file}: expected comma-separated rows, received others ({error}); fetch it again") from error
-    return by_split, columns
+def _csv_table(file: Path, progress: Progress | None) -> CsvTable:
+    """Reads a table, with the votes of FER+ where they lie beside it."""
+    beside = votes_beside(file)
+    if beside is None:
+        return read_csv_table(file, progress)
+    votes = Votes(beside)
+    table = read_csv_table(file, progress, votes.counts)
+    votes.check_against(file, table.usages)
+    return replace(table, unplaced=[*table.unplaced, *votes.skipped])
 
 
-def _csv_columns(file: Path, header: list[str]) -> dict[str, int]:
-    # One of Kaggle's two files writes a space before the names.
-    columns = {name.strip().lower(): column for column, name in enumerate(header)}
-    if not {"emotion", "pixels"} <= columns.keys():
-        found = ", ".join(header)[:200] or "none"
-        raise DataError(f"{file}: expected the columns emotion, pixels and Usage, received {found}")
-    return columns
+def _csv_part(file: Path, table: CsvTable, name: str | None) -> LabelledFaces:
+    """Returns the faces of one split of a table; of all its rows when `name` is None."""
+    if name is None:
+        rows = [row for part in table.by_split.values() for row in part] + list(table.unplaced)
+    else:
+        rows = table.by_split[name]
+    return gather(rows, CSV_EMOTIONS.values(), str(file))
 
 
-def _csv_face(source: str, row: list[str], columns: dict[str, int]) -> Face | Skipped:
-    if len(row) <= max(columns["emotion"], columns["pixels"]):
-        return Skipped(source, f"expected {len(columns)} columns, received {len(row)}")
-    emotion = row[columns["emotion"]].strip()
-    if emotion not in CSV_EMOTIONS:
-        return Skipped(source, f"expected an emotion from 0 to {len(CSV_EMOTIONS) - 1}, received {emotion[:20]!r}")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", DeprecationWarning)  # how numpy < 3 says that a text holds more than numbers
-            pixels = np.fromstring(row[columns["pixels"]], dtype=np.int64, sep=" ")
-    except (ValueError, DeprecationWarning):
-        return Skipped(source, "expected pixels as numbers, received other text")
-    if pixels.size != SIZE * SIZE or pixels.min() < 0 or pixels.max() > 255:
-        return Skipped(source, f"expected {SIZE * SIZE} pixels from 0 to 255, received {pixels.size} or others")
-    return Face(source, CSV_EMOTIONS[emotion], pixels.astype(np.uint8).reshape(SIZE, SIZE))
+def _no_faces(file: Path, skipped: list[Skipped]) -> DataError:
+    first = f"; the first of {len(skipped)} skipped, {skipped[0].source}: {skipped[0].reason}" if skipped else ""
+    return DataError(f"{file}: expected at least one readable labelled picture, received none{first}")

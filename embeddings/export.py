@@ -1,5 +1,7 @@
 """From the trained Keras network to the `.tflite` file that ships, and the proof that the two agree."""
 
+import re
+import tempfile
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -30,7 +32,8 @@ def export_encoder(encoder: keras.Model, path: Path, *, int8_faces: npt.NDArray[
         int8_faces: `(n, 48, 48)` uint8 grey, n >= 1, a few hundred faces as the network was trained on; or None.
 
     Raises:
-        ExportError: Keras does not run on TensorFlow, or there is no face to find the ranges on.
+        ExportError: Keras does not run on TensorFlow, there is no face to find the ranges on, or TensorFlow cannot
+            write its temporary files.
 
     Source: Jacob et al., "Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only
         Inference", CVPR 2018.
@@ -50,7 +53,15 @@ def export_encoder(encoder: keras.Model, path: Path, *, int8_faces: npt.NDArray[
     with warnings.catch_warnings():
         # TensorFlow 2.21 finds the ranges with an interpreter of its own that it calls deprecated.
         warnings.filterwarnings("ignore", r"\s*Warning: tf\.lite\.Interpreter is deprecated", UserWarning)
-        encoder.export(path, format="litert", verbose=False, **options)
+        try:
+            encoder.export(path, format="litert", verbose=False, **options)
+        except tf.errors.OpError as error:
+            # TensorFlow writes the network to the folder for temporary files on the way, which may be full.
+            reason = re.sub(r"\{\{.*?\}\} ?| ?\[Op:\w+\]", "", error.message)
+            raise ExportError(
+                f"export: expected TensorFlow to write the network by way of {tempfile.gettempdir()}, got: "
+                f"{reason}; free space there, or set TMPDIR, and give the same command with --finish"
+            ) from error
 
 
 def _representative(

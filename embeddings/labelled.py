@@ -48,6 +48,7 @@ class LabelledFaces:
         twin: `(n,)` bool, whether a pixel-identical copy stands in another split.
         sources: Where each face comes from, n names: a path relative to the data set, or what the table calls it.
         skipped: What was left out of the data set, and why.
+        name: What the labels are called as a label set (`label_sets`); "" to go by the classes.
 
     Raises:
         ValueError: a field has another shape, type or range than stated.
@@ -60,6 +61,7 @@ class LabelledFaces:
     twin: npt.NDArray[np.bool_]
     sources: tuple[str, ...]
     skipped: tuple[Skipped, ...] = ()
+    name: str = ""
 
     def __post_init__(self) -> None:
         n = len(self.crops)
@@ -89,6 +91,7 @@ class LabelledFaces:
             twin=self.twin[rows],
             sources=tuple(self.sources[row] for row in np.arange(len(self))[rows]),
             skipped=self.skipped,
+            name=self.name,
         )
 
 
@@ -102,10 +105,10 @@ def _check(name: str, array: npt.NDArray[Any], dtype: type[np.generic], shape: t
 def label_sets(faces: LabelledFaces) -> dict[str, Targets]:
     """Returns the targets of each label set that the faces carry.
 
-    The labels make the set "fer2013" where their classes are FER2013's seven, and "labels" otherwise. Votes make a
-    second set, "ferplus".
+    The labels make a set of the faces' name. Where they have none, it is "fer2013" for FER2013's seven classes and
+    "labels" for others. Votes make a second set, "ferplus".
     """
-    name = "fer2013" if faces.classes == FER2013_CLASSES else "labels"
+    name = faces.name or ("fer2013" if faces.classes == FER2013_CLASSES else "labels")
     sets = {name: targets_from_labels(faces.labels, faces.classes)}
     if faces.votes is not None:
         sets["ferplus"] = targets_from_votes(faces.votes)

@@ -4,6 +4,9 @@ A data set is read from there all at once (`embeddings.datasets`), the user's ga
 file (`index.sync`); both ask here which class folders there are.
 """
 
+import os
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,6 +16,7 @@ SPLITS = {
     "validation": "validation",
     "valid": "validation",
     "val": "validation",
+    "dev": "validation",
     "publictest": "validation",
     "test": "test",
     "testing": "test",
@@ -20,7 +24,16 @@ SPLITS = {
 }
 
 CSV_NAMES = ("fer2013.csv", "icml_face_data.csv")
+FERPLUS_NAME = "fer2013new.csv"
 
+# RAF-DB names its class folders by numbers, from 1.
+RAF_DB = {"1": "surprise", "2": "fear", "3": "disgust", "4": "happy", "5": "sad", "6": "angry", "7": "neutral"}
+
+# How deep parquet files stand in a data set of the Hub: data/, default/train/.
+_TABLE_DEPTH = 3
+
+_SHARD = re.compile(r"-\d+-of-\d+(-[0-9a-f]{6,})?$|_\d+$")
+_NOTES = (".md", ".txt", ".json", ".yaml", ".yml")
 _CLUTTER = ("__macosx", "thumbs.db", "desktop.ini")
 
 
@@ -81,6 +94,83 @@ def tables(folder: Path) -> list[Path]:
         for entry in visible(folder)
         if entry.is_file() and (entry.suffix.lower() == ".parquet" or entry.name.lower() in CSV_NAMES)
     ]
+
+
+def other_csv(folder: Path) -> list[Path]:
+    """Returns the visible CSV files of a folder under other names than FER2013's."""
+    return [file for file in visible(folder) if file.is_file() and file.suffix.lower() == ".csv"]
+
+
+def nested_tables(root: Path) -> list[Path]:
+    """Returns the parquet files that stand further in, as the Hub has them (`data/`, `default/train/0000.parquet`).
+
+    None where pictures, or other files that are no notes on the data, stand among them.
+    """
+    found: list[Path] = []
+    level = folders(root)
+    for _ in range(_TABLE_DEPTH):
+        inner: list[Path] = []
+        for folder in level:
+            with os.scandir(folder) as entries:
+                for entry in entries:
+                    name = entry.name.lower()
+                    if not is_visible(name) or name.endswith(_NOTES):
+                        continue
+                    if entry.is_dir():
+                        inner.append(Path(entry.path))
+                    elif name.endswith(".parquet"):
+                        found.append(Path(entry.path))
+                    else:
+                        return []  # at the first of what may be a hundred thousand pictures
+        level = inner
+    return sorted(found)
+
+
+def parquet_split(file: Path) -> str:
+    """Returns the split that a parquet file holds by its name or its folder's; "" where neither says one.
+
+    Known are `train.parquet`, `train-00000-of-00002.parquet`, both with a hash behind it, `mine-train.parquet`,
+    `train/0000.parquet` and `partial-train/0000.parquet`. A name that is no split's stays as it is.
+    """
+    stem = _SHARD.sub("", file.stem)
+    for name in (stem, file.parent.name.lower().removeprefix("partial-")):
+        if split_name(name) in SPLITS.values():
+            return split_name(name)
+        words = [word for word in re.split(r"[-_.]", name.lower()) if word in SPLITS]
+        if len(words) == 1 and name == stem:
+            return SPLITS[words[0]]
+    return "" if stem.isdecimal() or not stem else stem.lower()
+
+
+def class_name(folder: ClassFolder) -> str:
+    """Returns the class that a folder names: in RAF-DB a number stands for it."""
+    return RAF_DB[folder.path.name] if folder.path.name in RAF_DB and _is_raf_db(folder) else folder.path.name
+
+
+def numbered(found: Sequence[ClassFolder]) -> bool:
+    """Says whether classes are numbers that could stand for any expression, as data sets count them differently."""
+    return bool(found) and all(class_name(folder).strip().isdecimal() for folder in found)
+
+
+def refusal_of_numbers(root: Path, found: Sequence[ClassFolder]) -> str:
+    """Returns what to say of a data set whose classes are numbers."""
+    names = sorted({folder.path.name for folder in found}, key=lambda name: (len(name), name))
+    known = ", ".join(f"{number} {name}" for number, name in RAF_DB.items())
+    return (
+        f"{root}: expected folders named for expressions, received the numbers {', '.join(names)}, which data sets "
+        f"count differently; rename them (FER2013: 0 angry, 1 disgust, 2 fear, 3 happy, 4 sad, 5 surprise, 6 neutral; "
+        f"RAF-DB: {known})"
+    )
+
+
+def _is_raf_db(folder: ClassFolder) -> bool:
+    """Says whether a numbered folder is RAF-DB's: the path or the pictures' names say so, and 1 to 7 are all there."""
+    beside = {inner.name for inner in folders(folder.path.parent)}
+    if beside != set(RAF_DB):
+        return False
+    named = any(re.search(r"raf([-_. ]?db|\b)", part.lower()) for part in folder.path.parts)
+    first = next((entry.name for entry in visible(folder.path)), "")
+    return named or bool(re.match(r"(train|test)_\d+(_aligned)?\.", first.lower()))
 
 
 def split_name(text: str) -> str:

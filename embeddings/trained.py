@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from embeddings.backbones import BACKBONES
-from embeddings.backup import write_whole
+from embeddings.backup import write_weights, write_whole
 from embeddings.merge import fit_projection, merge_encoders
 from embeddings.network import EMBEDDING, build_encoder
 from embeddings.recipe import Recipe
@@ -105,5 +105,5 @@ def merge_trainings(
     kept = fit_projection(merged, crops)
     config = {"members": found, "classes": found[0]["classes"], "dim": dim, "kept": kept, "data": data_hash}
     folder.mkdir(parents=True, exist_ok=True)
-    write_whole(folder / WEIGHTS, merged.save_weights)
+    write_weights(folder / WEIGHTS, merged)
     write_whole(folder / CONFIG, lambda path: path.write_text(json.dumps(config, indent=1) + "\n"))

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
-from embeddings.backup import write_whole
+from embeddings.backup import write_weights, write_whole
 from embeddings.labels import Targets
 from embeddings.network import EMBEDDING
 from embeddings.training_log import LOG, read_log
@@ -84,7 +84,7 @@ class Validation(keras.callbacks.Callback):
         _assign(variables, _copies(variables))
         row = self._row(epoch, logs or {})
         if row["val_accuracy"] > max((earlier["val_accuracy"] for earlier in self.rows), default=-1.0):
-            write_whole(self.best_weights, self.encoder.save_weights)
+            write_weights(self.best_weights, self.encoder)
         _assign(variables, weights)
         self.rows.append(row)
         write_whole(self.log, self._write_log)

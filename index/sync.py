@@ -14,7 +14,15 @@ from typing import NamedTuple
 
 from embeddings.labelled import DataError, Skipped
 from embeddings.labels import canonical
-from embeddings.layout import class_folders, innermost, is_visible
+from embeddings.layout import (
+    class_folders,
+    innermost,
+    is_visible,
+    nested_tables,
+    other_csv,
+    refusal_of_numbers,
+    tables,
+)
 from embeddings.paths import what_is
 
 # What became of a file.
@@ -140,9 +148,15 @@ def scan(root: Path) -> tuple[list[FileState], list[Skipped]]:
     """
     if not root.is_dir():
         raise DataError(f"{root}: expected a folder with a folder for each class, received {what_is(root)}")
-    folders = class_folders(innermost(root))
+    inner = innermost(root)
+    folders = class_folders(inner)
+    if found := nested_tables(inner) or (not folders and (tables(inner) or other_csv(inner))):
+        named = ", ".join(file.name for file in found[:3])
+        raise DataError(f"{root}: expected pictures in folders named for classes, received a table, {named}")
     if not folders:
         raise DataError(f"{root}: expected folders named for classes, received none; put the pictures into such")
+    if all(folder.path.name.isdecimal() for folder in folders):
+        raise DataError(refusal_of_numbers(root, folders))
     files: list[FileState] = []
     others: list[Skipped] = []
     for folder in folders:

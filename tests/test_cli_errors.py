@@ -220,7 +220,9 @@ def test_finish_without_a_training(run, faces, tmp_path):
         (["--set", "nosuch=1"], ["learning_rate", "'nosuch=1'"]),
         (["--set", "batch=many"], ["batch", "int", "'many'"]),
         (["--epochs", "0"], ["epochs", "at least 1", "0"]),
-        (["--labels", "nosuch"], ["labels", "fer2013", "'nosuch'"]),
+        (["--labels", "nosuch"], ["labels", "faces", "'nosuch'"]),
+        (["--split", "train"], ["no split", "'train'"]),
+        (["--validation-split", "1.5"], ["a share in (0, 1)", "1.5"]),
     ],
 )
 def test_a_training_that_cannot_be(run, faces, tmp_path, arguments, words):

@@ -37,7 +37,7 @@ def bundle(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("bundles") / "drawn"
     done = run(*training(data, out), "--json")
     assert done.exit_code == 0, done.stderr
-    assert list(json.loads(done.stdout)["validation"]) == ["fer2013"]
+    assert list(json.loads(done.stdout)["validation"]) == [data.name]
     with (out.with_name("drawn.training") / "log.csv").open(newline="") as file:
         losses = [float(row["loss"]) for row in csv.DictReader(file)]
     assert len(losses) == 3
@@ -112,7 +112,7 @@ def test_own_classes_train_with_one_head(tmp_path: Path) -> None:
     (tmp_path / "own" / "contempt").rename(tmp_path / "own" / "smug")
     done = run(*training(tmp_path / "own", tmp_path / "mine"), "--json")
     assert done.exit_code == 0, done.stderr
-    assert list(json.loads(done.stdout)["validation"]) == ["labels"]
+    assert list(json.loads(done.stdout)["validation"]) == ["own"]
     done = run("predict", tmp_path / "own" / "smug", "--crops", "--json", "--bundle", tmp_path / "mine")
     face = json.loads(done.stdout.splitlines()[0])["faces"][0]
     assert set(face["probabilities"]) == {"happy", "smug"}

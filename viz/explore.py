@@ -73,6 +73,8 @@ def explore_parts(
     errors = None
     if bundle is not None:
         embeddings, learned = embed_faces(bundle, faces, progress("embed"))
+        # It tells no steps: the bar only moves, and in a pipe a line says that it goes on.
+        progress("look for wrong labels")
         errors = find_label_errors(embeddings, faces.labels, copies.families, learned, len(faces.classes))
     return Exploration(data, brightness, contrast, copies, errors)
 

@@ -64,6 +64,7 @@ def project(
     report = progress or _silent
     report("finding neighbours", 0.0)
     knn = _nearest(rows, n_neighbors, metric)
+    report("finding neighbours", 1.0)
     report("preparing the layout", 0.0)
     layout = _umap(
         n_neighbors=n_neighbors,
@@ -163,6 +164,8 @@ class _Epochs:
     def write(self, text: str) -> None:
         done, slash, total = text.strip().partition("/")
         if slash and done.isdigit() and total.isdigit():
+            if int(done) == 0:
+                self._report("preparing the layout", 1.0)
             self._report("laying out", int(done) / int(total))
 
     def flush(self) -> None:

@@ -35,7 +35,7 @@ def test_a_folds_calibration_does_not_depend_on_its_faces() -> None:
 
 def test_figures_in_json() -> None:
     document = json.loads(json.dumps(cross_fit(draw_evidence(60)).to_json(), allow_nan=False))
-    assert document.keys() == {"head", "knn", "ensemble", "coverage"}
+    assert document.keys() == {"n", "head", "knn", "ensemble", "coverage"}
     assert document["head"].keys() == {"accuracy", "macro_f1", "ece", "nll"}
     assert document["coverage"].keys() == {"accuracy_at", "known", "known_accuracy"}
 

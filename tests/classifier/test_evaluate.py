@@ -111,7 +111,9 @@ def test_json_has_the_promised_shape(bundle: Bundle, other_faces: LabelledFaces)
     document = json.loads(json.dumps(found.to_json(), allow_nan=False))
     scores = {"accuracy", "macro_f1", "ece", "nll"}
     four = ["head", "knn", "ensemble", "ensemble_without_twins"]
-    assert list(document) == ["n", "label_set", *four, "retrieval", "coverage", "per_class", "confusion", "classes"]
+    further = ["retrieval", "coverage", "per_class", "confusion", "classes"]
+    assert list(document) == ["n", "left_out", "label_set", *four, *further]
+    assert document["left_out"] == {"n": 0, "classes": {}, "unlabelled": 0}
     assert set(document["retrieval"]) == {"recall_at_1", "recall_at_5", "map_at_r"}
     assert list(document["coverage"]["accuracy_at"]) == ["100%", "90%", "80%", "70%", "50%"]
     assert all(set(document[name]) == scores for name in four)

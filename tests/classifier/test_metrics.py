@@ -20,6 +20,7 @@ from classifier.metrics import (
     nll,
     per_class,
     risk_coverage,
+    wilson,
 )
 from tests.classifier.evidence import draw_labels
 
@@ -130,3 +131,16 @@ def test_no_faces_have_no_scores() -> None:
     scores = Scores.of(np.zeros((0, 3), np.float32), np.zeros(0, np.int64))
     assert all(math.isnan(value) for value in (scores.accuracy, scores.macro_f1, scores.ece, scores.nll))
     assert not risk_coverage(np.zeros((0, 3)), np.zeros(0, np.int64)).coverage.size
+
+
+@pytest.mark.parametrize(
+    ("right", "n", "interval"),
+    [(0.5, 10, (0.2366, 0.7634)), (0.0, 7, (0.0, 0.3543)), (1.0, 7, (0.6457, 1.0)), (0.8, 1000, (0.7741, 0.8236))],
+)
+def test_wilson_s_interval(right: float, n: int, interval: tuple[float, float]) -> None:
+    """The figures of the closed form, as in Newcombe (1998), method 3."""
+    assert wilson(right, n) == pytest.approx(interval, abs=1e-4)
+
+
+def test_wilson_s_interval_of_no_faces_is_everything() -> None:
+    assert wilson(float("nan"), 0) == (0.0, 1.0)

@@ -1,5 +1,6 @@
 """Tests of classifier/train.py: an exported network that is not the trained one is refused."""
 
+import json
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -57,3 +58,17 @@ def test_the_faces_to_find_ranges_on_are_drawn_by_seed():
     np.testing.assert_array_equal(drawn, train._draw(faces, 5))
     assert (drawn != train._draw(faces, 6)).any()
     assert len(train._draw(faces.take(slice(0, 20)), 5)) == 20
+
+
+@pytest.mark.parametrize(
+    ("classes", "name"),
+    [
+        ({"fer2013": ["happy", "sad"], "ferplus": ["happy"]}, "fer2013"),
+        ({"office": ["happy"]}, "office"),
+        ({"ferplus": ["happy"]}, None),
+    ],
+)
+def test_a_training_that_is_gone_on_with_keeps_the_name_of_its_labels(tmp_path, classes, name):
+    (tmp_path / "training.json").write_text(json.dumps({"classes": classes}))
+    assert train._name_before([tmp_path / "none", tmp_path]) == name
+    assert train._name_before([]) is None

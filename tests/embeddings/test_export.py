@@ -92,3 +92,14 @@ def test_another_backend_is_refused(network, tmp_path, monkeypatch):
     monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
     with pytest.raises(ExportError, match="got jax; the weights are kept"):
         export_encoder(network, tmp_path / "none.tflite")
+
+
+def test_no_room_for_temporary_files_is_told_in_a_line(network, tmp_path, monkeypatch):
+    import tensorflow as tf
+
+    def full(*_, **__):
+        raise tf.errors.ResourceExhaustedError(None, None, "{{node}} part-00000; No space left on device [Op:SaveV2]")
+
+    monkeypatch.setattr(network, "export", full)
+    with pytest.raises(ExportError, match=r"by way of .*, got: part-00000; No space left on device; .*--finish"):
+        export_encoder(network, tmp_path / "a.tflite")

@@ -109,8 +109,8 @@ def test_votes_of_another_form_are_an_error(tmp_path: Path, votes: list[int | No
     ("columns", "metadata", "message"),
     [
         ({"pixels": ["1 2"], "label": ["sad"]}, None, "columns image and label, received pixels, label"),
-        ({"image": [b"123"], "label": ["sad"]}, None, "image to be a struct"),
-        ({"image": images(b""), "label": [1.5]}, None, "integers or strings, received double"),
+        ({"image": [1.5], "label": ["sad"]}, None, "image to be a struct"),
+        ({"image": images(b""), "label": [True]}, None, "integers or strings, received bool"),
         ({"image": images(b""), "label": [1]}, None, "names of the integer labels"),
         ({"image": images(b""), "label": [1]}, {"huggingface": "no json"}, "names of the integer labels"),
         ({"image": images(b""), "label": [1]}, {"huggingface": '{"info": null}'}, "names of the integer labels"),

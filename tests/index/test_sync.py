@@ -201,3 +201,13 @@ def test_names_that_are_no_text_are_told_and_the_rest_goes_on(root):
     assert len(found) == 6
     assert sorted(Path(one.source).name for one in failed) == ["\\xfe", "\\xff.png"]
     assert all("rename it" in one.reason and one.source.encode() for one in failed)
+
+
+@pytest.mark.parametrize("place", ["fer2013.csv", "train.csv", "train.parquet", "default/train/0000.parquet"])
+def test_tables_are_refused_by_name(tmp_path: Path, place: str) -> None:
+    (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / place).write_bytes(b"")
+    with pytest.raises(
+        DataError, match=f"expected pictures in folders named for classes, received a table, .*{place[-7:]}"
+    ):
+        plan_sync(tmp_path, {})

@@ -1,0 +1,101 @@
+"""Tests of realtime/progress.py: lines in a pipe, bars in a terminal."""
+
+import io
+import re
+import threading
+
+import pytest
+
+from realtime.progress import ProgressLines, progress_bars
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_a_line_at_most_every_ten_seconds() -> None:
+    told, clock = [], Clock()
+    step = ProgressLines(told.append, 10, clock).start("index")
+    for second in range(36):
+        clock.now = second
+        step(second * 100, 3600)
+    assert told == [
+        "index: 1,000 of 3,600 (28%), 10 s", "index: 2,000 of 3,600 (56%), 20 s", "index: 3,000 of 3,600 (83%), 30 s",
+    ]  # fmt: skip
+
+
+def test_a_short_job_says_nothing() -> None:
+    told, clock = [], Clock()
+    step = ProgressLines(told.append, 10, clock).start("index")
+    step(0, 5)
+    clock.now = 9.9
+    step(5, 5)
+    assert told == []
+
+
+def test_the_stage_that_goes_on_is_told_not_one_that_waits_or_is_done() -> None:
+    told, clock = [], Clock()
+    lines = ProgressLines(told.append, 10, clock)
+    first, second = lines.start("first"), None
+    first(1, 4)
+    lines.start("waits")
+    clock.now = 10
+    lines.tell()
+    first(4, 4)
+    second = lines.start("second")
+    clock.now = 20
+    lines.tell()
+    second(0, 0)
+    clock.now = 30
+    lines.tell()
+    assert told == ["first: 1 of 4 (25%), 10 s", "second: going on, 20 s", "second: going on, 30 s"]
+
+
+def test_a_step_that_takes_long_is_told_of_while_it_lasts() -> None:
+    told, heard = [], threading.Event()
+
+    def say(line: str) -> None:
+        told.append(line)
+        heard.set()
+
+    with progress_bars(io.StringIO(), say, every=0.01) as start:
+        start("train, epochs")(0, 3)
+        assert heard.wait(30)
+    assert told[0].startswith("train, epochs: 0 of 3 (0%)")
+    assert not [thread for thread in threading.enumerate() if thread.name == "progress"]
+
+
+def test_the_watch_ends_with_an_error() -> None:
+    with pytest.raises(ValueError, match="stop"), progress_bars(io.StringIO(), print) as start:
+        start("index")(0, 1)
+        raise ValueError("stop")
+    assert not [thread for thread in threading.enumerate() if thread.name == "progress"]
+
+
+def test_in_a_terminal_bars_reach_their_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    from rich import console, progress
+
+    made: list[progress.Progress] = []
+    drawn = io.StringIO()
+
+    class Watched(progress.Progress):
+        def __init__(self, **settings: object) -> None:
+            super().__init__(console=console.Console(file=drawn, force_terminal=True, width=100))
+            made.append(self)
+
+    monkeypatch.setattr(progress, "Progress", Watched)
+    terminal = io.StringIO()
+    terminal.isatty = lambda: True  # type: ignore[method-assign]
+    with progress_bars(terminal, print) as start:
+        announced, nothing, counted = start("announced"), start("nothing to do"), start("counted")
+        announced(0, 100)
+        # At 0 it moves to and fro instead of standing still.
+        assert made[0].tasks[0].total is None
+        announced(100, 100)
+        nothing(0, 0)
+        counted(1, 2)
+        assert [(task.completed, task.total) for task in made[0].tasks] == [(100, 100), (1, 1), (1, 2)]
+    assert re.search("announced", drawn.getvalue())
