@@ -31,7 +31,10 @@ def located(path: Path) -> tuple[Path, list[Path]]:
     else:
         root = innermost(path)
         # The Hub's default/train/0000.parquet looks like a class folder that holds a file.
-        files = tables(root) or nested_tables(root)
+        further_in = nested_tables(root)
+        files = tables(root) or further_in
+        if files != further_in and further_in:
+            logger.warning("%s: read %s, and left out %d tables further in", root, files[0].name, len(further_in))
         if not files and (others := other_csv(root)):
             with_faces = [file for file in others if has_faces(file)]
             if not class_folders(root):

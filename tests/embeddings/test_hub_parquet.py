@@ -81,6 +81,14 @@ def test_a_table_among_pictures_is_no_data_set(tmp_path: Path) -> None:
     assert [row.source for row in faces.skipped] == ["happy/train.parquet"]
 
 
+def test_tables_that_are_left_out_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "data").mkdir()
+    for file in ("train.parquet", "data/train-00000-of-00001.parquet"):
+        write_parquet(FACES, tmp_path / file)
+    assert len(read_labelled_faces(tmp_path)) == 4
+    assert "read train.parquet, and left out 1 tables further in" in caplog.text
+
+
 def test_shards_with_hashes_are_one_split(tmp_path: Path) -> None:
     for shard in range(2):
         name = f"train-0000{shard}-of-00002-{'ab'[shard] * 16}.parquet"
