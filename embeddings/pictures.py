@@ -7,7 +7,6 @@ the name of the file to the caller.
 
 import io
 import logging
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from PIL.TiffImagePlugin import TILELENGTH, TILEWIDTH
 
 from embeddings.crops import SIZE
+from embeddings.shared_setting import no_warnings
 
 logger = logging.getLogger(__name__)
 
@@ -101,9 +101,8 @@ def _fitted(image: Image.Image) -> ByteArray:
 
 def _decode(source: Path | bytes) -> Image.Image:
     """Returns the upright first frame, in mode L or RGB."""
-    with io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as stream, warnings.catch_warnings():
-        # Pillow warns of what it reads all the same, and of sizes that are refused here.
-        warnings.simplefilter("ignore")
+    # Pillow warns of what it reads all the same, and of sizes that are refused here.
+    with io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as stream, no_warnings():
         return _decode_stream(stream)
 
 

@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from index.folder_lock import read_stored
 from index.gallery import FloatArray, IntArray
-from index.manifest import MANIFEST, parse_manifest
-from index.storage import GalleryError, StorageError, commit, read_manifest
+from index.manifest import MANIFEST, Manifest, parse_manifest
+from index.storage import GalleryError, StorageError, commit
 from index.vectors import add_to_cells, nearest_in_cells, nearest_rows, open_cells, train_cells, write_vectors
 
 if TYPE_CHECKING:
@@ -210,15 +211,21 @@ def load_cells(folder: Path, dim: int) -> Cells | None:
     if not (folder / MANIFEST).exists():
         return None
     try:
-        manifest = read_manifest(folder, format=CELLS_FORMAT, version=CELLS_VERSION)
-        vectors, meta = open_cells(manifest.path(_VECTORS)), manifest.meta
-        stand = Stand(int(meta["generation"]), str(meta["token"]), int(meta["last_id"]))
-        if (vectors.d, vectors.ntotal) != (dim, meta["count"]) or not 1 <= meta["probes"] <= vectors.nlist:
-            raise GalleryError(f"{folder}: expected {meta['count']} faces, got {vectors.ntotal}; delete the folder")
-        return Cells(vectors, meta["probes"], float(meta["recall"]), stand)
+        return read_stored(
+            folder, format=CELLS_FORMAT, version=CELLS_VERSION, read=lambda manifest: _opened(manifest, dim)
+        )
     except (StorageError, GalleryError, KeyError, TypeError, ValueError) as error:
         _log.warning("the search index will be built again: %s", error)
         return None
+
+
+def _opened(manifest: Manifest, dim: int) -> Cells:
+    vectors, meta = open_cells(manifest.path(_VECTORS)), manifest.meta
+    stand = Stand(int(meta["generation"]), str(meta["token"]), int(meta["last_id"]))
+    if (vectors.d, vectors.ntotal) != (dim, meta["count"]) or not 1 <= meta["probes"] <= vectors.nlist:
+        got = f"expected {meta['count']} faces, got {vectors.ntotal}"
+        raise GalleryError(f"{manifest.folder}: {got}; delete the folder")
+    return Cells(vectors, meta["probes"], float(meta["recall"]), stand)
 
 
 @contextlib.contextmanager
