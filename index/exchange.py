@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from embeddings.class_names import ClassNameError
+from embeddings.labels import class_name
 from index.gallery import FloatArray
 from index.storage import GalleryError
 from index.taught_faces import IMPORTED, NewFaces, TaughtFaces
@@ -89,11 +91,13 @@ def import_faces(path: Path, encoder: str, dim: int, *, most: int | None = None)
     try:
         return NewFaces(
             embeddings=_embeddings(table["embedding"], dim),
-            labels=text["label"],
+            labels=[class_name(label) for label in text["label"]],
             sources=[IMPORTED + source.removeprefix(IMPORTED) for source in text["source"]],
             digests=text["digest"],
             added=np.array(table["added"].cast(pa.int64()).to_pylist(), np.float64) / 1e6,
         )
+    except ClassNameError as error:
+        raise GalleryError(f"{path}: {str(error).rpartition('; ')[0]}; teach that class under another name") from error
     except (GalleryError, TypeError, AttributeError, ValueError, pa.ArrowException) as error:
         reason = " ".join(str(error).split())
         raise GalleryError(f"{path}: expected an exported gallery, got other columns ({reason})") from error

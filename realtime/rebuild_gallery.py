@@ -18,6 +18,7 @@ from embeddings.labelled import DataError, Progress, Skipped
 from index.apply import SyncReport
 from index.database import Database
 from index.storage import GalleryError, StorageError
+from index.sync import FACES, FORGOTTEN
 from index.taught import FILE, TaughtGallery, open_taught
 from index.taught_faces import IMPORTED, LIVE, NewFaces, TaughtFaces
 from realtime.collect import BATCH, Cutter, cut_whole, digest_of
@@ -91,7 +92,8 @@ class _Rebuilding:
 
     def run(self, progress: Progress | None) -> SyncReport:
         report = self._sync_all(progress)
-        synced = {path for root in self.old.roots() for path in self.old.synced(root).known()}
+        known = (self.old.synced(root).known() for root in self.old.roots())
+        synced = {path for files in known for path, state in files.items() if state.status == FACES}
         cutters = (replace(self.asked.reading, crops=False).cutter(self.bundle), cut_whole)
         lost: Counter[str] = Counter()
         for faces in self.old.rows():
@@ -110,6 +112,7 @@ class _Rebuilding:
         report, roots, dim = SyncReport(), self.old.roots(), self.bundle.encoder.dim
         for root, options in roots.items():
             part = replace(self.asked, folders=[root], crops=options == CROPS, full=False)
+            self._keep_forgotten(root, options)
             try:
                 report.join(sync_folders(self.new, dim, part, progress))
             except DataError as error:
@@ -117,6 +120,15 @@ class _Rebuilding:
         if added := [one for one in self.asked.folders if one.resolve() not in roots]:
             report.join(sync_folders(self.new, dim, replace(self.asked, folders=added, full=False), progress))
         return report
+
+    def _keep_forgotten(self, root: Path, options: str) -> None:
+        """Notes in the new gallery which files' faces were forgotten, so that it does not learn them again."""
+        if self.new is None:
+            return
+        part = self.new.synced(root, options=options)
+        there, files = part.known(), self.old.synced(root).known().values()
+        if out := [state for state in files if state.reason == FORGOTTEN and state.path not in there]:
+            part.record(out, np.empty((0, self.bundle.encoder.dim), np.float32), [])
 
     def _teach_again(
         self, faces: TaughtFaces, rows: Sequence[int], cutters: Sequence[Cutter], report: SyncReport
