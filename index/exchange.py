@@ -6,6 +6,7 @@ of unit length. The schema's metadata names the encoder, without which embedding
 
 import json
 import os
+import secrets
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,8 @@ def export_faces(path: Path, faces: TaughtFaces, encoder: str) -> None:
         "embedding": pa.FixedSizeListArray.from_arrays(pa.array(faces.embeddings.reshape(-1), pa.float32()), dim),
     }
     described = json.dumps({"format": _FORMAT, "version": _VERSION, "encoder": encoder, "dim": dim})
-    unfinished = path.with_name(path.name + ".unfinished")
+    # A name of its own: another program may be writing the same file.
+    unfinished = path.with_name(f".{secrets.token_hex(8)}.unfinished")
     try:
         parquet.write_table(pa.table(columns).replace_schema_metadata({_METADATA: described}), unfinished)
         os.replace(unfinished, path)

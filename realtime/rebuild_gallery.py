@@ -7,7 +7,8 @@ one's place at the end. The old one stays, under another name.
 import itertools
 import shutil
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -28,6 +29,8 @@ from realtime.user_gallery import CROPS, encoder_of, open_gallery
 
 # Beside the gallery: one that is being made, and one that only waits for its place.
 _UNFINISHED, _FINISHED = ".unfinished", ".finished"
+# Who is making it, and how long another one waits, seconds.
+_LOCK, _WAIT_S = ".making", 1.0
 
 
 def made_for_another(folder: Path, bundle: Bundle) -> bool:
@@ -60,25 +63,57 @@ def rebuild(
 
     Raises:
         DataError: a named folder is none.
-        GalleryError, StorageError: a gallery cannot be read or written.
+        GalleryError, StorageError: a gallery cannot be read or written, or another program is making it anew.
     """
     folder = folder.resolve()
     made_by, dim = _identity(folder)
     with open_taught(folder, encoder=made_by, dim=dim, read_only=True) as old:
         if asked.dry_run:
             return _Rebuilding(old, None, bundle, asked).run(progress), None
-        unfinished = _open_place(folder, bundle)
-        with open_gallery(unfinished, bundle, create=True) as new:
-            report = _Rebuilding(old, new, bundle, asked).run(progress)
-            new.prepare()
-    return report, _swap(folder, unfinished, made_by)
+        with _alone(folder):
+            unfinished = _open_place(folder, bundle)
+            with open_gallery(unfinished, bundle, create=True) as new:
+                report = _Rebuilding(old, new, bundle, asked).run(progress)
+                new.prepare()
+            old.close()  # before it moves
+            return report, _swap(folder, unfinished, made_by)
 
 
 def finish_swap(folder: Path) -> None:
-    """Puts a gallery that was made anew into its place, where that was interrupted at the worst of moments."""
-    finished = _beside(folder.resolve(), _FINISHED)
+    """Puts a gallery that was made anew into its place, where that was interrupted at the worst of moments.
+
+    Raises:
+        StorageError: another program is doing so.
+    """
+    folder = folder.resolve()
+    finished = _beside(folder, _FINISHED)
     if finished.is_dir() and not folder.exists():
-        finished.rename(folder.resolve())
+        with _alone(folder):
+            if finished.is_dir() and not folder.exists():
+                finished.rename(folder)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Keeps other programs from making the same gallery anew at the same time."""
+    from filelock import FileLock, Timeout
+
+    place = _beside(folder, _LOCK)
+    lock = FileLock(place, timeout=_WAIT_S)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        got = "another program that is making it anew"
+        raise StorageError(f"{folder}: expected the gallery to be free, got {got}; wait until it has ended") from error
+    except OSError as error:
+        wanted = f"expected to write beside this folder, got: {error.strerror}"
+        raise StorageError(f"{folder}: {wanted}; allow it or choose another place") from error
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            place.unlink()
+        lock.release()
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from filelock import FileLock
 
 from embeddings.encoder import Encoded
 from index.storage import GalleryError, StorageError
@@ -227,3 +228,12 @@ def test_what_was_forgotten_stays_forgotten_where_its_folder_is_away(folder, tmp
     with open_gallery(folder, OTHER) as opened:
         assert sync_folders(opened, OTHER.encoder.dim, asked(bundle="other")).forgotten == 1
         assert str(gone) not in held(opened)
+
+
+def test_two_programs_at_once(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr("realtime.rebuild_gallery._WAIT_S", 0.0)
+    with FileLock(tmp_path / "gallery.making"), pytest.raises(StorageError, match="another program that is making it"):
+        again(folder)
+    report, _ = again(folder)
+    assert report.added == 7
+    assert not (tmp_path / "gallery.making").exists()
