@@ -618,6 +618,17 @@ def tell_some(named: list[tuple[str, str]], what: str, most: int = 20) -> None:
         say(f"and {len(named) - most} more; --json lists all")
 
 
+def class_label(typed: str) -> str:
+    """Returns the class that an option names; refuses what no class may be called."""
+    from embeddings.class_names import ClassNameError
+    from embeddings.labels import class_name
+
+    try:
+        return class_name(typed)
+    except ClassNameError as error:
+        raise typer.BadParameter(str(error), param_hint="--label") from error
+
+
 @command
 def teach(
     pictures: Annotated[list[Path], typer.Argument(help="Pictures, or folders of them.", metavar="PICTURE")],
@@ -634,16 +645,13 @@ def teach(
     The exit code is 1 where a picture gave no face that could be taught.
     """
     from classifier.bundle import load_bundle
-    from embeddings.labels import canonical
     from realtime.sync_folders import SyncRequest, embedder
     from realtime.teaching import picture_paths
     from realtime.teaching import teach as teach_pictures
     from realtime.user_gallery import default_gallery, open_gallery
     from realtime.workers import Reading
 
-    name = canonical(label)
-    if not name:
-        raise typer.BadParameter("expected the name of a class, got an empty one", param_hint="--label")
+    name = class_label(label)
     paths = picture_paths(pictures)
     if not paths:
         raise ValueError(f"{', '.join(map(str, pictures))}: expected pictures, found an empty folder; name another")
@@ -680,18 +688,18 @@ def forget(
 ) -> None:
     """Forget what you taught: a class, faces, a picture or folder, or what was taught last."""
     from classifier.bundle import load_bundle
-    from embeddings.labels import canonical
     from realtime.teaching import forget_source
     from realtime.user_gallery import default_gallery, open_gallery
 
     if sum([label is not None, bool(ids), source is not None, last]) != 1:
         raise typer.BadParameter("expected exactly one of --label, --id, --source and --last")
+    name = class_label(label) if label is not None else ""
     with open_gallery(gallery or default_gallery(), load_bundle(bundle)) as opened:
         if last:
             undone = opened.undo()
             forgotten = sum(undone.labels.values()) if undone else 0
         elif label is not None:
-            forgotten = opened.remove_label(canonical(label))
+            forgotten = opened.remove_label(name)
         elif source is not None:
             forgotten = forget_source(opened, source)
         else:

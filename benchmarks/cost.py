@@ -20,9 +20,10 @@ from typing import Any
 
 import numpy as np
 
-from classifier.bundle import Bundle, load_bundle
+from classifier.bundle import ENCODER, FORMAT, VERSION, Bundle, load_bundle
 from classifier.recognizer import Recognizer
 from embeddings.crops import SIZE
+from index.manifest import parse_manifest
 
 BATCHES = (1, 4, 8, 16, 32)
 WARM_UP = 20
@@ -139,7 +140,7 @@ def describe(bundle: Bundle, threads: int) -> dict[str, Any]:
         "encoder_threads": threads,
         "search_threads": bundle.index.threads,
         "flip": bundle.meta["flip"],
-        "encoder_bytes": (bundle.path / "encoder.tflite").stat().st_size,
+        "encoder_bytes": parse_manifest(bundle.path, FORMAT, VERSION).files[ENCODER].bytes,
         "gallery_faces": len(bundle.index),
     }
 

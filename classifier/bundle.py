@@ -26,9 +26,10 @@ from classifier.calibration import Calibration
 from classifier.gate import Gate
 from embeddings.crops import CropGeometry
 from embeddings.encoder import LiteRTEncoder
+from index.folder_lock import locked, read_stored
 from index.gallery import Gallery
 from index.search import GalleryIndex, gallery_files, gallery_meta, load_gallery
-from index.storage import Writer, commit, read_manifest
+from index.storage import Manifest, Writer, commit
 
 __all__ = ["Bundle", "BundleError", "load_bundle", "save_bundle", "update_bundle"]
 
@@ -47,7 +48,12 @@ def load_bundle(path: Path, *, threads: int = 2) -> Bundle:
         BundleError: the folder is not a bundle, a file is missing or damaged, or the parts do not fit one another.
     """
     with _one_error(path):
-        manifest = read_manifest(path, format=FORMAT, version=VERSION)
+        return read_stored(path, format=FORMAT, version=VERSION, read=partial(_opened, threads=threads))
+
+
+def _opened(manifest: Manifest, *, threads: int) -> Bundle:
+    path = manifest.folder
+    with _one_error(path):
         if manifest.version < VERSION:
             raise refusal(path, f"{FORMAT} version {VERSION}", str(manifest.version))
         meta = manifest.meta
@@ -129,8 +135,11 @@ def update_bundle(
     gate: Gate | None = None,
     map_coordinates: FloatArray | None = None,
     metrics: Mapping[str, Any] | None = None,
+    made_from: Bundle | None = None,
 ) -> None:
     """Replaces parts of a bundle in one step; a crash leaves it as it was. What is None stays as it is.
+
+    Other writers wait, so that two of them lose nothing of what the other one wrote.
 
     Args:
         path: the bundle's folder.
@@ -138,12 +147,17 @@ def update_bundle(
         calibrations: for each label set that changes its fitted values.
         gate, map_coordinates: as in `Bundle`.
         metrics: what was measured, plain JSON values; by name, others stay.
+        made_from: the bundle that the new parts were made from; one whose network or gallery another program has
+            replaced since is refused. None for parts that depend on neither.
 
     Raises:
-        BundleError: the folder is no sound bundle, the parts do not fit one another, or the disk refused.
+        BundleError: the folder is no sound bundle, the parts do not fit one another or belong to another state, or the
+            disk refused.
     """
-    with _one_error(path):
+    with _one_error(path), locked(path):
         old = load_bundle(path)
+        if made_from is not None and not _same_gallery(old, made_from):
+            raise BundleError(f"{path}: expected the network and gallery of before, got others; start again")
         keep = {ENCODER, *gallery_files(old.index)} | ({WEIGHTS} if old.weights else set())
         places = old.map_coordinates if map_coordinates is None and gallery is None else map_coordinates
         bundle = replace(
@@ -155,6 +169,12 @@ def update_bundle(
             meta={**old.meta, "metrics": {**old.meta["metrics"], **(metrics or {})}},
         )
         _commit(bundle, ({} if gallery is None else gallery_files(bundle.index)) | _map_files(places), keep)
+
+
+def _same_gallery(one: Bundle, other: Bundle) -> bool:
+    mine, theirs = one.index.gallery, other.index.gallery
+    same_faces = np.array_equal(mine.ids, theirs.ids) and np.array_equal(mine.embeddings, theirs.embeddings)
+    return one.index.encoder == other.index.encoder and same_faces
 
 
 def _commit(bundle: Bundle, files: Mapping[str, Writer], keep: Iterable[str] = ()) -> None:

@@ -14,8 +14,13 @@ from embeddings.encoder import Encoder
 
 # So surely a taught face can speak at most: what the network says is never silenced altogether.
 _SUREST = 0.98
+# A taught face this similar is the very picture, whatever rounding does: the gate is open, however crowded its class.
+_ITSELF = 0.999
+# What a mean says of its class weighs at most as much as a face that is this much nearer than an open gate needs.
+_MEAN_AT_MOST = 0.03
 # Share of near copies that may fall short of an even chance. Those that do still win where the network is unsure.
 _MISSED = 0.045
+SUREST_ODDS = _SUREST / (1 - _SUREST)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +97,8 @@ class Gate:
             examples: of a shape that broadcasts to it, >= 1, how many examples the taught face's class has.
         """
         half = 1 - (1 - self.closeness) * np.asarray(examples, np.float64) ** -self.crowding
-        return _odds(similarity, half, self.closeness_width)
+        odds = _odds(similarity, half, self.closeness_width)
+        return np.where(np.asarray(similarity) >= _ITSELF, SUREST_ODDS, odds)
 
     def mean_odds(
         self, deviations: npt.NDArray[np.floating], examples: npt.NDArray[np.integer], new_classes: int
@@ -104,8 +110,23 @@ class Gate:
             examples: `(c,)`, >= 1, how many examples there are.
             new_classes: how many classes with enough examples the network does not know, >= 1.
         """
+        return _odds(deviations, self._half_mean(examples, new_classes), self.deviations_width)
+
+    def mean_nearness(
+        self, deviations: npt.NDArray[np.floating], examples: npt.NDArray[np.integer], new_classes: int
+    ) -> npt.NDArray[np.float64]:
+        """Returns how similar the only example of a class would be that says as much as a mean; rises without end.
+
+        Args:
+            deviations, examples, new_classes: as for `mean_odds`.
+        """
+        beyond = (deviations - self._half_mean(examples, new_classes)) / self.deviations_width
+        more = _MEAN_AT_MOST * (1 - np.exp(-np.maximum(beyond - 1, 0)))
+        return np.asarray(self.closeness + self.closeness_width * np.clip(beyond, -1, 1) + more, np.float64)
+
+    def _half_mean(self, examples: npt.NDArray[np.integer], new_classes: int) -> npt.NDArray[np.float64]:
         grown = self.deviations_by_example * np.log(examples) + self.deviations_by_class * math.log(new_classes)
-        return _odds(deviations, self.deviations + grown, self.deviations_width)
+        return np.asarray(self.deviations + grown, np.float64)
 
 
 def _odds(values: npt.NDArray[np.floating], half: npt.NDArray[np.float64], width: float) -> npt.NDArray[np.float64]:

@@ -3,6 +3,9 @@
 Each taught class has odds against everything that was predicted without it. Away from taught faces they are exactly 0,
 and the prediction stays as it is. Otherwise p becomes (1 - g) p + g v: v are the odds' shares and g / (1 - g) is their
 sum, so that classes which the network has never seen get their share and the rest is scaled to keep the sum at 1.
+
+The odds have an upper limit. Of several classes that reach it the one with the nearest face wins (`nearest_wins`), so
+that a picture that was taught is recognized among similar ones. Where two are equally near the face is unknown.
 """
 
 from dataclasses import dataclass, replace
@@ -11,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from classifier.ensemble import Prediction
-from classifier.gate import Gate
+from classifier.gate import SUREST_ODDS, Gate
 from classifier.whitening import Whitening
 from index.gallery import FloatArray, IntArray
 from index.search import Neighbors
@@ -24,6 +27,12 @@ CANDIDATES = 32
 _EXAMPLES = 500
 # So many of the bundle's faces say how similar faces are to a class in general.
 _OTHERS = 4000
+# A face that is farther by this much whitened similarity than one that is certain has 1/e of its odds.
+_RIVALRY = 0.005
+# How strongly only those classes do this whose gate is nearly open: at 0.9 of the way by half.
+_OPENNESS = 8
+# Odds that differ by less than this share are equal.
+_TIE = 1e-3
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -89,18 +98,24 @@ class TaughtWitness:
         means = self._means
         neighbors = index.search(embeddings, CANDIDATES)
         queries = self._whitening(embeddings)
-        odds = self._near(queries, neighbors, index, means)
-        if len(means.new):
+        odds, nearness = self._near(queries, neighbors, index, means)
+        if len(new := means.new):
             deviations = (queries @ means.directions.T - means.middle) / means.spread
-            by_mean = self._gate.mean_odds(deviations, means.examples[means.new], len(means.new))
-            odds[:, means.new] = np.maximum(odds[:, means.new], by_mean)
-        return Testimony(neighbors, index.classes, odds)
+            by_mean = self._gate.mean_odds(deviations, means.examples[new], len(new))
+            as_near = self._gate.mean_nearness(deviations, means.examples[new], len(new))
+            odds[:, new] = np.maximum(odds[:, new], by_mean)
+            nearness[:, new] = np.maximum(nearness[:, new], as_near)
+        return Testimony(neighbors, index.classes, nearest_wins(odds, nearness))
 
     def _near(
         self, queries: FloatArray, neighbors: Neighbors, index: TaughtIndex, means: _Means
-    ) -> npt.NDArray[np.float64]:
-        """Returns the odds `(n, T)` that the nearest taught face of each class gives it."""
+    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """Returns the odds `(n, T)` that the nearest taught face of each class gives it, and its similarity.
+
+        The similarity is -1 where the odds are 0.
+        """
         odds = np.zeros((len(queries), len(index.classes)))
+        nearness = np.full(odds.shape, -1.0)
         labels = neighbors.labels[TAUGHT]
         found = index.look_up(np.unique(neighbors.ids[labels >= 0]))
         at = np.searchsorted(found.ids, neighbors.ids)
@@ -111,8 +126,10 @@ class TaughtWitness:
             taught = self._whitening(found.embeddings)[at[rows, columns]]
             classes = labels[rows, columns]
             similarity = np.einsum("vd,vd->v", queries[rows], taught)
-            np.maximum.at(odds, (rows, classes), self._gate.near_odds(similarity, means.examples[classes]))
-        return odds
+            spoken = self._gate.near_odds(similarity, means.examples[classes])
+            np.maximum.at(odds, (rows, classes), spoken)
+            np.maximum.at(nearness, (rows, classes), np.where(spoken > 0, similarity, -1))
+        return odds, nearness
 
     def _learn(self, index: TaughtIndex) -> _Means:
         examples = [self._whitening(index.examples(name, _EXAMPLES)) for name in index.classes]
@@ -139,6 +156,27 @@ class TaughtWitness:
         )
 
 
+def nearest_wins(odds: npt.NDArray[np.float64], nearness: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Lowers the odds of classes beside a nearer one that is as good as certain.
+
+    Args:
+        odds: `(n, T)` >= 0, each class's odds by itself.
+        nearness: `(n, T)`, how near the face is to each class.
+
+    Returns:
+        `(n, T)`; the largest nearness of a row keeps its odds.
+    """
+    odds = odds.copy()
+    for row in np.flatnonzero((odds > 0).sum(axis=1) > 1):
+        speaking = np.flatnonzero(odds[row] > 0)
+        own, near = odds[row, speaking], nearness[row, speaking]
+        opened = (own / (1 + own)) / (SUREST_ODDS / (1 + SUREST_ODDS))
+        farther = np.maximum(near[:, None] - near, 0)  # [a, b]: how much farther b is than a
+        lowered = opened[:, None] ** _OPENNESS * -np.expm1(-farther / _RIVALRY)
+        odds[row, speaking] = own * (1 - np.minimum(lowered, 1).max(axis=0))
+    return odds
+
+
 def with_taught(prediction: Prediction, testimony: Testimony, label_set: str, unknown_below: float) -> Prediction:
     """Lets taught faces change a prediction.
 
@@ -161,14 +199,38 @@ def with_taught(prediction: Prediction, testimony: Testimony, label_set: str, un
     }
     proba = parts["proba"].astype(np.float64)
     proba[:, columns] += testimony.odds
+    tied = _level(proba, testimony.odds, columns)
     parts["proba"] = np.where(total > 0, proba / (1 + total), parts["proba"]).astype(np.float32)
     return replace(
         prediction,
         **parts,
         classes=classes,
         neighbors=_both(prediction.neighbors, testimony.neighbors, label_set, columns),
-        unknown=parts["proba"].max(axis=1, initial=0.0) < unknown_below,
+        unknown=tied | (parts["proba"].max(axis=1, initial=0.0) < unknown_below),
     )
+
+
+def _level(proba: npt.NDArray[np.float64], odds: npt.NDArray[np.float64], columns: IntArray) -> npt.NDArray[np.bool_]:
+    """Makes classes that taught faces speak for equally equally probable, where these odds are the largest.
+
+    Otherwise what little the network says, or the order of the names, would decide between them.
+
+    Args:
+        proba: `(n, C)`, changed in place.
+        odds: `(n, T)`, the largest of each row decides what is equal to it.
+        columns: `(T,)`, the classes' columns in `proba`.
+
+    Returns:
+        `(n,)`, in which rows several classes are equally probable and none is more so.
+    """
+    best = odds.max(axis=1, keepdims=True, initial=0.0)
+    equal = (odds >= best * (1 - _TIE)) & (best >= 1)
+    tied = equal.sum(axis=1) > 1
+    for row in np.flatnonzero(tied):
+        level = columns[equal[row]]
+        proba[row, level] = proba[row, level].mean()
+        tied[row] = proba[row, level[0]] >= proba[row].max()
+    return tied
 
 
 def _both(bundled: Neighbors, taught: Neighbors, label_set: str, columns: IntArray) -> Neighbors:

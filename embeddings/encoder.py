@@ -1,11 +1,14 @@
 """The exported network at work: from 48x48 crops to embeddings and logits, without TensorFlow."""
 
 import os
+import re
+import tempfile
+import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import IO, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +24,13 @@ EMBEDDING = "embedding"
 # of these is kept instead, and any number of faces is cut into them. More than 8 at once are slower, not faster: the
 # maps of 32 no longer fit the processor's cache, which costs a tenth of the time and the memory besides.
 _BATCHES = (8, 2, 1)
+
+# Who redirects the process's stderr.
+_STDERR = threading.RLock()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_STDERR.acquire, after_in_parent=_STDERR.release, after_in_child=_STDERR.release)
+# How LiteRT's messages begin, and the second line of some.
+_CHATTER = re.compile(rb"(INFO|WARNING|ERROR|VERBOSE|W0000|I0000|E0000)\b[: ]|\s*$")
 
 
 class EncoderError(ValueError):
@@ -141,20 +151,33 @@ class LiteRTEncoder:
 
 @contextmanager
 def _without_chatter() -> Iterator[None]:
-    """Drops what is written to the process's stderr: LiteRT tells there which delegate it made, and has no switch."""
-    try:
-        kept = os.dup(2)
-    except OSError:  # closed, as in a service
-        yield
-        return
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(nowhere)
-        os.close(kept)
+    """Drops LiteRT's messages: it writes to the process's stderr which delegate it made, and has no switch.
+
+    One thread at a time, or the last to leave would restore what the first one put there. What other threads write
+    meanwhile is kept and written when the block ends. A fork waits for the end, so that no child inherits the detour.
+    """
+    with _STDERR, ExitStack() as opened:
+        try:
+            kept = os.dup(2)
+            opened.callback(os.close, kept)
+            detour = opened.enter_context(tempfile.TemporaryFile())
+            os.dup2(detour.fileno(), 2)
+        except OSError:  # closed, as in a service, or no place for a file
+            yield
+            return
+        try:
+            yield
+        finally:
+            os.dup2(kept, 2)
+            _pass_on(detour)
+
+
+def _pass_on(written: IO[bytes]) -> None:
+    """Writes to stderr what was written to a file instead, but for LiteRT's messages."""
+    with suppress(OSError):
+        written.seek(0)
+        if others := b"".join(line for line in written if not _CHATTER.match(line)):
+            os.write(2, others)
 
 
 def _cut(n: int) -> Iterator[tuple[int, int]]:

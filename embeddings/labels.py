@@ -3,8 +3,8 @@
 A label set is a tuple of class names whose order is the order of the columns. Two come with the project,
 `FER2013_CLASSES` and `FERPLUS_CLASSES`; a user's own classes are a third that nothing here needs to know.
 
-Data sets spell the same expression in different ways. `canonical` lower-cases and strips a name, then looks it up in
-`ALIASES`:
+Data sets spell the same expression in different ways. `canonical` brings a name to one spelling (composed,
+lower-case, single spaces), then looks it up in `ALIASES`:
 
 | name here  | also read as                          |
 |------------|---------------------------------------|
@@ -26,6 +26,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+
+from embeddings.class_names import checked, tidy
 
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
@@ -51,9 +53,18 @@ _SUM_TOLERANCE = 1e-4
 
 
 def canonical(name: str) -> str:
-    """Returns the project's name of an expression: lower-case, stripped, aliases resolved, unknown names kept."""
-    plain = name.strip().lower()
+    """Returns the project's name of an expression: tidied as by `tidy`, aliases resolved, unknown names kept."""
+    plain = tidy(name)
     return ALIASES.get(plain, plain)
+
+
+def class_name(name: str) -> str:
+    """Returns the canonical name of a class that comes in, from a person, a folder or a file.
+
+    Raises:
+        ClassNameError: it is empty or too long, or has line breaks or characters that cannot be seen.
+    """
+    return canonical(checked(name))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

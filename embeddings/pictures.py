@@ -7,7 +7,6 @@ cannot be read becomes a `PictureError` that says why, and leaves the name of th
 
 import io
 import logging
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +19,7 @@ from PIL.TiffImagePlugin import TILELENGTH, TILEWIDTH
 
 from embeddings.crops import SIZE
 from embeddings.file_kind import RAW_NAMES, Kind, is_heif, kind_of
+from embeddings.shared_setting import no_warnings
 
 logger = logging.getLogger(__name__)
 
@@ -186,9 +186,8 @@ def _opened(source: Path | bytes) -> Iterator[Image.Image]:
         PictureError: it may not, or what is done with it fails.
         OSError: the file cannot be opened.
     """
-    with io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as stream, warnings.catch_warnings():
+    with io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as stream, no_warnings():
         # Pillow warns of what it reads all the same, and of sizes that are refused here.
-        warnings.simplefilter("ignore")
         try:
             formats = _formats(stream, "" if isinstance(source, bytes) else source.name)
             with Image.open(stream, formats=formats) as image:

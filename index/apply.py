@@ -96,7 +96,7 @@ def planned(plan: SyncPlan) -> SyncReport:
         changed=len(plan.changed),
         removed=len(plan.removed),
         unchanged=plan.unchanged,
-        forgotten=plan.forgotten,
+        forgotten=plan.forgotten + len(plan.stay),
         duplicate=list(plan.duplicate),
         failed=list(plan.failed),
     )
@@ -157,7 +157,7 @@ def _stand_back(
 ) -> None:
     """Notes the files that need no reading. One that holds the same as a file without a face has none either."""
     report.duplicate = []
-    states = []
+    states = list(plan.stay)
     for file, of in plan.duplicate:
         twin = outcome.get(of)
         if twin is None or twin.status == FACES:

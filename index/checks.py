@@ -24,7 +24,8 @@ _QUESTIONS = {
         "SELECT id FROM faces WHERE root IS NOT NULL AND root NOT IN (SELECT id FROM roots)"
     ),
     "expected one class for each crop, got two or more for the same: {found}": (
-        "SELECT group_concat(id, ' = ') FROM faces WHERE digest != x'' GROUP BY digest HAVING count(DISTINCT label) > 1"
+        "SELECT group_concat(id, ' = ') FROM faces WHERE digest != x'' GROUP BY digest HAVING "
+        "count(DISTINCT coalesce((SELECT readable(name) FROM labels WHERE id = label), label)) > 1"
     ),
     "expected SHA-256 of 32 bytes, got another length for {found}": (
         "SELECT id FROM faces WHERE length(digest) NOT IN (0, 32)"

@@ -7,6 +7,7 @@ import sqlite3
 import time
 from pathlib import Path
 
+from embeddings.class_names import readable
 from index.storage import GalleryError, StorageError
 
 _DAMAGED = {"SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_FORMAT", "SQLITE_ERROR", "SQLITE_MISMATCH"}
@@ -30,6 +31,8 @@ def connect(path: Path, mode: str, timeout: float) -> sqlite3.Connection:
         # What is forgotten is overwritten; what is acknowledged has reached the disk.
         connection.execute("PRAGMA secure_delete = ON")
         connection.execute("PRAGMA synchronous = FULL")
+        # Older programs kept names as they came: two spellings of one word are one class all the same.
+        connection.create_function("readable", 1, readable, deterministic=True)
         connection.execute("SELECT count(*) FROM sqlite_master")
     except BaseException:
         connection.close()

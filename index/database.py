@@ -163,6 +163,8 @@ class Database:
     def write(self) -> Iterator[tuple[sqlite3.Connection, int]]:
         """Commits what the block does as one new generation, whose number it gets, or nothing of it.
 
+        A block that changes nothing makes no generation.
+
         Raises:
             StorageError: The disk refused (full, read-only), or another writer did not finish in time.
             GalleryError: The file is damaged.
@@ -174,8 +176,10 @@ class Database:
                 # The token tells apart two histories, where a copy of the file was restored and then written to.
                 sql = "INSERT INTO commits (token, made) VALUES (?, ?)"
                 generation = writer.execute(sql, (secrets.token_hex(8), time.time())).lastrowid
+                changes = writer.total_changes
                 yield writer, int(generation or 0)
-                writer.execute("COMMIT")
+                # What changes nothing leaves no generation that others would have to follow, and no byte in the file.
+                writer.execute("COMMIT" if writer.total_changes > changes else "ROLLBACK")
             except BaseException:
                 roll_back(writer)
                 raise

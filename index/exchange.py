@@ -6,12 +6,14 @@ of unit length. The schema's metadata names the encoder, without which embedding
 
 import json
 import os
+import secrets
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from embeddings.file_names import unfinished
+from embeddings.class_names import ClassNameError
+from embeddings.labels import class_name
 from index.gallery import FloatArray
 from index.storage import GalleryError
 from index.taught_faces import IMPORTED, NewFaces, TaughtFaces
@@ -49,7 +51,8 @@ def export_faces(path: Path, faces: TaughtFaces, encoder: str) -> None:
         "embedding": pa.FixedSizeListArray.from_arrays(pa.array(faces.embeddings.reshape(-1), pa.float32()), dim),
     }
     described = json.dumps({"format": _FORMAT, "version": _VERSION, "encoder": encoder, "dim": dim})
-    partial = unfinished(path)
+    # A name of its own: another program may be writing the same file.
+    partial = path.with_name(f".{secrets.token_hex(8)}.unfinished")
     try:
         parquet.write_table(pa.table(columns).replace_schema_metadata({_METADATA: described}), partial)
         os.replace(partial, path)
@@ -90,11 +93,13 @@ def import_faces(path: Path, encoder: str, dim: int, *, most: int | None = None)
     try:
         return NewFaces(
             embeddings=_embeddings(table["embedding"], dim),
-            labels=text["label"],
+            labels=[class_name(label) for label in text["label"]],
             sources=[IMPORTED + source.removeprefix(IMPORTED) for source in text["source"]],
             digests=text["digest"],
             added=np.array(table["added"].cast(pa.int64()).to_pylist(), np.float64) / 1e6,
         )
+    except ClassNameError as error:
+        raise GalleryError(f"{path}: {str(error).rpartition('; ')[0]}; teach that class under another name") from error
     except (GalleryError, TypeError, AttributeError, ValueError, pa.ArrowException) as error:
         reason = " ".join(str(error).split())
         raise GalleryError(f"{path}: expected an exported gallery, got other columns ({reason})") from error

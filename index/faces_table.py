@@ -20,6 +20,8 @@ from index.taught_index import Found
 _CHUNK = 50_000
 # SQLite before 3.32 takes 999 parameters.
 _PARAMETERS = 500
+# The faces of a class, whose name is one parameter.
+OF_CLASS = "label IN (SELECT id FROM labels WHERE readable(name) = readable(?))"
 
 
 def insert_faces(connection: sqlite3.Connection, faces: NewFaces, batch: int, root: int | None = None) -> range:
@@ -99,7 +101,7 @@ def is_past(connection: sqlite3.Connection, stand: Stand) -> bool:
 
 def read_classes(connection: sqlite3.Connection) -> tuple[str, ...]:
     """Returns the names of the classes that have faces, sorted."""
-    sql = "SELECT name FROM labels WHERE EXISTS (SELECT 1 FROM faces WHERE label = labels.id)"
+    sql = "SELECT DISTINCT readable(name) FROM labels WHERE EXISTS (SELECT 1 FROM faces WHERE label = labels.id)"
     return tuple(sorted(name for (name,) in connection.execute(sql)))
 
 
@@ -127,9 +129,8 @@ def newest_embeddings(database: Database, dim: int, name: str, limit: int) -> Fl
     Raises:
         GalleryError: An embedding is damaged.
     """
-    label = "(SELECT id FROM labels WHERE name = ?)"
     with database.read() as connection:
-        sql = f"SELECT embedding FROM faces WHERE label = {label} ORDER BY id DESC LIMIT ?"
+        sql = f"SELECT embedding FROM faces WHERE {OF_CLASS} ORDER BY id DESC LIMIT ?"
         rows = connection.execute(sql, (name, limit)).fetchall()
     return decoded(database, dim, [blob for (blob,) in rows])
 
@@ -140,7 +141,8 @@ def look_up(database: Database, dim: int, ids: IntArray) -> Found:
     Raises:
         GalleryError: An embedding is damaged.
     """
-    sql = "SELECT f.id, l.name, f.source, f.embedding FROM faces f JOIN labels l ON l.id = f.label WHERE f.id IN ({})"
+    columns = "f.id, readable(l.name), f.source, f.embedding"
+    sql = f"SELECT {columns} FROM faces f JOIN labels l ON l.id = f.label WHERE f.id IN ({{}})"
     rows: list[tuple[Any, ...]] = []
     with database.read() as connection:
         for marks, part in _parts(ids.tolist()):
@@ -152,7 +154,7 @@ def look_up(database: Database, dim: int, ids: IntArray) -> Found:
 
 def read_faces(database: Database, dim: int, ids: IntArray | None = None) -> Iterator[TaughtFaces]:
     """Yields all that is known of faces, some at a time in the order of their ids; of all faces where `ids` is None."""
-    columns = "f.id, f.embedding, l.name, f.source, f.digest, f.added, f.batch"
+    columns = "f.id, f.embedding, readable(l.name), f.source, f.digest, f.added, f.batch"
     sql = f"SELECT {columns} FROM faces f JOIN labels l ON l.id = f.label WHERE"
     if ids is not None:
         for marks, part in _parts(np.unique(ids).tolist()):

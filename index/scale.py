@@ -11,28 +11,31 @@ from __future__ import annotations
 import contextlib
 import logging
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from index.folder_lock import read_stored
 from index.gallery import FloatArray, IntArray
-from index.manifest import MANIFEST, parse_manifest
-from index.storage import GalleryError, StorageError, commit, read_manifest
+from index.manifest import MANIFEST, Manifest, parse_manifest
+from index.storage import GalleryError, StorageError, commit
 from index.vectors import add_to_cells, nearest_in_cells, nearest_rows, open_cells, train_cells, write_vectors
 
 if TYPE_CHECKING:
     import faiss
 
 CELLS_FORMAT, CELLS_VERSION = "moodspace-cells", 1
-# Recall@10 against exact search that the number of probes is chosen for.
-RECALL, RECALL_AT = 0.98, 10
+# Recall against exact search that the numbers of probes are chosen for: for so many neighbors each, measured on so many
+# faces. The farther neighbors are, the more they scatter over the cells. For more neighbors than these all cells count.
+RECALL = 0.98
+RECALL_AT = 10
+_TRIALS_AT = {RECALL_AT: 512, 32: 256, 100: 128, 1000: 32}
 _VECTORS = "cells.faiss"
 # How many cells, times the square root of the number of faces, and from how many faces each is laid out.
 _CELLS, _SAMPLE_PER_CELL = 3, 20
-_TRIALS = 512
 # Looking into fewer cells saves next to nothing.
 _LEAST_PROBES = 4
 _LOCK_TIMEOUT = 300.0
@@ -60,8 +63,9 @@ class Cells:
 
     Attributes:
         vectors: The faiss index, under the faces' ids.
-        probes: In how many cells a search looks.
+        probes: In how many cells a search for `RECALL_AT` neighbors looks.
         recall: The share of the `RECALL_AT` nearest faces that this found at the time.
+        probes_at: The same for more neighbors, by their number; empty in those that an older program wrote.
         stand: The state of the gallery they were built from.
     """
 
@@ -69,6 +73,7 @@ class Cells:
     probes: int
     recall: float
     stand: Stand
+    probes_at: Mapping[int, int] = field(default_factory=dict)
 
     def __len__(self) -> int:
         """Returns the number of faces."""
@@ -78,6 +83,11 @@ class Cells:
     def last_id(self) -> int:
         """The largest id."""
         return self.stand.last_id
+
+    def probes_for(self, k: int) -> int:
+        """Returns in how many cells a search for k neighbors has to look."""
+        levels = {RECALL_AT: self.probes} | dict(self.probes_at)
+        return min((probes for level, probes in levels.items() if level >= k), default=int(self.vectors.nlist))
 
     def propose(self, queries: FloatArray, k: int, threads: int, hidden: IntArray) -> tuple[FloatArray, IntArray]:
         """Finds more than k faces for each query, among which the k nearest are to be chosen by their embeddings.
@@ -91,9 +101,9 @@ class Cells:
         Returns:
             Approximate similarities and ids, -1 for none, `(n, w)`.
         """
-        probes = self.probes
+        probes = self.probes_for(k)
         similarities, ids = nearest_in_cells(self.vectors, queries, _reach(k), probes, threads, hidden)
-        # Where all around was forgotten, or k is large, the cells next to the query hold too few.
+        # Where all around was forgotten, the cells next to the query hold too few.
         while probes < self.vectors.nlist and (lacking := ids[:, -1] < 0).any():
             probes = min(4 * probes, int(self.vectors.nlist))
             more = nearest_in_cells(self.vectors, queries[lacking], _reach(k), probes, threads, hidden)
@@ -128,15 +138,22 @@ def build_cells(embeddings: Embeddings, stand: Stand, threads: int) -> Cells:
     n = len(embeddings.ids)
     cells = min(n, round(_CELLS * n**0.5))
     vectors = train_cells(embeddings.take(_some(embeddings.ids, _SAMPLE_PER_CELL * cells, rng)), cells)
-    trial_ids = _some(embeddings.ids, _TRIALS, rng)
-    trials = embeddings.take(trial_ids)
-    exact = _Nearest(trials, trial_ids)
+    levels = {}
+    for k, trials in _TRIALS_AT.items():
+        own = _some(embeddings.ids, trials, rng)
+        levels[k] = _Nearest(embeddings.take(own), own, k)
     for ids, rows in embeddings.stream():
         add_to_cells(vectors, rows, ids)
-        exact.look_at(ids, rows)
-    probes, recall = _measured(vectors, embeddings, exact, threads)
-    _log.info("%d faces in %d cells: looking into %d finds %.1f %%", n, cells, probes, 100 * recall)
-    return Cells(vectors, probes, recall, stand)
+        for exact in levels.values():
+            exact.look_at(ids, rows)
+    found: dict[int, tuple[int, float]] = {}
+    probes = _LEAST_PROBES
+    for k, exact in levels.items():
+        # A larger number of neighbors never takes fewer.
+        probes, recall = found[k] = _measured(vectors, embeddings, exact, threads, probes)
+        _log.info("%d faces in %d cells: looking into %d finds %.1f %% of %d", n, cells, probes, 100 * recall, k)
+    deeper = {k: probes for k, (probes, _) in found.items() if k != RECALL_AT}
+    return Cells(vectors, *found[RECALL_AT], stand, deeper)
 
 
 def _some(ids: IntArray, count: int, rng: np.random.Generator) -> IntArray:
@@ -149,41 +166,48 @@ def _reach(k: int) -> int:
 
 
 class _Nearest:
-    """How near the nearest faces are to some faces of the gallery, themselves left out, found by looking at all."""
+    """How near the k nearest faces are to some faces of the gallery, themselves left out, found by looking at all."""
 
-    def __init__(self, queries: FloatArray, own: IntArray) -> None:
-        self.queries, self.own = queries, own
-        self.similarities = np.full((len(own), RECALL_AT), -2, np.float32)
+    def __init__(self, queries: FloatArray, own: IntArray, k: int) -> None:
+        self.queries, self.own, self.k = queries, own, k
+        self.similarities = np.full((len(own), k), -2, np.float32)
+        self._taken, self._rows = np.empty(0, np.int64), queries[:0]
 
     def look_at(self, ids: IntArray, rows: FloatArray) -> None:
-        similarities, places = nearest_rows(rows, self.queries, min(RECALL_AT + 1, len(ids)))
+        similarities, places = nearest_rows(rows, self.queries, min(self.k + 1, len(ids)))
         similarities[ids[places] == self.own[:, None]] = -2
         found = np.concatenate([self.similarities, similarities], axis=1)
-        self.similarities = -np.sort(-found, axis=1)[:, :RECALL_AT]
+        self.similarities = -np.sort(-found, axis=1)[:, : self.k]
+
+    def recall(self, ids: IntArray, embeddings: Embeddings) -> float:
+        """Returns the share of the k nearest that is among `ids`, `(n, w)`, -1 for none."""
+        self._take(np.setdiff1d(ids[ids >= 0], self._taken), embeddings)
+        rows = self._rows[np.searchsorted(self._taken, ids).clip(max=len(self._taken) - 1)]
+        similarities = np.einsum("nwd,nd->nw", rows, self.queries)
+        similarities[(ids < 0) | (ids == self.own[:, None])] = -2
+        # Counted by similarity to the farthest that belongs: of faces that are equally near any will do.
+        found = -np.sort(-similarities, axis=1)[:, : self.k]
+        return float((found >= self.similarities[:, -1:] - 1e-6).mean())
+
+    def _take(self, fresh: IntArray, embeddings: Embeddings) -> None:
+        taken = np.concatenate([self._taken, fresh])
+        order = np.argsort(taken)
+        self._taken = taken[order]
+        self._rows = np.concatenate([self._rows, embeddings.take(fresh)])[order]
 
 
 def _measured(
-    vectors: faiss.IndexIVFScalarQuantizer, embeddings: Embeddings, exact: _Nearest, threads: int
+    vectors: faiss.IndexIVFScalarQuantizer, embeddings: Embeddings, exact: _Nearest, threads: int, probes: int
 ) -> tuple[int, float]:
     """Looks into ever more cells until enough is found; returns how many that took, and the recall."""
-    probes = min(_LEAST_PROBES, int(vectors.nlist))
+    probes = min(probes, int(vectors.nlist))
     while True:
-        _, ids = nearest_in_cells(vectors, exact.queries, _reach(RECALL_AT) + 1, probes, threads, np.empty(0, np.int64))
-        recall = _recall(ids, embeddings, exact)
+        reach, nothing = _reach(exact.k) + 1, np.empty(0, np.int64)
+        _, ids = nearest_in_cells(vectors, exact.queries, reach, probes, threads, nothing)
+        recall = exact.recall(ids, embeddings)
         if recall >= RECALL or probes == vectors.nlist:
             return probes, recall
         probes = min(probes + probes // 2, int(vectors.nlist))
-
-
-def _recall(ids: IntArray, embeddings: Embeddings, exact: _Nearest) -> float:
-    known, place = np.unique(ids, return_inverse=True)
-    rows = embeddings.take(known[known >= 0])
-    rows = np.concatenate([np.zeros((int((known < 0).sum()), rows.shape[1]), np.float32), rows])
-    similarities = np.einsum("nwd,nd->nw", rows[place.reshape(ids.shape)], exact.queries)
-    similarities[(ids < 0) | (ids == exact.own[:, None])] = -2
-    # Counted by similarity to the farthest that belongs: of faces that are equally near any will do.
-    found = -np.sort(-similarities, axis=1)[:, :RECALL_AT]
-    return float((found >= exact.similarities[:, -1:] - 1e-6).mean())
 
 
 def save_cells(folder: Path, cells: Cells) -> None:
@@ -198,7 +222,8 @@ def save_cells(folder: Path, cells: Cells) -> None:
         (folder / MANIFEST).unlink(missing_ok=True)  # or the commit would refuse to replace what it cannot read
     stand = cells.stand
     meta = {
-        "probes": cells.probes, "recall": cells.recall, "count": len(cells), "dim": int(cells.vectors.d),
+        "probes": cells.probes, "recall": cells.recall, "probes_at": {str(k): n for k, n in cells.probes_at.items()},
+        "count": len(cells), "dim": int(cells.vectors.d),
         "generation": stand.generation, "token": stand.token, "last_id": stand.last_id,
     }  # fmt: skip
     files = {_VECTORS: lambda path: write_vectors(path, cells.vectors)}
@@ -210,15 +235,23 @@ def load_cells(folder: Path, dim: int) -> Cells | None:
     if not (folder / MANIFEST).exists():
         return None
     try:
-        manifest = read_manifest(folder, format=CELLS_FORMAT, version=CELLS_VERSION)
-        vectors, meta = open_cells(manifest.path(_VECTORS)), manifest.meta
-        stand = Stand(int(meta["generation"]), str(meta["token"]), int(meta["last_id"]))
-        if (vectors.d, vectors.ntotal) != (dim, meta["count"]) or not 1 <= meta["probes"] <= vectors.nlist:
-            raise GalleryError(f"{folder}: expected {meta['count']} faces, got {vectors.ntotal}; delete the folder")
-        return Cells(vectors, meta["probes"], float(meta["recall"]), stand)
-    except (StorageError, GalleryError, KeyError, TypeError, ValueError) as error:
+        return read_stored(
+            folder, format=CELLS_FORMAT, version=CELLS_VERSION, read=lambda manifest: _opened(manifest, dim)
+        )
+    except (StorageError, GalleryError, KeyError, TypeError, ValueError, AttributeError) as error:
         _log.warning("the search index will be built again: %s", error)
         return None
+
+
+def _opened(manifest: Manifest, dim: int) -> Cells:
+    vectors, meta = open_cells(manifest.path(_VECTORS)), manifest.meta
+    stand = Stand(int(meta["generation"]), str(meta["token"]), int(meta["last_id"]))
+    probes_at = {int(k): int(probes) for k, probes in meta.get("probes_at", {}).items()}
+    looked = (meta["probes"], *probes_at.values())
+    if (vectors.d, vectors.ntotal) != (dim, meta["count"]) or not all(1 <= one <= vectors.nlist for one in looked):
+        got = f"expected {meta['count']} faces, got {vectors.ntotal}"
+        raise GalleryError(f"{manifest.folder}: {got}; delete the folder")
+    return Cells(vectors, meta["probes"], float(meta["recall"]), stand, probes_at)
 
 
 @contextlib.contextmanager

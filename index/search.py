@@ -6,12 +6,14 @@ import operator
 import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from index.folder_lock import read_stored
 from index.gallery import (
     FloatArray,
     Gallery,
@@ -21,7 +23,7 @@ from index.gallery import (
     unit_rows_problem,
     write_columns,
 )
-from index.storage import GalleryError, Manifest, Writer, commit, read_manifest
+from index.storage import GalleryError, Manifest, Writer, commit
 from index.vectors import build_vectors, decode, nearest, read_vectors, write_vectors
 
 if TYPE_CHECKING:
@@ -170,8 +172,8 @@ class GalleryIndex:
             StorageError: There is no such folder, it holds something else, or a file is damaged.
             GalleryError: The gallery does not fit together, or another encoder made it.
         """
-        manifest = read_manifest(path, format=GALLERY_FORMAT, version=GALLERY_VERSION)
-        return load_gallery(manifest, encoder=encoder, threads=threads)
+        read = partial(load_gallery, encoder=encoder, threads=threads)
+        return read_stored(path, format=GALLERY_FORMAT, version=GALLERY_VERSION, read=read)
 
 
 def gallery_files(index: GalleryIndex) -> dict[str, Writer]:

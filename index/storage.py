@@ -1,7 +1,9 @@
 """How bundles and galleries reach the disk: a folder of artifacts, committed whole or not at all.
 
 Replacing `manifest.json` is the single commit point: whatever stops a writer, the folder holds the old state
-or the new one. One writer at a time; readers of a folder that is being written may have to read again.
+or the new one. One writer at a time; others wait. The first state's files have plain names, those of each later one
+carry the digest, so that no file ever changes. Readers take no lock: `index.folder_lock.read_stored` reads again when
+a writer replaced the state meanwhile.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from index.folder_lock import locked
 from index.manifest import (
     MANIFEST,
     Manifest,
@@ -34,6 +37,8 @@ __all__ = ["GalleryError", "Manifest", "StorageError", "StoredFile", "Writer", "
 
 _STAGING = ".tmp-"
 _WINDOWS = os.name == "nt"
+# How many digits of the digest a file name carries at least.
+_DIGITS = 8
 
 Writer = Callable[[Path], None]
 _log = logging.getLogger(__name__)
@@ -74,18 +79,25 @@ def commit(
     for name in files:
         if not acceptable_name(name):
             raise refusal(folder, "artifact names of letters, digits, '_', '-', '.'", repr(name), "rename it")
-    current = parse_manifest(folder, format, version) if os.path.lexists(folder / MANIFEST) else None
-    kept = _kept(folder, current, set(keep))
+    # Once before the lock, which leaves a file: a folder that holds something else stays as it is.
+    _kept(folder, _current(folder, format, version), set(keep))
     try:
         _make_folder(folder)
-        with tempfile.TemporaryDirectory(prefix=_STAGING, dir=folder, ignore_cleanup_errors=True) as name:
-            fresh = _stage(Path(name), files, taken=current.files.values() if current else ())
-            manifest = Manifest(folder, format, version, meta, kept | fresh)
-            _publish(Path(name), manifest, fresh)
-        _remove_stale(manifest, current)
+        with locked(folder):
+            current = _current(folder, format, version)
+            kept = _kept(folder, current, set(keep))
+            with tempfile.TemporaryDirectory(prefix=_STAGING, dir=folder, ignore_cleanup_errors=True) as name:
+                fresh = _stage(Path(name), files, current)
+                manifest = Manifest(folder, format, version, meta, kept | fresh)
+                _publish(Path(name), manifest, fresh)
+            _remove_stale(manifest, current)
     except OSError as error:
         raise refusal(folder, "to write into this folder", str(error), "free some space or choose another") from error
     return manifest
+
+
+def _current(folder: Path, format: str, version: int) -> Manifest | None:
+    return parse_manifest(folder, format, version) if os.path.lexists(folder / MANIFEST) else None
 
 
 def _kept(folder: Path, current: Manifest | None, names: set[str]) -> dict[str, StoredFile]:
@@ -97,28 +109,30 @@ def _kept(folder: Path, current: Manifest | None, names: set[str]) -> dict[str, 
 
 def _make_folder(folder: Path) -> None:
     if not folder.exists():
-        folder.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)  # another writer may be faster
         _flush(folder.parent)
 
 
-def _stage(staging: Path, files: Mapping[str, Writer], taken: Iterable[StoredFile]) -> dict[str, StoredFile]:
+def _stage(staging: Path, files: Mapping[str, Writer], current: Manifest | None) -> dict[str, StoredFile]:
     """Writes and flushes the artifacts and gives each a file name that the current state does not use."""
-    used = {entry.path.casefold() for entry in taken}
+    used = {entry.path.casefold() for entry in current.files.values()} if current else set()
     staged = {}
     for name, write in files.items():
         write(staging / name)
         digest, size = _sealed(staging / name)
-        path = next(choice for choice in _file_names(name, digest) if choice.casefold() not in used)
+        choices = _file_names(name, digest, plain=current is None)
+        path = next(choice for choice in choices if choice.casefold() not in used)
         used.add(path.casefold())
         staged[name] = StoredFile(path, size, digest)
     return staged
 
 
-def _file_names(name: str, digest: str) -> Iterator[str]:
-    """Yields the names an artifact may take, best first."""
-    yield name
+def _file_names(name: str, digest: str, *, plain: bool) -> Iterator[str]:
+    """Yields the names an artifact may take, best first; `plain` tells whether one may do without the digest."""
+    if plain:
+        yield name
     stem, dot, suffix = name.partition(".")  # at the first dot: Keras insists on all of ".weights.h5"
-    for length in range(8, len(digest) + 1):
+    for length in range(_DIGITS, len(digest) + 1):
         yield f"{stem}-{digest[:length]}{dot}{suffix}"
 
 

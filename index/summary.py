@@ -29,7 +29,7 @@ def read_summary(database: Database, folder: Path) -> Summary:
     encoder, dim = database.identity()
     with database.read() as connection:
         labels = connection.execute(
-            "SELECT l.name, count(*) FROM faces f JOIN labels l ON l.id = f.label GROUP BY l.id ORDER BY l.name"
+            "SELECT readable(l.name), count(*) FROM faces f JOIN labels l ON l.id = f.label GROUP BY 1 ORDER BY 1"
         ).fetchall()
         sources = connection.execute(
             f"SELECT {origin}, count(*) FROM faces f LEFT JOIN roots r ON r.id = f.root GROUP BY 1 ORDER BY 1"

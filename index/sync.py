@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
+from embeddings.class_names import ClassNameError, checked
 from embeddings.labelled import DataError, Skipped
 from embeddings.labels import canonical
 from embeddings.layout import (
@@ -83,6 +84,7 @@ class SyncPlan:
         touched: Files that hold what they held, under another time.
         unchanged: How many files are as they were, with their face in the gallery.
         forgotten: How many files are as they were when their face was forgotten.
+        stay: Files that hold, under the same class, what was forgotten as another file; they stay out too.
         duplicate: Files that hold the same as another.
         failed: Files that were looked at before and gave no face, and what is no file at all.
     """
@@ -94,6 +96,7 @@ class SyncPlan:
     touched: tuple[FileState, ...]
     unchanged: int
     forgotten: int
+    stay: tuple[FileState, ...]
     duplicate: tuple[Duplicate, ...]
     failed: tuple[Skipped, ...]
 
@@ -111,19 +114,27 @@ def plan_sync(
     Args:
         root: The folder, absolute, in a layout of `embeddings.layout`.
         known: The folder's files as the gallery knows them, by path.
-        elsewhere: The files of other folders that the gallery knows.
+        elsewhere: The files of other folders that have a face in the gallery, or whose face was forgotten.
         again: Look at every file anew, changed or not.
 
     Raises:
         DataError: `root` is no folder, or has no class folders.
     """
+    elsewhere = list(elsewhere)
     found, failed = scan(root)
-    compared = [(file, None if again else _unchanged(file, known.get(file.path))) for file in found]
+    # What was forgotten is not looked at anew: that would teach it again.
+    anew = {path for path, state in known.items() if again and state.reason != FORGOTTEN}
+    compared = [(file, None if file.path in anew else _unchanged(file, known.get(file.path))) for file in found]
     same = [state for _, state in compared if state is not None]
     held = [state for state in (*elsewhere, *same) if state.status == FACES]
     # A file that stood back for another has to be judged anew: the other may be gone.
     pending = [file for file, state in compared if state is None] + [s for s in same if s.status == DUPLICATE]
+    gone = {(s.sha256, s.label) for s in (*known.values(), *elsewhere) if s.reason == FORGOTTEN and s.sha256}
+    sizes = {s.size for s in (*known.values(), *elsewhere) if s.reason == FORGOTTEN}
+    pending = [replace(s, sha256=s.sha256 or _sha256(s.path)) if s.size in sizes else s for s in pending]
     fresh, duplicate = _tell_duplicates(pending, held)
+    stay = [file for file in fresh if (file.sha256, file.label) in gone]
+    fresh = [file for file in fresh if (file.sha256, file.label) not in gone]
     faces = {path for path, state in known.items() if state.status == FACES}
     forgotten = {state.path for state in same if state.reason == FORGOTTEN}
     no_face = [s for s in same if s.status in (NONE, FAILED) and s.path not in forgotten]
@@ -135,6 +146,7 @@ def plan_sync(
         touched=tuple(state for state in same if state.mtime_ns != known[state.path].mtime_ns),
         unchanged=sum(state.status == FACES for state in same),
         forgotten=len(forgotten),
+        stay=tuple(replace(file, status=NONE, reason=FORGOTTEN) for file in stay),
         duplicate=tuple(duplicate),
         failed=tuple(failed + [Skipped(state.path, state.reason) for state in no_face]),
     )
@@ -162,6 +174,11 @@ def scan(root: Path) -> tuple[list[FileState], list[Skipped]]:
     for folder in folders:
         if (named := _as_text(str(folder.path))) != str(folder.path):
             others.append(Skipped(named, "expected a class name that is text, received bytes that are none; rename it"))
+            continue
+        try:
+            checked(folder.path.name)
+        except ClassNameError as error:
+            others.append(Skipped(ascii(named)[1:-1], f"{str(error).rpartition('; ')[0]}; rename the folder"))
             continue
         with os.scandir(folder.path) as entries:
             for entry in sorted(entries, key=lambda entry: entry.name):

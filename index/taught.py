@@ -9,11 +9,13 @@ from types import TracebackType
 
 from index.checks import gallery_problems
 from index.database import TIMEOUT, Database
-from index.faces_table import forget_faces, forget_ids, insert_faces, read_faces, read_stand
+from index.faces_table import OF_CLASS, forget_faces, forget_ids, insert_faces, read_faces, read_stand
 from index.gallery import IntArray
+from index.same_faces import missing_rows
 from index.snapshots import FLAT_LIMIT, Snapshots
 from index.storage import GalleryError, StorageError
 from index.summary import read_summary
+from index.sync import FORGOTTEN
 from index.taught_faces import NewFaces, Recorded, Summary, TaughtFaces, Undone
 from index.taught_folder import TaughtFolder
 from index.taught_index import TaughtIndex
@@ -157,6 +159,28 @@ class TaughtGallery:
             ids = insert_faces(connection, faces, batch)
         return Recorded(batch, tuple(ids), 0)
 
+    def add_missing(self, faces: NewFaces, *, most: int | None = None) -> Recorded:
+        """Teaches those of the faces that the gallery has not under the same class, each once.
+
+        The same face is the same crop or, where the crop of either is not known, the same embedding but for rounding.
+
+        Args:
+            faces: Which.
+            most: How many faces the gallery may hold then; None for any number.
+
+        Raises:
+            GalleryError: Their embeddings are of another dimension, they are too many, or the gallery is damaged.
+            StorageError: The disk refused, or another writer did not finish in time.
+        """
+        with self._database.write() as (connection, generation):
+            missing = missing_rows(connection, self._database, self.dim, faces)
+            room = most - connection.execute("SELECT count(*) FROM faces").fetchone()[0] if most is not None else None
+            if room is not None and len(missing) > room:
+                got = f"expected room for {len(missing):,} faces, got room for {max(room, 0):,}"
+                raise GalleryError(f"{got}; forget some")
+            ids = insert_faces(connection, faces.take(missing), generation) if missing else ()
+        return Recorded(generation, tuple(ids), 0)
+
     def synced(self, root: Path, *, options: str = "", batch: int | None = None) -> TaughtFolder:
         """Returns the part that belongs to a folder, for `index.sync` and `index.apply`.
 
@@ -176,7 +200,8 @@ class TaughtGallery:
     def known(self, digests: Iterable[str]) -> dict[str, str]:
         """Returns the class of those crops, named by SHA-256, that the gallery has already, the last taught one's."""
         found: dict[str, str] = {}
-        sql = "SELECT l.name FROM faces f JOIN labels l ON l.id = f.label WHERE f.digest = ? ORDER BY f.id DESC LIMIT 1"
+        faces = "faces f JOIN labels l ON l.id = f.label WHERE f.digest = ?"
+        sql = f"SELECT readable(l.name) FROM {faces} ORDER BY f.id DESC LIMIT 1"
         with self._database.read() as connection:
             for digest in {one for one in digests if one}:
                 if row := connection.execute(sql, (bytes.fromhex(digest),)).fetchone():
@@ -188,15 +213,13 @@ class TaughtGallery:
         numbers = sorted({int(number) for number in ids if 0 <= number < 2**63})
         with self._database.write() as (connection, _):
             removed = forget_ids(connection, numbers)
-        self._database.shed_log()
-        return removed
+        return self._shed(removed)
 
     def remove_label(self, name: str) -> int:
         """Forgets a class; returns how many faces it had. Synced files among them are not taught again unasked."""
         with self._database.write() as (connection, _):
-            removed = forget_faces(connection, "label = (SELECT id FROM labels WHERE name = ?)", (name,))
-        self._database.shed_log()
-        return removed
+            removed = forget_faces(connection, OF_CLASS, (name,))
+        return self._shed(removed)
 
     def remove_source(self, source: str) -> int:
         """Forgets the faces from one place, or from anywhere below a folder; such folders are no longer kept in sync.
@@ -215,23 +238,35 @@ class TaughtGallery:
             roots = f"SELECT id FROM roots WHERE {there.format('path')}"
             connection.execute(f"DELETE FROM files WHERE root IN ({roots})", values)
             connection.execute(f"DELETE FROM roots WHERE id IN ({roots})", values)
-        self._database.shed_log()
+        return self._shed(removed)
+
+    def _shed(self, removed: int) -> int:
+        if removed:
+            self._database.shed_log()
         return removed
 
-    def undo(self) -> Undone | None:
-        """Takes back what was taught last, all faces of the batch, and returns what that was; None without faces.
+    def undo(self, batch: int | None = None) -> Undone | None:
+        """Takes back what was taught together, and returns what that was; None where there is nothing of it.
 
-        Synced files among them count as new at the next sync. Faces that the batch removed do not come back.
+        Synced files among the faces count as new at the next sync, but for those that were forgotten. Faces that the
+        batch removed do not come back.
+
+        Args:
+            batch: A `Recorded.batch`; None for what was taught last, by whatever program.
         """
-        labels = "SELECT l.name, count(*) FROM faces f JOIN labels l ON l.id = f.label WHERE f.batch = ? GROUP BY 1"
+        labels = (
+            "SELECT readable(l.name), count(*) FROM faces f JOIN labels l ON l.id = f.label WHERE f.batch = ? "
+            "GROUP BY 1 ORDER BY 1"
+        )
         with self._database.write() as (connection, _):
-            batch = connection.execute("SELECT max(batch) FROM faces").fetchone()[0]
             if batch is None:
-                return None
+                batch = connection.execute("SELECT max(batch) FROM faces").fetchone()[0]
             first = connection.execute("SELECT min(added) FROM faces WHERE batch = ?", (batch,)).fetchone()[0]
-            undone = Undone(batch, first, dict(connection.execute(labels + " ORDER BY 1", (batch,)).fetchall()))
+            if batch is None or first is None:
+                return None
+            undone = Undone(batch, first, dict(connection.execute(labels, (batch,)).fetchall()))
             connection.execute("DELETE FROM faces WHERE batch = ?", (batch,))
-            connection.execute("DELETE FROM files WHERE batch = ?", (batch,))
+            connection.execute("DELETE FROM files WHERE batch = ? AND reason != ?", (batch, FORGOTTEN))
         self._database.shed_log()
         return undone
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from embeddings.class_names import ClassNameError, checked
 from index.gallery import DoubleArray, FloatArray, IntArray, unit_rows_problem
 from index.storage import GalleryError
 
@@ -51,8 +52,8 @@ class NewFaces:
         lengths = {len(self.labels), len(self.sources), len(self.digests), n if self.added is None else len(self.added)}
         if lengths != {n}:
             raise GalleryError(f"faces to teach: expected {n} of everything, got {sorted(lengths)}; align the fields")
-        if not all(isinstance(label, str) and label.strip() for label in self.labels):
-            raise GalleryError("faces to teach: expected a class name for each, got an empty one; name the class")
+        for label in dict.fromkeys(self.labels):
+            _check_label(label)
         if wrong := [digest for digest in self.digests if not _DIGEST.fullmatch(digest)]:
             got = f"expected SHA-256 as 64 hexadecimal digits, got {wrong[0]!r}"
             raise GalleryError(f"faces to teach: {got}; hash the crop")
@@ -75,6 +76,15 @@ class NewFaces:
     def none(cls, dim: int) -> NewFaces:
         """Returns no faces, for embeddings of `dim` numbers."""
         return cls(np.empty((0, dim), np.float32), (), (), ())
+
+
+def _check_label(label: object) -> None:
+    try:
+        if not isinstance(label, str):
+            raise ClassNameError(f"expected a class name, got {label!r}; name the class")
+        checked(label)
+    except ClassNameError as error:
+        raise GalleryError(f"faces to teach: {error}") from error
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -12,7 +12,7 @@ from index.database import Database
 from index.faces_table import insert_faces
 from index.gallery import FloatArray
 from index.storage import GalleryError
-from index.sync import FACES, FileState
+from index.sync import FACES, FORGOTTEN, FileState
 from index.taught_faces import NewFaces
 
 _COLUMNS = "path, size, mtime_ns, sha256, status, reason"
@@ -52,15 +52,16 @@ class TaughtFolder:
             return {row[0]: FileState(*row) for row in rows}
 
     def elsewhere(self) -> list[FileState]:
-        """Returns the files of other folders that have faces in the gallery.
+        """Returns the files of other folders that have a face in the gallery, or whose face was forgotten.
 
         Raises:
             StorageError: The gallery cannot be read.
         """
         others = "root NOT IN (SELECT id FROM roots WHERE path = ?)"
         with self._database.read() as connection:
-            values = (FACES, str(self.root))
-            rows = connection.execute(f"SELECT {_COLUMNS} FROM files WHERE status = ? AND {others}", values)
+            values = (FACES, FORGOTTEN, str(self.root))
+            sql = f"SELECT {_COLUMNS} FROM files WHERE (status = ? OR reason = ?) AND {others}"
+            rows = connection.execute(sql, values)
             return [FileState(*row) for row in rows]
 
     def record(self, files: Sequence[FileState], embeddings: FloatArray, digests: Sequence[str]) -> None:

@@ -6,6 +6,7 @@ The only file that imports faiss.
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,9 @@ import numpy.typing as npt
 
 from index.gallery import FloatArray, IntArray
 from index.storage import GalleryError
+
+# Who changes faiss's limit on what a file may make it allocate.
+_LIMIT = threading.Lock()
 
 
 def build_vectors(embeddings: FloatArray, ids: IntArray) -> faiss.IndexIDMap2:
@@ -209,12 +213,14 @@ def read_vectors(path: Path) -> tuple[faiss.IndexIDMap2, IntArray]:
 
 def _deserialize(content: npt.NDArray[np.uint8]) -> faiss.Index:
     """Keeps a damaged length from asking for more memory than the file could fill; faiss itself stops at a terabyte."""
-    before = faiss.get_deserialization_vector_byte_limit()
-    faiss.set_deserialization_vector_byte_limit(len(content))
-    try:
-        return faiss.deserialize_index(content)
-    finally:
-        faiss.set_deserialization_vector_byte_limit(before)
+    # The limit is that of the process: two threads at once could leave it at what one of them needed.
+    with _LIMIT:
+        before = faiss.get_deserialization_vector_byte_limit()
+        faiss.set_deserialization_vector_byte_limit(len(content))
+        try:
+            return faiss.deserialize_index(content)
+        finally:
+            faiss.set_deserialization_vector_byte_limit(before)
 
 
 def _flat(index: faiss.Index) -> faiss.IndexScalarQuantizer | None:

@@ -1,16 +1,16 @@
 """Keeps OpenCV's own warnings off the screen where this project reports the failure itself."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import cv2
 
+from embeddings.shared_setting import SharedSetting
 
-@contextmanager
-def quiet_opencv() -> Iterator[None]:
-    """Silences OpenCV's log, for all threads, until the block ends."""
+
+def _silence() -> Callable[[], object]:
     level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-    try:
-        yield
-    finally:
-        cv2.utils.logging.setLogLevel(level)
+    return lambda: cv2.utils.logging.setLogLevel(level)
+
+
+# Silences OpenCV's log, for all threads, until the block ends.
+quiet_opencv = SharedSetting(_silence)

@@ -7,7 +7,8 @@ one's place at the end. The old one stays, under another name.
 import itertools
 import shutil
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from embeddings.labelled import DataError, Progress, Skipped
 from index.apply import SyncReport
 from index.database import Database
 from index.storage import GalleryError, StorageError
+from index.sync import FACES, FORGOTTEN
 from index.taught import FILE, TaughtGallery, open_taught
 from index.taught_faces import IMPORTED, LIVE, NewFaces, TaughtFaces
 from realtime.collect import BATCH, Cutter, cut_whole, digest_of
@@ -27,6 +29,8 @@ from realtime.user_gallery import CROPS, encoder_of, open_gallery
 
 # Beside the gallery: one that is being made, and one that only waits for its place.
 _UNFINISHED, _FINISHED = ".unfinished", ".finished"
+# Who is making it, and how long another one waits, seconds.
+_LOCK, _WAIT_S = ".making", 1.0
 
 
 def made_for_another(folder: Path, bundle: Bundle) -> bool:
@@ -59,25 +63,57 @@ def rebuild(
 
     Raises:
         DataError: a named folder is none.
-        GalleryError, StorageError: a gallery cannot be read or written.
+        GalleryError, StorageError: a gallery cannot be read or written, or another program is making it anew.
     """
     folder = folder.resolve()
     made_by, dim = _identity(folder)
     with open_taught(folder, encoder=made_by, dim=dim, read_only=True) as old:
         if asked.dry_run:
             return _Rebuilding(old, None, bundle, asked).run(progress), None
-        unfinished = _open_place(folder, bundle)
-        with open_gallery(unfinished, bundle, create=True) as new:
-            report = _Rebuilding(old, new, bundle, asked).run(progress)
-            new.prepare()
-    return report, _swap(folder, unfinished, made_by)
+        with _alone(folder):
+            unfinished = _open_place(folder, bundle)
+            with open_gallery(unfinished, bundle, create=True) as new:
+                report = _Rebuilding(old, new, bundle, asked).run(progress)
+                new.prepare()
+            old.close()  # before it moves
+            return report, _swap(folder, unfinished, made_by)
 
 
 def finish_swap(folder: Path) -> None:
-    """Puts a gallery that was made anew into its place, where that was interrupted at the worst of moments."""
-    finished = _beside(folder.resolve(), _FINISHED)
+    """Puts a gallery that was made anew into its place, where that was interrupted at the worst of moments.
+
+    Raises:
+        StorageError: another program is doing so.
+    """
+    folder = folder.resolve()
+    finished = _beside(folder, _FINISHED)
     if finished.is_dir() and not folder.exists():
-        finished.rename(folder.resolve())
+        with _alone(folder):
+            if finished.is_dir() and not folder.exists():
+                finished.rename(folder)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Keeps other programs from making the same gallery anew at the same time."""
+    from filelock import FileLock, Timeout
+
+    place = _beside(folder, _LOCK)
+    lock = FileLock(place, timeout=_WAIT_S)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        got = "another program that is making it anew"
+        raise StorageError(f"{folder}: expected the gallery to be free, got {got}; wait until it has ended") from error
+    except OSError as error:
+        wanted = f"expected to write beside this folder, got: {error.strerror}"
+        raise StorageError(f"{folder}: {wanted}; allow it or choose another place") from error
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            place.unlink()
+        lock.release()
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +127,8 @@ class _Rebuilding:
 
     def run(self, progress: Progress | None) -> SyncReport:
         report = self._sync_all(progress)
-        synced = {path for root in self.old.roots() for path in self.old.synced(root).known()}
+        known = (self.old.synced(root).known() for root in self.old.roots())
+        synced = {path for files in known for path, state in files.items() if state.status == FACES}
         cutters = (replace(self.asked.reading, crops=False).cutter(self.bundle), cut_whole)
         lost: Counter[str] = Counter()
         for faces in self.old.rows():
@@ -110,6 +147,7 @@ class _Rebuilding:
         report, roots, dim = SyncReport(), self.old.roots(), self.bundle.encoder.dim
         for root, options in roots.items():
             part = replace(self.asked, folders=[root], crops=options == CROPS, full=False)
+            self._keep_forgotten(root, options)
             try:
                 report.join(sync_folders(self.new, dim, part, progress))
             except DataError as error:
@@ -117,6 +155,15 @@ class _Rebuilding:
         if added := [one for one in self.asked.folders if one.resolve() not in roots]:
             report.join(sync_folders(self.new, dim, replace(self.asked, folders=added, full=False), progress))
         return report
+
+    def _keep_forgotten(self, root: Path, options: str) -> None:
+        """Notes in the new gallery which files' faces were forgotten, so that it does not learn them again."""
+        if self.new is None:
+            return
+        part = self.new.synced(root, options=options)
+        there, files = part.known(), self.old.synced(root).known().values()
+        if out := [state for state in files if state.reason == FORGOTTEN and state.path not in there]:
+            part.record(out, np.empty((0, self.bundle.encoder.dim), np.float32), [])
 
     def _teach_again(
         self, faces: TaughtFaces, rows: Sequence[int], cutters: Sequence[Cutter], report: SyncReport

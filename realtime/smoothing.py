@@ -14,6 +14,8 @@ UNKNOWN = -1
 # most 0.63. Larger values leave as many and are later, by up to 0.96 s at twice to three times the margin.
 MARGIN = 0.1
 PATIENCE_S = 0.3
+# Probabilities that differ by less than this are equal.
+_TIE = 1e-4
 # A face that cannot be read is half forgotten after this many seconds.
 FADING_S = 2.0
 
@@ -114,6 +116,8 @@ class Steadied:
         scores: dict[str | None, float] = {None: unknown_below}
         scores.update(zip(self._classes, self.proba.tolist(), strict=True))
         best = max(scores, key=lambda name: scores[name])
+        if sum(score >= scores[best] - _TIE for score in scores.values()) > 1:
+            best = None  # or the order of the names would decide
         if best == self._shown:
             self._behind_since = None
         elif self._behind_since is None:

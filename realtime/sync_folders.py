@@ -7,7 +7,7 @@ from pathlib import Path
 from embeddings.labelled import DataError, Progress, Skipped
 from index.apply import Embed, SyncReport, apply_sync, planned
 from index.embedded import EmbeddedFile
-from index.sync import plan_sync
+from index.sync import FORGOTTEN, plan_sync
 from index.taught import TaughtGallery
 from realtime.collect import BATCH, embed_files
 from realtime.ray_workers import embed_on_ray
@@ -95,12 +95,14 @@ def _sync_folder(
     part = gallery.synced(root, options=options, batch=batch) if gallery is not None else None
     known = part.known() if part else {}
     other_way = before is not None and before != options
-    plan = plan_sync(root, {} if other_way else known, part.elsewhere() if part else (), again=asked.full)
+    # What was forgotten stays so, in whatever way pictures are read.
+    out = {path: state for path, state in known.items() if state.reason == FORGOTTEN}
+    plan = plan_sync(root, out if other_way else known, part.elsewhere() if part else (), again=asked.full)
     if asked.dry_run or part is None:
         return planned(plan), batch
     if other_way:
         # First of all, so that a run that is interrupted leaves no faces that were cut out in the old way.
-        part.drop(list(known))
+        part.drop([path for path in known if path not in out])
     report = apply_sync(part, plan, embedder(asked, crops), dim, progress)
     return report, part.batch
 

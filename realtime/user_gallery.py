@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from classifier.bundle import Bundle
-from embeddings.labels import canonical
+from embeddings.labels import class_name
 from index.exchange import export_faces, import_faces
 from index.gallery import FloatArray
 from index.storage import GalleryError
@@ -95,21 +95,21 @@ def export_gallery(gallery: TaughtGallery, path: Path) -> int:
 def import_gallery(gallery: TaughtGallery, path: Path, *, most: int | None = None) -> tuple[int, int]:
     """Adds the faces of an exported gallery; returns how many came in and how many were there under that class before.
 
+    To import a file again changes nothing.
+
     Args:
         gallery: What learns.
         path: The file.
-        most: How many faces it may hold, where a stranger made it; see `index.exchange.import_faces`.
+        most: How many faces the file and then the gallery may hold, where a stranger made the file; see
+            `index.exchange.import_faces`.
 
     Raises:
         GalleryError: pyarrow is not installed, or the file is none that was exported from this encoder's gallery.
         StorageError: the gallery cannot be written.
     """
     faces = import_faces(path, gallery.encoder, gallery.dim, most=most)
-    known = gallery.known(faces.digests)
-    fresh = [row for row, label in enumerate(faces.labels) if known.get(faces.digests[row]) != label]
-    if fresh:
-        gallery.add(faces.take(fresh))
-    return len(fresh), len(faces) - len(fresh)
+    added = len(gallery.add_missing(faces, most=most).ids)
+    return added, len(faces) - added
 
 
 class FollowedGallery:
@@ -168,6 +168,8 @@ class LiveTeacher:
     def __init__(self, folder: Path, bundle: Bundle) -> None:
         self.folder, self._bundle = folder, bundle
         self._gallery: TaughtGallery | None = None
+        # What this session taught and has not taken back, the last at the end.
+        self._batches: list[int] = []
 
     def teach(self, embedding: FloatArray, label: str) -> int:
         """Teaches a face and returns its id.
@@ -177,19 +179,27 @@ class LiveTeacher:
             label: What it shows; any name.
 
         Raises:
+            ClassNameError: no class may have that name.
             GalleryError, StorageError: the gallery cannot be opened or written.
         """
-        return self._opened().add(NewFaces(embedding[None], [canonical(label)], [LIVE], [""])).ids[0]
+        faces = NewFaces(embedding[None], [class_name(label)], [LIVE], [""])
+        done = self._opened().add(faces)
+        self._batches.append(done.batch)
+        return done.ids[0]
 
     def undo(self) -> str:
-        """Takes back what was taught last, here or elsewhere, and says what that was.
+        """Takes back what this session taught last, and says what that was; what others taught stays.
 
         Raises:
             GalleryError, StorageError: the gallery cannot be opened or written.
         """
-        undone = self._opened().undo()
+        undone = None
+        # What was forgotten meanwhile, by another program, needs no undoing.
+        while undone is None and self._batches:
+            undone = self._opened().undo(self._batches[-1])
+            self._batches.pop()
         if undone is None:
-            return "nothing is taught that could be undone"
+            return "this session has taught nothing that could be undone"
         return "undone: " + ", ".join(f"{n} {name}" for name, n in undone.labels.items())
 
     def close(self) -> None:

@@ -60,10 +60,11 @@ def keep_layout(bundle: Bundle, layout: Layout) -> None:
     """Writes places into their bundle, where live, web and the next map find them.
 
     Raises:
-        BundleError: the bundle cannot be written.
+        BundleError: the bundle cannot be written, or another program has replaced its gallery since.
     """
     coordinates = layout.coordinates
-    update_bundle(bundle.path, map_coordinates=coordinates, metrics={_RECORD: _record(coordinates, layout.seed)})
+    metrics = {_RECORD: _record(coordinates, layout.seed)}
+    update_bundle(bundle.path, map_coordinates=coordinates, metrics=metrics, made_from=bundle)
 
 
 def _record(coordinates: FloatArray, seed: Any) -> dict[str, Any]:

@@ -1,37 +1,45 @@
 """Places for what one visitor may keep for a while: in memory where the system has such folders; gone with the server.
 
-All lie in one folder of this process, which it holds locked. The lock goes with the process however it ends, so that
-the next server knows, and removes, what one that was killed has left.
+All lie in one folder of this process, in which it holds a file locked. The lock goes with the process however it ends,
+on every system, so that the next server knows, and removes, what one that was killed has left.
 """
 
 import os
 import shutil
 import stat
-import sys
 import tempfile
 import threading
+import time
 from contextlib import suppress
-from functools import cache
 from pathlib import Path
+
+from filelock import FileLock
 
 # Where there is one, what is written there never reaches a disk.
 _MEMORY = Path("/dev/shm")
 _NAME = "moodspace-web-"
+_LOCK = ".lock"
+# A folder without a lock is one that is being made, or whose maker was killed at that; so long after it is the latter.
+_MADE_WITHIN = 60.0
 _MAKING = threading.Lock()
+_held: list[tuple[Path, FileLock]] = []
 
 
 def private_folder() -> Path:
     """Makes an empty folder that only this program's user may look into; who asked for it removes it."""
     with _MAKING:
-        home = _home()
-    return Path(tempfile.mkdtemp(dir=home))
+        if not _held:
+            _held.append(_make_home())
+        return Path(tempfile.mkdtemp(dir=_held[0][0]))
 
 
 def remove_home() -> None:
     """Removes all that this process keeps; what is asked for later gets a place of its own again."""
-    if _home.cache_info().currsize:
-        shutil.rmtree(_home(), ignore_errors=True)
-        _home.cache_clear()
+    with _MAKING:
+        while _held:
+            path, lock = _held.pop()
+            lock.release()  # before: Windows removes no open file
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def remove_left() -> int:
@@ -42,12 +50,12 @@ def remove_left() -> int:
     return len(left)
 
 
-@cache
-def _home() -> Path:
-    path = Path(tempfile.mkdtemp(prefix=".moodspace-", dir=_root()))
-    _lock(path)
-    # It gets the name that others look for once it is locked, so that nobody takes it for one that was left.
-    return path.rename(path.with_name(f"{_NAME}{os.getpid()}{path.name.removeprefix('.moodspace')}"))
+def _make_home() -> tuple[Path, FileLock]:
+    path = Path(tempfile.mkdtemp(prefix=f"{_NAME}{os.getpid()}-", dir=_root()))
+    # Of the process: any thread may remove the folder.
+    lock = FileLock(path / _LOCK, thread_local=False)
+    lock.acquire(blocking=False)
+    return path, lock
 
 
 def _root() -> Path:
@@ -56,30 +64,12 @@ def _root() -> Path:
 
 def _is_left(path: Path) -> bool:
     """Returns whether a folder is this user's, and no process holds it."""
-    if sys.platform == "win32":
-        return False
-    with suppress(OSError):
+    with suppress(OSError, NotImplementedError):
         info = path.lstat()
-        if stat.S_ISDIR(info.st_mode) and info.st_uid == os.getuid():
-            os.close(_lock(path))
+        if not stat.S_ISDIR(info.st_mode) or (hasattr(os, "getuid") and info.st_uid != os.getuid()):
+            return False
+        if not (path / _LOCK).exists():
+            return time.time() - info.st_mtime > _MADE_WITHIN
+        with FileLock(path / _LOCK).acquire(blocking=False):  # raises TimeoutError where it is held
             return True
     return False
-
-
-def _lock(path: Path) -> int:
-    """Locks a folder for as long as the descriptor that it returns is open.
-
-    Raises:
-        OSError: another process holds it.
-    """
-    if sys.platform == "win32":
-        return -1
-    import fcntl
-
-    held = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-    try:
-        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(held)
-        raise
-    return held

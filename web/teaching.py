@@ -3,14 +3,15 @@
 import logging
 import os
 import tempfile
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from embeddings.class_names import ClassNameError
 from embeddings.labels import canonical
+from embeddings.labels import class_name as checked_class_name
 from index.gallery import FloatArray
 from index.storage import GalleryError, StorageError
 from index.taught import TaughtGallery
@@ -82,14 +83,15 @@ def class_name(typed: str) -> str:
     Raises:
         TeachError: it is empty, too long, or has characters that cannot be seen.
     """
-    name = canonical(unicodedata.normalize("NFC", typed))
+    name = canonical(typed)
     if not name:
         raise TeachError("expected the name of a class, got none; choose a class or type a new one")
     if len(name) > _LONGEST_NAME:
         raise TeachError(f"expected a name of at most {_LONGEST_NAME} characters, got {len(name)}; shorten it")
-    if not name.isprintable():
-        raise TeachError("expected visible characters, got some that cannot be seen; type the name again")
-    return name
+    try:
+        return checked_class_name(typed)
+    except ClassNameError as error:
+        raise TeachError(str(error)) from error
 
 
 def teach(gallery: TaughtGallery, label: str, examples: Sequence[Example]) -> Lesson:
@@ -144,7 +146,7 @@ def imported(gallery: TaughtGallery, content: bytes) -> tuple[int, int]:
         path = Path(folder) / "moodspace.parquet"
         path.write_bytes(content)
         try:
-            return import_gallery(gallery, path, most=MOST_FACES - len(gallery))
+            return import_gallery(gallery, path, most=MOST_FACES)
         except GalleryError as error:
             # The file has a name of ours, of which the visitor knows nothing.
             raise TeachError(str(error).removeprefix(f"{path}: ")) from error

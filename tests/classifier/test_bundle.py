@@ -3,6 +3,8 @@
 The network is a stand-in (`conftest.StandIn`), so that these tests are about the folder alone.
 """
 
+import json
+import threading
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -167,3 +169,37 @@ def test_a_blend_of_classes_that_a_label_set_lacks_is_refused(tmp_path, parts):
     strange = Blend(("smug",), {"fer2013": (0.5,), "ferplus": (0.5,)}, "ferplus")
     with pytest.raises(BundleError, match="a blend of the bundle's label sets"):
         save_bundle(tmp_path / "mood", **{**parts, "blend": strange})
+
+
+def test_two_writers_lose_nothing_of_each_other(saved: Path, parts: dict[str, Any]) -> None:
+    errors: list[BaseException] = []
+
+    def measure(writer: int) -> None:
+        try:
+            for round_ in range(4):
+                update_bundle(
+                    saved, metrics={f"{writer}-{round_}": 1}, map_coordinates=parts["map_coordinates"] + writer
+                )
+                load_bundle(saved)
+        except Exception as error:
+            errors.append(error)
+
+    writers = [threading.Thread(target=measure, args=(writer,)) for writer in range(3)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join(60)
+    assert errors == []
+    found = load_bundle(saved)
+    assert {f"{writer}-{round_}" for writer in range(3) for round_ in range(4)} <= set(found.meta["metrics"])
+    named = {entry["path"] for entry in json.loads((saved / "manifest.json").read_text())["files"].values()}
+    assert {path.name for path in saved.iterdir()} == {*named, "manifest.json"}
+
+
+def test_a_map_of_a_gallery_that_was_replaced_meanwhile_is_refused(saved: Path, parts: dict[str, Any]) -> None:
+    seen = load_bundle(saved)
+    gallery = parts["gallery"]
+    update_bundle(saved, gallery=replace(gallery, embeddings=np.ascontiguousarray(gallery.embeddings[::-1])))
+    with pytest.raises(BundleError, match="expected the network and gallery of before, got others"):
+        update_bundle(saved, map_coordinates=parts["map_coordinates"], made_from=seen)
+    assert load_bundle(saved).map_coordinates is None

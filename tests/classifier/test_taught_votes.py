@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 from classifier.bundle import Bundle
+from classifier.gate import SUREST_ODDS, Gate
 from classifier.recognizer import Recognizer
+from classifier.taught_votes import nearest_wins
 from embeddings.encoder import Encoded
 from embeddings.labelled import LabelledFaces
 from index.taught import TaughtGallery, open_taught
@@ -144,3 +146,68 @@ def test_two_taught_classes_share_what_is_near_both(bundle: Bundle, gallery: Tau
     after = Recognizer(bundle, "fer2013", Following(gallery)).judge(encoded.take(slice(0, 1)))
     shares = [after.proba[0, after.classes.index(name)] for name in ("bored", "confused")]
     assert shares[0] == pytest.approx(shares[1]) and sum(shares) > 0.9
+
+
+def slightly_other(encoded: Encoded, count: int, away: float) -> Encoded:
+    """Returns faces that are next to the first one, each a little elsewhere."""
+    rng = np.random.default_rng(0)
+    rows = encoded.embeddings[:1] + away * rng.normal(size=(count, encoded.embeddings.shape[1])).astype(np.float32)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    return Encoded(rows, {name: np.repeat(values[:1], count, axis=0) for name, values in encoded.logits.items()})
+
+
+@pytest.mark.parametrize("label_set", ["fer2013", "ferplus", "blend"])
+@pytest.mark.parametrize("backwards", [False, True])
+def test_each_of_many_similar_taught_pictures_comes_back_as_its_own_class(
+    bundle: Bundle, gallery: TaughtGallery, encoded: Encoded, label_set: str, backwards: bool
+) -> None:
+    similar = slightly_other(encoded, 150, 0.02)
+    names = [f"class {number:03d}" for number in range(150)]
+    names = names[::-1] if backwards else names
+    teach(gallery, similar, names)
+    after = both(bundle, gallery, label_set)[1].judge(similar)
+    assert [after.classes[column] for column in after.labels] == names
+    assert not after.unknown.any()
+
+
+@pytest.mark.parametrize("label_set", ["fer2013", "blend"])
+@pytest.mark.parametrize("names", [("aaa", "zzz"), ("zzz", "aaa"), ("happy", "zzz"), ("aaa", "happy")])
+def test_one_face_under_two_names_is_unknown(
+    bundle: Bundle, gallery: TaughtGallery, encoded: Encoded, label_set: str, names: tuple[str, str]
+) -> None:
+    one = encoded.take(slice(0, 1))
+    for name in names:
+        teach(gallery, one, [name])
+    after = both(bundle, gallery, label_set)[1].judge(one)
+    assert after.unknown.tolist() == [True]
+    columns = [after.classes.index(name) for name in names]
+    assert after.proba[0, columns[0]] == after.proba[0, columns[1]]
+    np.testing.assert_allclose(after.proba.sum(axis=1), 1, atol=1e-6)
+
+
+def test_a_taught_picture_beats_the_mean_of_another_class(
+    bundle: Bundle, gallery: TaughtGallery, encoded: Encoded
+) -> None:
+    similar = slightly_other(encoded, 6, 0.01)
+    teach(gallery, similar, ["a crowd"] * 5 + ["the picture"])
+    after = both(bundle, gallery, "fer2013")[1].judge(similar.take(slice(5, 6)))
+    assert after.classes[int(after.labels[0])] == "the picture"
+    assert not after.unknown[0]
+
+
+def test_the_nearest_of_those_that_are_certain_wins() -> None:
+    most = SUREST_ODDS
+    odds = np.array([[most, most, most], [most, most, 0.0], [most, 1.0, 0.0], [0.1, 0.1, 0.0]])
+    nearness = np.array([[0.90, 1.0, 0.99], [0.95, 0.95, -1], [0.9, 0.8, -1], [0.75, 0.74, -1]])
+    lowered = nearest_wins(odds, nearness)
+    assert lowered[0].argmax() == 1
+    assert lowered[0, 0] < lowered[0, 2] < lowered[0, 1] == most
+    np.testing.assert_array_equal(lowered[1], odds[1])  # a tie stays one
+    assert lowered[2, 0] == most and lowered[2, 1] < 0.01
+    np.testing.assert_allclose(lowered[3], odds[3], rtol=1e-3)  # nothing is certain: each keeps its say
+    assert (odds[0] == most).all(), "the argument is left alone"
+
+
+def test_a_picture_in_a_crowded_class_opens_the_gate() -> None:
+    gate = Gate(closeness=0.95)
+    assert gate.near_odds(np.array([1.0]), np.array([500])) == SUREST_ODDS

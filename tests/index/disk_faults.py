@@ -13,12 +13,15 @@ import signal
 import subprocess
 import sys
 import time
+import traceback
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from index.folder_lock import read_stored
+from index.manifest import MANIFEST, Manifest
 from index.storage import StorageError, commit, read_manifest
 
 FORMAT: Any = {"format": "test-format", "version": 1}
@@ -32,7 +35,7 @@ def _write(folder: Path, generation: int) -> None:
         "small.bin": lambda path: path.write_bytes(content),
         "large.weights.h5": lambda path: path.write_bytes(content * (SIZE // 8)),
     }
-    if not folder.exists():
+    if not (folder / MANIFEST).exists():
         commit(
             folder, files | {"kept.bin": lambda path: path.write_bytes(b"kept")}, {"generation": generation}, **FORMAT
         )
@@ -42,12 +45,17 @@ def _write(folder: Path, generation: int) -> None:
 
 def _state(folder: Path) -> int:
     """Returns the generation of a folder after checking that all its parts agree."""
-    manifest = read_manifest(folder, **FORMAT)
+    return _checked(read_manifest(folder, **FORMAT))
+
+
+def _checked(manifest: Manifest) -> int:
     content = f"{manifest.meta['generation']:08d}".encode()
     expected = {"small.bin": content, "large.weights.h5": content * (SIZE // 8), "kept.bin": b"kept"}
     found = {name: manifest.path(name).read_bytes() for name in manifest.files}
     if found != expected:
-        raise AssertionError(f"mixed state in {folder}: {[(name, value[:8]) for name, value in found.items()]}")
+        raise AssertionError(
+            f"mixed state in {manifest.folder}: {[(name, value[:8]) for name, value in found.items()]}"
+        )
     return int(manifest.meta["generation"])
 
 
@@ -63,8 +71,10 @@ def forked(work: Callable[[], None]) -> int:
     if not child:
         try:
             work()
-        finally:
-            os._exit(0)
+        except BaseException:
+            traceback.print_exc()
+            os._exit(1)
+        os._exit(0)
     return child
 
 
@@ -93,6 +103,49 @@ def kill_at_random(folder: Path, times: int, seed: int) -> dict[str, Any]:
         interrupted += not _tidy(folder)
     _write(folder, generation + 1)
     return {"interrupted": interrupted, "generations": generation, "tidy": _tidy(folder)}
+
+
+def two_writers(folder: Path, times: int, seed: int) -> dict[str, Any]:
+    """Kills one of two writers that commit without pause; who reads meanwhile finds one whole state each time."""
+    instants = random.Random(seed)
+    _write(folder, 0)
+    reads = left = 0
+    for trial in range(times):
+        first = 1 + 1_000_000 * trial
+        children = [forked(partial(_write_many, folder, first + 500_000 * writer)) for writer in range(2)]
+        end = time.monotonic() + instants.uniform(0.03, 0.1)
+        while time.monotonic() < end:
+            read_stored(folder, **FORMAT, read=_checked)
+            reads += 1
+        os.kill(children[0], signal.SIGKILL)
+        os.waitpid(children[0], 0)
+        _state_meanwhile(folder)
+        os.kill(children[1], signal.SIGKILL)
+        os.waitpid(children[1], 0)
+        _state(folder)
+        left += not _tidy(folder)
+    _write(folder, 999)
+    return {"reads": reads, "left": left, "generation": _state(folder), "tidy": _tidy(folder)}
+
+
+def concurrent_commits(folder: Path, times: int) -> dict[str, Any]:
+    """Lets two processes commit once each at the same time, also to a folder that is still to be made."""
+    for trial in range(times):
+        place = folder / str(trial % 4)
+        children = [forked(partial(_write, place, 2 * trial + writer)) for writer in range(2)]
+        statuses = [os.waitpid(child, 0)[1] for child in children]
+        if any(statuses) or _state(place) not in (2 * trial, 2 * trial + 1) or not _tidy(place):
+            raise AssertionError(f"trial {trial}: {statuses}, {sorted(place.iterdir())}")
+    return {"trials": times}
+
+
+def _write_many(folder: Path, first: int) -> None:
+    for generation in range(first, first + 100_000):
+        _write(folder, generation)
+
+
+def _state_meanwhile(folder: Path) -> int:
+    return read_stored(folder, **FORMAT, read=_checked)
 
 
 def kill_at_every_line(folder: Path) -> dict[str, Any]:

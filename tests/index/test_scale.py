@@ -1,6 +1,7 @@
 """Tests of index/scale.py and snapshots.py: a gallery too large to be searched face by face, in cells on the disk."""
 
 import contextlib
+import json
 import logging
 import shutil
 import sqlite3
@@ -88,6 +89,28 @@ def test_cells_find_what_a_full_search_finds(folder, built):
         assert recall(gallery, 1) >= 0.97
         found = gallery.snapshot().search(crowd(5, 77).embeddings, 3)
         assert found.valid.all() and (found.labels[TAUGHT] == 0).all() and found.sources[0, 0].startswith("/0/")
+
+
+@pytest.mark.parametrize("k", [10, 32, 100, 1000, 2000])
+def test_recall_holds_for_any_number_of_neighbors(folder, built, k):
+    # What is chosen finds 98 % of the neighbors of other faces; these are new ones of the same crowd.
+    with opened(folder) as gallery:
+        base = gallery.snapshot().base
+        assert isinstance(base, Cells) and built.times == 0
+        assert recall(gallery, k) >= 0.95
+        assert base.probes <= base.probes_for(32) <= base.probes_for(100) <= base.probes_for(1000)
+        assert base.probes_for(1) == base.probes and base.probes_for(2000) == base.vectors.nlist
+
+
+def test_cells_of_an_older_program_are_searched_in_full_for_many_neighbors(folder, built):
+    manifest = folder / "cells" / "manifest.json"
+    document = json.loads(manifest.read_text())
+    del document["meta"]["probes_at"]
+    manifest.write_text(json.dumps(document))
+    with opened(folder) as gallery:
+        base = gallery.snapshot().base
+        assert isinstance(base, Cells) and built.times == 0
+        assert recall(gallery) >= 0.95 and recall(gallery, 100) >= 0.95
 
 
 def test_few_faces_need_no_cells(tmp_path, built):

@@ -171,7 +171,7 @@ def test_a_stale_file_that_cannot_be_removed_is_reported_and_tried_again(folder,
         commit(folder, {}, {}, **FORMAT)
         commit(folder, _writers(c_bin=b"c"), {}, **FORMAT)
     assert "in use" in caplog.text
-    assert _names(folder) == {MANIFEST, "a.bin", "c.bin"}
+    assert _names(folder) == {MANIFEST, "a.bin", "c-2e7d2c03.bin"}
     for content in (b"1", b"2"):
         commit(folder, _writers(a_bin=content), {}, **FORMAT)
         assert _contents(folder) == {"a.bin": content}

@@ -20,6 +20,18 @@ def test_kill_9_at_random_instants(tmp_path, run_faults):
     assert result["tidy"]
 
 
+def test_two_writers_of_one_folder(tmp_path, run_faults):
+    assert run_faults("disk_faults.py", "concurrent_commits", tmp_path / "state", 30) == {"trials": 30}
+
+
+def test_two_writers_that_are_killed_and_a_reader(tmp_path, run_faults):
+    result = run_faults("disk_faults.py", "two_writers", tmp_path / "state", 30, 0)
+    assert result["reads"] >= 30
+    assert result["left"] >= 5, "too few kills hit a commit for this test to mean anything"
+    assert result["generation"] == 999
+    assert result["tidy"]
+
+
 def test_kill_9_before_every_line_of_a_commit(tmp_path, run_faults):
     states = run_faults("disk_faults.py", "kill_at_every_line", tmp_path)["states"]
     assert states == sorted(states)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from filelock import FileLock
 
 from embeddings.encoder import Encoded
 from index.storage import GalleryError, StorageError
@@ -199,3 +200,40 @@ def test_no_gallery(tmp_path):
         again(tmp_path / "none")
     finish_swap(tmp_path / "none")
     assert not list(tmp_path.iterdir())
+
+
+def test_what_was_forgotten_stays_forgotten(folder, tmp_path):
+    gone, taught_again = (Path(path) for path in paths_in(tmp_path / "faces")[:2])
+    with open_gallery(folder, BUNDLE) as opened:
+        assert opened.remove_source(str(gone)) == opened.remove_source(str(taught_again)) == 1
+        teach(opened, "wink", [str(taught_again)], lambda paths: embed_files(paths, cut_whole, BUNDLE.encoder))
+    report, _ = again(folder)
+    assert report.forgotten == 2
+    after = contents(folder)
+    assert str(gone) not in after and after[str(taught_again)][0] == "wink"
+    with open_gallery(folder, OTHER) as opened:
+        for full in (False, True):
+            asked_for = asked(bundle="other", full=full)
+            assert sync_folders(opened, OTHER.encoder.dim, asked_for).forgotten == 2
+        assert str(gone) not in held(opened)
+
+
+def test_what_was_forgotten_stays_forgotten_where_its_folder_is_away(folder, tmp_path):
+    gone = Path(paths_in(tmp_path / "faces")[0])
+    with open_gallery(folder, BUNDLE) as opened:
+        opened.remove_source(str(gone))
+    (tmp_path / "faces").rename(tmp_path / "away")
+    again(folder)
+    (tmp_path / "away").rename(tmp_path / "faces")
+    with open_gallery(folder, OTHER) as opened:
+        assert sync_folders(opened, OTHER.encoder.dim, asked(bundle="other")).forgotten == 1
+        assert str(gone) not in held(opened)
+
+
+def test_two_programs_at_once(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr("realtime.rebuild_gallery._WAIT_S", 0.0)
+    with FileLock(tmp_path / "gallery.making"), pytest.raises(StorageError, match="another program that is making it"):
+        again(folder)
+    report, _ = again(folder)
+    assert report.added == 7
+    assert not (tmp_path / "gallery.making").exists()

@@ -122,3 +122,12 @@ def test_a_face_that_cannot_be_read_fades_to_unknown() -> None:
     assert steadied.shown(0.5, FADING_S) == 0
     steadied.fade(CLASSES, 4 * FADING_S)
     assert steadied.shown(0.5, 4 * FADING_S) == -1
+
+
+def test_equal_probabilities_are_unknown_whatever_the_names() -> None:
+    for names in (("aaa", "zzz", "sad"), ("sad", "zzz", "aaa")):
+        steadied = Steadied(0.0)
+        steadied.see(np.array([0.49, 0.49, 0.02], np.float32), names, 0.0)
+        assert steadied.shown(0.3, 0.0) == -1
+        steadied.see(np.array([0.4, 0.58, 0.02], np.float32), names, 1.0)
+        assert steadied.shown(0.3, 1.0) == 1

@@ -145,3 +145,55 @@ def test_who_embeds(monkeypatch, files, options, who):
     monkeypatch.setattr(module, "embed_files", lambda paths, cutter, encoder: chosen.append("this process"))
     module.embedder(asked(**options), crops=True)(["picture.png"] * files)
     assert chosen == ([who] if who else [])
+
+
+@pytest.mark.parametrize("crops", [True, False])
+def test_what_was_forgotten_stays_forgotten(gallery, folder, crops):
+    sync(gallery, folder, crops=True)
+    gone = folder / "angry" / "00.png"
+    assert gallery.remove_source(str(gone)) == 1
+    for options in ({}, {"full": True}, {"crops": crops}, {"crops": crops, "full": True}, {"crops": True}):
+        assert sync(gallery, folder, **options).forgotten == 1
+        assert str(gone) not in held(gallery) and len(gallery) == 8
+    gone.touch()
+    shutil.copy(gone, folder / "angry" / "copy.png")  # the same under another name
+    report = sync(gallery, folder, full=True)
+    assert report.forgotten == 2 and len(gallery) == 8
+    assert sync(gallery, folder).forgotten == 2
+    gone.rename(folder / "angry" / "renamed.png")
+    assert sync(gallery, folder).forgotten == 2 and len(gallery) == 8
+
+
+def test_what_was_forgotten_comes_back_with_another_content_or_as_another_class(gallery, folder):
+    sync(gallery, folder, crops=True)
+    gone = folder / "angry" / "00.png"
+    gallery.remove_source(str(gone))
+    shutil.copy(gone, folder / "happy" / "corrected.png")
+    assert sync(gallery, folder).added == 1
+    gone.write_bytes(saved(face(np.random.default_rng(78)), "PNG"))
+    assert sync(gallery, folder).added == 1 and str(gone) in held(gallery)
+
+
+def test_undo_of_a_sync_leaves_what_was_forgotten_forgotten(gallery, folder):
+    sync(gallery, folder, crops=True)
+    gallery.remove_source(str(folder / "angry" / "00.png"))
+    gallery.undo()
+    report = sync(gallery, folder)
+    assert (report.added, report.forgotten) == (8, 1)
+
+
+def test_a_folder_whose_name_no_class_may_have_is_told_and_the_others_come_in(gallery, folder):
+    shutil.copytree(folder / "angry", folder / "an\u202egry")
+    shutil.copytree(folder / "angry", folder / "two\nlines")
+    report = sync(gallery, folder, crops=True)
+    assert report.added == 9 and len(report.failed) == 2
+    assert all(one.source.isprintable() and "expected a class name" in one.reason for one in report.failed)
+
+
+def test_two_spellings_of_a_folder_are_one_class(gallery, tmp_path):
+    folder = write_faces(tmp_path / "faces", 4)
+    for at, name in enumerate(("ang\u00e9l", "ange\u0301l", "ang\u00e9l  ")):
+        (folder / name).mkdir()
+        (folder / name / f"{at}.png").write_bytes(saved(face(np.random.default_rng(90 + at)), "PNG"))
+    sync(gallery, folder, crops=True)
+    assert gallery.summary().labels["ang\u00e9l"] == 3
