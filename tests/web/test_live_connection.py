@@ -72,7 +72,7 @@ def says(page: Page, where: str, words: str, timeout: float = WAIT_MS) -> None:
 @pytest.mark.parametrize(
     ("code", "reason", "words"),
     [
-        (4429, "all 16 places are taken; come back later", "The server is full: all 16 places are taken"),
+        (4429, "all 16 places are taken; come back later", "All 16 places are taken; come back later."),
         (1008, "expected a visitor's cookie", "Reload the page"),
     ],
 )
