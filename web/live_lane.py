@@ -139,7 +139,7 @@ class LiveLane:
         ]  # fmt: skip
         classes = result.prediction.classes
         answer, known = classes[int(smoothed.argmax())], self.visitor.recognizer.classes
-        face["reason"] = reason(answer, known, result.nearest[row], classes, result.votes[row])
+        face["reason"] = "" if column < 0 else reason(answer, known, result.nearest[row], classes, result.votes[row])
         place = places.get(face["id"])
         lowest, side = self._bounds
         face["place"] = None if place is None else [round(float(value), 4) for value in (place - lowest) / side]

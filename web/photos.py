@@ -67,6 +67,8 @@ def look(name: str, bgr: ByteArray, recognize: Callable[[ByteArray], FrameResult
 
 
 def _reason(prediction: Prediction, row: int, recognizer: Recognizer) -> str:
+    if prediction.unknown[row]:
+        return ""
     answer = prediction.classes[int(prediction.labels[row])]
     nearest = listed(near_faces(prediction, row, recognizer), answer, EVIDENCE)
     return reason(answer, recognizer.classes, nearest, prediction.classes, prediction.knn_proba[row])

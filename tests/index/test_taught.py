@@ -215,3 +215,27 @@ def test_a_closed_gallery_says_so(tmp_path):
     gallery.close()
     with pytest.raises(StorageError, match="closed"):
         len(gallery)
+
+
+def test_closing_waits_for_who_reads_or_writes_and_later_use_is_told(tmp_path: Path) -> None:
+    errors: list[str] = []
+    for attempt in range(5):
+        gallery = open_taught(tmp_path / str(attempt), encoder="e" * 64, dim=4)
+
+        def use(read: bool, gallery=gallery) -> None:
+            try:
+                while True:
+                    if read:
+                        len(gallery)
+                    else:
+                        gallery.remove_label("nobody")
+            except StorageError as error:
+                errors.append(str(error))
+
+        with ThreadPoolExecutor(4) as threads:
+            uses = [threads.submit(use, bool(at % 2)) for at in range(4)]
+            time.sleep(0.02)
+            gallery.close()
+        assert [one.exception() for one in uses] == [None] * 4
+    assert len(errors) == 20 and all("expected an open gallery, got a closed one" in one for one in errors)
+    assert not any("space" in one for one in errors)

@@ -72,7 +72,7 @@ def says(page: Page, where: str, words: str, timeout: float = WAIT_MS) -> None:
 @pytest.mark.parametrize(
     ("code", "reason", "words"),
     [
-        (4429, "all 16 places are taken; come back later", "The server is full: all 16 places are taken"),
+        (4429, "all 16 places are taken; come back later", "All 16 places are taken; come back later."),
         (1008, "expected a visitor's cookie", "Reload the page"),
     ],
 )
@@ -121,7 +121,7 @@ def test_a_camera_that_is_unplugged_ends_the_session(page: Page, address: str) -
     begin(page, address)
     shows(page)
     page.locator("video").evaluate("video => video.srcObject.getTracks()[0].dispatchEvent(new Event('ended'))")
-    says(page, WORD, "The camera was unplugged")
+    says(page, WORD, "The camera was disconnected")
 
 
 def test_a_page_out_of_sight_gives_the_camera_back_after_a_minute(page: Page, address: str) -> None:

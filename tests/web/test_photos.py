@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import re
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -143,3 +144,14 @@ def test_one_upload_that_fails_is_told_and_does_not_stop_the_others(error, caplo
     assert "could not be analyzed" in str(told[1]) and "secret" not in str(told[1]) and len(caplog.records) == 1
     known = safely(lambda: decode_picture(b"no picture", Limits()))
     assert isinstance(known, UploadError) and "\n" not in str(known) and len(caplog.records) == 1
+
+
+def test_an_unsure_face_gets_no_reason_for_an_answer() -> None:
+    def unsure(bgr):
+        result = recognize(bgr)
+        n = len(result.faces)
+        votes = np.roll(result.prediction.knn_proba, 1, axis=1)
+        prediction = replace(result.prediction, unknown=np.ones(n, bool), knn_proba=votes)
+        return replace(result, prediction=prediction)
+
+    assert look("a.png", BGR, unsure, RECOGNIZER).reasons == ("", "")

@@ -113,7 +113,7 @@ def test_a_recording_is_followed_stopped_taken_along_and_discarded(visit, astron
     assert document["ended"] and document["smallest_group"] == 1
     expect(other.get_by_role("heading", name="How to record")).to_be_visible()
     page.get_by_role("button", name="Discard", exact=True).click()
-    page.get_by_role("button", name="Discard it all").click()
+    page.get_by_role("button", name="Discard the recording").click()
     expect(page.get_by_role("heading", name="How to record")).to_be_visible(timeout=WAIT_MS)
 
 
@@ -121,7 +121,7 @@ def test_of_too_few_faces_nothing_is_told_but_why(visit, astronaut: Path) -> Non
     page = visit(width=390, height=844, scheme="dark")
     with live(page, astronaut) as socket:
         record(socket, True, min_group=5)
-        expect(page.locator(".ms .notice")).to_contain_text("kept of fewer than 5 that can be read", timeout=WAIT_MS)
+        expect(page.locator(".ms .notice")).to_contain_text("at least 5 readable faces are needed", timeout=WAIT_MS)
         record(socket, False)
         expect(page.locator(".ms .state.on")).to_have_count(0, timeout=WAIT_MS)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390

@@ -3,10 +3,12 @@
 import numpy as np
 import pytest
 
+from index.storage import GalleryError, StorageError
+from realtime.session_file import SessionError
 from realtime.user_gallery import open_gallery
 from tests.web.looked_at import RECOGNIZER, recognize
 from web.examples import candidates, chosen, crop_picture
-from web.teaching import MOST_BYTES, MOST_FACES, Example, TeachError, class_name, exported, imported, teach
+from web.teaching import MOST_BYTES, MOST_FACES, Example, TeachError, class_name, exported, imported, in_words, teach
 
 BUNDLE = RECOGNIZER.bundle
 BGR = np.random.default_rng(0).integers(0, 256, (90, 120, 3), np.uint8)
@@ -104,3 +106,18 @@ def test_a_file_may_not_bring_more_than_there_is_room_for(gallery, examples, mon
     monkeypatch.setattr("web.teaching.MOST_FACES", 1)
     with pytest.raises(TeachError, match="expected room for 2 faces, got room for 1"):
         imported(gallery, content)
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (StorageError("/srv/moodspace/x: expected an open gallery, got a closed one"), "cannot be read or changed"),
+        (GalleryError("/srv/moodspace/x: expected a gallery, got a damaged file"), "cannot be read or changed"),
+        (SessionError("/srv/moodspace/x: expected to record the session, could not"), "nothing can be recorded"),
+        (SessionError("your last recording is still there"), "your last recording is still there"),
+        (TeachError("expected the name of a class, got none"), "got none"),
+    ],
+)
+def test_what_a_visitor_reads_names_no_folder_of_the_server(error, words) -> None:
+    told = in_words(error)
+    assert words in told and "/srv" not in told and "\n" not in told

@@ -8,6 +8,8 @@ const BLOCKED = "The server cannot be reached for a live session: a proxy or fir
   + "The Photo page can take single pictures with your camera.";
 const GONE = "The server has been unreachable for two minutes. Start again when it is back.";
 
+const sentence = (words) => `${words[0].toUpperCase()}${words.slice(1)}.`;
+
 class Link {
   // hear(message) gets what the server says, tell(words) what a person should know, lost(words) that it is over.
   constructor(path, { hear, tell, lost }) {
@@ -39,7 +41,7 @@ class Link {
   ended({ code, reason }) {
     this.drop();
     this.unanswered = null; // since when
-    if (code === FULL) return this.lost(`The server is full: ${reason || "try again in a few minutes"}.`);
+    if (code === FULL) return this.lost(sentence(reason || "the server is full; try again in a few minutes"));
     if (code === POLICY || code === BAD) return this.lost("The server ended the session. Reload the page.");
     const now = performance.now(), wait = Math.min(LONGEST_WAIT, 500 * 2 ** this.tries++);
     this.since ??= now;

@@ -100,7 +100,7 @@ class Session {
         this.say(what ? `Undone: ${what}.` : "Nothing to undo.");
       },
       recording: () => this.recorder.heard(message),
-      error: () => this.say(message.message),
+      error: () => this.say(sentence(message.message)),
     };
     heard[message.type]?.();
   }

@@ -14,7 +14,7 @@ class Recorder {
 
   heard({ on, min_group: least }) { // the answer to what was asked
     this.show(on ? least : null);
-    const when = least > 1 ? ` while at least ${least} faces are visible` : "";
+    const when = least > 1 ? `, and only while at least ${least} faces are visible` : "";
     this.say(on ? `Recording numbers only, no images${when}; kept until you leave. See the Session page.`
       : "Recording ended. It is on the Session page.");
   }
