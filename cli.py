@@ -297,7 +297,7 @@ def predict(
     detector_model: DetectorModelOption = None,
 ) -> None:
     """Say what the faces in pictures, folders and videos show."""
-    from realtime.detector import PICTURE_SIZES, open_detector
+    from realtime.detector import open_detector, open_picture_detector
     from realtime.pipeline import Pipeline, Process, WholePicture
     from realtime.predict import predict_source
     from realtime.sources import open_source
@@ -306,7 +306,7 @@ def predict(
     pictures: Process = WholePicture(recognizer)
     videos: Process | None = None
     if not crops:
-        pictures = Pipeline(open_detector(detector, detector_model, working_sizes=PICTURE_SIZES), recognizer)
+        pictures = Pipeline(open_picture_detector(detector, detector_model), recognizer)
         videos = Pipeline(open_detector(detector, detector_model), recognizer)
     faces, skipped = 0, []
     for name in sources:

@@ -15,7 +15,7 @@ import numpy as np
 
 from embeddings.crops import SIZE, CropGeometry, crop_faces
 from embeddings.encoder import Encoder
-from embeddings.pictures import MAX_PIXELS, PictureError, read_crop, read_rgb
+from embeddings.pictures import MAX_PIXELS, PictureError, read_bgr, read_crop
 from index.embedded import EmbeddedFile
 from realtime.faces import ByteArray, Detector
 
@@ -69,7 +69,7 @@ class FaceCutter:
 
     def __call__(self, content: bytes) -> Cut:
         """Cuts the largest face out of a picture file's bytes."""
-        frame_bgr = np.ascontiguousarray(read_rgb(content)[..., ::-1])
+        frame_bgr = read_bgr(content)
         try:
             faces = self.detector.detect(frame_bgr)
             if not len(faces):

@@ -9,10 +9,9 @@ from typing import cast
 from urllib.parse import urlsplit
 
 import cv2
-import numpy as np
 
 from embeddings.labelled import Skipped
-from embeddings.pictures import PictureError, read_rgb
+from embeddings.pictures import PictureError, read_bgr
 from realtime.camera_options import AS_IT_IS, CameraOptions
 from realtime.cameras import LiveSource
 from realtime.faces import ByteArray
@@ -130,7 +129,7 @@ class PictureSource(Source):
     def __init__(self, path: Path) -> None:
         super().__init__()
         try:
-            self._bgr = np.ascontiguousarray(read_rgb(path)[..., ::-1])
+            self._bgr = read_bgr(path)
         except (PictureError, OSError) as error:
             raise SourceError(f"{path}: {error}") from error
         self._name = str(path)
