@@ -40,7 +40,7 @@ class Panel {
     this.showFaces(faces, selected, shade);
     const face = faces.find(({ id }) => id === selected);
     this.find(".shown").textContent = !face ? "No face in sight"
-      : face.expression === null ? "Unsure" : `${face.expression}, ${PER_CENT(face.confidence)}`;
+      : face.expression === null ? (face.quality?.reason ? `Unsure: ${face.quality.reason}` : "Unsure") : `${face.expression}, ${PER_CENT(face.confidence)}`;
     this.showBars(face, shade);
     const evidence = (face?.evidence ?? []).map(({ label, similarity, source }) => {
       const row = element("li");
