@@ -148,12 +148,20 @@ def open_taught_recognizer(bundle: Path, labels: str | None, gallery: Path | Non
     return recognizer
 
 
+def doubt_of(face: dict[str, Any]) -> str:
+    """Return " (unsure)" for a face that is unknown, with the reason where it cannot be read; else nothing."""
+    if not face["unknown"]:
+        return ""
+    reason = (face.get("quality") or {}).get("reason")
+    return f" (unsure: {reason})" if reason else " (unsure)"
+
+
 def describe(result: "FrameResult", recognizer: "Recognizer") -> Iterator[str]:
     """Say in words what each face shows, and which neighbours say so."""
     from realtime.documents import face_documents
 
     for number, face in enumerate(face_documents(result, recognizer), 1):
-        doubt = " (unsure)" if face["unknown"] else ""
+        doubt = doubt_of(face)
         yield f"face {number}: {face['expression']} {face['confidence']:.0%}{doubt}"
         likely = sorted(face["probabilities"].items(), key=lambda item: -item[1])[:3]
         yield "  probabilities: " + ", ".join(f"{name} {p:.0%}" for name, p in likely)
@@ -335,7 +343,7 @@ def print_document(document: dict[str, Any]) -> None:
     typer.echo(f"{document['source']}: {len(document['faces'])} faces")
     for face in document["faces"]:
         box = " ".join(f"{value:.0f}" for value in face["xywh"])
-        doubt = " (unsure)" if face["unknown"] else ""
+        doubt = doubt_of(face)
         typer.echo(f"  {face['expression']} {face['confidence']:.0%}{doubt} at {box}")
 
 
