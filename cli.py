@@ -199,12 +199,20 @@ def open_taught_recognizer(bundle: Path, labels: str | None, gallery: Path | Non
     return recognizer
 
 
+def doubt_of(face: dict[str, Any]) -> str:
+    """Return " (unsure)" for a face that is unknown, with the reason where it cannot be read; else nothing."""
+    if not face["unknown"]:
+        return ""
+    reason = (face.get("quality") or {}).get("reason")
+    return f" (unsure: {reason})" if reason else " (unsure)"
+
+
 def describe(result: "FrameResult", recognizer: "Recognizer") -> Iterator[str]:
     """Say in words what each face shows, and which neighbours say so."""
     from realtime.documents import face_documents
 
     for number, face in enumerate(face_documents(result, recognizer), 1):
-        doubt = " (unsure)" if face["unknown"] else ""
+        doubt = doubt_of(face)
         yield f"face {number}: {face['expression']} {face['confidence']:.0%}{doubt}"
         likely = sorted(face["probabilities"].items(), key=lambda item: -item[1])[:3]
         yield "  probabilities: " + ", ".join(f"{name} {p:.0%}" for name, p in likely)
@@ -369,7 +377,7 @@ def predict(
 ) -> None:
     """Say what the faces in pictures, folders and videos show."""
     from embeddings.paths import require_folder_at
-    from realtime.detector import PICTURE_SIZES, open_detector
+    from realtime.detector import open_detector, open_picture_detector
     from realtime.pipeline import Pipeline, Process, WholePicture
     from realtime.predict import predict_source
     from realtime.sources import SourceError, open_source
@@ -380,7 +388,7 @@ def predict(
     pictures: Process = WholePicture(recognizer)
     videos: Process | None = None
     if not crops:
-        pictures = Pipeline(open_detector(detector, detector_model, working_sizes=PICTURE_SIZES), recognizer)
+        pictures = Pipeline(open_picture_detector(detector, detector_model), recognizer)
         videos = Pipeline(open_detector(detector, detector_model), recognizer)
     faces, skipped, partly, lost = 0, [], False, 0
     for name in sources:
@@ -419,7 +427,7 @@ def print_document(document: dict[str, Any]) -> None:
     typer.echo(f"{document['source']}: {len(document['faces'])} faces")
     for face in document["faces"]:
         box = " ".join(f"{value:.0f}" for value in face["xywh"])
-        doubt = " (unsure)" if face["unknown"] else ""
+        doubt = doubt_of(face)
         typer.echo(f"  {face['expression']} {face['confidence']:.0%}{doubt} at {box}")
 
 

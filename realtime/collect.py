@@ -17,7 +17,7 @@ from embeddings.crops import SIZE, CropGeometry, crop_faces
 from embeddings.encoder import Encoder
 from embeddings.file_kind import RAW_NAMES
 from embeddings.paths import what_is
-from embeddings.pictures import MAX_PIXELS, RAW, PictureError, is_animated, read_crop, read_rgb
+from embeddings.pictures import MAX_PIXELS, RAW, PictureError, is_animated, read_bgr, read_crop
 from index.embedded import EmbeddedFile
 from realtime.faces import ByteArray, Detector
 
@@ -72,7 +72,7 @@ class FaceCutter:
 
     def __call__(self, content: bytes) -> Cut:
         """Cuts the largest face out of a picture file's bytes."""
-        frame_bgr = np.ascontiguousarray(read_rgb(content)[..., ::-1])
+        frame_bgr = read_bgr(content)
         try:
             faces = self.detector.detect(frame_bgr)
             if not len(faces):

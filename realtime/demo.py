@@ -9,7 +9,7 @@ from typing import cast
 import cv2
 import numpy as np
 
-from embeddings.pictures import read_rgb
+from embeddings.pictures import read_bgr
 from realtime.annotate import write_picture
 from realtime.draw import draw
 from realtime.faces import ByteArray
@@ -57,7 +57,7 @@ def run_demo(pipeline: Process, folder: Path) -> Demo:
         OutputError: the files cannot be written.
     """
     source = picture_path()
-    bgr = np.ascontiguousarray(read_rgb(source)[..., ::-1])
+    bgr = read_bgr(source)
     result = pipeline.process(bgr, 0.0)
     if not len(result.faces):
         raise SourceError(f"{source}: expected a face, found none; try another detector")

@@ -1,5 +1,6 @@
 """Results as plain values, ready for `json.dumps`."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from classifier.recognizer import Recognizer
 from realtime.evidence import listed, near_faces
 from realtime.live_pipeline import LiveResult
 from realtime.pipeline import FrameResult
+from realtime.quality import FaceQuality
 from realtime.sources import Frame
 
 # How many of the neighbours that voted are named: evidence to look at, not the whole vote.
@@ -24,14 +26,43 @@ def face_documents(result: FrameResult | LiveResult, recognizer: Recognizer) -> 
 
     Returns:
         For each face `xywh` in pixels, the `expression` it shows, the `confidence` in that, `probabilities` by class,
-        which sum to 1, whether it is `unknown` (the confidence is too low to tell), and the most similar `neighbors`,
-        best first, each with `id`, `label` (None where it has none), `similarity` (a cosine) and `source`. If the user
-        taught faces as this expression, the best of them is the last one where it is not among the others.
+        which sum to 1, whether it is `unknown` (the confidence is too low to tell, or the face cannot be read), and the
+        most similar `neighbors`, best first, each with `id`, `label` (None where it has none), `similarity` (a cosine)
+        and `source`. If the user taught faces as this expression, the best of them is the last one where it is not
+        among the others. Where it was assessed, `quality` follows, see `quality_document`.
     """
-    return [
-        {"xywh": [round(float(value), 1) for value in xywh], **_expression(result.prediction, row, recognizer)}
-        for row, xywh in enumerate(result.faces.xywh)
-    ]
+    documents = []
+    for row, xywh in enumerate(result.faces.xywh):
+        place = {"xywh": [round(float(value), 1) for value in xywh]}
+        quality = {} if result.quality is None else {"quality": quality_document(result.quality, row)}
+        documents.append({**place, **_expression(result.prediction, row, recognizer), **quality})
+    return documents
+
+
+def quality_document(quality: FaceQuality, row: int) -> dict[str, Any]:
+    """Describe how well a face can be read.
+
+    Args:
+        quality: Of all faces.
+        row: Which of them.
+
+    Returns:
+        `size` in pixels, `sharpness`, `yaw` in degrees to the viewer's right, whether that is `good` enough to be read,
+        and the `reason` why not, None where it is.
+    """
+    return {
+        "size": finite(quality.size[row], 1),
+        "sharpness": finite(quality.sharpness[row], 6),
+        "yaw": finite(quality.yaw[row], 1),
+        "good": bool(quality.good[row]),
+        "reason": quality.reasons[row] or None,
+    }
+
+
+def finite(value: float | np.floating[Any], digits: int) -> float | None:
+    """Return a number that JSON has: 32-bit floats print as noise beyond a few digits, and NaN is no JSON."""
+    number = round(float(value), digits)
+    return number if math.isfinite(number) else None
 
 
 def frame_document(frame: Frame, result: FrameResult | LiveResult, recognizer: Recognizer) -> dict[str, Any]:

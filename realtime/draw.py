@@ -73,20 +73,24 @@ def draw(frame_bgr: ByteArray, result: FrameResult, *, numbered: bool = False) -
         `(h, w, 3)` uint8 in [0, 255], BGR, another array.
     """
     picture = frame_bgr.copy()
-    labels = [label_of(result.prediction, row) for row in range(len(result.faces))]
+    labels = [label_of(result.prediction, row, _reason(result, row)) for row in range(len(result.faces))]
     if numbered and len(labels) > 1:
         labels = [replace(label, tag=str(number), numbered=True) for number, label in enumerate(labels, 1)]
     draw_faces(picture, result.faces.xywh, labels)
     return picture
 
 
-def label_of(prediction: Prediction, row: int) -> Label:
-    """Returns what is written at a face of a picture, "happy 93%", or that it is not sure enough."""
+def label_of(prediction: Prediction, row: int, reason: str = "") -> Label:
+    """Returns what is written at a face of a picture, "happy 93%", or that it is not sure enough and why."""
     if prediction.unknown[row]:
-        return Label(UNSURE, DARK)
+        return Label(f"{UNSURE} · {reason}" if reason else UNSURE, DARK, UNSURE)
     column = int(prediction.labels[row])
     name, colour = prediction.classes[column], class_colours(prediction.classes)[column]
     return Label(f"{name} {100 * float(prediction.confidence[row]):.0f}%", colour, name)
+
+
+def _reason(result: FrameResult, row: int) -> str:
+    return result.quality.reasons[row] if result.quality is not None else ""
 
 
 def draw_faces(

@@ -1,10 +1,8 @@
 """What a frame of a live session shows as plain values, a JSON line for other programs."""
 
-import math
 from typing import Any
 
-import numpy as np
-
+from realtime.documents import finite, quality_document
 from realtime.faces import FloatArray
 from realtime.frames import Frame
 from realtime.live_pipeline import LiveResult
@@ -27,47 +25,35 @@ def live_document(frame: Frame, result: LiveResult) -> dict[str, Any]:
         Each face has `id`, which stays with it from frame to frame; `xywh`, left, top, width and height in pixels;
         `detection` in [0, 1], how sure it is that this is a face; `expression`, the class shown, which does not
         flicker, or None where it cannot be told; `unknown`, whether that is so; `smoothed` and `probabilities` by
-        class, which sum to 1, the latter of the newest look alone; and `quality`: `size` in pixels, `sharpness`, `yaw`
-        in degrees to the viewer's right, and whether it is `good` enough to be read.
+        class, which sum to 1, the latter of the newest look alone; and `quality`, how well it can be read, see
+        `realtime.documents.quality_document`.
     """
-    timings_ms = {name: _number(spent, 3) for name, spent in result.timings_ms.items()}
+    timings_ms = {name: finite(spent, 3) for name, spent in result.timings_ms.items()}
     height, width = frame.bgr.shape[:2]
     return {
         "source": frame.source,
         "frame": frame.index,
-        "time": _number(frame.time, 3),
+        "time": finite(frame.time, 3),
         "size": [width, height],
         "faces": [face_document(result, row) for row in range(len(result.faces))],
-        "timings_ms": {**timings_ms, "total": _number(sum(result.timings_ms.values()), 3)},
+        "timings_ms": {**timings_ms, "total": finite(sum(result.timings_ms.values()), 3)},
     }
 
 
 def face_document(result: LiveResult, row: int) -> dict[str, Any]:
     """Describes one face of a frame, as `live_document` says."""
     classes, column = result.prediction.classes, int(result.shown[row])
-    quality = result.quality
     return {
         "id": int(result.track_ids[row]),
-        "xywh": [_number(value, 1) for value in result.faces.xywh[row]],
-        "detection": _number(result.faces.confidence[row], 6),
+        "xywh": [finite(value, 1) for value in result.faces.xywh[row]],
+        "detection": finite(result.faces.confidence[row], 6),
         "expression": classes[column] if column >= 0 else None,
         "unknown": column < 0,
         "smoothed": _by_class(classes, result.smoothed[row]),
         "probabilities": _by_class(classes, result.prediction.proba[row]),
-        "quality": {
-            "size": _number(quality.size[row], 1),
-            "sharpness": _number(quality.sharpness[row], 6),
-            "yaw": _number(quality.yaw[row], 1),
-            "good": bool(quality.good[row]),
-        },
+        "quality": quality_document(result.quality, row),
     }
 
 
 def _by_class(classes: tuple[str, ...], row: FloatArray) -> dict[str, float | None]:
-    return {name: _number(value, 6) for name, value in zip(classes, row, strict=True)}
-
-
-def _number(value: float | np.floating[Any], digits: int) -> float | None:
-    """Returns a number that JSON has: 32-bit floats print as noise beyond a few digits, and NaN is no JSON."""
-    number = round(float(value), digits)
-    return number if math.isfinite(number) else None
+    return {name: finite(value, 6) for name, value in zip(classes, row, strict=True)}

@@ -13,7 +13,8 @@ from embeddings.crops import crop_faces
 from embeddings.encoder import Encoded
 from realtime.evidence import NearFace, SmoothedEvidence, near_faces
 from realtime.faces import ByteArray, Detector, Faces, FloatArray
-from realtime.quality import FaceQuality, assess, sharpness
+from realtime.occlusion import hidden
+from realtime.quality import FaceQuality, assess, sharpness, where_readable
 from realtime.smoothing import Steadied
 from realtime.tracking import Sighting, Tracker
 
@@ -37,8 +38,8 @@ class LiveResult:
         time: Seconds, as `process` was given them.
         faces: The n faces, in the order of their ids.
         track_ids: `(n,)` int64, from 1 up; a face keeps its number and no other face gets it.
-        prediction: Of the newest look at each face, not smoothed; n rows. Its classes may become more from one
-            result to the next, when the user teaches a new one.
+        prediction: Of the newest look at each face, not smoothed; n rows, unknown where a face cannot be read. Its
+            classes may become more from one result to the next, when the user teaches a new one.
         smoothed: `(n, C)` float32, rows sum to 1, columns in the order of `prediction.classes`.
         shown: `(n,)` int64, the column of the label to show, which does not flicker; -1 for unknown.
         quality: How well the faces can be read.
@@ -82,6 +83,7 @@ class _Known:
         evidence: The known faces behind that.
         turn: When it was last cropped, seconds; -1 for never.
         sharpness: Of that crop.
+        hidden: How likely the mouth is hidden in that crop.
         encoded: One row, of the last crop that could be read, or of the first one.
     """
 
@@ -89,6 +91,7 @@ class _Known:
     evidence: SmoothedEvidence
     turn: float = -1.0
     sharpness: float = 0.0
+    hidden: float = 0.0
     encoded: Encoded | None = None
 
 
@@ -142,15 +145,15 @@ class LivePipeline:
         self._known = kept | dict(zip(sight.ids.tolist(), faces, strict=True))
         turns = _turns(faces, sight)
         crops = crop_faces(frame_bgr, sight.faces.landmarks[turns], self.recognizer.bundle.geometry)
-        for row, crop in zip(turns, crops, strict=True):
-            faces[row].turn, faces[row].sharpness = now, sharpness(crop)
-        quality = assess(sight.faces, np.array([known.sharpness for known in faces], np.float32))
+        for row, crop, hiding in zip(turns, crops, hidden(crops).tolist(), strict=True):
+            faces[row].turn, faces[row].sharpness, faces[row].hidden = now, sharpness(crop), hiding
+        quality = _quality(sight.faces, faces, frame_bgr.shape)
         marks.append(self._clock())
         encoded = self._encode(crops, turns, faces, quality)
         marks.append(self._clock())
         evidence = self.recognizer.search(encoded)
         marks.append(self._clock())
-        prediction = self.recognizer.decide(encoded, evidence)
+        prediction = where_readable(self.recognizer.decide(encoded, evidence), quality)
         smoothed, shown = self._steady(faces, turns, prediction, quality, now)
         best = [prediction.classes[column] for column in smoothed.argmax(axis=1)]
         nearest = tuple(known.evidence.nearest(_NAMED, answer) for known, answer in zip(faces, best, strict=True))
@@ -206,6 +209,12 @@ def _turns(faces: list[_Known], sight: Sighting) -> IntArray:
     share = n if n <= _ALWAYS else max(_ALWAYS, min(-(-n // 2), _AT_ONCE), -(-n // 4))
     new = sum(known.turn < 0 for known in faces)
     return np.sort(np.array(waiting[: max(share, new)], np.int64))
+
+
+def _quality(faces: Faces, known: list[_Known], frame_shape: tuple[int, ...]) -> FaceQuality:
+    sharpnesses, hiddenness = (np.array([getattr(one, name) for one in known], np.float32)
+                               for name in ("sharpness", "hidden"))  # fmt: skip
+    return assess(faces, sharpnesses, hiddenness, frame_shape)
 
 
 def _joined(parts: list[Encoded]) -> Encoded:

@@ -12,6 +12,7 @@ from classifier.recognizer import Recognizer
 from embeddings.crops import SIZE, crop_faces
 from embeddings.pictures import to_crop
 from realtime.faces import ByteArray, Detector, Faces
+from realtime.quality import FaceQuality, look_at, where_readable
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -21,20 +22,24 @@ class FrameResult:
     Attributes:
         time: Seconds, as `process` was given them.
         faces: The n faces, most confident first.
-        prediction: What they show, in the same order.
+        prediction: What they show, in the same order; unknown where a face cannot be read, too.
         timings_ms: Milliseconds spent on each stage: "detect", "crop", "recognise".
+        quality: How well the faces can be read; None where this was not looked at.
     """
 
     time: float
     faces: Faces
     prediction: Prediction
     timings_ms: dict[str, float]
+    quality: FaceQuality | None = None
 
     def __post_init__(self) -> None:
         if len(self.faces) != len(self.prediction):
             raise ValueError(
                 f"prediction: expected {len(self.faces)} rows, one a face, received {len(self.prediction)}"
             )
+        if self.quality is not None and len(self.quality) != len(self.faces):
+            raise ValueError(f"quality: expected {len(self.faces)} rows, one a face, got {len(self.quality)}")
 
 
 class Process(Protocol):
@@ -74,15 +79,16 @@ class Pipeline:
         faces = self.detector.detect(frame_bgr)
         detected = self._clock()
         crops = crop_faces(frame_bgr, faces.landmarks, self.recognizer.bundle.geometry)
+        quality = look_at(faces, crops, frame_bgr.shape)
         cropped = self._clock()
-        prediction = self.recognizer.predict(crops)
+        prediction = where_readable(self.recognizer.predict(crops), quality)
         recognised = self._clock()
         timings_ms = {
             "detect": 1000 * (detected - started),
             "crop": 1000 * (cropped - detected),
             "recognise": 1000 * (recognised - cropped),
         }
-        return FrameResult(now, faces, prediction, timings_ms)
+        return FrameResult(now, faces, prediction, timings_ms, quality)
 
 
 class WholePicture:
@@ -107,5 +113,7 @@ class WholePicture:
         size = np.array(frame_bgr.shape[1::-1])
         landmarks = (self.recognizer.bundle.geometry.template[None] + 0.5) * size / SIZE - 0.5
         faces = Faces(np.array([[0, 0, *size]], np.float32), landmarks.astype(np.float32), np.ones(1, np.float32))
+        quality = look_at(faces, crop[None])
+        prediction = where_readable(prediction, quality)
         timings_ms = {"detect": 0.0, "crop": 1000 * (cropped - started), "recognise": 1000 * (recognised - cropped)}
-        return FrameResult(now, faces, prediction, timings_ms)
+        return FrameResult(now, faces, prediction, timings_ms, quality)

@@ -18,7 +18,7 @@ from embeddings.file_kind import Kind, file_kind
 from embeddings.labelled import Skipped
 from embeddings.layout import is_visible
 from embeddings.paths import FILE, FOLDER, what_is
-from embeddings.pictures import PictureError, is_animated, read_frames, read_rgb
+from embeddings.pictures import PictureError, is_animated, read_bgr, read_frames
 from realtime.camera_options import AS_IT_IS, CameraOptions
 from realtime.cameras import LiveSource
 from realtime.decoder import MAX_PIXELS, Decoder
@@ -185,7 +185,7 @@ class PictureSource(Source):
     def __init__(self, path: Path) -> None:
         super().__init__()
         try:
-            self._bgr = np.ascontiguousarray(read_rgb(path)[..., ::-1])
+            self._bgr = read_bgr(path)
         except (PictureError, OSError) as error:
             raise SourceError(f"{path}: {error}") from error
         self._name = str(path)

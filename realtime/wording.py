@@ -3,7 +3,7 @@
 from realtime.draw import UNSURE, Label
 from realtime.ink import Colour, class_colours, from_hex
 from realtime.live_pipeline import LiveResult
-from realtime.quality import LEAST_SIZE, MOST_YAW, FaceQuality
+from realtime.quality import FaceQuality
 
 GREY: Colour = from_hex("#5f6368")
 
@@ -32,11 +32,7 @@ def live_label(result: LiveResult, row: int, *, strong: bool) -> Label:
 
 def quality_word(quality: FaceQuality, row: int) -> str:
     """Returns what is wrong with the picture of a face, in a word or two; empty when it is good enough."""
-    if quality.good[row]:
-        return ""
-    if quality.size[row] < LEAST_SIZE:
-        return "too small"
-    return "turned away" if abs(quality.yaw[row]) > MOST_YAW else "blurred"
+    return quality.reasons[row]
 
 
 def recording_words(readable: int, in_view: int, min_group: int) -> str:

@@ -18,7 +18,7 @@ from classifier.bundle import Bundle, load_bundle
 from embeddings.encoder import Encoder
 from index.embedded import EmbeddedFile
 from realtime.collect import BATCH, Cutter, FaceCutter, cut_whole, embed_files
-from realtime.detector import PICTURE_SIZES, open_detector
+from realtime.detector import open_picture_detector
 
 
 class WorkerError(ValueError):
@@ -50,7 +50,7 @@ class Reading:
         """Opens what cuts, for the bundle that was loaded already."""
         if self.crops:
             return cut_whole
-        detector = open_detector(self.detector, self.detector_model, working_sizes=PICTURE_SIZES)
+        detector = open_picture_detector(self.detector, self.detector_model)
         return FaceCutter(detector, loaded.geometry)
 
 

@@ -5,7 +5,7 @@ import re
 import numpy as np
 import numpy.typing as npt
 
-from embeddings.pictures import PictureError, read_rgb
+from embeddings.pictures import PictureError, read_bgr
 from web.settings import Limits
 
 ByteArray = npt.NDArray[np.uint8]
@@ -40,13 +40,13 @@ def decode_picture(content: bytes, limits: Limits) -> ByteArray:
     if content.startswith(_JPEG) and not few_scans(content, _MOST_SCANS):
         raise UploadError(f"expected a JPEG of at most {_MOST_SCANS} scans, received more; save it anew")
     try:
-        rgb = read_rgb(content)
+        bgr = read_bgr(content)
     except PictureError as error:
         raise UploadError(str(error)) from error
-    if rgb.shape[0] * rgb.shape[1] > limits.picture_pixels:
-        most, got = limits.picture_pixels / 1e6, rgb.shape[0] * rgb.shape[1] / 1e6
+    if bgr.shape[0] * bgr.shape[1] > limits.picture_pixels:
+        most, got = limits.picture_pixels / 1e6, bgr.shape[0] * bgr.shape[1] / 1e6
         raise UploadError(f"expected at most {most:g} million pixels, received {got:.2f} million; make it smaller")
-    return np.ascontiguousarray(rgb[..., ::-1])
+    return bgr
 
 
 def few_scans(jpeg: bytes, most: int) -> bool:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from classifier.bundle import load_bundle
 from classifier.recognizer import Recognizer
 from embeddings.encoder import Encoded, Encoder
-from realtime.detector import PICTURE_SIZES, open_detector
+from realtime.detector import open_detector, open_picture_detector
 from realtime.faces import ByteArray, Detector, Faces
 from realtime.pipeline import FrameResult, Pipeline
 from web.settings import WebSettings
@@ -46,7 +46,7 @@ class Engine:
         self.labels = settings.labels
         self.detector: Detector = _AnyFree([open_detector() for _ in range(threads)])
         # Looks closer, for pictures: as `cli.py predict` does.
-        self._close: Detector = _AnyFree([open_detector(working_sizes=PICTURE_SIZES) for _ in range(threads)])
+        self._close: Detector = _AnyFree([open_picture_detector() for _ in range(threads)])
         Recognizer(self.bundle, self.labels)  # says at once when there are no such labels
         self.turns = Turns(threads)
 

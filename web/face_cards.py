@@ -67,7 +67,9 @@ def _card(face: Mapping[str, Any], image: str, shades: Mapping[str, str], number
     expression = str(face["expression"])
     title = "Unsure" if face["unknown"] else mark(expression, shades[expression])
     share = f'<span class="number">{100 * face["confidence"]:.0f} %</span>'
-    words = "confidence too low; most likely first" if face["unknown"] else "expression shown"
+    unreadable = (face.get("quality") or {}).get("reason")
+    unsure = f"{unreadable}; it cannot be read" if unreadable else "confidence too low; most likely first"
+    words = unsure if face["unknown"] else "expression shown"
     step_back = f'<p class="faint small">{" · ".join(filter(None, (number, words)))}</p>'
     return (
         f'<article class="card face">{image}<h3>{title}{share}</h3>{step_back}'

@@ -9,7 +9,8 @@ from typing import Any
 
 Document = dict[str, Any]
 
-_LEADING = ("source", "time", "face", "left", "top", "width", "height", "expression", "confidence", "unknown")
+_LEADING = ("source", "time", "face", "left", "top", "width", "height", "expression", "confidence", "unknown",
+            "reason")  # fmt: skip
 _TRAILING = ("neighbor", "similarity")
 
 
@@ -47,4 +48,13 @@ def _rows(document: Document) -> Iterator[Document]:
             place = dict(zip(("left", "top", "width", "height"), face["xywh"], strict=True))
             nearest = face["neighbors"][0] if face["neighbors"] else {"label": "", "similarity": ""}
             evidence = {"neighbor": nearest["label"] or "", "similarity": nearest["similarity"]}
-            yield {"source": document["source"], "time": frame["time"], "face": number, **place, **face, **evidence}
+            reason = {"reason": (face.get("quality") or {}).get("reason") or ""}
+            yield {
+                **reason,
+                "source": document["source"],
+                "time": frame["time"],
+                "face": number,
+                **place,
+                **face,
+                **evidence,
+            }

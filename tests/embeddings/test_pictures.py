@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from embeddings.pictures import MAX_PIXELS, PictureError, read_crop, read_rgb, to_crop
+from embeddings.pictures import MAX_PIXELS, PictureError, read_bgr, read_crop, read_rgb, to_crop
 
 RAMP = np.add.outer(np.arange(48), np.arange(48)).astype(np.uint8) * 2
 
@@ -153,7 +153,7 @@ def test_broken_pictures_are_refused(data: bytes, tmp_path: Path) -> None:
             read_crop(source)
 
 
-@pytest.mark.parametrize("side", [9_000, 12_000, 60_000])
+@pytest.mark.parametrize("side", [10_500, 12_000, 60_000])
 def test_bombs_are_refused_by_their_header(side: int) -> None:
     """Just above our limit, above where Pillow warns, and above where Pillow refuses."""
     with pytest.raises(PictureError, match="pixels"):
@@ -167,9 +167,20 @@ def test_warnings_raised_as_errors_change_nothing() -> None:
             read_rgb(png_header(12_000, 12_000))
 
 
-def test_limit_lies_below_pillows_own() -> None:
+def test_limit_lies_below_the_size_that_pillow_refuses() -> None:
     assert Image.MAX_IMAGE_PIXELS is not None
-    assert MAX_PIXELS < Image.MAX_IMAGE_PIXELS
+    assert 100_000_000 <= MAX_PIXELS < 2 * Image.MAX_IMAGE_PIXELS
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "RGBA", "P"])
+@pytest.mark.parametrize("height", [1, 255, 256, 600])
+def test_bgr_is_rgb_with_its_channels_the_other_way_round(mode: str, height: int) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (height, 7, 3), np.uint8)
+    stream = io.BytesIO()
+    Image.fromarray(pixels).convert(mode).save(stream, "PNG")
+    bgr = read_bgr(stream.getvalue())
+    np.testing.assert_array_equal(bgr, read_rgb(stream.getvalue())[..., ::-1])
+    assert bgr.flags.c_contiguous
 
 
 def test_no_file_and_a_folder_are_os_errors(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from embeddings.encoder import Encoded
 from embeddings.pictures import read_crop
 from realtime.collect import MAX_BYTES, NO_FACE, NO_MEMORY, FaceCutter, cut_whole, embed_files
 from realtime.demo import picture_path
-from realtime.detector import PICTURE_SIZES, open_detector
+from realtime.detector import open_picture_detector
 from tests.fake_encoder import FakeEncoder
 from tests.hostile_pictures import face, saved, with_orientation
 from tests.realtime.stand_ins import ToldDetector, faces_at, read
@@ -106,7 +106,7 @@ def test_a_turned_photograph_has_its_face(tmp_path):
     upright = Image.open(picture_path()).convert("RGB")
     (tmp_path / "turned.jpg").write_bytes(with_orientation(upright, 6))
     encoder = Crops()
-    cutter = FaceCutter(open_detector(working_sizes=PICTURE_SIZES), DEFAULT_GEOMETRY)
+    cutter = FaceCutter(open_picture_detector(), DEFAULT_GEOMETRY)
     turned, straight = embed([tmp_path / "turned.jpg", picture_path()], cutter, encoder)
     assert not turned.reason and not straight.reason
     assert np.abs(encoder.crops[0].astype(int) - encoder.crops[1]).mean() < 8

@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 
 from realtime.demo import picture_path
-from realtime.detector import PICTURE_SIZES, CenterFace, DetectorError, YuNet, decode_centerface, open_detector
+from realtime.detector import (
+    PICTURE_SIZES,
+    CenterFace,
+    DetectorError,
+    YuNet,
+    decode_centerface,
+    open_detector,
+    open_picture_detector,
+)
 from realtime.faces import ByteArray, Faces
 from tests.realtime.stand_ins import read, resized
 
@@ -93,6 +101,40 @@ def test_sizes_for_pictures_find_a_face_that_fills_a_large_one(astronaut: ByteAr
 
 def test_two_passes_find_a_face_once(astronaut: ByteArray) -> None:
     check_astronaut(CenterFace(working_sizes=(480, 320)).detect(astronaut))
+
+
+@pytest.mark.parametrize("face", [40, 64, 112])
+def test_small_faces_in_a_large_picture_are_found_once(astronaut: ByteArray, face: int) -> None:
+    small = resized(astronaut[0:260, 110:350], face / 111.5)
+    large = np.full((1600, 3200, 3), 120, np.uint8)
+    # Among other places where tiles meet: the first begin at 0, 536 and 1072 pixels of a level 1,840 pixels wide.
+    places = [(10, 20), (860, 400), (930, 900), (1850, 300), (2700, 1100), (1500, 1300)]
+    for left, top in places:
+        large[top : top + small.shape[0], left : left + small.shape[1]] = small
+    faces = open_picture_detector().detect(large)
+    assert len(faces) == len(places)
+    assert faces.xywh[:, 3] == pytest.approx(face, rel=0.2)
+
+
+def test_a_large_picture_without_faces_has_none(astronaut: ByteArray) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (900, 1350, 3), np.uint8)
+    body = np.tile(astronaut[200:], (3, 3, 1))
+    for picture in (noise, resized(noise[:60, :90], 15), body):
+        assert len(open_picture_detector().detect(picture)) == 0
+
+
+def test_a_small_picture_is_looked_at_no_more_often(astronaut: ByteArray, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[tuple[int, ...]] = []
+    plain = CenterFace._look_above
+    monkeypatch.setattr(
+        CenterFace,
+        "_look_above",
+        lambda self, small, threshold: looks.append(small.shape) or plain(self, small, threshold),
+    )
+    detector = open_picture_detector()
+    for scale in (1.0, 1.9):
+        check_astronaut(detector.detect(resized(astronaut, scale)), scale)
+    assert len(looks) == 2 * len(PICTURE_SIZES)
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (3, 700), (700, 3), (64, 64), (480, 640)])

@@ -135,6 +135,7 @@ def test_a_label_that_would_hide_neighbours_is_shortened() -> None:
 def test_what_is_not_sure_says_so(recognizer: Recognizer) -> None:
     result = shown(faces_at((1, 2, 3, 4)), recognizer, sure=False)
     assert label_of(result.prediction, 0).text == "unsure"
+    assert label_of(result.prediction, 0, "mouth hidden").text == "unsure · mouth hidden"
     assert label_of(shown(result.faces, recognizer).prediction, 0) == Label("happy 87%", tuple(bgr("happy")), "happy")
 
 

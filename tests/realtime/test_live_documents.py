@@ -56,6 +56,7 @@ def test_quality_is_told(result: LiveResult) -> None:
         "sharpness": 500.0,
         "yaw": 0.0,
         "good": True,
+        "reason": None,
     }
 
 

@@ -10,7 +10,9 @@ from classifier.ensemble import Prediction
 from classifier.recognizer import Evidence, Recognizer
 from embeddings.encoder import Encoded
 from realtime.faces import Faces
+from realtime.live_documents import face_document
 from realtime.live_pipeline import LivePipeline, LiveResult
+from realtime.wording import live_label
 from tests.drawn_faces import drawn_faces
 from tests.fake_encoder import fake_bundle
 from tests.realtime.scenes import PEOPLE, Person, Scene, still, times
@@ -259,3 +261,28 @@ def test_rows_must_match(recognizer: Recognizer) -> None:
         replace(result, faces=Faces.empty(), track_ids=result.track_ids[:0])
     with pytest.raises(ValueError, match="smoothed: expected 7 columns, one a class, got 6"):
         replace(result, smoothed=result.smoothed[:, :6])
+
+
+def test_a_masked_face_is_not_read_and_what_it_showed_fades(recognizer: Recognizer, batches: list[int]) -> None:
+    def masked(scene: Scene, now: float) -> ByteArray:
+        frame = scene.frame(now).copy()
+        left, top, side, _ = scene.people[0].box(now)
+        points = np.array([[4, 27], [24, 24], [44, 27], [42, 41], [33, 49], [15, 49], [6, 41]]) * side / 48 + (
+            left,
+            top,
+        )
+        cv2.fillPoly(frame, [points.round().astype(np.int32)], (200, 200, 200))
+        return frame
+
+    scene = Scene([Person(PEOPLE[0], still(150, 130, 120))], jitter=0.0)
+    pipeline = LivePipeline(scene, recognizer)
+    before = run(scene, pipeline, 1.0)[-1]
+    read = sum(batches)
+    assert before.quality.reasons == ("",)
+    after = [pipeline.process(masked(scene, now), now) for now in (1.0 + step / 10 for step in range(1, 100))][-1]
+    assert after.quality.reasons == ("mouth hidden",)
+    assert after.shown.tolist() == [-1]
+    assert after.prediction.unknown.tolist() == [True]
+    assert sum(batches) == read
+    assert face_document(after, 0)["quality"]["reason"] == "mouth hidden"
+    assert live_label(after, 0, strong=False).text == "unsure · mouth hidden"

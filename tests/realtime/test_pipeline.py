@@ -7,9 +7,11 @@ from classifier.recognizer import Recognizer
 from embeddings.crops import crop_faces
 from embeddings.encoder import Encoded
 from embeddings.pictures import to_crop
+from realtime.documents import face_documents
 from realtime.faces import Faces
 from realtime.pipeline import FrameResult, Pipeline, WholePicture
-from tests.realtime.stand_ins import ByteArray, ToldDetector, noise
+from realtime.quality import look_at
+from tests.realtime.stand_ins import ByteArray, ToldDetector, faces_at, noise
 
 
 def test_process_is_detect_crop_and_recognise(pipeline: Pipeline, told: ToldDetector, recognizer: Recognizer) -> None:
@@ -75,3 +77,30 @@ def test_faces_and_predictions_must_match(pipeline: Pipeline) -> None:
     result = pipeline.process(noise(), 0.0)
     with pytest.raises(ValueError, match="prediction: expected 1 rows, one a face, received 2"):
         FrameResult(0.0, result.faces.take([0]), result.prediction, {})
+
+
+def test_a_face_that_cannot_be_read_is_unknown_and_says_why(recognizer: Recognizer) -> None:
+    faces = faces_at((10, 20, 40, 50), (60, 60, 40, 50), (5, 5, 9, 9))
+    result = Pipeline(ToldDetector(faces), recognizer).process(noise(), 0.0)
+    assert result.quality is not None
+    assert result.quality.reasons[1:] == ("cut off", "too small")
+    assert result.prediction.unknown[1:].all()
+    first, second, third = face_documents(result, recognizer)
+    assert (second["unknown"], second["quality"]["good"], second["quality"]["reason"]) == (True, False, "cut off")
+    assert third["quality"]["reason"] == "too small"
+    assert first["quality"]["reason"] in (None, "mouth hidden")
+
+
+def test_a_whole_picture_that_is_blurred_away_is_unknown(recognizer: Recognizer) -> None:
+    result = WholePicture(recognizer).process(np.full((48, 48, 3), 90, np.uint8), 0.0)
+    assert result.quality is not None
+    assert result.quality.reasons == ("blurred",)
+    assert result.prediction.unknown.all()
+
+
+def test_quality_has_a_row_a_face(pipeline: Pipeline) -> None:
+    result = pipeline.process(noise(), 0.0)
+    with pytest.raises(ValueError, match="quality: expected 2 rows, one a face, got 1"):
+        FrameResult(
+            0.0, result.faces, result.prediction, {}, look_at(result.faces.take([0]), np.zeros((1, 48, 48), np.uint8))
+        )

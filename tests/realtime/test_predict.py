@@ -19,7 +19,7 @@ from tests.realtime.stand_ins import ListSource, ToldDetector, clip_frames, nois
 def test_a_face_is_described_in_full(pipeline: Pipeline, recognizer: Recognizer) -> None:
     result = pipeline.process(noise(), 0.0)
     first, second = face_documents(result, recognizer)
-    assert list(first) == ["xywh", "expression", "confidence", "probabilities", "unknown", "neighbors"]
+    assert list(first) == ["xywh", "expression", "confidence", "probabilities", "unknown", "neighbors", "quality"]
     assert (first["xywh"], second["xywh"]) == ([10, 20, 40, 50], [60, 15, 30, 40])
     assert tuple(first["probabilities"]) == recognizer.classes
     assert sum(first["probabilities"].values()) == pytest.approx(1, abs=1e-5)

@@ -4,8 +4,10 @@ import cv2
 import numpy as np
 import pytest
 
+from classifier.ensemble import Prediction
+from classifier.recognizer import Recognizer
 from realtime.faces import Faces
-from realtime.quality import LEAST_SHARPNESS, assess, sharpness, yaws
+from realtime.quality import LEAST_SHARPNESS, FaceQuality, assess, cut_off, look_at, sharpness, where_readable, yaws
 from tests.drawn_faces import drawn_faces
 from tests.realtime.stand_ins import faces_at
 
@@ -58,3 +60,46 @@ def test_a_face_is_good_when_it_is_large_sharp_and_not_turned_away() -> None:
     assert quality.size.tolist() == [50, 14, 50, 50]
     assert len(quality) == 4
     assert len(assess(Faces.empty(), np.zeros(0, np.float32))) == 0
+
+
+SHARP = np.full(1, 0.04, np.float32)
+
+
+@pytest.mark.parametrize("move", [(0, -40), (0, 45), (-37, 0), (60, 0)])
+def test_a_face_that_the_picture_cuts_is_not_good(move: tuple[int, int]) -> None:
+    # In a picture of 100x100; where the detector guesses landmarks beyond its edge, or squeezes them to it.
+    face = faces_at((20, 20, 60, 60))
+    moved = Faces(face.xywh, face.landmarks + np.array(move, np.float32), face.confidence)
+    squeezed = Faces(face.xywh, np.clip(moved.landmarks, 0, 99), face.confidence)
+    assert assess(face, SHARP, frame_shape=(100, 100, 3)).reasons == ("",)
+    for cut in (moved, squeezed):
+        assert cut_off(cut.landmarks, (100, 100, 3)).tolist() == [True]
+        assert assess(cut, SHARP, frame_shape=(100, 100, 3)).reasons == ("cut off",)
+        assert assess(cut, SHARP).reasons != ("cut off",)
+
+
+def test_whole_faces_at_the_edge_of_a_picture_are_good() -> None:
+    corners = faces_at((0, 0, 60, 60), (140, 0, 60, 60), (0, 90, 60, 60), (140, 90, 60, 60))
+    assert not cut_off(corners.landmarks, (150, 200, 3)).any()
+    assert cut_off(np.zeros((0, 5, 2), np.float32), (150, 200)).shape == (0,)
+
+
+def test_a_hidden_mouth_is_a_reason() -> None:
+    quality = assess(faces_at((0, 0, 40, 50)), SHARP, np.array([0.99], np.float32))
+    assert (quality.good.tolist(), quality.reasons) == ([False], ("mouth hidden",))
+    assert assess(faces_at((0, 0, 40, 50)), SHARP, np.array([0.1], np.float32)).good.all()
+
+
+def test_there_is_a_reason_exactly_where_a_face_is_not_good() -> None:
+    quality = look_at(faces_at(*[(0, 0, 40, 50)] * 7), CROPS)
+    assert [not reason for reason in quality.reasons] == quality.good.tolist()
+    with pytest.raises(ValueError, match="expected 1, one a face, got 2"):
+        FaceQuality(SHARP, SHARP, SHARP, np.ones(1, bool), ("", "blurred"))
+
+
+def test_what_cannot_be_read_is_unknown_and_nothing_else_changes(recognizer: Recognizer) -> None:
+    prediction: Prediction = recognizer.predict(CROPS[:2])
+    quality = assess(faces_at((0, 0, 40, 50), (0, 0, 9, 9)), np.full(2, 0.04, np.float32))
+    readable = where_readable(prediction, quality)
+    assert readable.unknown.tolist() == [prediction.unknown[0], True]
+    np.testing.assert_array_equal(readable.proba, prediction.proba)

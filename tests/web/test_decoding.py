@@ -28,7 +28,7 @@ def test_pixels_are_bgr(kind) -> None:
 
 
 def test_too_many_bytes_are_refused_before_they_are_decoded(monkeypatch) -> None:
-    monkeypatch.setattr("web.decoding.read_rgb", lambda content: pytest.fail("was decoded"))
+    monkeypatch.setattr("web.decoding.read_bgr", lambda content: pytest.fail("was decoded"))
     with pytest.raises(UploadError, match=r"at most 0 MB, received 0\.1 MB"):
         decode_picture(b"\0" * 100_001, LIMITS)
 

@@ -110,6 +110,9 @@ def test_a_card_says_why_it_differs_from_the_votes_beside_it(photo) -> None:
 
 def test_a_doubtful_face_is_called_unsure(photo) -> None:
     face = photo.document["faces"][0] | {"unknown": True}
+    hidden = face | {"quality": {"good": False, "reason": "mouth hidden"}}
+    assert "mouth hidden" in face_cards([hidden], [b""], SHADES)
+    assert ",mouth hidden," in as_csv([{"source": "a.png", "faces": [hidden]}]).decode()
     assert "Unsure" in face_cards([face], [b""], SHADES)
     assert "Unsure" not in face_cards([face | {"unknown": False}], [b""], SHADES)
 

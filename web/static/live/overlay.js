@@ -40,7 +40,7 @@ class Overlay {
       pen.roundRect(x, y, wide, high, 10);
       pen.stroke();
     }
-    const words = face.expression === null ? "unsure" : `${face.expression} ${Math.round(100 * face.confidence)} %`;
+    const words = face.expression === null ? unsure(face) : `${face.expression} ${Math.round(100 * face.confidence)} %`;
     pen.font = "600 15px system-ui, sans-serif";
     const across = pen.measureText(words).width + 18;
     const [at, above] = [Math.max(2, Math.min(x, this.canvas.clientWidth - across - 2)), y > 32 ? y - 30 : y + 6];
@@ -56,6 +56,10 @@ class Overlay {
   at(x, y) { // the id of the face under a point in CSS pixels
     return this.boxes.find(([, left, top, w, h]) => x >= left && y >= top && x <= left + w && y <= top + h)?.[0];
   }
+}
+
+function unsure({ quality }) {
+  return quality?.reason ? `unsure · ${quality.reason}` : "unsure";
 }
 
 function readableOn(hex) {

@@ -41,7 +41,7 @@ class Panel {
     this.showFaces(faces, selected, shade);
     const face = faces.find(({ id }) => id === selected);
     this.find(".shown").textContent = !face ? "No face in view"
-      : face.expression === null ? "Unsure" : `${face.expression}, ${PER_CENT(face.confidence)}`;
+      : face.expression === null ? (face.quality?.reason ? `Unsure: ${face.quality.reason}` : "Unsure") : `${face.expression}, ${PER_CENT(face.confidence)}`;
     this.showBars(face, shade);
     const evidence = (face?.evidence ?? []).map(({ label, similarity, source, taught }) => {
       const row = element("li");
