@@ -32,15 +32,17 @@ def everything(gallery: TaughtGallery) -> list[Any]:
 
 def attempt(gallery: TaughtGallery, write: Callable[[], Any]) -> dict[str, Any]:
     """Tries to write; tells the error and whether the gallery is as it was, also to who opens it anew to read."""
-    before, error = everything(gallery), None
+    before, error, done = everything(gallery), None, None
     try:
-        write()
+        done = write()
     except StorageError as caught:
         error = str(caught)
     after = everything(gallery)
     with opened(gallery.folder, read_only=True) as reader:
         anew = everything(reader)
-    return {"error": error, "same": after == before, "agrees": anew == after, "problems": after[-1]}
+    # To remove nothing changes nothing.
+    told = {"error": error, "same": after == before, "nothing": done == 0}
+    return told | {"agrees": anew == after, "problems": after[-1]}
 
 
 def filled(folder: Path) -> TaughtGallery:
