@@ -25,6 +25,9 @@ _TEXTS = ("label", "source", "digest")
 _MODEST = ("SNAPPY", "UNCOMPRESSED")
 _LONGEST_TEXT = 4096
 
+# A length that is further from 1 is a damaged file's.
+_LENGTH_TOLERANCE = 0.01
+
 
 def export_faces(path: Path, faces: TaughtFaces, encoder: str) -> None:
     """Writes faces to a parquet file, in one step: a file of that name is replaced only when all is written.
@@ -86,8 +89,8 @@ def import_faces(path: Path, encoder: str, dim: int, *, most: int | None = None)
     except (pa.ArrowException, OSError) as error:
         reason = " ".join(str(error).split())
         raise GalleryError(f"{path}: expected an exported gallery, got: {reason}; export it again") from error
-    text = {name: table[name].to_pylist() for name in _TEXTS}
     try:
+        text = {name: table[name].to_pylist() for name in _TEXTS}
         return NewFaces(
             embeddings=_embeddings(table["embedding"], dim),
             labels=text["label"],
@@ -103,7 +106,10 @@ def import_faces(path: Path, encoder: str, dim: int, *, most: int | None = None)
 def _embeddings(column: Any, dim: int) -> FloatArray:
     rows = np.array(column.to_pylist(), np.float32).reshape(-1, dim)
     # An embedding is kept in 16 bits, in which the length of a unit vector is off by up to 0.0005.
-    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-6)
+    lengths = np.linalg.norm(rows.astype(np.float64), axis=1, keepdims=True)
+    if not (np.abs(lengths - 1) < _LENGTH_TOLERANCE).all():
+        raise GalleryError("expected embeddings of length 1, got others")
+    return (rows / lengths).astype(np.float32)
 
 
 def _check_described(path: Path, schema: Any, encoder: str) -> None:
