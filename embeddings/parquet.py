@@ -45,8 +45,11 @@ def read_parquet(files: Sequence[Path], *, progress: Progress | None = None) -> 
             rows = (row for file, table in tables.items() for row in _rows(file, table, names[file]))
             total = sum(table.metadata.num_rows for table in tables.values())
             return gather(reporting(rows, total, progress), itertools.chain(*names.values()), where)
-    except (pyarrow.ArrowException, OSError) as error:
-        raise DataError(f"{where}: expected a parquet file, received a broken one ({error}); fetch it again") from error
+    except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
+        reason = " ".join(str(error).split())
+        raise DataError(
+            f"{where}: expected a parquet file, received a broken one ({reason}); fetch it again"
+        ) from error
 
 
 def _label_names(file: Path, schema: Any) -> tuple[str, ...]:
