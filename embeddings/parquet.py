@@ -57,8 +57,11 @@ def read_parquet(files: Sequence[Path], *, progress: Progress | None = None) -> 
             total = sum(table.metadata.num_rows for table in tables.values())
             names = itertools.chain.from_iterable(found.names for found in columns.values())
             return gather(reporting(rows, total, progress), names, where)
-    except (pyarrow.ArrowException, OSError) as error:
-        raise DataError(f"{where}: expected a parquet file, received a broken one ({error}); fetch it again") from error
+    except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
+        reason = " ".join(str(error).split())
+        raise DataError(
+            f"{where}: expected a parquet file, received a broken one ({reason}); fetch it again"
+        ) from error
 
 
 def _find_columns(file: Path, schema: Any) -> _Columns:

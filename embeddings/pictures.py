@@ -226,7 +226,7 @@ def _opened(source: Path | bytes) -> Iterator[Image.Image]:
             raise PictureError(f"expected a {_NAMED} picture, received none of them") from error
         # Pillow's readers raise whatever broken bytes lead them to: OSError, SyntaxError, struct.error, IndexError ...
         except Exception as error:
-            reason = str(error) or type(error).__name__
+            reason = " ".join(str(error).split()) or type(error).__name__
             raise PictureError(f"expected a whole picture, received a broken one ({reason})") from error
 
 

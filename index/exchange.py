@@ -7,6 +7,8 @@ of unit length. The schema's metadata names the encoder, without which embedding
 import json
 import os
 import secrets
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,22 @@ _TEXTS = ("label", "source", "digest")
 # What a file from a stranger may hold: compression that cannot unfold to thousands of times its size, and short texts.
 _MODEST = ("SNAPPY", "UNCOMPRESSED")
 _LONGEST_TEXT = 4096
+
+# A length that is further from 1 is a damaged file's.
+_LENGTH_TOLERANCE = 0.01
+
+
+# pyarrow 26 ends the whole process for some damaged files: a process of its own tries first.
+_TRIES = """
+import sys
+from pyarrow import parquet
+with parquet.ParquetFile(sys.argv[1], read_dictionary=sys.argv[2:]) as file:
+    groups = [file.metadata.row_group(at) for at in range(file.metadata.num_row_groups)]
+    parts = [group.column(at) for group in groups for at in range(group.num_columns)]
+    if sum(part.total_uncompressed_size for part in parts) < 2**30:
+        file.read()
+"""
+_TRY_S = 60
 
 
 def export_faces(path: Path, faces: TaughtFaces, encoder: str) -> None:
@@ -79,6 +97,7 @@ def import_faces(path: Path, encoder: str, dim: int, *, most: int | None = None)
     pa, parquet = _pyarrow()
     try:
         _check_described(path, parquet.read_schema(path), encoder)
+        _try(path)
         # Texts that repeat stay one until they have been looked at: a small file can repeat a long one very often.
         with parquet.ParquetFile(path, read_dictionary=list(_TEXTS)) as file:
             if most is not None:
@@ -86,11 +105,11 @@ def import_faces(path: Path, encoder: str, dim: int, *, most: int | None = None)
             table = file.read(columns=list(_COLUMNS))
         if most is not None:
             _check_texts(path, table)
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         reason = " ".join(str(error).split())
         raise GalleryError(f"{path}: expected an exported gallery, got: {reason}; export it again") from error
-    text = {name: table[name].to_pylist() for name in _TEXTS}
     try:
+        text = {name: table[name].to_pylist() for name in _TEXTS}
         return NewFaces(
             embeddings=_embeddings(table["embedding"], dim),
             labels=[class_name(label) for label in text["label"]],
@@ -105,10 +124,27 @@ def import_faces(path: Path, encoder: str, dim: int, *, most: int | None = None)
         raise GalleryError(f"{path}: expected an exported gallery, got other columns ({reason})") from error
 
 
+def _try(path: Path) -> None:
+    """Refuses a file that ends whatever process reads it; what else is wrong with it, reading it tells."""
+    command = [sys.executable, "-c", _TRIES, str(path), *_TEXTS]
+    try:
+        status = subprocess.run(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            timeout=_TRY_S, check=False,
+        ).returncode  # fmt: skip
+    except subprocess.TimeoutExpired:
+        status = -1
+    if status not in (0, 1):
+        raise GalleryError(f"{path}: expected an exported gallery, got a broken file; export it again")
+
+
 def _embeddings(column: Any, dim: int) -> FloatArray:
     rows = np.array(column.to_pylist(), np.float32).reshape(-1, dim)
     # An embedding is kept in 16 bits, in which the length of a unit vector is off by up to 0.0005.
-    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-6)
+    lengths = np.linalg.norm(rows.astype(np.float64), axis=1, keepdims=True)
+    if not (np.abs(lengths - 1) < _LENGTH_TOLERANCE).all():
+        raise GalleryError("expected embeddings of length 1, got others")
+    return (rows / lengths).astype(np.float32)
 
 
 def _check_described(path: Path, schema: Any, encoder: str) -> None:
@@ -121,7 +157,7 @@ def _check_described(path: Path, schema: Any, encoder: str) -> None:
         raise GalleryError(f"{path}: expected {_FORMAT} version {_VERSION}, got {kind} {version}; update this program")
     if made_by != encoder:
         raise GalleryError(
-            f"{path}: expected faces seen by encoder {encoder[:12]}, got {made_by[:12]}; teach them from their pictures"
+            f"{path}: expected faces seen by encoder {encoder[:12]}, got {str(made_by)[:12]}; teach their pictures"
         )
     if missing := set(_COLUMNS) - set(schema.names):
         raise GalleryError(f"{path}: expected the columns {', '.join(_COLUMNS)}, got none of {', '.join(missing)}")
