@@ -18,8 +18,8 @@ from realtime.faces import ByteArray, Faces, FloatArray
 # Pixels of the detector's input. Of 243 copies of a face before noise and bricks, CenterFace finds 243 at 23 pixels,
 # with a threshold of 0.4, and 229 at 20.
 LEAST_SEEN = 23
-# The longest side of a tile: a larger one takes more memory (100 MB at 640x640, 290 MB at 1280x960) and no less time.
-TILE = 640
+# The longest side of a tile: a larger one takes more memory, 100 MB at 640x640 and 290 MB at 1280x960.
+TILE = 576
 # What two tiles share. A face that is cut by the edge of one tile and no larger than `_LARGEST` is whole in the next.
 OVERLAP = 96
 _LARGEST = 88

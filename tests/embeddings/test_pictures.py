@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from embeddings import pictures
 from embeddings.pictures import MAX_PIXELS, PictureError, read_bgr, read_crop, read_rgb, to_crop
 
 RAMP = np.add.outer(np.arange(48), np.arange(48)).astype(np.uint8) * 2
@@ -246,3 +247,35 @@ def test_grey_is_luma() -> None:
 def test_other_arrays_are_refused(picture: np.ndarray) -> None:
     with pytest.raises(ValueError, match="picture: expected uint8"):
         to_crop(picture)
+
+
+@pytest.mark.parametrize("turn", range(1, 9))
+@pytest.mark.parametrize("subsampling", [0, 2])
+def test_a_large_jpeg_is_the_same_when_decoded_in_parts(
+    turn: int, subsampling: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows, columns = np.mgrid[:601, :333]
+    picture = np.stack([rows % 256, columns % 200, (rows + columns) // 4], axis=-1).astype(np.uint8)
+    picture[100:300, 50:90] = (200, 30, 40)
+    stream, exif = io.BytesIO(), Image.Exif()
+    exif[0x0112] = turn
+    Image.fromarray(picture).save(stream, "JPEG", quality=95, subsampling=subsampling, exif=exif)
+    usual = read_bgr(stream.getvalue())
+    monkeypatch.setattr(pictures, "_LARGE", 1)
+    monkeypatch.setattr(pictures, "_decode", None)
+    parts = read_bgr(stream.getvalue())
+    assert parts.shape == usual.shape
+    difference = np.abs(parts.astype(int) - usual)
+    assert difference.mean() < 1.5
+    gray = [
+        np.asarray(Image.fromarray(np.ascontiguousarray(one[..., ::-1])).convert("L"), int) for one in (parts, usual)
+    ]
+    assert np.quantile(np.abs(gray[0] - gray[1]), 0.99) <= 3
+
+
+def test_a_large_jpeg_that_is_cut_is_refused_as_any_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pictures, "_LARGE", 1)
+    stream = io.BytesIO()
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (300, 300, 3), np.uint8)).save(stream, "JPEG")
+    with pytest.raises(PictureError, match="whole picture"):
+        read_bgr(stream.getvalue()[:5000])
