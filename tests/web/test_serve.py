@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
@@ -71,6 +72,31 @@ def test_what_a_killed_server_left_goes_at_the_next_start_and_what_was_taught_st
     with served(tmp_path / "second", "--gallery", kept) as second, second.live(KEY) as session:
         assert "confused" in [one["name"] for one in receive(session, "ready")["classes"]]
     assert KEY not in (tmp_path / "second").read_text()
+
+
+def test_it_answers_as_soon_as_it_prints_its_address_and_opens_the_browser_then(tmp_path, shipped) -> None:
+    port, told = free_port(), tmp_path / "browser"
+    script = tmp_path / "browser.py"
+    script.write_text(
+        "import pathlib, sys, urllib.request\n"
+        "with urllib.request.urlopen(sys.argv[1], timeout=30) as page:\n"
+        f"    pathlib.Path({str(told)!r}).write_text(str(page.status))\n"
+    )
+    command = [sys.executable, "cli.py", "web", "--port", str(port), "--open"]
+    environment = os.environ | {"BROWSER": f"{sys.executable} {script} %s"}
+    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            line = process.stdout.readline()
+            assert line.startswith(f"http://localhost:{port}/")
+            with urllib.request.urlopen(line.split()[0], timeout=30) as page:
+                assert page.status == 200
+            until = time.monotonic() + 30
+            while not (told.is_file() and told.read_text()) and time.monotonic() < until:
+                time.sleep(0.05)
+            assert told.read_text() == "200"
+        finally:
+            process.send_signal(signal.SIGINT)
+            assert process.wait(30) == 130
 
 
 def refusal(run, *options: object) -> Result:
