@@ -23,6 +23,8 @@ from web.settings import WebSettings
 KEY = "K" * 43
 ROOT = Path(__file__).parents[2]
 MEMORY = Path("/dev/shm")
+# On an idle machine it is under 3; a server that waits for its browsers never ends.
+SOON_S = 20
 
 
 def left_by(pid: int) -> list[Path]:
@@ -36,7 +38,7 @@ def test_ctrl_c_ends_it_soon_with_sessions_open_and_frees_the_port(tmp_path, shi
             session.send(frame(0, JPEG))
             receive(session, "result")
         code, seconds = server.end(signal.SIGINT)
-        assert code == 130 and seconds < 3
+        assert code == 130 and seconds < SOON_S
         with socket.socket() as again:
             again.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             again.bind(("127.0.0.1", server.port))
@@ -50,7 +52,7 @@ def test_a_browser_that_never_reads_does_not_keep_it(tmp_path, shipped) -> None:
             for at in range(20):
                 session.send(frame(at, JPEG))
             code, seconds = server.end(signal.SIGTERM)
-        assert code in (-signal.SIGTERM, 128 + signal.SIGTERM, 0) and seconds < 3
+        assert code in (-signal.SIGTERM, 128 + signal.SIGTERM, 0) and seconds < SOON_S
         assert not left_by(server.process.pid)
 
 
@@ -155,7 +157,7 @@ def test_the_token_is_asked_for_and_kept_out_of_the_log(tmp_path, shipped) -> No
                 pytest.fail(session.recv())
             with server.live("", Cookie=f"moodspace_token={token}; moodspace_visitor={KEY}") as session:
                 receive(session, "ready")
-            began = time.monotonic()
-            assert server.end()[0] == 130 and time.monotonic() - began < 3
+            code, seconds = server.end()
+            assert code == 130 and seconds < SOON_S
     said = (tmp_path / "log").read_text()
     assert said.count(token) == 1 == len(said.splitlines())  # the address that the operator gives away
