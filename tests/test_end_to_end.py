@@ -142,6 +142,7 @@ def test_finish_makes_a_smaller_bundle_in_8_bits(data: Path, bundle: Path, tmp_p
     assert accuracies[0] == pytest.approx(accuracies[1], abs=0.1)
 
 
+@pytest.mark.slow
 def test_own_classes_train_the_real_network_with_one_head(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from embeddings import backbones, trained
 

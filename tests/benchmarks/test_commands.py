@@ -91,7 +91,7 @@ def arguments_of(command: str, request: pytest.FixtureRequest) -> Arguments:
         "memory": lambda: [request.getfixturevalue("clip"), "--minutes", 6, "--minute-s", 1],
         "sync": lambda: ["--files", 20, "--workers", 1],
         "teach": lambda: [request.getfixturevalue("voted"), "--examples-from", request.getfixturevalue("voted"),
-                          "--labels", "fer2013", "--faces", 1, "--json"],
+                          "--labels", "fer2013", "--faces", 1, "--trials", 1, "--json"],
         "visitors": lambda: ["--visitors", 2, "--fps", 2, "--seconds", 3, "--json"],
         "web_live": lambda: ["--seconds", 2, "--json"],
     }  # fmt: skip
