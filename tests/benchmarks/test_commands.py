@@ -45,11 +45,19 @@ def few(shipped: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def ablation(tmp_path: Path) -> Arguments:
+def ablation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Arguments:
+    import keras
+
+    from embeddings import trained
     from embeddings.labels import targets_from_labels
     from embeddings.recipe import recipe_for
     from embeddings.training import Faces, train_encoder
 
+    def network() -> keras.Model:
+        crops = keras.Input((48, 48, 1), name="crops")
+        return keras.Model(crops, keras.layers.Flatten()(crops))
+
+    monkeypatch.setitem(trained.BACKBONES, "cnn", network)
     parts = {"train": plain_faces(28, seed=1), "validation": plain_faces(28, seed=2)}
     for name, faces in parts.items():
         write_folder(faces, tmp_path / "data" / name)
@@ -78,7 +86,7 @@ def map_page(tmp_path: Path) -> Arguments:
 def arguments_of(command: str, request: pytest.FixtureRequest) -> Arguments:
     """Return the command's arguments; makes what they name."""
     made: dict[str, Callable[[], Arguments]] = {
-        "ablation": lambda: ablation(request.getfixturevalue("tmp_path")),
+        "ablation": lambda: ablation(*map(request.getfixturevalue, ("tmp_path", "monkeypatch"))),
         "corruptions": lambda: [request.getfixturevalue("voted"), "--bundle", "bundles/fer2013", "--limit", 4],
         "cost": lambda: ["--bundle", "bundles/fer2013", "--rounds", 1, "--runs", 2, "--json"],
         "crop_geometry": lambda: crop_geometry(*map(request.getfixturevalue, ("tmp_path", "astronaut"))),
