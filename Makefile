@@ -13,7 +13,7 @@ ALL := $(VENV)/.all-installed
 RAY := $(VENV)/.ray-installed
 SOURCE ?= 0
 DATA ?= data/fer2013
-PYTEST_ARGS ?= -n auto --maxprocesses 8 --dist loadfile
+PYTEST_ARGS ?= -n auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 
 # The first of these that is Python 3.11 to 3.13 makes .venv, unless PYTHON names one.
 PYTHON ?=

@@ -122,7 +122,7 @@ def measure(
 
     for _ in range(rounds):
         for cost in costs:
-            for _ in range(WARM_UP):
+            for _ in range(min(WARM_UP, runs)):
                 one_call(cost.faces)
             ms = 1000 * np.array([one_call(cost.faces) for _ in range(runs)])
             for target, share in ((cost.p50_ms, 50), (cost.p95_ms, 95)):

@@ -100,6 +100,8 @@ def main() -> None:
     counts = {key: int(np.isfinite(landmarks).all(axis=(1, 2)).sum()) for key, landmarks in tries.items()}
     best = max(counts, key=lambda key: counts[key])
     found = np.isfinite(tries[best]).all(axis=(1, 2))
+    if not found.any():
+        raise SystemExit(f"{arguments.data}: expected faces that the detector finds, got none among {len(faces)}")
     document: dict[str, Any] = {
         "drawn": len(faces),
         "found": [{"enlargement": scale, "padding": pad, "faces": n} for (scale, pad), n in counts.items()],

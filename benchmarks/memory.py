@@ -66,21 +66,25 @@ class Memory:
     """Notes the process's resident memory as time goes by.
 
     Args:
-        measure: Says it, bytes.
-        clock: Seconds.
+        measure: Returns it, bytes.
+        clock: Returns seconds.
+        minute_s: Length of a minute, seconds; less than 60 is for trying this program out.
     """
 
-    def __init__(self, measure: Callable[[], int], clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, measure: Callable[[], int], clock: Callable[[], float] = time.monotonic, minute_s: float = 60.0
+    ) -> None:
         self._measure, self._clock, self._begun, self._next = measure, clock, clock(), 0.0
+        self._minute_s = minute_s
         self.minutes: list[list[int]] = []
 
     def look(self, picture_bgr: ByteArray) -> None:
-        """Takes note of the memory, once a second; called with each picture shown."""
+        """Note the memory, 60 times a minute; called with each picture shown."""
         passed = self._clock() - self._begun
         if passed < self._next:
             return
-        self._next = passed + 1
-        while len(self.minutes) <= passed // 60:
+        self._next = passed + self._minute_s / 60
+        while len(self.minutes) <= passed // self._minute_s:
             self.minutes.append([])
         self.minutes[-1].append(self._measure())
 
@@ -110,10 +114,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("clip", type=Path, help="a video with faces")
     parser.add_argument("--minutes", type=float, default=20, help="how long to watch")
+    parser.add_argument("--minute-s", type=float, default=60, help="seconds of a minute; less is to try this out")
     parser.add_argument("--bundle", type=Path, default=Path("bundles/fer2013"), help="the bundle to recognise with")
     asked = parser.parse_args()
-    recognizer, memory = Recognizer(load_bundle(asked.bundle)), Memory(resident)
-    frames = watch(LoopedClip(asked.clip, 60 * asked.minutes), recognizer, memory.look, on_screen=False)
+    if asked.minutes <= _FROM_MINUTE + 1:
+        parser.error(f"--minutes: expected more than {_FROM_MINUTE + 1}, got {asked.minutes:g}")
+    recognizer, memory = Recognizer(load_bundle(asked.bundle)), Memory(resident, minute_s=asked.minute_s)
+    frames = watch(LoopedClip(asked.clip, asked.minute_s * asked.minutes), recognizer, memory.look, on_screen=False)
     share = growth(memory.minutes)
     by_minute = [round(statistics.median(minute) / 1e6, 1) for minute in memory.minutes if minute]
     found: dict[str, Any] = {"frames": frames, "megabytes": by_minute, "growth": round(share, 4)}

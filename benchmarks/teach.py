@@ -58,10 +58,12 @@ class Teacher:
 
     Args:
         recognizer: Without taught faces.
+        trials: How many draws of examples a figure is the mean of; 10 when None.
     """
 
-    def __init__(self, recognizer: Recognizer) -> None:
+    def __init__(self, recognizer: Recognizer, trials: int | None = None) -> None:
         self.recognizer = recognizer
+        self.trials = _TRIALS if trials is None else trials
 
     def judge(self, taught: FloatArray, labels: Sequence[str], asked: Sequence[Encoded]) -> list[npt.NDArray[np.str_]]:
         """Teaches embeddings `(n, d)` their labels; returns for each of `asked` the names of what is recognised."""
@@ -93,7 +95,7 @@ def new_class(
     plain = teacher.recognizer.judge(others)
     before = np.array(plain.classes)[plain.labels] == truth
     rows = []
-    for seed in range(_TRIALS):
+    for seed in range(teacher.trials):
         order = np.random.default_rng(seed).permutation(len(pool))
         left = pool.take(order[n:])
         found = teacher.judge(pool.embeddings[order[:n]], [name] * n, [left, unseen, others])
@@ -114,7 +116,7 @@ def new_class(
 def old_classes(teacher: Teacher, faces: Encoded, truth: npt.NDArray[np.str_], n: int) -> float:
     """Teaches n faces their own labels; returns how the accuracy on the others changes, the mean over some draws."""
     changes = []
-    for seed in range(_TRIALS):
+    for seed in range(teacher.trials):
         order = np.random.default_rng(seed).permutation(len(faces))
         rest, names = faces.take(order[n:]), truth[order[n:]]
         plain = teacher.recognizer.judge(rest)
@@ -146,7 +148,9 @@ def of_class(faces: LabelledFaces, name: str) -> IntArray:
     return np.flatnonzero(faces.votes[:, column] > others)
 
 
-def study(recognizer: Recognizer, validation: LabelledFaces, pool: LabelledFaces, faces: int) -> dict[str, Any]:
+def study(
+    recognizer: Recognizer, validation: LabelledFaces, pool: LabelledFaces, faces: int, trials: int | None = None
+) -> dict[str, Any]:
     """Returns all figures.
 
     Args:
@@ -154,8 +158,9 @@ def study(recognizer: Recognizer, validation: LabelledFaces, pool: LabelledFaces
         validation: To be judged.
         pool: Where the new class's examples come from.
         faces: How many faces are taught alone, for their near copies.
+        trials: How many draws of examples a figure is the mean of; 10 when None.
     """
-    teacher, encoder = Teacher(recognizer), recognizer.bundle.encoder
+    teacher, encoder = Teacher(recognizer, trials), recognizer.bundle.encoder
     encoded = encode_all(encoder, validation.crops)
     labels = match_truth(validation, recognizer.label_set, recognizer.classes).labels
     unseen, known = of_class(validation, NEW), labels >= 0
@@ -209,11 +214,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--bundle", type=Path, default=Path("bundles/fer2013"))
     parser.add_argument("--labels", help="view; the bundle's default when missing")
     parser.add_argument("--faces", type=int, default=300, help="how many are taught alone, for their near copies")
+    parser.add_argument("--trials", type=int, default=_TRIALS, help="draws of examples that a figure is the mean of")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     options = parser.parse_args(arguments)
     recognizer = Recognizer(load_bundle(options.bundle), options.labels)
     validation, pool = read_labelled_faces(options.data), read_labelled_faces(options.examples_from)
-    found = study(recognizer, validation, pool, options.faces)
+    found = study(recognizer, validation, pool, options.faces, options.trials)
     print(json.dumps(found) if options.json else table(found))
 
 

@@ -39,12 +39,12 @@ def running_server(*options: str) -> Iterator[WebServer]:
         port = free.getsockname()[1]
     command = [sys.executable, "cli.py", "web", "--port", str(port), *options]
     started = time.perf_counter()
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE)
-    try:
-        said = process.stdout.readline() if process.stdout else b""
-        if not said:
-            raise SystemExit("expected the server to start, it did not; try `python cli.py web`")
-        yield WebServer(f"http://localhost:{port}/", process.pid, started)
-    finally:
-        process.terminate()
-        process.wait()
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as process:
+        try:
+            # It prints its address once it answers.
+            said = process.stdout.readline() if process.stdout else b""
+            if not said:
+                raise SystemExit("expected the server to start, it did not; try `python cli.py web`")
+            yield WebServer(f"http://localhost:{port}/", process.pid, started)
+        finally:
+            process.terminate()

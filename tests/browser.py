@@ -23,7 +23,7 @@ _QUIET = (
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 _MAX_FETCH_S = 300
 # So long a page may take for what it is expected to show: other tests run on the same processors.
-PATIENCE_MS = 20_000
+PATIENCE_MS = 60_000
 
 OpenPage = Callable[..., "Page"]
 

@@ -28,6 +28,25 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[1]
 
 
+# Folders whose tests compute: .ci/run repeats them under other rounding. Single files elsewhere mark themselves.
+_NUMERIC = {"classifier", "embeddings", "viz"}
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark the tests that compute as `numeric`, but for those of pages; leave out benchmarks that nobody asked for."""
+    for item in items:
+        folder = item.path.relative_to(ROOT / "tests").parts[0] if item.path.is_relative_to(ROOT / "tests") else ""
+        if folder in _NUMERIC and "browser" not in getattr(item, "fixturenames", ()):
+            item.add_marker("numeric")
+    if "benchmark" not in config.option.markexpr:
+        left_out = [item for item in items if item.get_closest_marker("benchmark")]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if not item.get_closest_marker("benchmark")]
+    # Long files begin first, so that no processor waits for the last of them alone; the order within a file stays.
+    long = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in long)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _as_in_a_terminal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Keeps tests away from what the person at this machine was told, and lets programs they start hear Ctrl-C.

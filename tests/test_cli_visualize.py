@@ -14,6 +14,8 @@ from classifier.bundle import load_bundle, update_bundle
 from tests.drawn_faces import drawn_faces, write_folder
 from viz import map_layout
 
+pytestmark = pytest.mark.numeric
+
 
 def scattered(rows, *, seed, **_):
     """Stands in for UMAP, which takes half a minute to compile."""

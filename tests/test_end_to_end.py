@@ -1,34 +1,63 @@
-"""From labelled pictures in folders to a bundle that predicts, by the command line alone, on drawn faces."""
+"""From labelled pictures in folders to a bundle that predicts, by the command line alone, on drawn faces.
+
+What a short training of a deep network ends with depends on how a processor rounds. So the faces here are told apart by
+a linear model, and a network that is nearly one stands where the recipe names "cnn": each seed and each processor comes
+to a validation accuracy of 1 and a mean distance of 1.3 between embeddings, where these tests ask for 0.9 and 0.5. One
+test trains the real "cnn" and asks for nothing that depends on how well it learns.
+"""
 
 import csv
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from typer.testing import CliRunner, Result
 
 from cli import app
-from tests.drawn_faces import drawn_faces, write_folder
+from embeddings.crops import SIZE
+from tests.drawn_faces import drawn_faces, plain_faces, write_folder
+from viz import map_layout
 
-QUICK = "batch=30 learning_rate=0.001 ema=0.9 dim=32 epochs=3 augment=false"
+pytestmark = pytest.mark.numeric
+
+QUICK = "batch=10 learning_rate=0.003 ema=0.9 dim=32 epochs=4 augment=false"
 
 
 def run(*words: str | Path) -> Result:
     return CliRunner().invoke(app, [str(word) for word in words])
 
 
-def training(data: Path, out: Path) -> list[str | Path]:
-    settings = [word for setting in QUICK.split() for word in ("--set", setting)]
+def training(data: Path, out: Path, recipe: str = QUICK) -> list[str | Path]:
+    settings = [word for setting in recipe.split() for word in ("--set", setting)]
     return ["train", data, "--out", out, "--arch", "cnn", "--no-keep-weights", *settings]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def nearly_linear() -> Iterator[None]:
+    """Puts a network that learns the same on every processor, and fast, where the recipe names "cnn"."""
+    import keras
+    from keras import layers
+
+    from embeddings import trained
+
+    def network() -> keras.Model:
+        faces = keras.Input((SIZE, SIZE, 1), name="crops")
+        return keras.Model(faces, layers.Flatten()(layers.Rescaling(1 / 127.5, -1)(faces)))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(trained.BACKBONES, "cnn", network)
+        yield
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("faces")
-    write_folder(drawn_faces(210, seed=1), root / "train")
-    write_folder(drawn_faces(70, seed=2), root / "validation")
+    write_folder(plain_faces(210, seed=1), root / "train")
+    write_folder(plain_faces(70, seed=2), root / "validation")
     return root
 
 
@@ -39,9 +68,11 @@ def bundle(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert done.exit_code == 0, done.stderr
     assert list(json.loads(done.stdout)["validation"]) == [data.name]
     with (out.with_name("drawn.training") / "log.csv").open(newline="") as file:
-        losses = [float(row["loss"]) for row in csv.DictReader(file)]
-    assert len(losses) == 3
-    assert losses[-1] < 0.8 * losses[0]
+        log = list(csv.DictReader(file))
+    assert len(log) == 4
+    assert float(log[-1]["loss"]) < 0.5 * float(log[0]["loss"])
+    assert float(log[-1]["val_accuracy"]) > 0.9
+    assert float(log[-1]["spread"]) > 0.5, "the embeddings have collapsed"
     return out
 
 
@@ -69,12 +100,16 @@ def test_the_nearest_faces_are_of_the_gallery(data: Path, bundle: Path) -> None:
 
 def test_more_faces_are_learned_without_training(data: Path, bundle: Path, tmp_path: Path) -> None:
     before = (bundle / "manifest.json").read_bytes()
-    told = run("index", data / "validation", "--crops", "--bundle", bundle, "--gallery", tmp_path, "--json")
+    gallery = tmp_path / "gallery"
+    told = run("index", data / "validation", "--crops", "--bundle", bundle, "--gallery", gallery, "--json")
     assert json.loads(told.stdout)["added"] == 70
-    picture = sorted((data / "train" / "happy").iterdir())[0]
-    run("teach", "--label", "confused", picture, "--crops", "--bundle", bundle, "--gallery", tmp_path)
-    done = run("predict", picture, "--crops", "--json", "--bundle", bundle, "--gallery", tmp_path)
-    assert json.loads(done.stdout)["faces"][0]["expression"] == "confused"
+    # Upside down: its nearest face of the bundle has a similarity of about 0.4, where a gate opens near 0.8.
+    picture = tmp_path / "upside-down.png"
+    Image.fromarray(plain_faces(1, seed=5, classes=("happy",)).crops[0][::-1]).save(picture)
+    predict = "predict", picture, "--crops", "--json", "--bundle", bundle, "--gallery", gallery
+    assert json.loads(run(*predict).stdout)["faces"][0]["expression"] != "confused"
+    run("teach", "--label", "confused", picture, "--crops", "--bundle", bundle, "--gallery", gallery)
+    assert json.loads(run(*predict).stdout)["faces"][0]["expression"] == "confused"
     assert (bundle / "manifest.json").read_bytes() == before
 
 
@@ -107,10 +142,14 @@ def test_finish_makes_a_smaller_bundle_in_8_bits(data: Path, bundle: Path, tmp_p
     assert accuracies[0] == pytest.approx(accuracies[1], abs=0.1)
 
 
-def test_own_classes_train_with_one_head(tmp_path: Path) -> None:
-    write_folder(drawn_faces(40, seed=3, classes=("happy", "contempt")), tmp_path / "own")
+@pytest.mark.slow
+def test_own_classes_train_the_real_network_with_one_head(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from embeddings import backbones, trained
+
+    monkeypatch.setitem(trained.BACKBONES, "cnn", backbones.cnn)
+    write_folder(drawn_faces(20, seed=3, classes=("contempt", "happy")), tmp_path / "own")
     (tmp_path / "own" / "contempt").rename(tmp_path / "own" / "smug")
-    done = run(*training(tmp_path / "own", tmp_path / "mine"), "--json")
+    done = run(*training(tmp_path / "own", tmp_path / "mine", "batch=10 dim=32 epochs=1"), "--json")
     assert done.exit_code == 0, done.stderr
     assert list(json.loads(done.stdout)["validation"]) == ["own"]
     done = run("predict", tmp_path / "own" / "smug", "--crops", "--json", "--bundle", tmp_path / "mine")
@@ -118,8 +157,9 @@ def test_own_classes_train_with_one_head(tmp_path: Path) -> None:
     assert set(face["probabilities"]) == {"happy", "smug"}
 
 
-@pytest.mark.slow
-def test_the_gallery_is_drawn(bundle: Path, tmp_path: Path) -> None:
+def test_the_gallery_is_drawn(bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without UMAP, which takes half a minute to compile; tests/viz/test_projection.py draws with it."""
+    monkeypatch.setattr(map_layout, "project", lambda rows, **_: rows[:, :2].astype(np.float32))
     done = run("visualize", "--bundle", bundle, "--out", tmp_path)
     assert done.exit_code == 0, done.stderr
     assert (tmp_path / "map.png").stat().st_size > 10_000

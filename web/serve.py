@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import socket
+import threading
 import webbrowser
 from collections.abc import Callable
 from pathlib import Path
@@ -34,8 +35,8 @@ def serve(settings: WebSettings, *, ready: Callable[[], None], open_browser: boo
 
     Args:
         settings: The operator's.
-        ready: Called when browsers can come.
-        open_browser: Whether to open it here.
+        ready: Called once, when the server answers.
+        open_browser: Whether to open the address in a browser here, once the server answers.
 
     Raises:
         ServeError: the port is in use, or the host is none of this machine's.
@@ -66,10 +67,18 @@ def _run(settings: WebSettings, listening: socket.socket, ready: Callable[[], No
         server_header=False,
     )
     config.load()
-    server = uvicorn.Server(config)
-    ready()
-    if open_browser:
-        webbrowser.open(address(settings))
+
+    class Announced(uvicorn.Server):
+        """Says that it is ready after it began to answer, not before."""
+
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            ready()
+            if open_browser:
+                # In a thread: a browser in the terminal returns only when the person closes it.
+                threading.Thread(target=webbrowser.open, args=(address(settings),), daemon=True).start()
+
+    server = Announced(config)
     server.run(sockets=[listening])
     if server.started:
         raise KeyboardInterrupt  # which asyncio has swallowed
@@ -82,6 +91,7 @@ def _listen(settings: WebSettings) -> socket.socket:
         try:
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listening.bind((settings.host, settings.port))
+            listening.listen()  # from here on no other server gets this port; who connects now waits for the start
         except BaseException:
             listening.close()
             raise

@@ -14,6 +14,8 @@ from classifier.evaluate import evaluate
 from tests.drawn_faces import drawn_faces, write_parquet
 from tests.fake_encoder import fake_bundle
 
+pytestmark = pytest.mark.numeric
+
 NOISE = tuple(Corruption("noise", f"{s}", functools.partial(webcam.noise, deviation=s)) for s in (1, 300))
 
 

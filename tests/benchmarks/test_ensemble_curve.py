@@ -14,6 +14,8 @@ from classifier.mixing import ALPHA_GRID, K_GRID, TAU_GRID
 from tests.drawn_faces import drawn_faces, write_parquet
 from tests.fake_encoder import fake_bundle
 
+pytestmark = pytest.mark.numeric
+
 
 @pytest.fixture(scope="module")
 def bundle():

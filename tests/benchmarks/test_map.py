@@ -6,6 +6,8 @@ import pytest
 
 from benchmarks.map import REPEATS, placing_ms, quality_lines, same_files
 
+pytestmark = pytest.mark.numeric
+
 
 @pytest.mark.parametrize(("name", "content", "same"), [("a", b"1", True), ("a", b"2", False), ("b", b"1", False)])
 def test_files_are_compared_by_name_and_byte(tmp_path: Path, name: str, content: bytes, same: bool) -> None:

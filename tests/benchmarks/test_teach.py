@@ -10,6 +10,8 @@ from embeddings.labels import FERPLUS_CLASSES
 from tests.drawn_faces import drawn_faces
 from tests.fake_encoder import fake_bundle
 
+pytestmark = pytest.mark.numeric
+
 
 @pytest.fixture(scope="module")
 def recognizer() -> Recognizer:

@@ -9,6 +9,8 @@ from benchmarks.webcam import CORRUPTIONS
 from embeddings.crops import SIZE
 from tests.drawn_faces import drawn_faces
 
+pytestmark = pytest.mark.numeric
+
 CENTRE = (SIZE - 1) / 2
 
 

@@ -73,7 +73,7 @@ def run_faults() -> Callable[..., Any]:
         path = Path(__file__).with_name(script)
         words = [*before, sys.executable, str(path), command, *map(str, arguments)]
         environment = os.environ | {"PYTHONPATH": str(path.parents[2])}
-        done = subprocess.run(words, capture_output=True, text=True, env=environment, timeout=100, check=False)
+        done = subprocess.run(words, capture_output=True, text=True, env=environment, timeout=600, check=False)
         if before and (done.returncode == CANNOT_MOUNT or "unshare" in done.stderr):
             pytest.skip("this system does not let a test mount a disk of its own")
         assert done.returncode == 0, done.stderr

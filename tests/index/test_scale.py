@@ -17,6 +17,8 @@ from index.taught import FILE, open_taught
 from index.taught_faces import TAUGHT, NewFaces
 from index.taught_index import Flat
 
+pytestmark = pytest.mark.numeric
+
 N, DIM, LIMIT = 3000, 32, 1500
 FIRST = 1_000_000_000
 

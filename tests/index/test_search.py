@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from index.gallery import Gallery
 from index.search import GalleryIndex
 
+pytestmark = pytest.mark.numeric
+
 
 def _same(one: Gallery, other: Gallery) -> None:
     for field in ("embeddings", "ids", "sources", "added"):

@@ -163,7 +163,7 @@ def test_a_writer_that_has_to_wait_too_long_says_so(tmp_path, make_faces):
         start = time.monotonic()
         with pytest.raises(StorageError, match=r"expected to write within 0.2 s, got: another program is") as told:
             waiting.add(make_faces(1))
-        assert 0.15 < time.monotonic() - start < 2 and "\n" not in str(told.value)
+        assert 0.15 < time.monotonic() - start < 30 and "\n" not in str(told.value)
         assert len(waiting) == 0, "reading never waits"
     with open_taught(tmp_path, **OPTIONS) as gallery:
         gallery.add(make_faces(1))

@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from index.storage import GalleryError
 from index.vectors import build_vectors, decode, nearest, read_vectors, write_vectors
 
+pytestmark = pytest.mark.numeric
+
 
 def _oracle(embeddings: np.ndarray, ids: np.ndarray, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
     """Sorts all similarities of the 16-bit embeddings, the lower id first among equals."""

@@ -11,7 +11,7 @@ ByteArray = npt.NDArray[np.uint8]
 
 HANG, EMPTY, RAISE, REFUSE = "hang", "empty", "raise", "refuse"
 # No test waits longer for what must come.
-WAIT_S = 5.0
+WAIT_S = 30.0
 
 
 def picture(grey: int = 0, width: int = 8, height: int = 6) -> ByteArray:

@@ -13,7 +13,7 @@ from realtime.sources import Frame, SourceError
 from tests.realtime.live_results import PlainPipeline
 from tests.realtime.stand_ins import ListSource, clip_frames, faces_at
 
-WAIT = 5.0
+WAIT = 30.0
 
 
 @pytest.fixture

@@ -62,7 +62,7 @@ from pathlib import Path
 from embeddings.pictures import PictureError, read_rgb
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-before, started = peak(), time.perf_counter()
+before, started = peak(), time.process_time()
 for path in sys.argv[1:]:
     try:
         read_rgb(Path(path))
@@ -70,7 +70,7 @@ for path in sys.argv[1:]:
     except PictureError:
         pass
 unit = 1 if sys.platform == "darwin" else 1024
-print((peak() - before) * unit / 1e6, time.perf_counter() - started)
+print((peak() - before) * unit / 1e6, time.process_time() - started)
 """
 
 

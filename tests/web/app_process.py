@@ -14,7 +14,7 @@ from typing import IO
 import pytest
 
 ROOT = Path(__file__).parents[2]
-_START_S, _END_S = 60, 10
+_START_S, _END_S = 180, 30
 
 
 @contextmanager

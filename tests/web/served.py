@@ -22,7 +22,7 @@ from websockets.sync.client import ClientConnection, connect
 
 ROOT = Path(__file__).parents[2]
 LIVE = "/moodspace/live"
-_START_S, _END_S = 30, 10
+_START_S, _END_S = 120, 30
 
 
 def free_port() -> int:

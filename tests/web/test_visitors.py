@@ -19,7 +19,7 @@ from web.visitors import Visitors, VisitorsError
 
 ANNA, BEN, CARL = ("A" * 43, "B" * 43, "-_" * 21 + "C")
 FACE = RECOGNIZER.bundle.index.gallery.embeddings[:1]
-PATIENCE_S = 5.0
+PATIENCE_S = 30.0
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,131 @@
+"""Each benchmark command runs for a few seconds on tiny data and prints figures; `.ci/run` asks for these tests.
+
+Whether a target is met is not looked at: that is for an idle machine, and what a missed one exits with, 1, passes.
+"""
+
+import importlib
+import json
+import re
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from classifier.bundle import load_bundle, update_bundle
+from embeddings.labels import FERPLUS_CLASSES
+from embeddings.pictures import read_rgb
+from tests.drawn_faces import drawn_faces, plain_faces, write_folder, write_parquet
+
+pytestmark = [pytest.mark.benchmark, pytest.mark.slow]
+
+FOLDER = Path(__file__).parents[2] / "benchmarks"
+COMMANDS = sorted(path.stem for path in FOLDER.glob("*.py") if '__name__ == "__main__"' in path.read_text())
+
+Arguments = list[object]
+
+
+@pytest.fixture(scope="module")
+def voted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Drawn faces with FER+ votes, contempt among them."""
+    path = tmp_path_factory.mktemp("voted") / "validation.parquet"
+    write_parquet(drawn_faces(64, seed=1, classes=tuple(sorted(FERPLUS_CLASSES)), votes=True), path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def few(shipped: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The shipped bundle with 12 of its faces, so few that their map needs no UMAP."""
+    path = shutil.copytree(shipped, tmp_path_factory.mktemp("few") / "bundle")
+    gallery = load_bundle(path).index.gallery.take(np.arange(12))
+    update_bundle(path, gallery=gallery, map_coordinates=gallery.embeddings[:, :2].copy())
+    return path
+
+
+def ablation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Arguments:
+    import keras
+
+    from embeddings import trained
+    from embeddings.labels import targets_from_labels
+    from embeddings.recipe import recipe_for
+    from embeddings.training import Faces, train_encoder
+
+    def network() -> keras.Model:
+        crops = keras.Input((48, 48, 1), name="crops")
+        return keras.Model(crops, keras.layers.Flatten()(crops))
+
+    monkeypatch.setitem(trained.BACKBONES, "cnn", network)
+    parts = {"train": plain_faces(28, seed=1), "validation": plain_faces(28, seed=2)}
+    for name, faces in parts.items():
+        write_folder(faces, tmp_path / "data" / name)
+    train, validation = (
+        Faces(one.crops, {"fer2013": targets_from_labels(one.labels, one.classes)}) for one in parts.values()
+    )
+    train_encoder(train, validation, recipe_for("cnn", epochs=1, batch=14, dim=8), tmp_path / "tiny.training")
+    return [tmp_path / "data", tmp_path / "tiny.training", "--json"]
+
+
+def crop_geometry(tmp_path: Path, astronaut: Path) -> Arguments:
+    (tmp_path / "happy").mkdir()
+    face = Image.fromarray(read_rgb(astronaut)[20:220, 120:320]).convert("L").resize((48, 48))
+    face.save(tmp_path / "happy" / "one.png")
+    return [tmp_path, "--count", 1, "--bundle", "bundles/fer2013"]
+
+
+def map_page(tmp_path: Path) -> Arguments:
+    from benchmarks.map_page import synthetic
+    from viz.map_page import write_map_page
+
+    write_map_page(synthetic(200), tmp_path / "map.html")
+    return [tmp_path / "map.html", "--json"]
+
+
+def arguments_of(command: str, request: pytest.FixtureRequest) -> Arguments:
+    """Return the command's arguments; makes what they name."""
+    made: dict[str, Callable[[], Arguments]] = {
+        "ablation": lambda: ablation(*map(request.getfixturevalue, ("tmp_path", "monkeypatch"))),
+        "corruptions": lambda: [request.getfixturevalue("voted"), "--bundle", "bundles/fer2013", "--limit", 4],
+        "cost": lambda: ["--bundle", "bundles/fer2013", "--rounds", 1, "--runs", 2, "--json"],
+        "crop_geometry": lambda: crop_geometry(*map(request.getfixturevalue, ("tmp_path", "astronaut"))),
+        "ensemble_curve": lambda: [request.getfixturevalue("voted"), "--bundle", "bundles/fer2013", "--json"],
+        "gallery_scale": lambda: ["--faces", 2000, "--json"],
+        "latency": lambda: ["--seconds", 1, "--fps", 30, "--real"],
+        "live": lambda: [request.getfixturevalue("clip"), "--rounds", 1, "--json"],
+        "map": lambda: ["--bundle", request.getfixturevalue("few")],
+        "map_page": lambda: map_page(request.getfixturevalue("tmp_path")),
+        "memory": lambda: [request.getfixturevalue("clip"), "--minutes", 6, "--minute-s", 1],
+        "sync": lambda: ["--files", 20, "--workers", 1],
+        "teach": lambda: [request.getfixturevalue("voted"), "--examples-from", request.getfixturevalue("voted"),
+                          "--labels", "fer2013", "--faces", 1, "--trials", 1, "--json"],
+        "visitors": lambda: ["--visitors", 2, "--fps", 2, "--seconds", 3, "--json"],
+        "web_live": lambda: ["--seconds", 2, "--json"],
+    }  # fmt: skip
+    assert command in made, f"benchmarks/{command}.py: expected its arguments here, found none"
+    return made[command]()
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_it_runs_and_prints_figures(
+    command: str,
+    shipped: Path,
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    words = [str(word) for word in arguments_of(command, request)]
+    monkeypatch.chdir(FOLDER.parent)
+    monkeypatch.setattr(sys, "argv", [f"{command}.py", *words])
+    capsys.readouterr()
+    try:
+        importlib.import_module(f"benchmarks.{command}").main()
+    except SystemExit as end:
+        # True stands for a missed target; visits tell in words which.
+        assert end.code in (None, 0, 1, False, True) or str(end.code).startswith("missed: "), end.code
+    printed = capsys.readouterr().out
+    assert re.search(r"\d", printed)
+    if "--json" in words:
+        for line in [printed] if printed.startswith(("{\n", "[\n")) else printed.splitlines():
+            json.loads(line)
