@@ -1,6 +1,6 @@
 """One prediction from two witnesses: the network's own head and the votes of the nearest labelled faces."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -54,6 +54,14 @@ class Prediction:
     def confidence(self) -> FloatArray:
         """`(n,)` float32, the probability of that class."""
         return self.proba.max(axis=1)
+
+    def withheld(self, readable: BoolArray) -> "Prediction":
+        """Return the prediction, unknown for those faces that cannot be read.
+
+        Args:
+            readable: `(n,)` bool.
+        """
+        return replace(self, unknown=self.unknown | ~readable)
 
 
 def calibrated_votes(shares: npt.NDArray[np.floating], calibration: Calibration) -> npt.NDArray[np.float64]:

@@ -14,7 +14,7 @@ from embeddings.encoder import Encoded
 from realtime.evidence import NearFace, SmoothedEvidence, near_faces
 from realtime.faces import ByteArray, Detector, Faces, FloatArray
 from realtime.occlusion import hidden
-from realtime.quality import FaceQuality, assess, sharpness, where_readable
+from realtime.quality import FaceQuality, assess, sharpness
 from realtime.smoothing import Steadied
 from realtime.tracking import Sighting, Tracker
 
@@ -153,7 +153,7 @@ class LivePipeline:
         marks.append(self._clock())
         evidence = self.recognizer.search(encoded)
         marks.append(self._clock())
-        prediction = where_readable(self.recognizer.decide(encoded, evidence), quality)
+        prediction = self.recognizer.decide(encoded, evidence).withheld(quality.good)
         smoothed, shown = self._steady(faces, turns, prediction, quality, now)
         best = [prediction.classes[column] for column in smoothed.argmax(axis=1)]
         nearest = tuple(known.evidence.nearest(_NAMED, answer) for known, answer in zip(faces, best, strict=True))

@@ -12,7 +12,7 @@ from classifier.recognizer import Recognizer
 from embeddings.crops import SIZE, crop_faces
 from embeddings.pictures import to_crop
 from realtime.faces import ByteArray, Detector, Faces
-from realtime.quality import FaceQuality, look_at, where_readable
+from realtime.quality import FaceQuality, look_at
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,7 +81,7 @@ class Pipeline:
         crops = crop_faces(frame_bgr, faces.landmarks, self.recognizer.bundle.geometry)
         quality = look_at(faces, crops, frame_bgr.shape)
         cropped = self._clock()
-        prediction = where_readable(self.recognizer.predict(crops), quality)
+        prediction = self.recognizer.predict(crops).withheld(quality.good)
         recognised = self._clock()
         timings_ms = {
             "detect": 1000 * (detected - started),
@@ -114,6 +114,6 @@ class WholePicture:
         landmarks = (self.recognizer.bundle.geometry.template[None] + 0.5) * size / SIZE - 0.5
         faces = Faces(np.array([[0, 0, *size]], np.float32), landmarks.astype(np.float32), np.ones(1, np.float32))
         quality = look_at(faces, crop[None])
-        prediction = where_readable(prediction, quality)
+        prediction = prediction.withheld(quality.good)
         timings_ms = {"detect": 0.0, "crop": 1000 * (cropped - started), "recognise": 1000 * (recognised - cropped)}
         return FrameResult(now, faces, prediction, timings_ms, quality)

@@ -4,13 +4,12 @@ The limits are where the network's answers are worth little, on 500 seeded valid
 they are, and their copies by `benchmarks.webcam`.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from classifier.ensemble import Prediction
 from realtime.faces import ByteArray, Faces, FloatArray
 from realtime.occlusion import MOST_HIDDEN, hidden
 
@@ -107,11 +106,6 @@ def look_at(faces: Faces, crops: ByteArray, frame_shape: tuple[int, ...] | None 
         frame_shape: As for `assess`.
     """
     return assess(faces, np.array([sharpness(crop) for crop in crops], np.float32), hidden(crops), frame_shape)
-
-
-def where_readable(prediction: Prediction, quality: FaceQuality) -> Prediction:
-    """Make the prediction unknown where a face cannot be read."""
-    return replace(prediction, unknown=prediction.unknown | ~quality.good)
 
 
 def cut_off(landmarks: FloatArray, frame_shape: tuple[int, ...]) -> BoolArray:

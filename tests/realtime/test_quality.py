@@ -7,7 +7,7 @@ import pytest
 from classifier.ensemble import Prediction
 from classifier.recognizer import Recognizer
 from realtime.faces import Faces
-from realtime.quality import LEAST_SHARPNESS, FaceQuality, assess, cut_off, look_at, sharpness, where_readable, yaws
+from realtime.quality import LEAST_SHARPNESS, FaceQuality, assess, cut_off, look_at, sharpness, yaws
 from tests.drawn_faces import drawn_faces
 from tests.realtime.stand_ins import faces_at
 
@@ -100,6 +100,6 @@ def test_there_is_a_reason_exactly_where_a_face_is_not_good() -> None:
 def test_what_cannot_be_read_is_unknown_and_nothing_else_changes(recognizer: Recognizer) -> None:
     prediction: Prediction = recognizer.predict(CROPS[:2])
     quality = assess(faces_at((0, 0, 40, 50), (0, 0, 9, 9)), np.full(2, 0.04, np.float32))
-    readable = where_readable(prediction, quality)
+    readable = prediction.withheld(quality.good)
     assert readable.unknown.tolist() == [prediction.unknown[0], True]
     np.testing.assert_array_equal(readable.proba, prediction.proba)
