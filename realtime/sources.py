@@ -59,9 +59,13 @@ def open_source(
 
 def _open_path(spec: str) -> Source:
     path = Path(spec)
+    try:
+        there = path.exists()
+    except (OSError, ValueError) as error:  # a name that is too long, or holds what no name can
+        raise SourceError(f"{spec}: expected a file or a folder, received: {error}") from error
     if path.is_dir():
         return FolderSource(path)
-    if not path.is_file():
+    if not there:
         raise SourceError(f"{spec}: expected a camera's number, an address, a file or a folder, found no such path")
     return _open_file(path)
 
