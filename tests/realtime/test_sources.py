@@ -289,5 +289,5 @@ def test_no_frame_of_another_file_is_seen(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("spec", ["n" * 300, "a\0b", "/dev/null"])
 def test_what_is_no_file_is_an_error_that_says_so(spec: str) -> None:
-    with pytest.raises(SourceError, match="expected a file"):
+    with pytest.raises(SourceError, match=r"expected a (file|camera's number)"):
         open_source(spec)
