@@ -1,5 +1,6 @@
 """From a decoded frame to one as it is to be seen: whole pictures of square pixels, upright, in BGR."""
 
+import contextlib
 from collections import deque
 from collections.abc import Iterator
 from fractions import Fraction
@@ -38,6 +39,8 @@ class Upright:
         self._made_for: tuple[object, ...] = ()
         self._deinterlaces = False
         self._waiting: deque[tuple[float, tuple[int, int, int, int]]] = deque()
+        self._rotation = 0
+        self._orientation: tuple[int, int, int, int] | None = None
         self._count = 0
         self._size: tuple[int, int] | None = None
 
@@ -56,7 +59,9 @@ class Upright:
         if kind != self._made_for or self._graph is None:
             yield from self.end()
             self._graph, self._made_for, self._deinterlaces = self._new_graph(frame, deinterlaces), kind, deinterlaces
-        self._waiting.append((time, _orientation(frame)))
+        if self._orientation is None or frame.rotation != self._rotation:
+            self._rotation, self._orientation = frame.rotation, _orientation(frame)
+        self._waiting.append((time, self._orientation))
         frame.pts, frame.time_base = self._count, Fraction(1, _TICKS)
         self._count += 1
         self._graph.vpush(frame)
@@ -108,8 +113,12 @@ class Upright:
 
 def _orientation(frame: "VideoFrame") -> tuple[int, int, int, int]:
     """Returns how a frame is to be turned and mirrored: the signs of a 2x2 matrix of which two entries are 0."""
+    import av
     from av.sidedata.sidedata import Type
 
+    # PyAV 18.1 keeps a frame that was asked for its side data until garbage is collected, so a small copy is asked.
+    with contextlib.suppress(av.error.FFmpegError):
+        frame = frame.reformat(width=16, height=16)
     data = frame.side_data.get(Type.DISPLAYMATRIX)  # type: ignore[call-overload]
     if data is None:
         return 1, 0, 0, 1

@@ -15,6 +15,7 @@ from PIL import Image
 from embeddings.labels import FER2013_CLASSES, FERPLUS_CLASSES
 from tests.conftest import ROOT
 from tests.drawn_faces import drawn_faces, write_folder
+from tests.made_videos import INTERLACED, cut, write_video
 
 GALLERY = 28_709
 FACE = ["xywh", "expression", "confidence", "probabilities", "unknown", "neighbors", "quality"]
@@ -259,3 +260,60 @@ def test_a_recording_of_too_few_faces_says_that_it_kept_nothing(run, clip, tmp_p
     assert "once at least 5 faces can be read" in recorded.stderr
     told = "nothing was recorded: fewer than 5 faces could be read; see --min-group and --individuals"
     assert recorded.stderr.splitlines()[-1] == told
+
+
+@pytest.fixture(scope="module")
+def strange(tmp_path_factory, astronaut):
+    """A face in a video, then a grey one without any, interlaced, and one that ends early."""
+    folder = tmp_path_factory.mktemp("strange") / "in"
+    folder.mkdir()
+    face = cv2.imread(str(astronaut))[10:370, :480]
+    write_video(folder / "1.mp4", [face] * 6)
+    grey = [np.full_like(face, 128)] * 6
+    write_video(folder / "2.mpg", grey, "mpeg2video", options=INTERLACED)
+    write_video(folder / "3.mpg", [face] * 6, "mpeg2video", options=INTERLACED)
+    whole = write_video(
+        folder / "4.avi", [np.roll(face, 3 * n, axis=1) for n in range(12)], "mpeg4", options={"g": "3"}
+    )
+    cut(whole, 0.7, "5.avi")
+    whole.unlink()
+    (folder / "notes.txt").write_text("words")
+    return folder
+
+
+def test_videos_show_their_own_faces_and_what_is_missing_is_told(run, strange, tmp_path):
+    done = run("predict", strange, "--json", "--annotate", tmp_path / "out")
+    documents = {document["source"][-5:]: document for document in map(json.loads, done.stdout.splitlines())}
+    shown = {name: [len(frame["faces"]) for frame in one["frames"]] for name, one in documents.items()}
+    assert shown["1.mp4"] == shown["3.mpg"] == [1] * 6 and shown["2.mpg"] == [0] * 6
+    assert 0 < len(shown["5.avi"]) < 12 and set(shown["5.avi"]) == {1}
+    missing = documents["5.avi"]["incomplete"]
+    assert missing.startswith(f"expected a whole video, received one that ends early; {len(shown['5.avi'])} frames")
+    assert done.exit_code == 1 and f"{strange / '5.avi'}: {missing}" in done.stderr
+    assert "left out 1 other file, neither a picture nor a video: notes.txt" in done.stderr
+    # Drawn on nothing, the copy of the grey video is grey.
+    assert max(np.ptp(frame) for frame in frames_of(tmp_path / "out" / "2.mp4")) <= 8
+
+
+def test_live_tells_of_a_video_that_ends_early(run, strange):
+    done = run("live", "--source", strange / "5.avi", "--headless", "--fast")
+    assert done.exit_code == 1
+    assert "5.avi: expected a whole video, received one that ends early; " in done.stderr
+
+
+def test_one_bad_name_stops_no_other(run, strange, tmp_path, astronaut):
+    done = run("predict", tmp_path / "none.jpg", strange / "1.mp4", astronaut)
+    assert done.exit_code == 1 and len([line for line in done.stdout.splitlines() if not line.startswith(" ")]) == 2
+    assert f"skipped {tmp_path / 'none.jpg'}: " in done.stderr and "1 skipped" in done.stderr
+    assert run("predict", tmp_path / "none.jpg", tmp_path / "neither.jpg").exit_code == 4
+
+
+def test_teach_and_similar_know_a_picture_by_its_content(run, tmp_path, astronaut):
+    for name in ("a.jfif", "b", "c.mp4"):
+        shutil.copy(astronaut, tmp_path / name)
+    write_video(tmp_path / "d.jpg", [np.zeros((48, 64, 3), np.uint8)] * 3, kind="mp4")
+    done = run("teach", tmp_path / "a.jfif", tmp_path / "d.jpg", "--label", "happy")
+    assert done.exit_code == 1 and "happy: 1 taught" in done.stdout
+    assert "d.jpg: expected a picture, received a video; take a picture out of it" in done.stderr
+    for name in ("b", "c.mp4"):
+        assert run("similar", tmp_path / name).exit_code == 0

@@ -1,5 +1,6 @@
 """Videos of every kind give the frames that were written into them, at their times, and say what is missing."""
 
+import gc
 from fractions import Fraction
 from pathlib import Path
 
@@ -257,3 +258,18 @@ def test_pictures_still_show_what_they_did(tmp_path: Path) -> None:
     capture.release()
     with Decoder(path) as decoder:
         assert read_ and np.abs(next(iter(decoder)).bgr.astype(int) - expected).mean() < 4
+
+
+def test_frames_are_let_go(tmp_path: Path) -> None:
+    """PyAV 18.1 keeps each frame that is asked for its side data."""
+    path = write_video(tmp_path / "a.mkv", greys([90] * 5), options=INTERLACED)
+    gc.collect()
+    gc.disable()
+    try:
+        with Decoder(path) as decoder:
+            assert len(list(decoder)) == 5
+        kept = [one for one in gc.get_objects() if isinstance(one, av.VideoFrame) and one.width > 16]
+        kept += [one for one in gc.get_objects() if type(one).__name__ == "SideDataContainer"]
+        assert len(kept) <= 1
+    finally:
+        gc.enable()

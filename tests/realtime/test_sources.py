@@ -285,3 +285,9 @@ def test_no_frame_of_another_file_is_seen(tmp_path: Path) -> None:
     assert [frame.source for frame in strange if "broken" not in frame.source] == []
     for frame in strange:
         assert max(abs(np.corrcoef(frame.bgr.ravel(), one.ravel())[0, 1]) for one in noise) < 0.2
+
+
+@pytest.mark.parametrize("spec", ["n" * 300, "a\0b", "/dev/null"])
+def test_what_is_no_file_is_an_error_that_says_so(spec: str) -> None:
+    with pytest.raises(SourceError, match=r"expected a (file|camera's number)"):
+        open_source(spec)
