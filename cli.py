@@ -22,12 +22,12 @@ import typer
 from typer.core import TyperCommand
 
 if TYPE_CHECKING:
-    from classifier.bundle import Bundle
-    from classifier.recognizer import Recognizer
-    from embeddings.labelled import LabelledFaces
-    from realtime.pipeline import FrameResult
-    from realtime.sources import Source
-    from viz.map_faces import TaughtOnMap
+    from moodspace.classifier.bundle.bundle import Bundle
+    from moodspace.classifier.recognizer import Recognizer
+    from moodspace.embeddings.data.labelled import LabelledFaces
+    from moodspace.realtime.capture.source import Source
+    from moodspace.realtime.pipeline import FrameResult
+    from moodspace.viz.map.faces import TaughtOnMap
 
 VERSION = "0.1.0"
 
@@ -160,7 +160,7 @@ def say(text: str) -> None:
 
 def progress_bars() -> "contextlib.AbstractContextManager[Callable[[str], Stage]]":
     """Give a function from a stage's name to what is called as it goes on: bars, or in a pipe lines, on stderr."""
-    from realtime.progress import progress_bars as bars
+    from moodspace.realtime.progress import progress_bars as bars
 
     return bars(sys.stderr, say)
 
@@ -172,8 +172,8 @@ def print_json(document: Any) -> None:
 
 def open_recognizer(bundle: Path, labels: str | None) -> "Recognizer":
     """Load a bundle and choose one of its views."""
-    from classifier.bundle import load_bundle
-    from classifier.recognizer import Recognizer
+    from moodspace.classifier.bundle.bundle import load_bundle
+    from moodspace.classifier.recognizer import Recognizer
 
     loaded = load_bundle(bundle)
     if labels is not None and labels not in loaded.views:
@@ -186,8 +186,8 @@ def open_taught_recognizer(bundle: Path, labels: str | None, gallery: Path | Non
 
     A gallery that was not asked for must not stop a bundle that it was not taught with.
     """
-    from index.storage import GalleryError
-    from realtime.user_gallery import FollowedGallery, default_gallery
+    from moodspace.classifier.user_gallery import FollowedGallery, default_gallery
+    from moodspace.index.store.commit import GalleryError
 
     recognizer = open_recognizer(bundle, labels)
     try:
@@ -209,7 +209,7 @@ def doubt_of(face: dict[str, Any]) -> str:
 
 def describe(result: "FrameResult", recognizer: "Recognizer") -> Iterator[str]:
     """Say in words what each face shows, and which neighbours say so."""
-    from realtime.documents import face_documents
+    from moodspace.realtime.documents import face_documents
 
     for number, face in enumerate(face_documents(result, recognizer), 1):
         doubt = doubt_of(face)
@@ -230,10 +230,10 @@ def demo(
     labels: LabelsOption = None,
 ) -> None:
     """Recognise the face in a public-domain picture: no camera and no download."""
-    from embeddings.paths import require_folder_at
-    from realtime.demo import run_demo
-    from realtime.detector import open_detector
-    from realtime.pipeline import Pipeline
+    from moodspace.embeddings.detection.detectors import open_detector
+    from moodspace.embeddings.files.paths import require_folder_at
+    from moodspace.realtime.demo import run_demo
+    from moodspace.realtime.pipeline import Pipeline
 
     require_folder_at(out)
     recognizer = open_recognizer(bundle, labels)
@@ -277,15 +277,16 @@ def live(
     detector_model: DetectorModelOption = None,
 ) -> None:
     """Watch a camera, a video or pictures; h tells the keys, q leaves the window."""
-    from realtime.detector import open_detector
-    from realtime.display import require_display
-    from realtime.live_documents import live_document
-    from realtime.live_pipeline import LivePipeline
-    from realtime.recording import Keeping, Recording
-    from realtime.sources import CameraOptions, open_source, without_password
-    from realtime.start_notice import start_notice
-    from realtime.user_gallery import LiveTeacher, default_gallery
-    from realtime.window import live as watch
+    from moodspace.classifier.user_gallery import LiveTeacher, default_gallery
+    from moodspace.embeddings.detection.detectors import open_detector
+    from moodspace.realtime.capture.cameras import CameraOptions
+    from moodspace.realtime.capture.files import open_source, without_password
+    from moodspace.realtime.documents import live_document
+    from moodspace.realtime.pipeline import LivePipeline
+    from moodspace.realtime.session.notice import start_notice
+    from moodspace.realtime.session.recording import Recording, RecordingOptions
+    from moodspace.realtime.window.display import require_display
+    from moodspace.realtime.window.session import live as watch
 
     if record is None and (individuals or keep_video or keep_days is not None):
         raise typer.BadParameter(
@@ -310,7 +311,7 @@ def live(
         if notice := start_notice(recording=record is not None):
             say(notice)
         if record is not None:
-            keeping = Keeping(record, individuals, min_group, keep_video, keep_days)
+            keeping = RecordingOptions(record, individuals, min_group, keep_video, keep_days)
             recording = stack.enter_context(Recording(keeping, recognizer.classes, without_password(source)))
             group = "" if individuals or keep_video else f", once at least {min_group} faces can be read"
             say(f"recording to {recording.folder}{group}")
@@ -339,12 +340,12 @@ def report(
     delete: Annotated[bool, typer.Option("--delete", help="Delete the session instead.")] = False,
 ) -> None:
     """Summarise a recorded session on one page: what the group showed, when it changed, what was not recorded."""
-    from embeddings.paths import require_file_at
-    from realtime.session_export import export_session
-    from realtime.session_file import REPORT, delete_session
-    from realtime.session_reading import open_session
-    from viz.report_data import Report
-    from viz.report_page import write_report
+    from moodspace.embeddings.files.paths import require_file_at
+    from moodspace.realtime.session.export import export_session
+    from moodspace.realtime.session.file import REPORT, delete_session
+    from moodspace.realtime.session.reading import open_session
+    from moodspace.viz.report.data import Report
+    from moodspace.viz.report.page import write_report
 
     if delete:
         if out or export:
@@ -376,11 +377,12 @@ def predict(
     detector_model: DetectorModelOption = None,
 ) -> None:
     """Say what the faces in pictures, folders and videos show."""
-    from embeddings.paths import require_folder_at
-    from realtime.detector import open_detector, open_picture_detector
-    from realtime.pipeline import Pipeline, Process, WholePicture
-    from realtime.predict import predict_source
-    from realtime.sources import SourceError, open_source
+    from moodspace.embeddings.detection.detectors import open_detector, open_picture_detector
+    from moodspace.embeddings.files.paths import require_folder_at
+    from moodspace.realtime.capture.files import open_source
+    from moodspace.realtime.capture.source import SourceError
+    from moodspace.realtime.pipeline import Pipeline, Process, WholePicture
+    from moodspace.realtime.predict import predict_source
 
     if annotate is not None:
         require_folder_at(annotate)
@@ -489,13 +491,12 @@ def train(
     as_json: JsonOption = False,
 ) -> None:
     """Train a network on labelled faces, then index, calibrate and export it into a bundle."""
-    from classifier.metrics import wilson
-    from classifier.train import train_bundle
-    from classifier.training_faces import read_training_faces
-    from embeddings.keras_backend import prepare_keras
-    from embeddings.native_log import native_log_filtered
-    from embeddings.paths import require_folder_at
-    from embeddings.recipe import parse_settings, recipe_for
+    from moodspace.classifier.bundle.splits import read_training_faces
+    from moodspace.classifier.bundle.train import train_bundle
+    from moodspace.classifier.metrics import wilson
+    from moodspace.embeddings.files.paths import require_folder_at
+    from moodspace.embeddings.training.backend import native_log_filtered, prepare_keras
+    from moodspace.embeddings.training.recipe import parse_settings, recipe_for
 
     if finish and not (out.with_name(out.name + ".training")).is_dir():
         raise typer.BadParameter(f"expected a training beside {out}, found none", param_hint="--finish")
@@ -590,17 +591,17 @@ def index(
 
     What is interrupted goes on at the next run. The exit code is 1 where a file gave no face.
     """
-    from classifier.bundle import load_bundle
-    from realtime.index_gallery import index_gallery
-    from realtime.sync_folders import SyncRequest
-    from realtime.user_gallery import default_gallery
-    from realtime.workers import Reading, usable_cores
+    from moodspace.classifier.bundle.bundle import load_bundle
+    from moodspace.classifier.user_gallery import default_gallery
+    from moodspace.index.ingest.folders import SyncRequest
+    from moodspace.index.ingest.rebuild import index_gallery
+    from moodspace.index.ingest.workers import ReadOptions, usable_cores
 
     if engine not in ("processes", "ray"):
         raise typer.BadParameter(f"expected processes or ray, got {engine!r}", param_hint="--engine")
     loaded, folder = load_bundle(bundle), gallery or default_gallery()
     asked = SyncRequest(
-        folders or [], Reading(bundle, False, detector, detector_model), crops, full, workers or usable_cores(),
+        folders or [], ReadOptions(bundle, False, detector, detector_model), crops, full, workers or usable_cores(),
         engine == "ray", ray_address, dry_run,
     )  # fmt: skip
     with progress_bars() as start:
@@ -628,8 +629,7 @@ def tell_some(named: list[tuple[str, str]], what: str, most: int = 20) -> None:
 
 def class_label(typed: str) -> str:
     """Returns the class that an option names; refuses what no class may be called."""
-    from embeddings.class_names import ClassNameError
-    from embeddings.labels import class_name
+    from moodspace.embeddings.data.labels import ClassNameError, class_name
 
     try:
         return class_name(typed)
@@ -652,19 +652,19 @@ def teach(
 
     The exit code is 1 where a picture gave no face that could be taught.
     """
-    from classifier.bundle import load_bundle
-    from realtime.sync_folders import SyncRequest, embedder
-    from realtime.teaching import picture_paths
-    from realtime.teaching import teach as teach_pictures
-    from realtime.user_gallery import default_gallery, open_gallery
-    from realtime.workers import Reading
+    from moodspace.classifier.bundle.bundle import load_bundle
+    from moodspace.classifier.user_gallery import default_gallery, open_gallery
+    from moodspace.index.ingest.folders import SyncRequest, embedder
+    from moodspace.index.ingest.teach import picture_paths
+    from moodspace.index.ingest.teach import teach as teach_pictures
+    from moodspace.index.ingest.workers import ReadOptions
 
     name = class_label(label)
     paths = picture_paths(pictures)
     if not paths:
         raise ValueError(f"{', '.join(map(str, pictures))}: expected pictures, found an empty folder; name another")
     loaded = load_bundle(bundle)
-    embed = embedder(SyncRequest([], Reading(bundle, crops, detector, detector_model)), crops)
+    embed = embedder(SyncRequest([], ReadOptions(bundle, crops, detector, detector_model)), crops)
     with progress_bars() as start, open_gallery(gallery or default_gallery(), loaded, create=True) as opened:
         report = teach_pictures(opened, name, paths, embed, start("teach"))
         counts = dict(opened.summary().labels)
@@ -695,9 +695,9 @@ def forget(
     as_json: JsonOption = False,
 ) -> None:
     """Forget what you taught: a class, faces, a picture or folder, or what was taught last."""
-    from classifier.bundle import load_bundle
-    from realtime.teaching import forget_source
-    from realtime.user_gallery import default_gallery, open_gallery
+    from moodspace.classifier.bundle.bundle import load_bundle
+    from moodspace.classifier.user_gallery import default_gallery, open_gallery
+    from moodspace.index.ingest.teach import forget_source
 
     if sum([label is not None, bool(ids), source is not None, last]) != 1:
         raise typer.BadParameter("expected exactly one of --label, --id, --source and --last")
@@ -743,8 +743,8 @@ def gallery_show(
     bundle: BundleOption = DEFAULT_BUNDLE, gallery: GalleryOption = None, as_json: JsonOption = False
 ) -> None:
     """Say which classes there are, with how many faces from where and since when."""
-    from classifier.bundle import load_bundle
-    from realtime.user_gallery import default_gallery, describe_gallery, open_gallery, summary_document
+    from moodspace.classifier.bundle.bundle import load_bundle
+    from moodspace.classifier.user_gallery import default_gallery, describe_gallery, open_gallery, summary_document
 
     folder = gallery or default_gallery()
     with open_gallery(folder, load_bundle(bundle), read_only=True) as opened:
@@ -760,8 +760,8 @@ def gallery_verify(
     bundle: BundleOption = DEFAULT_BUNDLE, gallery: GalleryOption = None, as_json: JsonOption = False
 ) -> None:
     """Look at every face for damage; exit code 3 if there is any."""
-    from classifier.bundle import load_bundle
-    from realtime.user_gallery import default_gallery, open_gallery
+    from moodspace.classifier.bundle.bundle import load_bundle
+    from moodspace.classifier.user_gallery import default_gallery, open_gallery
 
     with open_gallery(gallery or default_gallery(), load_bundle(bundle), read_only=True) as opened:
         problems, faces = opened.verify(), len(opened)
@@ -780,9 +780,9 @@ def gallery_export(
     gallery: GalleryOption = None,
 ) -> None:
     """Write everything to a parquet file: labels, sources, times, embeddings; no pictures."""
-    from classifier.bundle import load_bundle
-    from embeddings.paths import require_file_at
-    from realtime.user_gallery import default_gallery, export_gallery, open_gallery
+    from moodspace.classifier.bundle.bundle import load_bundle
+    from moodspace.classifier.user_gallery import default_gallery, export_gallery, open_gallery
+    from moodspace.embeddings.files.paths import require_file_at
 
     require_file_at(file)
     with open_gallery(gallery or default_gallery(), load_bundle(bundle), read_only=True) as opened:
@@ -796,10 +796,10 @@ def gallery_import(
     gallery: GalleryOption = None,
 ) -> None:
     """Add the faces of an exported gallery that are not known yet."""
-    from classifier.bundle import load_bundle
-    from embeddings.paths import FILE, what_is
-    from index.storage import GalleryError
-    from realtime.user_gallery import default_gallery, import_gallery, open_gallery
+    from moodspace.classifier.bundle.bundle import load_bundle
+    from moodspace.classifier.user_gallery import default_gallery, import_gallery, open_gallery
+    from moodspace.embeddings.files.paths import FILE, what_is
+    from moodspace.index.store.commit import GalleryError
 
     if (found := what_is(file)) != FILE:
         raise GalleryError(f"{file}: expected an exported gallery, found {found}")
@@ -823,25 +823,25 @@ def similar(
     as_json: JsonOption = False,
 ) -> None:
     """Name the most similar faces, of the bundle and of what you taught."""
-    from embeddings.paths import require_file_at
-    from realtime.collect import cut_whole
-    from realtime.similar import crop_at_hand, crop_of, similar_faces
-    from realtime.workers import Reading
+    from moodspace.classifier.similar import crop_from_source, crop_of, similar_faces
+    from moodspace.embeddings.files.paths import require_file_at
+    from moodspace.index.ingest.read_faces import crop_whole_picture
+    from moodspace.index.ingest.workers import ReadOptions
 
     if sheet is not None and sheet.suffix.lower() != ".png":
         raise typer.BadParameter(f"expected a name that ends in .png, got {sheet.name!r}", param_hint="--sheet")
     if sheet is not None:
         require_file_at(sheet)
     recognizer = open_taught_recognizer(bundle, labels, gallery)
-    cutter = Reading(bundle, crops, detector, detector_model).cutter(recognizer.bundle)
+    cutter = ReadOptions(bundle, crops, detector, detector_model).cutter(recognizer.bundle)
     crop = crop_of(picture, cutter)
     found = similar_faces(recognizer, crop, k)
     if sheet is not None:
-        from viz.contact_sheet import SheetFace, contact_sheet
+        from moodspace.viz.contact_sheet import SheetFace, contact_sheet
 
         faces = [SheetFace(crop, "this face", picture.name)]
         for one in found:
-            at_hand = crop_at_hand(one.source, "", (cutter, cut_whole))
+            at_hand = crop_from_source(one.source, "", (cutter, crop_whole_picture))
             faces.append(SheetFace(at_hand, f"{one.label or '-'} {one.similarity:.3f}", one.source))
         contact_sheet(faces).save(sheet)
     if as_json:
@@ -871,12 +871,12 @@ def evaluate(
     Accuracy and macro_f1 should be high; ece, the calibration error, and nll, the log loss, low. Without --labels the
     default view is scored first and then each label set against its own labels.
     """
-    from classifier.batches import encode_all
-    from classifier.evaluate import evaluate as score
-    from classifier.evaluate import judge_faces
-    from classifier.evaluate import score as score_judged
-    from embeddings.datasets import read_labelled_faces
-    from embeddings.paths import require_folder_at
+    from moodspace.classifier.evaluation import evaluate as score
+    from moodspace.classifier.evaluation import score as score_judged
+    from moodspace.classifier.evaluation import score_faces
+    from moodspace.embeddings.data.readers import read_labelled_faces
+    from moodspace.embeddings.encoder import encode_all
+    from moodspace.embeddings.files.paths import require_folder_at
 
     if plots is not None:
         require_folder_at(plots)
@@ -884,10 +884,10 @@ def evaluate(
     with progress_bars() as start:
         faces = read_labelled_faces(data, split=split, progress=start("read"))
         encoded = encode_all(loaded.encoder, faces.crops, start("evaluate"))
-    judged = judge_faces(loaded, faces, labels, encoded=encoded)
+    judged = score_faces(loaded, faces, labels, encoded=encoded)
     figures = score_judged(judged, faces).to_json()
     if plots is not None:
-        from viz.evaluation_plots import plot_evaluation
+        from moodspace.viz.evaluation_plots import plot_evaluation
 
         note = compared_with(loaded, faces, figures["label_set"])[0]
         say("wrote " + ", ".join(str(path) for path in plot_evaluation(judged, faces.crops, plots, compared=note)))
@@ -906,7 +906,7 @@ def evaluate(
 
 def compared_with(bundle: "Bundle", faces: "LabelledFaces", view: str) -> list[str]:
     """Return, a line each, which labels a view is compared with and what follows where they are not its own."""
-    from classifier.truth import compared_labels
+    from moodspace.classifier.evaluation import compared_labels
 
     truth = compared_labels(faces, view)
     blend = bundle.blend if view not in bundle.classes else None
@@ -975,9 +975,9 @@ def web(
     open_browser: Annotated[bool, typer.Option("--open", help="Open it in a browser here.")] = False,
 ) -> None:
     """Serve the web app: live in a browser, photos, videos, the map, teaching. Wants requirements/web.txt."""
-    from embeddings.paths import require_folder_at
-    from web.serve import address, serve
-    from web.settings import Limits, WebSettings, token_for
+    from moodspace.embeddings.files.paths import require_folder_at
+    from moodspace.web.server.serve import address, serve
+    from moodspace.web.server.settings import Limits, WebSettings, token_for
 
     if gallery is not None:
         require_folder_at(gallery)
@@ -1011,12 +1011,12 @@ def visualize(
     dark: Annotated[bool, typer.Option("--dark", help="Draw the picture on dark ground, too.")] = False,
 ) -> None:
     """Draw the map (UMAP) of the gallery, what you taught and data: a PNG, a page, files for TensorBoard."""
-    from classifier.bundle import BundleError
-    from embeddings.paths import require_folder_at
-    from realtime.session_file import DATABASE
-    from viz.data_parts import read_parts
-    from viz.map_layout import keep_layout, lay_out
-    from viz.map_making import make_map, write_map
+    from moodspace.classifier.bundle.bundle import BundleError
+    from moodspace.embeddings.files.paths import require_folder_at
+    from moodspace.realtime.session.file import DATABASE
+    from moodspace.viz.explore.data import read_parts
+    from moodspace.viz.map.layout import keep_layout, lay_out
+    from moodspace.viz.map.making import make_map, write_map
 
     require_folder_at(out)
     for path in data or []:
@@ -1045,17 +1045,17 @@ def taught_on_map(
     recognizer: "Recognizer", gallery: Path | None, progress: Callable[[int, int], None]
 ) -> "TaughtOnMap | None":
     """Read what the user taught, with the pictures at hand."""
-    from realtime.collect import cut_whole
-    from realtime.taught_map import newest_taught, pictures_of
-    from realtime.user_gallery import default_gallery
-    from realtime.workers import Reading
-    from viz.map_faces import TaughtOnMap
+    from moodspace.classifier.similar import newest_taught, pictures_of
+    from moodspace.classifier.user_gallery import default_gallery
+    from moodspace.index.ingest.read_faces import crop_whole_picture
+    from moodspace.index.ingest.workers import ReadOptions
+    from moodspace.viz.map.faces import TaughtOnMap
 
     faces = newest_taught(gallery or default_gallery(), recognizer.bundle)
     if faces is None:
         return None
-    cutter = Reading(recognizer.bundle.path, False, "centerface", None).cutter(recognizer.bundle)
-    return TaughtOnMap(faces, *pictures_of(faces, (cut_whole, cutter), progress))
+    cutter = ReadOptions(recognizer.bundle.path, False, "centerface", None).cutter(recognizer.bundle)
+    return TaughtOnMap(faces, *pictures_of(faces, (crop_whole_picture, cutter), progress))
 
 
 @command
@@ -1071,11 +1071,11 @@ def explore(
     as_json: JsonOption = False,
 ) -> None:
     """Show what is in data: classes, examples, light, copies within and across splits, likely wrong labels."""
-    from classifier.bundle import load_bundle
-    from embeddings.paths import require_folder_at
-    from viz.explore import explore as look
-    from viz.explore import write_exploration
-    from viz.explore_document import exploration_document, summary
+    from moodspace.classifier.bundle.bundle import load_bundle
+    from moodspace.embeddings.files.paths import require_folder_at
+    from moodspace.viz.explore.document import exploration_document, summary
+    from moodspace.viz.explore.exploration import explore as look
+    from moodspace.viz.explore.exploration import write_exploration
 
     require_folder_at(out)
     loaded = load_bundle(bundle) if errors else None
@@ -1097,9 +1097,9 @@ def curves(
     out: Annotated[Path, typer.Option("--out", help="The picture to write: a PNG.")] = Path("curves.png"),
 ) -> None:
     """Draw how trainings went: loss, accuracy, learning rate, triplets and distances over the epochs."""
-    from embeddings.paths import require_file_at
-    from embeddings.training_log import find_log, read_log
-    from viz.training_curves import draw_curves
+    from moodspace.embeddings.files.paths import require_file_at
+    from moodspace.embeddings.training.log import find_log, read_log
+    from moodspace.viz.training_curves import draw_curves
 
     require_file_at(out)
     logs = [find_log(run) for run in runs]
@@ -1111,7 +1111,7 @@ def curves(
 @command
 def doctor(bundle: BundleOption = DEFAULT_BUNDLE, as_json: JsonOption = False) -> None:
     """Check versions, bundle, detector and camera; say what is missing and how to get it."""
-    from realtime.doctor import examine
+    from moodspace.realtime.doctor import examine
 
     findings = examine(bundle)
     if as_json:

@@ -6,14 +6,12 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import streamlit as st
+from moodspace.web.components.map import map_route
+from moodspace.web.live.socket import live_route
+from moodspace.web.server.middleware import AuthMiddleware, UploadQuotaMiddleware
+from moodspace.web.server.visitors import all_visitors
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
-
-from web.guard import Guard
-from web.live_socket import live_route
-from web.map_route import map_route
-from web.uploads import Uploads
-from web.visitors import all_visitors
 
 
 @contextlib.asynccontextmanager
@@ -29,6 +27,6 @@ async def _lifespan(_: st.App) -> AsyncIterator[None]:
 app = st.App(
     Path(__file__).with_name("web") / "script.py",
     routes=[live_route(), map_route()],
-    middleware=[Middleware(Guard), Middleware(Uploads)],
+    middleware=[Middleware(AuthMiddleware), Middleware(UploadQuotaMiddleware)],
     lifespan=_lifespan,
 )

@@ -16,15 +16,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-
-from classifier.build import FOLDS, labels_in
-from classifier.crossfit import cross_fit
-from classifier.fitting import K_MAX, Evidence
-from classifier.training_faces import read_training_faces
-from embeddings.encoder import EMBEDDING, Encoded
-from embeddings.labelled import LabelledFaces
-from index.gallery import Gallery
-from index.search import GalleryIndex
+from moodspace.classifier.bundle.build import FOLDS, labels_in
+from moodspace.classifier.bundle.splits import read_training_faces
+from moodspace.classifier.fitting import K_MAX, CalibrationData, cross_fit
+from moodspace.embeddings.data.labelled import LabelledFaces
+from moodspace.embeddings.encoder import EMBEDDING, Encoded
+from moodspace.index.gallery import Gallery
+from moodspace.index.search import GalleryIndex
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +54,7 @@ def rows(folder: Path, train: LabelledFaces, validation: LabelledFaces) -> Itera
         train: the faces it was trained on.
         validation: the faces to read.
     """
-    from embeddings.trained import load_encoder
+    from moodspace.embeddings.training.trained import load_encoder
 
     network = load_encoder(folder)
     classes = {
@@ -73,7 +71,7 @@ def rows(folder: Path, train: LabelledFaces, validation: LabelledFaces) -> Itera
     for flip, encoded in ((False, plain), (True, _mean(plain, mirrored))):
         neighbors = index.search(encoded.embeddings, K_MAX)
         for name in classes:
-            found = cross_fit(Evidence.gather(encoded.logits[name], neighbors, labels[name], name), folds=FOLDS)
+            found = cross_fit(CalibrationData.gather(encoded.logits[name], neighbors, labels[name], name), folds=FOLDS)
             head, knn, both = (100 * one.accuracy for one in (found.head, found.knn, found.ensemble))
             training = folder.name.removesuffix(".training")
             yield Row(training, name, flip, head, knn, both, 100 * found.ensemble.ece)

@@ -17,13 +17,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from moodspace.classifier.bundle.bundle import Bundle, load_bundle
+from moodspace.classifier.evaluation import evaluate
+from moodspace.embeddings.data.labelled import LabelledFaces
+from moodspace.embeddings.data.readers import read_labelled_faces
+from moodspace.embeddings.encoder import encode_all
 
 from benchmarks.webcam import CORRUPTIONS, Corruption
-from classifier.batches import encode_all
-from classifier.bundle import Bundle, load_bundle
-from classifier.evaluate import evaluate
-from embeddings.datasets import read_labelled_faces
-from embeddings.labelled import LabelledFaces
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,11 +19,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-
-from classifier.bundle import ENCODER, FORMAT, VERSION, Bundle, load_bundle
-from classifier.recognizer import Recognizer
-from embeddings.crops import SIZE
-from index.manifest import parse_manifest
+from moodspace.classifier.bundle.bundle import ENCODER, FORMAT, VERSION, Bundle, load_bundle
+from moodspace.classifier.recognizer import Recognizer
+from moodspace.embeddings.crops import SIZE
+from moodspace.index.store.manifest import parse_manifest
 
 BATCHES = (1, 4, 8, 16, 32)
 WARM_UP = 20

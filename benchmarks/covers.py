@@ -9,11 +9,10 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 import numpy.typing as npt
+from moodspace.embeddings.crops import SIZE
 
-from embeddings.crops import SIZE
+from moodspace.arrays import ByteArray, FloatArray
 
-ByteArray = npt.NDArray[np.uint8]
-FloatArray = npt.NDArray[np.float32]
 Texture = Callable[[np.random.Generator], FloatArray]
 Cover = Callable[[FloatArray, np.random.Generator, "list[Texture]"], FloatArray]
 

@@ -14,20 +14,17 @@ from typing import Any
 
 import cv2
 import numpy as np
-import numpy.typing as npt
+from moodspace.classifier.bundle.bundle import load_bundle
+from moodspace.classifier.recognizer import Recognizer
+from moodspace.embeddings.crops import SIZE, CropGeometry, crop_faces
+from moodspace.embeddings.data.labelled import LabelledFaces
+from moodspace.embeddings.data.readers import read_labelled_faces
+from moodspace.embeddings.detection.detectors import CenterFace
 
-from classifier.bundle import load_bundle
-from classifier.recognizer import Recognizer
-from embeddings.crops import SIZE, CropGeometry, crop_faces
-from embeddings.datasets import read_labelled_faces
-from embeddings.labelled import LabelledFaces
-from realtime.detector import CenterFace
+from moodspace.arrays import ByteArray, FloatArray
 
 ENLARGEMENTS = (2, 3, 4)
 PADDINGS = (0, 24)
-
-ByteArray = npt.NDArray[np.uint8]
-FloatArray = npt.NDArray[np.float32]
 
 
 def find(crops: ByteArray, enlargement: int, padding: int) -> FloatArray:

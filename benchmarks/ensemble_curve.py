@@ -15,16 +15,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from classifier.batches import encode_all
-from classifier.build import labels_in
-from classifier.bundle import Bundle, load_bundle
-from classifier.calibration import Calibration
-from classifier.fitting import K_MAX, Evidence, hear
-from classifier.metrics import Scores, accuracy
-from classifier.mixing import ALPHA_GRID, K_GRID, TAU_GRID
-from classifier.votes import vote
-from embeddings.datasets import read_labelled_faces
-from embeddings.labelled import LabelledFaces
+from moodspace.classifier.bundle.build import labels_in
+from moodspace.classifier.bundle.bundle import Bundle, load_bundle
+from moodspace.classifier.calibration import Calibration
+from moodspace.classifier.fitting import K_MAX, CalibrationData, calibration_scores
+from moodspace.classifier.metrics import Scores, accuracy
+from moodspace.classifier.votes import ALPHA_GRID, K_GRID, TAU_GRID, vote
+from moodspace.embeddings.data.labelled import LabelledFaces
+from moodspace.embeddings.data.readers import read_labelled_faces
+from moodspace.embeddings.encoder import encode_all
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +64,7 @@ class Curves:
         }
 
 
-def gather(bundle: Bundle, faces: LabelledFaces) -> dict[str, Evidence]:
+def gather(bundle: Bundle, faces: LabelledFaces) -> dict[str, CalibrationData]:
     """Returns for each label set what head and gallery say about the faces that are labelled in it.
 
     Args:
@@ -76,13 +75,13 @@ def gather(bundle: Bundle, faces: LabelledFaces) -> dict[str, Evidence]:
     encoded = encode_all(bundle.encoder, faces.crops)
     neighbors = bundle.index.search(encoded.embeddings, K_MAX)
     return {
-        name: Evidence.gather(encoded.logits[name], neighbors, labels[name], name)
+        name: CalibrationData.gather(encoded.logits[name], neighbors, labels[name], name)
         for name in bundle.classes
         if (labels[name] >= 0).any()
     }
 
 
-def measure(label_set: str, evidence: Evidence, fitted: Calibration) -> Curves:
+def measure(label_set: str, evidence: CalibrationData, fitted: Calibration) -> Curves:
     """Reads every point of the curves.
 
     Args:
@@ -92,13 +91,13 @@ def measure(label_set: str, evidence: Evidence, fitted: Calibration) -> Curves:
     """
 
     def ensemble(calibration: Calibration) -> Scores:
-        return Scores.of(hear(evidence, calibration).ensemble, evidence.labels)
+        return Scores.of(calibration_scores(evidence, calibration).ensemble, evidence.labels)
 
     def votes_right(k: int, tau: float) -> float:
-        proba = vote(evidence.similarities, evidence.ballots, evidence.logits.shape[1], tau=tau, k=k).proba
+        proba = vote(evidence.similarities, evidence.neighbor_labels, evidence.logits.shape[1], tau=tau, k=k).proba
         return accuracy(proba.argmax(axis=1), evidence.labels)
 
-    alone = hear(evidence, fitted)
+    alone = calibration_scores(evidence, fitted)
     return Curves(
         label_set=label_set,
         faces=len(evidence),

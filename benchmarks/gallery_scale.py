@@ -22,11 +22,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from moodspace.index.taught.faces import NewFaces
+from moodspace.index.taught.gallery import TaughtGallery, open_taught
+from moodspace.index.taught.ivf import IVFIndex
 
-from index.gallery import FloatArray, IntArray
-from index.scale import Cells
-from index.taught import TaughtGallery, open_taught
-from index.taught_faces import NewFaces
+from moodspace.arrays import FloatArray, IntArray
 
 DIM, K = 128, 10
 ENCODER = "synthetic"
@@ -143,7 +143,7 @@ def search(folder: Path) -> dict[str, Any]:
             "p95_query_ms": float(np.percentile(times, 95)),
             "resident_mb": _resident_mb(),
         }
-        if isinstance(snapshot.base, Cells):
+        if isinstance(snapshot.base, IVFIndex):
             figures |= {"cells": int(snapshot.base.vectors.nlist), "probes": snapshot.base.probes}
             figures["recall_measured_at_build"] = snapshot.base.recall
         return figures

@@ -22,15 +22,16 @@ from typing import Any, cast
 import cv2
 import numpy as np
 import numpy.typing as npt
+from moodspace.classifier.bundle.bundle import load_bundle
+from moodspace.classifier.recognizer import Recognizer
+from moodspace.embeddings.detection.detectors import open_detector
+from moodspace.embeddings.detection.faces import Detector
+from moodspace.realtime.capture.files import open_source
+from moodspace.realtime.pipeline import STAGES, LivePipeline, LiveResult
+from moodspace.realtime.window.draw import draw_live
 
 from benchmarks.steadiness import histories, steadiness
-from classifier.bundle import load_bundle
-from classifier.recognizer import Recognizer
-from realtime.detector import open_detector
-from realtime.faces import ByteArray, Detector
-from realtime.live_draw import draw_live
-from realtime.live_pipeline import STAGES, LivePipeline, LiveResult
-from realtime.sources import open_source
+from moodspace.arrays import ByteArray
 
 PARTS = ("capture", *STAGES, "draw")
 MONTAGE_SIZE = 1280, 720

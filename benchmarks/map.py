@@ -16,12 +16,12 @@ import time
 from pathlib import Path
 
 import numpy as np
+from moodspace.classifier.bundle.bundle import load_bundle
+from moodspace.classifier.map_positions import PLACED_BY, map_positions
+from moodspace.classifier.recognizer import Recognizer
+from moodspace.viz.map.quality import map_quality
 
-from classifier.bundle import load_bundle
-from classifier.placing import PLACED_BY, places_of
-from classifier.recognizer import Recognizer
-from index.gallery import FloatArray
-from viz.map_quality import map_quality
+from moodspace.arrays import FloatArray
 
 ROOT = Path(__file__).parents[1]
 NEW = 100
@@ -53,7 +53,7 @@ def placing_ms(bundle: Path) -> list[float]:
     for _ in range(REPEATS):
         started = time.perf_counter()
         neighbors = loaded.index.search(queries, PLACED_BY)
-        places_of(neighbors, loaded.index.rows(neighbors.ids), coordinates)
+        map_positions(neighbors, loaded.index.rows(neighbors.ids), coordinates)
         times.append(1000 * (time.perf_counter() - started))
     return times
 

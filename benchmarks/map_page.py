@@ -20,10 +20,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from moodspace.viz.map.face_map import NEIGHBORS, FaceMap
+from moodspace.viz.map.page import write_map_page
 
 from tests.browser import chromium
-from viz.face_map import NEIGHBORS, FaceMap
-from viz.map_page import write_map_page
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page

@@ -16,12 +16,13 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from moodspace.classifier.bundle.bundle import load_bundle
+from moodspace.classifier.recognizer import Recognizer
+from moodspace.realtime.capture.files import open_source
+from moodspace.realtime.capture.source import Frame, Source
+
 from benchmarks.watched import watch
-from classifier.bundle import load_bundle
-from classifier.recognizer import Recognizer
-from realtime.faces import ByteArray
-from realtime.frames import Frame, Source
-from realtime.sources import open_source
+from moodspace.arrays import ByteArray
 
 TARGET = 0.02
 _FROM_MINUTE = 2

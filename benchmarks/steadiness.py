@@ -10,12 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
+from moodspace.realtime.pipeline import LiveResult
 
-from realtime.live_pipeline import LiveResult
-
-IntArray = npt.NDArray[np.int64]
-DoubleArray = npt.NDArray[np.float64]
+from moodspace.arrays import DoubleArray, IntArray
 
 SETTLED_S = 0.8
 _AROUND_S = 0.5

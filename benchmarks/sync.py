@@ -16,10 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from moodspace.embeddings.crops import SIZE
+from moodspace.embeddings.data.labels import FER2013_CLASSES
 from PIL import Image
-
-from embeddings.crops import SIZE
-from embeddings.labels import FER2013_CLASSES
 
 ROOT = Path(__file__).parents[1]
 NEW = 10

@@ -21,20 +21,19 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from moodspace.classifier.bundle.bundle import load_bundle
+from moodspace.classifier.evaluation import match_truth
+from moodspace.classifier.recognizer import Recognizer
+from moodspace.classifier.taught_scores import perturbations
+from moodspace.embeddings.data.labelled import LabelledFaces
+from moodspace.embeddings.data.labels import VOTE_COLUMNS
+from moodspace.embeddings.data.readers import read_labelled_faces
+from moodspace.embeddings.encoder import Encoded, encode_all
+from moodspace.index.taught.faces import NewFaces
+from moodspace.index.taught.gallery import open_taught
+from moodspace.index.taught.search import TaughtIndex
 
-from classifier.batches import encode_all
-from classifier.bundle import load_bundle
-from classifier.near_copies import near_copies
-from classifier.recognizer import Recognizer
-from classifier.truth import match_truth
-from embeddings.datasets import read_labelled_faces
-from embeddings.encoder import Encoded
-from embeddings.labelled import LabelledFaces
-from embeddings.labels import VOTE_COLUMNS
-from index.gallery import FloatArray, IntArray
-from index.taught import open_taught
-from index.taught_faces import NewFaces
-from index.taught_index import TaughtIndex
+from moodspace.arrays import FloatArray, IntArray
 from tests.drawn_faces import drawn_faces
 
 NEW = "contempt"
@@ -65,7 +64,9 @@ class Teacher:
         self.recognizer = recognizer
         self.trials = _TRIALS if trials is None else trials
 
-    def judge(self, taught: FloatArray, labels: Sequence[str], asked: Sequence[Encoded]) -> list[npt.NDArray[np.str_]]:
+    def predict_encoded(
+        self, taught: FloatArray, labels: Sequence[str], asked: Sequence[Encoded]
+    ) -> list[npt.NDArray[np.str_]]:
         """Teaches embeddings `(n, d)` their labels; returns for each of `asked` the names of what is recognised."""
         bundle, view = self.recognizer.bundle, self.recognizer.label_set
         unnamed = [""] * len(taught)
@@ -74,7 +75,7 @@ class Teacher:
             open_taught(Path(folder), encoder="benchmark", dim=bundle.encoder.dim) as gallery,
         ):
             gallery.add(NewFaces(taught, labels, ["benchmark"] * len(taught), unnamed))
-            predictions = [Recognizer(bundle, view, Fixed(gallery.snapshot())).judge(one) for one in asked]
+            predictions = [Recognizer(bundle, view, Fixed(gallery.snapshot())).predict_encoded(one) for one in asked]
         return [np.array(one.classes)[one.labels] for one in predictions]
 
 
@@ -92,13 +93,13 @@ def new_class(
         truth: What those show.
         n: How many examples.
     """
-    plain = teacher.recognizer.judge(others)
+    plain = teacher.recognizer.predict_encoded(others)
     before = np.array(plain.classes)[plain.labels] == truth
     rows = []
     for seed in range(teacher.trials):
         order = np.random.default_rng(seed).permutation(len(pool))
         left = pool.take(order[n:])
-        found = teacher.judge(pool.embeddings[order[:n]], [name] * n, [left, unseen, others])
+        found = teacher.predict_encoded(pool.embeddings[order[:n]], [name] * n, [left, unseen, others])
         own, fresh, wrong = (names == name for names in found)
         hits = own.sum() + fresh.sum()
         rows.append(
@@ -119,8 +120,8 @@ def old_classes(teacher: Teacher, faces: Encoded, truth: npt.NDArray[np.str_], n
     for seed in range(teacher.trials):
         order = np.random.default_rng(seed).permutation(len(faces))
         rest, names = faces.take(order[n:]), truth[order[n:]]
-        plain = teacher.recognizer.judge(rest)
-        (found,) = teacher.judge(faces.embeddings[order[:n]], list(truth[order[:n]]), [rest])
+        plain = teacher.recognizer.predict_encoded(rest)
+        (found,) = teacher.predict_encoded(faces.embeddings[order[:n]], list(truth[order[:n]]), [rest])
         changes.append((found == names).mean() - (np.array(plain.classes)[plain.labels] == names).mean())
     return float(np.mean(changes))
 
@@ -129,11 +130,11 @@ def copies_won(teacher: Teacher, crops: npt.NDArray[np.uint8]) -> dict[str, floa
     """Returns the share of near copies, by kind, that a single taught face wins."""
     encoder = teacher.recognizer.bundle.encoder
     faces = encode_all(encoder, crops)
-    kinds = {kind: encode_all(encoder, copies) for kind, copies in near_copies(crops).items()}
+    kinds = {kind: encode_all(encoder, copies) for kind, copies in perturbations(crops).items()}
     won = []
     for row in range(len(faces)):
         asked = [copies.take(slice(row, row + 1)) for copies in kinds.values()]
-        found = teacher.judge(faces.embeddings[[row]], ["never named"], asked)
+        found = teacher.predict_encoded(faces.embeddings[[row]], ["never named"], asked)
         won.append([names[0] == "never named" for names in found])
     shares = np.mean(won, axis=0)
     return {kind: float(share) for kind, share in zip(kinds, shares, strict=True)} | {"all": float(shares.mean())}

@@ -5,18 +5,18 @@ from collections.abc import Callable
 from typing import cast
 
 import cv2
+from moodspace.classifier.recognizer import Recognizer
+from moodspace.embeddings.detection.detectors import open_detector
+from moodspace.realtime.capture.newest import NewestFrames
+from moodspace.realtime.capture.source import Source
+from moodspace.realtime.pipeline import LivePipeline
+from moodspace.realtime.window.background import Background
+from moodspace.realtime.window.key_actions import WindowCallbacks
+from moodspace.realtime.window.screen import Window
+from moodspace.realtime.window.session import LiveLoop
+from moodspace.realtime.window.state import ViewState, arrange
 
-from classifier.recognizer import Recognizer
-from realtime.background import Background
-from realtime.capture import NewestFrames
-from realtime.deeds import Hooks
-from realtime.detector import open_detector
-from realtime.faces import ByteArray
-from realtime.live_loop import LiveLoop
-from realtime.live_pipeline import LivePipeline
-from realtime.screen import Window
-from realtime.sources import Source
-from realtime.view import ViewState, arrange
+from moodspace.arrays import ByteArray
 
 Look = Callable[[ByteArray], None]
 
@@ -93,7 +93,7 @@ def watch(source: Source, recognizer: Recognizer, look: Look, *, on_screen: bool
     window = WatchedWindow(look) if on_screen else UnseenWindow(look)
     clock = time.monotonic
     with NewestFrames(source) as newest, Background(newest, pipeline, clock=clock) as work, window:
-        return LiveLoop(work, recognizer, window, Hooks(), clock=clock).run()
+        return LiveLoop(work, recognizer, window, WindowCallbacks(), clock=clock).run()
 
 
 def frame_in_window(picture: ByteArray, width: int, height: int) -> ByteArray:

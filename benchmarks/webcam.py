@@ -9,14 +9,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
+from moodspace.embeddings.crops import SIZE
 from PIL import Image
 from scipy import ndimage
 
-from embeddings.crops import SIZE
+from moodspace.arrays import ByteArray, DoubleArray
 
-ByteArray = npt.NDArray[np.uint8]
-DoubleArray = npt.NDArray[np.float64]
 ChangeFace = Callable[[DoubleArray, np.random.Generator], DoubleArray]
 
 # Side in pixels of a face half a metre from a webcam of 640x480, before it is cropped to 48x48.

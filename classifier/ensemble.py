@@ -4,10 +4,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
+from moodspace.classifier.calibration import Calibration, calibrated, sharpen
+from moodspace.classifier.votes import neighbor_labels, vote
+from moodspace.index.search import Neighbors
 
-from classifier.calibration import Calibration, calibrated, sharpen
-from classifier.votes import BoolArray, FloatArray, IntArray, ballots, vote
-from index.search import Neighbors
+from moodspace.arrays import BoolArray, FloatArray, IntArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +120,11 @@ def combine(
             f"received {head_logits.shape}"
         )
     votes = vote(
-        neighbors.similarities, ballots(neighbors, label_set), len(classes), tau=calibration.tau, k=calibration.k
+        neighbors.similarities,
+        neighbor_labels(neighbors, label_set),
+        len(classes),
+        tau=calibration.tau,
+        k=calibration.k,
     )
     head, knn = calibrated(head_logits, calibration), calibrated_votes(votes.proba, calibration)
     proba = mix(head, knn, votes.voted, calibration).astype(np.float32)

@@ -1,32 +1,113 @@
-"""Fits a calibration on validation faces.
+"""Says how good a calibration is on faces that it was not fitted to."""
 
-The order, and why. (1) The head's scales and biases, by likelihood, so that its own probabilities can be shown and
-compared. (2) For each k the votes alone, by likelihood too: tau, then temperature and smoothing, so that what is shown
-as evidence can be believed in its own right. (3) For each k alpha, the likeliest that costs no accuracy
-(`classifier.mixing.fit_alpha`), and of these the k whose ensemble is likeliest: the votes that say most by themselves
-are not those that add most to the head. Likelihood is smooth and rewards honest probabilities; accuracy alone moves in
-steps of one face and would pick noise. (4) The ensemble's temperature, by likelihood again, kept only where it lowers
-the calibration error too. (5) The threshold of `unknown`.
-
-The faces must be neither trained on nor in the gallery; a face that finds itself there would make the votes look
-perfect. How good a calibration is on other faces than these, `classifier.crossfit` tells.
-"""
-
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import isotonic_regression
+from moodspace.classifier.calibration import Calibration, calibrated, sharpen
+from moodspace.classifier.ensemble import calibrated_votes, mix
+from moodspace.classifier.metrics import Coverage, Scores, ece, nll
+from moodspace.classifier.votes import K_GRID, fit_alpha, likeliest_taus, neighbor_labels, vote
+from moodspace.index.search import Neighbors
+from scipy.optimize import isotonic_regression, minimize, minimize_scalar
 
-from classifier.calibration import Calibration, calibrated, sharpen
-from classifier.ensemble import calibrated_votes, mix
-from classifier.metrics import ece, nll
-from classifier.mixing import K_GRID, fit_alpha, likeliest_taus
-from classifier.scaling import fit_scaling, fit_temperature, fit_votes_scaling
-from classifier.votes import BoolArray, IntArray, ballots, vote
-from index.search import Neighbors
+from moodspace.arrays import BoolArray, DoubleArray, IntArray
 
-DoubleArray = npt.NDArray[np.float64]
+# How much the classes' scales and biases may differ is held by a normal prior of standard deviation 1 / sqrt(2 * 3) =
+# 0.4 on the log of a scale against their mean and on a bias. Thousands of faces outweigh it (on FER2013's 3,589 it is
+# a ridge of 8e-4 on the mean log-likelihood); with ten faces, or for a class without any, it decides.
+PRIOR = 3.0
+_SCALES = (0.05, 20.0)  # faces that the head gets all right would otherwise ask for an infinite scale
+_TEMPERATURES = (0.05, 20.0)
+_SMOOTHINGS = (1e-6, 0.1)
+
+
+def fit_scaling(logits: npt.NDArray[np.floating], labels: IntArray) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Returns the scale and the bias of each class that make the true labels most likely, under `PRIOR`.
+
+    Vector scaling (Guo et al., On Calibration of Modern Neural Networks, ICML 2017, section 4.2). The overall scale,
+    one over what is else called the temperature, is free within [0.05, 20].
+
+    Args:
+        logits: `(n, C)`, raw outputs of the head; n >= 1.
+        labels: `(n,)` int64 in [0, C).
+
+    Returns:
+        Scales and biases, C each, in column order.
+    """
+    exact, n_classes = logits.astype(np.float64), logits.shape[1]
+    found = minimize(
+        _cost_and_gradient,
+        np.zeros(2 * n_classes),
+        args=(exact, labels),
+        jac=True,
+        method="L-BFGS-B",
+        bounds=[(np.log(_SCALES[0]), np.log(_SCALES[1]))] * n_classes + [(None, None)] * n_classes,
+    )
+    scale, bias = np.exp(found.x[:n_classes]), found.x[n_classes:]
+    return tuple(scale.tolist()), tuple(bias.tolist())
+
+
+def _cost_and_gradient(parameters: DoubleArray, logits: DoubleArray, labels: IntArray) -> tuple[float, DoubleArray]:
+    """The mean negative log-likelihood and the prior, at `(log scales, biases)`, and their gradient."""
+    (n, n_classes), rows = logits.shape, np.arange(len(labels))
+    log_scale, bias = parameters[:n_classes], parameters[n_classes:]
+    scaled = np.exp(log_scale) * logits
+    moved = scaled + bias
+    moved -= moved.max(axis=1, keepdims=True)
+    powers = np.exp(moved)
+    sums = powers.sum(axis=1)
+    apart, weight = log_scale - log_scale.mean(), PRIOR / n
+    cost = np.mean(np.log(sums) - moved[rows, labels]) + weight * (apart @ apart + bias @ bias)
+    slope = powers / sums[:, None]
+    slope[rows, labels] -= 1.0
+    slope /= n
+    return float(cost), np.concatenate(
+        [(slope * scaled).sum(axis=0) + 2 * weight * apart, slope.sum(axis=0) + 2 * weight * bias]
+    )
+
+
+def fit_votes_scaling(shares: npt.NDArray[np.floating], labels: IntArray) -> tuple[float, float]:
+    """Returns the temperature in [0.05, 20] and the smoothing in [1e-6, 0.1] that make honest probabilities of shares.
+
+    Both at once, by likelihood: `sharpen(shares + smoothing, temperature)`. A temperature alone leaves shares of
+    exactly 0 and 1 where they are, and most are where the gallery is what the embedding was trained on.
+
+    Args:
+        shares: `(n, C)` vote shares, rows sum to 1; with n = 0 nothing is changed.
+        labels: `(n,)` int64 in [0, C).
+    """
+    if not len(labels):
+        return 1.0, 0.0
+    found = minimize(
+        lambda at: nll(sharpen(shares + np.exp(at[1]), np.exp(at[0])), labels),
+        np.log([1.0, 1e-3]),
+        method="Nelder-Mead",
+        bounds=[np.log(_TEMPERATURES), np.log(_SMOOTHINGS)],
+        options={"xatol": 1e-3, "fatol": 1e-6},
+    )
+    return float(np.exp(found.x[0])), float(np.exp(found.x[1]))
+
+
+def fit_temperature(soften: Callable[[float], DoubleArray], labels: IntArray, lowest: float, highest: float) -> float:
+    """Returns the temperature in [lowest, highest] at which `soften(temperature)` makes the labels most likely.
+
+    Args:
+        soften: from a temperature to `(n, C)` probabilities, rows sum to 1; n >= 1.
+        labels: `(n,)` int64 in [0, C).
+        lowest: > 0, as `highest`.
+        highest: the largest temperature tried.
+    """
+    found = minimize_scalar(
+        lambda log: nll(soften(float(np.exp(log))), labels),
+        bounds=(np.log(lowest), np.log(highest)),
+        method="bounded",
+        options={"xatol": 1e-4},
+    )
+    return float(np.exp(found.x))
+
 
 # How many neighbours a caller has to search for: the most that the fit considers.
 K_MAX = K_GRID[-1]
@@ -37,7 +118,7 @@ UNKNOWN_ACCURACY = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
+class CalibrationData:
     """What head and gallery say about `n` labelled validation faces.
 
     Attributes:
@@ -52,14 +133,14 @@ class Evidence:
 
     logits: npt.NDArray[np.float32]
     similarities: npt.NDArray[np.float32]
-    ballots: IntArray
+    neighbor_labels: IntArray
     labels: IntArray
 
     def __post_init__(self) -> None:
         n = len(self.labels)
         if n == 0:
             raise ValueError("labels: expected validation faces that are labelled in this label set, received none")
-        if self.logits.ndim != 2 or not len(self.logits) == len(self.similarities) == len(self.ballots) == n:
+        if self.logits.ndim != 2 or not len(self.logits) == len(self.similarities) == len(self.neighbor_labels) == n:
             raise ValueError(
                 f"logits, similarities, ballots: expected a row for each of the {n} labels, "
                 f"received {self.logits.shape}, {self.similarities.shape} and {self.ballots.shape}"
@@ -71,14 +152,16 @@ class Evidence:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def take(self, rows: npt.NDArray[np.bool_] | IntArray) -> "Evidence":
+    def take(self, rows: npt.NDArray[np.bool_] | IntArray) -> "CalibrationData":
         """Returns the chosen faces, by mask or by row number."""
-        return Evidence(self.logits[rows], self.similarities[rows], self.ballots[rows], self.labels[rows])
+        return CalibrationData(
+            self.logits[rows], self.similarities[rows], self.neighbor_labels[rows], self.labels[rows]
+        )
 
     @classmethod
     def gather(
         cls, head_logits: npt.NDArray[np.float32], neighbors: Neighbors, labels: IntArray, label_set: str
-    ) -> "Evidence":
+    ) -> "CalibrationData":
         """Collects the evidence on the faces that have a label; rows whose label is -1 are left out.
 
         Args:
@@ -88,12 +171,12 @@ class Evidence:
             label_set: the label column that the neighbours vote with.
         """
         known = labels >= 0
-        votes = ballots(neighbors, label_set)
+        votes = neighbor_labels(neighbors, label_set)
         return cls(head_logits[known], neighbors.similarities[known], votes[known], labels[known])
 
 
 @dataclass(frozen=True, slots=True)
-class Witnesses:
+class CalibrationScores:
     """What a calibration makes of the evidence on `n` faces; columns in the order of the label set.
 
     Attributes:
@@ -109,15 +192,15 @@ class Witnesses:
     voted: BoolArray
 
 
-def hear(evidence: Evidence, calibration: Calibration) -> Witnesses:
+def calibration_scores(evidence: CalibrationData, calibration: Calibration) -> CalibrationScores:
     """Predicts the faces by a calibration, from evidence that is at hand already."""
     n_classes = evidence.logits.shape[1]
-    votes = vote(evidence.similarities, evidence.ballots, n_classes, tau=calibration.tau, k=calibration.k)
+    votes = vote(evidence.similarities, evidence.neighbor_labels, n_classes, tau=calibration.tau, k=calibration.k)
     head, knn = calibrated(evidence.logits, calibration), calibrated_votes(votes.proba, calibration)
-    return Witnesses(head, knn, mix(head, knn, votes.voted, calibration), votes.voted)
+    return CalibrationScores(head, knn, mix(head, knn, votes.voted, calibration), votes.voted)
 
 
-def fit_calibration(evidence: Evidence, *, unknown_accuracy: float = UNKNOWN_ACCURACY) -> Calibration:
+def fit_calibration(evidence: CalibrationData, *, unknown_accuracy: float = UNKNOWN_ACCURACY) -> Calibration:
     """Fits all values of a calibration, in the order that the module describes.
 
     Args:
@@ -126,13 +209,13 @@ def fit_calibration(evidence: Evidence, *, unknown_accuracy: float = UNKNOWN_ACC
     """
     scale, bias = fit_scaling(evidence.logits, evidence.labels)
     draft = Calibration(scale, bias, alpha=1.0, tau=1.0, k=1, unknown_below=0.0)
-    widths = likeliest_taus(evidence.similarities, evidence.ballots, evidence.labels, len(scale))
+    widths = likeliest_taus(evidence.similarities, evidence.neighbor_labels, evidence.labels, len(scale))
     drafts = [_with_votes(evidence, replace(draft, tau=tau, k=k)) for tau, k in widths]
     fitted, heard = min(drafts, key=lambda found: _costs(found[1], evidence.labels))
     voted = heard.voted  # the others keep the head's probabilities
     temperature = _fit_ensemble_temperature(heard.ensemble[voted], evidence.labels[voted])
     fitted = replace(fitted, ensemble_temperature=temperature)
-    proba = hear(evidence, fitted).ensemble.astype(np.float32)
+    proba = calibration_scores(evidence, fitted).ensemble.astype(np.float32)
     threshold = fit_unknown_threshold(proba, evidence.labels, unknown_accuracy=unknown_accuracy)
     return replace(fitted, unknown_below=threshold)
 
@@ -163,18 +246,18 @@ def fit_unknown_threshold(
     return float(values[good.argmax()]) if good.any() else 1.0
 
 
-def _with_votes(evidence: Evidence, draft: Calibration) -> tuple[Calibration, Witnesses]:
+def _with_votes(evidence: CalibrationData, draft: Calibration) -> tuple[Calibration, CalibrationScores]:
     """Fits the votes' temperature and smoothing and alpha at the draft's tau and k."""
-    heard = hear(evidence, draft)
+    heard = calibration_scores(evidence, draft)
     voted, labels = heard.voted, evidence.labels[heard.voted]
     temperature, smoothing = fit_votes_scaling(heard.knn[voted], labels)
     draft = replace(draft, votes_temperature=temperature, votes_smoothing=smoothing)
     alpha = fit_alpha(heard.head[voted], calibrated_votes(heard.knn, draft)[voted], labels)
     draft = replace(draft, alpha=alpha)
-    return draft, hear(evidence, draft)
+    return draft, calibration_scores(evidence, draft)
 
 
-def _costs(heard: Witnesses, labels: IntArray) -> tuple[float, float]:
+def _costs(heard: CalibrationScores, labels: IntArray) -> tuple[float, float]:
     """How unlikely the labels are by the ensemble, and by the votes alone where the head decides whatever they say."""
     return nll(heard.ensemble, labels), nll(heard.knn, labels)
 
@@ -186,3 +269,67 @@ def _fit_ensemble_temperature(mixture: DoubleArray, labels: IntArray) -> float:
     temperature = fit_temperature(lambda value: sharpen(mixture, value), labels, 0.25, 4.0)
     helps = ece(sharpen(mixture, temperature), labels) < ece(mixture, labels)
     return temperature if helps else 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class CrossFit:
+    """How good calibrated predictions are on faces that their calibration was not fitted to.
+
+    Attributes:
+        n: number of faces.
+        head, knn, ensemble: scores over all faces, each predicted by the calibration of the fold that left it out.
+        coverage: how accurate the ensemble is on the faces that it answers.
+        calibrations: the calibration of each fold.
+    """
+
+    n: int
+    head: Scores
+    knn: Scores
+    ensemble: Scores
+    coverage: Coverage
+    calibrations: tuple[Calibration, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the figures by name, without the calibrations; None where there is no face to read one on."""
+        scores = {name: getattr(self, name).to_json() for name in ("head", "knn", "ensemble", "coverage")}
+        return {"n": self.n, **scores}
+
+
+def cross_fit(evidence: CalibrationData, *, folds: int = 5, seed: int = 0) -> CrossFit:
+    """Fits on all folds but one and predicts that one, in turn, so that no figure is read on the faces fitted to.
+
+    Args:
+        evidence: what head and gallery say about the validation faces.
+        folds: number of random folds, in [2, n].
+        seed: of the random folds.
+
+    Raises:
+        ValueError: fewer faces than folds, or fewer than two folds.
+    """
+    n = len(evidence)
+    if not 2 <= folds <= n:
+        raise ValueError(f"folds: expected 2 to {n}, the number of faces, received {folds}")
+    fold_of = assign_folds(n, folds, seed)
+    head, knn, ensemble = (np.empty(evidence.logits.shape, np.float32) for _ in range(3))
+    unknown = np.empty(n, np.bool_)
+    calibrations = []
+    for fold in range(folds):
+        held_out = fold_of == fold
+        calibration = fit_calibration(evidence.take(~held_out))
+        heard = calibration_scores(evidence.take(held_out), calibration)
+        head[held_out], knn[held_out], ensemble[held_out] = heard.head, heard.knn, heard.ensemble
+        unknown[held_out] = ensemble[held_out].max(axis=1) < calibration.unknown_below
+        calibrations.append(calibration)
+    return CrossFit(
+        n=n,
+        head=Scores.of(head, evidence.labels),
+        knn=Scores.of(knn, evidence.labels),
+        ensemble=Scores.of(ensemble, evidence.labels),
+        coverage=Coverage.of(ensemble, evidence.labels, unknown),
+        calibrations=tuple(calibrations),
+    )
+
+
+def assign_folds(n: int, folds: int, seed: int) -> IntArray:
+    """Returns the fold of each of `n` faces, `(n,)` int64 in [0, folds); sizes differ by one at most."""
+    return np.random.default_rng(seed).permutation(n) % folds

@@ -1,18 +1,58 @@
 """Recognises expressions in crops: encode, search, vote, combine, and listen to what the user taught."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
+from moodspace.classifier.bundle.bundle import Bundle
+from moodspace.classifier.ensemble import Prediction, calibrated_votes, combine
+from moodspace.classifier.taught_scores import TaughtScorer, TaughtScores, with_taught
+from moodspace.classifier.views import BLEND
+from moodspace.classifier.votes import vote
+from moodspace.embeddings.encoder import Encoded
+from moodspace.index.search import Neighbors
+from moodspace.index.taught.search import TaughtIndex
 
-from classifier.blend import BLEND
-from classifier.bundle import Bundle
-from classifier.ensemble import Prediction, combine
-from classifier.taught_votes import TaughtWitness, Testimony, with_taught
-from embeddings.encoder import Encoded
-from index.search import Neighbors
-from index.taught_index import TaughtIndex
+from moodspace.arrays import BoolArray, FloatArray, IntArray
+
+
+def voters(bundle: Bundle, view: str) -> int:
+    """Returns how many of the nearest faces vote at most in a view of a bundle: a label set, or the blend."""
+    return max(bundle.calibrations[name].k for name in _label_sets(bundle, view))
+
+
+def votes_alone(
+    bundle: Bundle, view: str, labels: Mapping[str, IntArray], similarities: FloatArray, rows: IntArray
+) -> tuple[FloatArray, BoolArray]:
+    """Returns what the nearest faces of a bundle's gallery say, calibrated.
+
+    Args:
+        bundle: Whose calibrations and blend count.
+        view: A label set, or the blend.
+        labels: The gallery's labels, for each label set `(m,)` int64, -1 for none.
+        similarities: `(n, k)` float32 cosines to the nearest faces, best first.
+        rows: `(n, k)` int64, their rows in the gallery, -1 where there is none.
+
+    Returns:
+        `(n, C)` float32, rows sum to 1, columns in the order of the view's classes; and `(n,)` bool, False where nobody
+        voted, so that the row says nothing.
+    """
+    parts: dict[str, npt.NDArray[np.float64]] = {}
+    voted = np.zeros(len(rows), np.bool_)
+    for name in _label_sets(bundle, view):
+        calibration = bundle.calibrations[name]
+        ballots = np.append(labels[name], -1)[rows]
+        votes = vote(similarities, ballots, len(bundle.classes[name]), tau=calibration.tau, k=calibration.k)
+        parts[name] = calibrated_votes(votes.proba, calibration)
+        voted |= votes.voted
+    proba = bundle.blend.mean(parts, bundle.classes) if view == BLEND and bundle.blend else parts[view]
+    return proba.astype(np.float32), voted
+
+
+def _label_sets(bundle: Bundle, view: str) -> list[str]:
+    return list(bundle.blend.shares) if view == BLEND and bundle.blend else [view]
 
 
 class Taught(Protocol):
@@ -33,7 +73,7 @@ class Evidence:
     """
 
     neighbors: Neighbors
-    testimony: Testimony | None
+    testimony: TaughtScores | None
 
 
 class Recognizer:
@@ -56,7 +96,7 @@ class Recognizer:
         self.label_set = label_set
         self.taught = taught
         self._blend = bundle.blend if label_set == BLEND else None
-        self._witness: TaughtWitness | None = None
+        self._witness: TaughtScorer | None = None
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -83,9 +123,9 @@ class Recognizer:
         Returns:
             The prediction, one row per crop.
         """
-        return self.judge(self.bundle.encoder.encode(crops))
+        return self.predict_encoded(self.bundle.encoder.encode(crops))
 
-    def judge(self, encoded: Encoded) -> Prediction:
+    def predict_encoded(self, encoded: Encoded) -> Prediction:
         """Predicts from what the bundle's encoder said of the faces; `predict` without the encoder's share."""
         return self.decide(encoded, self.search(encoded))
 
@@ -98,8 +138,8 @@ class Recognizer:
         if index is None or not len(index):
             return Evidence(neighbors, None)
         if self._witness is None:
-            self._witness = TaughtWitness(self.bundle.index.gallery.embeddings, self.classes, self.bundle.gate)
-        return Evidence(neighbors, self._witness.hear(encoded.embeddings, index))
+            self._witness = TaughtScorer(self.bundle.index.gallery.embeddings, self.classes, self.bundle.gate)
+        return Evidence(neighbors, self._witness.score(encoded.embeddings, index))
 
     def decide(self, encoded: Encoded, evidence: Evidence) -> Prediction:
         """Predicts from what the encoder said and what was found, of the same faces."""

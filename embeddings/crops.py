@@ -14,8 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-ByteArray = npt.NDArray[np.uint8]
-FloatArray = npt.NDArray[np.float32]
+from moodspace.arrays import ByteArray, FloatArray
 
 SIZE = 48
 

@@ -1,10 +1,10 @@
-"""The exported network at work: from 48x48 crops to embeddings and logits, without TensorFlow."""
+"""Runs any number of crops through a network in batches, so that memory stays bounded and progress can be told."""
 
 import os
 import re
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,11 +12,10 @@ from typing import IO, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
+from moodspace.embeddings.crops import SIZE
 
-from embeddings.crops import SIZE
-
-ByteArray = npt.NDArray[np.uint8]
-FloatArray = npt.NDArray[np.float32]
+from moodspace.arrays import ByteArray, FloatArray
+from moodspace.errors import MoodspaceError
 
 EMBEDDING = "embedding"
 
@@ -33,8 +32,10 @@ if hasattr(os, "register_at_fork"):
 _CHATTER = re.compile(rb"(INFO|WARNING|ERROR|VERBOSE|W0000|I0000|E0000)\b[: ]|\s*$")
 
 
-class EncoderError(ValueError):
+class EncoderError(MoodspaceError):
     """A network file that cannot be used."""
+
+    exit_code = 3
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -187,3 +188,36 @@ def _cut(n: int) -> Iterator[tuple[int, int]]:
         while n - start >= size:
             yield start, size
             start += size
+
+
+Progress = Callable[[int, int], None]
+BATCH = 256
+
+
+def batches(
+    crops: npt.NDArray[np.uint8], progress: Progress | None = None, size: int = BATCH
+) -> Iterator[npt.NDArray[np.uint8]]:
+    """Yields the crops in batches, in order; of no crops one empty batch.
+
+    Args:
+        crops: `(n, 48, 48)` uint8 in [0, 255], grey.
+        progress: called with the number of faces done and the total, after each batch.
+        size: faces in a batch; the last may have fewer.
+    """
+    for start in range(0, max(len(crops), 1), size):
+        yield crops[start : start + size]
+        if progress is not None:
+            progress(min(start + size, len(crops)), len(crops))
+
+
+def encode_all(encoder: Encoder, crops: npt.NDArray[np.uint8], progress: Progress | None = None) -> Encoded:
+    """Encodes any number of crops, in batches.
+
+    Args:
+        encoder: the network.
+        crops: `(n, 48, 48)` uint8 in [0, 255], grey.
+        progress: called with the number of faces done and the total, after each batch.
+    """
+    parts = [encoder.encode(batch) for batch in batches(crops, progress)]
+    logits = {name: np.concatenate([part.logits[name] for part in parts]) for name in parts[0].logits}
+    return Encoded(np.concatenate([part.embeddings for part in parts]), logits)

@@ -13,17 +13,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
+from moodspace.embeddings.crops import SIZE
+from moodspace.embeddings.files.kind import RAW_NAMES, Kind, is_heif, kind_of
+from moodspace.embeddings.process_settings import no_warnings
 from PIL import Image, ImageOps, UnidentifiedImageError
 from PIL.TiffImagePlugin import TILELENGTH, TILEWIDTH
 
-from embeddings.crops import SIZE
-from embeddings.file_kind import RAW_NAMES, Kind, is_heif, kind_of
-from embeddings.shared_setting import no_warnings
+from moodspace.arrays import ByteArray
+from moodspace.errors import MoodspaceError
 
 logger = logging.getLogger(__name__)
 
-ByteArray = npt.NDArray[np.uint8]
 
 # Named, so that Pillow never hands a file to the other readers it knows (EPS, for one, would start Ghostscript).
 FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "BMP", "GIF", "TIFF", "PPM", "JPEG2000", "ICO", "PCX", "QOI")
@@ -48,7 +48,7 @@ _SIXTEEN_BITS = ("I", "I;16", "I;16L", "I;16B", "I;16N")
 RAW = "expected a picture, received a camera's raw file; save it as JPEG"
 
 
-class PictureError(ValueError):
+class PictureError(MoodspaceError):
     """A picture that cannot be read: no picture, broken, too large, or of a kind without a defined grey scale."""
 
 

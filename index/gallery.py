@@ -10,13 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from moodspace.index.store.commit import GalleryError
 
-from index.storage import GalleryError
-
-FloatArray = npt.NDArray[np.float32]
-DoubleArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
-StringArray = npt.NDArray[np.str_]
+from moodspace.arrays import DoubleArray, FloatArray, IntArray, StringArray
 
 # Rounding a unit vector to 16 bits changes its length by less than 2**-11 = 0.0005.
 NORM_TOLERANCE = 1e-3

@@ -15,9 +15,9 @@ from typing import Any
 import faiss
 import numpy as np
 import numpy.typing as npt
+from moodspace.index.store.commit import GalleryError
 
-from index.gallery import FloatArray, IntArray
-from index.storage import GalleryError
+from moodspace.arrays import FloatArray, IntArray
 
 # Who changes faiss's limit on what a file may make it allocate.
 _LIMIT = threading.Lock()
@@ -96,7 +96,7 @@ def nearest_rows(rows: FloatArray, queries: FloatArray, k: int) -> tuple[FloatAr
     return faiss.knn(queries, rows, k, metric=faiss.METRIC_INNER_PRODUCT)
 
 
-def train_cells(sample: FloatArray, cells: int) -> faiss.IndexIVFScalarQuantizer:
+def train_ivf(sample: FloatArray, cells: int) -> faiss.IndexIVFScalarQuantizer:
     """Lays out cells around the k-means of a sample; the same sample gives the same cells.
 
     Args:
@@ -116,12 +116,12 @@ def train_cells(sample: FloatArray, cells: int) -> faiss.IndexIVFScalarQuantizer
     return vectors
 
 
-def add_to_cells(vectors: faiss.IndexIVFScalarQuantizer, embeddings: FloatArray, ids: IntArray) -> None:
+def add_to_ivf(vectors: faiss.IndexIVFScalarQuantizer, embeddings: FloatArray, ids: IntArray) -> None:
     """Puts `embeddings`, `(n, d)` float32 unit rows, into their cells under `ids`, `(n,)` int64."""
     vectors.add_with_ids(np.ascontiguousarray(embeddings), np.ascontiguousarray(ids))
 
 
-def nearest_in_cells(
+def nearest_in_ivf(
     vectors: faiss.IndexIVFScalarQuantizer, queries: FloatArray, k: int, probes: int, threads: int, hidden: IntArray
 ) -> tuple[FloatArray, IntArray]:
     """Finds the most similar vectors of each query in the cells next to it.
@@ -143,7 +143,7 @@ def nearest_in_cells(
         return vectors.search(np.ascontiguousarray(queries), k, params=options)
 
 
-def open_cells(path: Path) -> faiss.IndexIVFScalarQuantizer:
+def open_ivf(path: Path) -> faiss.IndexIVFScalarQuantizer:
     """Opens what `write_vectors` wrote of cells, mapped into memory where the system can; the file must be unharmed.
 
     Raises:

@@ -8,14 +8,14 @@ from typing import cast
 
 import cv2
 import numpy as np
+from moodspace.embeddings.pictures import read_bgr
+from moodspace.realtime.capture.source import SourceError
+from moodspace.realtime.drawing.annotate import write_picture
+from moodspace.realtime.drawing.faces import draw
+from moodspace.realtime.drawing.video import VideoWriter
+from moodspace.realtime.pipeline import FrameResult, Process
 
-from embeddings.pictures import read_bgr
-from realtime.annotate import write_picture
-from realtime.draw import draw
-from realtime.faces import ByteArray
-from realtime.pipeline import FrameResult, Process
-from realtime.sources import SourceError
-from realtime.video import VideoWriter
+from moodspace.arrays import ByteArray
 
 PICTURE_NAME, CLIP_NAME = "astronaut.png", "astronaut.mp4"
 
@@ -65,7 +65,7 @@ def run_demo(pipeline: Process, folder: Path) -> Demo:
     write_picture(folder / PICTURE_NAME, draw(bgr, result))
     frames = 0
     with VideoWriter(folder / CLIP_NAME, _FPS) as clip:
-        for frame in pan(bgr, result.faces.xywh[0]):
+        for frame in panning_frames(bgr, result.faces.xywh[0]):
             clip.write(draw(frame, pipeline.process(frame, frames / _FPS)))
             frames += 1
     return Demo(source, result, folder / PICTURE_NAME, folder / CLIP_NAME, frames)
@@ -83,7 +83,7 @@ def picture_path() -> Path:
     return Path(package.origin).parent / "data" / "astronaut.png"
 
 
-def pan(bgr: ByteArray, xywh: np.ndarray) -> Iterator[ByteArray]:
+def panning_frames(bgr: ByteArray, xywh: np.ndarray) -> Iterator[ByteArray]:
     """Moves from the whole picture to a face, gently at both ends.
 
     Args:

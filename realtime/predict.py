@@ -6,12 +6,12 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from embeddings.labelled import Skipped
-from realtime.annotate import Annotator
-from realtime.documents import face_documents, frame_document
-from realtime.pipeline import FrameResult, Process
-from realtime.sources import Frame, Source, SourceError
-from realtime.video import OutputError
+from moodspace.embeddings.data.labelled import Skipped
+from moodspace.realtime.capture.source import Frame, Source, SourceError
+from moodspace.realtime.documents import face_documents, frame_document
+from moodspace.realtime.drawing.annotate import Annotator
+from moodspace.realtime.drawing.video import OutputError
+from moodspace.realtime.pipeline import FrameResult, Process
 
 
 def predict_source(

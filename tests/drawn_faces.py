@@ -13,11 +13,11 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from moodspace.embeddings.crops import SIZE
+from moodspace.embeddings.data.csv import CSV_EMOTIONS
+from moodspace.embeddings.data.labelled import LabelledFaces
+from moodspace.embeddings.data.labels import FER2013_CLASSES, FERPLUS_CLASSES, VOTE_COLUMNS
 from PIL import Image, ImageDraw, ImageFilter
-
-from embeddings.crops import SIZE
-from embeddings.datasets import CSV_EMOTIONS, LabelledFaces
-from embeddings.labels import FER2013_CLASSES, FERPLUS_CLASSES, VOTE_COLUMNS
 
 _SCALE = 4  # drawn this much larger, then shrunk, for smooth edges
 

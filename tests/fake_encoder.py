@@ -5,16 +5,15 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-
-from classifier.blend import usual_blend
-from classifier.bundle import Bundle
-from classifier.calibration import Calibration
-from embeddings.crops import DEFAULT_GEOMETRY, SIZE
-from embeddings.encoder import Encoded
-from embeddings.labelled import LabelledFaces, label_sets
-from embeddings.labels import FER2013_CLASSES
-from index.gallery import Gallery
-from index.search import GalleryIndex
+from moodspace.classifier.bundle.bundle import Bundle
+from moodspace.classifier.calibration import Calibration
+from moodspace.classifier.views import default_blend
+from moodspace.embeddings.crops import DEFAULT_GEOMETRY, SIZE
+from moodspace.embeddings.data.labelled import LabelledFaces, label_sets
+from moodspace.embeddings.data.labels import FER2013_CLASSES
+from moodspace.embeddings.encoder import Encoded
+from moodspace.index.gallery import Gallery
+from moodspace.index.search import GalleryIndex
 
 _LOGIT_SCALE = 8.0  # of the taught heads: about as sure on other faces as they are right
 
@@ -102,7 +101,7 @@ def fake_bundle(faces: LabelledFaces, *, dim: int = 16, seed: int = 0) -> Bundle
         default_labels=next(iter(encoder.classes)),
         meta={"flip": False, "training": {}, "metrics": {}},
         map_coordinates=gallery.embeddings[:, :2].copy(),
-        blend=usual_blend(encoder.classes),
+        blend=default_blend(encoder.classes),
     )
 
 

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import av
 import numpy as np
-import numpy.typing as npt
 
-ByteArray = npt.NDArray[np.uint8]
+from moodspace.arrays import ByteArray
 
 INTERLACED = {"flags": "+ildct+ilme"}
 

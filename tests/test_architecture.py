@@ -111,6 +111,6 @@ def run_cli(arguments: list[str]) -> str:
 
 
 def test_predicting_loads_nothing_heavy() -> None:
-    from realtime.demo import picture_path
+    from moodspace.realtime.demo import picture_path
 
     assert loaded_by(run_cli(["predict", str(picture_path()), "--json"])) == set()

@@ -101,10 +101,10 @@ def test_a_network_of_rubble_that_the_manifest_agrees_with(run, astronaut, copie
 
 
 def test_a_gallery_of_another_dimension(run, astronaut, copied):
-    from classifier.bundle import FORMAT, VERSION, load_bundle
-    from index.gallery import Gallery
-    from index.search import GalleryIndex, gallery_files, gallery_meta
-    from index.storage import commit
+    from moodspace.classifier.bundle.bundle import FORMAT, VERSION, load_bundle
+    from moodspace.index.gallery import Gallery
+    from moodspace.index.search import GalleryIndex, gallery_files, gallery_meta
+    from moodspace.index.store.commit import commit
 
     bundle = load_bundle(copied)
     other = GalleryIndex(Gallery.empty(bundle.encoder.dim + 8, bundle.classes), encoder=bundle.index.encoder)

@@ -3,8 +3,8 @@
 import json
 
 import pytest
+from moodspace.embeddings.data.labels import FER2013_CLASSES
 
-from embeddings.labels import FER2013_CLASSES
 from tests.drawn_faces import drawn_faces, write_folder
 
 
@@ -45,11 +45,13 @@ def test_the_default_says_what_it_is_compared_with_and_why_it_scores_lower(run, 
 
 
 def test_plots_say_what_is_compared(run, shipped, data, tmp_path, monkeypatch):
-    import viz.evaluation_plots
+    import moodspace.viz.evaluation_plots
 
     notes = []
-    plot = viz.evaluation_plots.new_figure
-    monkeypatch.setattr(viz.evaluation_plots, "new_figure", lambda *args: notes.append(args[3]) or plot(*args))
+    plot = moodspace.viz.evaluation_plots.new_figure
+    monkeypatch.setattr(
+        moodspace.viz.evaluation_plots, "new_figure", lambda *args: notes.append(args[3]) or plot(*args)
+    )
     assert run("evaluate", data, "--plots", tmp_path / "plots").exit_code == 0
     assert len(notes) == 4
     said = "View blend, a mix of fer2013 and ferplus, compared with the labels fer2013 of the data."

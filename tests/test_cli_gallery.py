@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from moodspace.index.taught.gallery import FILE
 from PIL import Image
 
-from index.taught import FILE
 from tests.conftest import ROOT
 from tests.drawn_faces import drawn_faces, write_folder
 
@@ -162,7 +162,8 @@ def test_similar_faces_come_from_both_galleries(run, shipped, astronaut, own, tm
 
 def test_full_rebuilds_for_another_encoder(run, shipped, faces, astronaut, own, monkeypatch):
     # Loaded before the patch, or it would keep what is patched.
-    from realtime import rebuild_gallery, user_gallery
+    from moodspace.classifier import user_gallery
+    from moodspace.index.ingest import rebuild as rebuild_gallery
 
     assert rebuild_gallery.encoder_of is user_gallery.encoder_of
 
@@ -180,7 +181,7 @@ def test_full_rebuilds_for_another_encoder(run, shipped, faces, astronaut, own, 
 
 
 def test_a_gallery_of_another_encoder_stops_only_who_asked_for_it(run, shipped, astronaut, tmp_path, monkeypatch):
-    from realtime import user_gallery
+    from moodspace.classifier import user_gallery
 
     monkeypatch.delenv("MOODSPACE_GALLERY")
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))

@@ -145,7 +145,7 @@ def test_what_nobody_foresaw_is_one_line_too(run, monkeypatch, error):
     def fail(*arguments):
         raise error
 
-    monkeypatch.setattr("realtime.doctor.examine", fail)
+    monkeypatch.setattr("moodspace.realtime.doctor.examine", fail)
     told = run("doctor")
     refused(told, 1, "error: ")
     assert type(run("--debug", "doctor").exception) is type(error)

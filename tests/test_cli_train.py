@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from moodspace.embeddings.data.labelled import LabelledFaces
 from typer.testing import CliRunner
 
 from cli import app, split_or_share
-from embeddings.labelled import LabelledFaces
 from tests.drawn_faces import drawn_faces, write_folder
 
 SCORES = {part: {"accuracy": 0.5} for part in ("head", "knn", "ensemble")}
@@ -23,7 +23,7 @@ def trained(monkeypatch):
         kept.update(train=train, validation=validation)
         return {train.name: SCORES | {"n": len(validation)}}
 
-    monkeypatch.setattr("classifier.train.train_bundle", train_bundle)
+    monkeypatch.setattr("moodspace.classifier.bundle.train.train_bundle", train_bundle)
     return kept
 
 

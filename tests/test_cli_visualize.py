@@ -6,13 +6,13 @@ import shutil
 import sys
 from pathlib import Path
 
+import moodspace.classifier.bundle.bundle
 import numpy as np
 import pytest
+from moodspace.classifier.bundle.bundle import load_bundle, update_bundle
+from moodspace.viz.map import layout as map_layout
 
-import classifier.bundle
-from classifier.bundle import load_bundle, update_bundle
 from tests.drawn_faces import drawn_faces, write_folder
-from viz import map_layout
 
 pytestmark = pytest.mark.numeric
 
@@ -83,7 +83,7 @@ def test_a_bundle_that_cannot_be_written_is_drawn(run, small, tmp_path, monkeypa
     def refuse(*_, **__):
         raise OSError(errno.EROFS, "Read-only file system")
 
-    monkeypatch.setattr(classifier.bundle, "commit", refuse)
+    monkeypatch.setattr(moodspace.classifier.bundle.bundle, "commit", refuse)
     done = run("visualize", "--bundle", small, "--out", tmp_path / "out")
     assert done.exit_code == 0, done.output
     assert "could not be kept" in done.stdout and "Read-only" in done.stdout

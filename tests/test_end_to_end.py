@@ -14,13 +14,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from moodspace.embeddings.crops import SIZE
+from moodspace.viz.map import layout as map_layout
 from PIL import Image
 from typer.testing import CliRunner, Result
 
 from cli import app
-from embeddings.crops import SIZE
 from tests.drawn_faces import drawn_faces, plain_faces, write_folder
-from viz import map_layout
 
 pytestmark = pytest.mark.numeric
 
@@ -41,8 +41,7 @@ def nearly_linear() -> Iterator[None]:
     """Puts a network that learns the same on every processor, and fast, where the recipe names "cnn"."""
     import keras
     from keras import layers
-
-    from embeddings import trained
+    from moodspace.embeddings.training import trained
 
     def network() -> keras.Model:
         faces = keras.Input((SIZE, SIZE, 1), name="crops")
@@ -144,7 +143,8 @@ def test_finish_makes_a_smaller_bundle_in_8_bits(data: Path, bundle: Path, tmp_p
 
 @pytest.mark.slow
 def test_own_classes_train_the_real_network_with_one_head(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from embeddings import backbones, trained
+    from moodspace.embeddings.training import network as backbones
+    from moodspace.embeddings.training import trained
 
     monkeypatch.setitem(trained.BACKBONES, "cnn", backbones.cnn)
     write_folder(drawn_faces(20, seed=3, classes=("contempt", "happy")), tmp_path / "own")

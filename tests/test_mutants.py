@@ -10,26 +10,27 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from moodspace.classifier.user_gallery import export_gallery
+from moodspace.embeddings.data.labelled import DataError
+from moodspace.embeddings.data.readers import read_labelled_faces
+from moodspace.embeddings.files.kind import Kind, file_kind
+from moodspace.index.ingest.read_faces import crop_whole_picture, embed_files
+from moodspace.index.ingest.teach import picture_paths, teach
+from moodspace.index.taught.gallery import open_taught
+from moodspace.realtime.capture.files import FolderSource
+from moodspace.realtime.capture.source import Frame
+from moodspace.realtime.pipeline import Pipeline
+from moodspace.realtime.predict import predict_source
+from moodspace.web.components.teaching import TeachError, imported
+from moodspace.web.components.videos import VideoError, analyze_video
+from moodspace.web.server.decoding import UploadError, decode_picture
+from moodspace.web.server.settings import Limits
 
-from embeddings.datasets import read_labelled_faces
-from embeddings.file_kind import Kind, file_kind
-from embeddings.labelled import DataError
-from index.taught import open_taught
-from realtime.collect import cut_whole, embed_files
-from realtime.pipeline import Pipeline
-from realtime.predict import predict_source
-from realtime.sources import FolderSource, Frame
-from realtime.teaching import picture_paths, teach
-from realtime.user_gallery import export_gallery
 from tests.fake_encoder import FakeEncoder
 from tests.mutants import mutated, originals, tables
 from tests.realtime.interrupted_sync import sync
 from tests.realtime.stand_ins import ToldDetector, faces_at
 from tests.web.looked_at import RECOGNIZER, recognize
-from web.decoding import UploadError, decode_picture
-from web.settings import Limits
-from web.teaching import TeachError, imported
-from web.videos import VideoError, watch
 
 COUNT = int(os.environ.get("MOODSPACE_MUTANTS", "60"))
 SEED = int(os.environ.get("MOODSPACE_SEED", "12"))
@@ -95,7 +96,7 @@ def test_no_frame_of_another_file_is_seen(folder: Path, files: dict[str, bytes])
 def test_teach_reads_or_names_each(folder: Path, files: dict[str, bytes], tmp_path: Path) -> None:
     paths = picture_paths([folder])
     with open_taught(tmp_path / "gallery", encoder="fake", dim=ENCODER.dim) as gallery:
-        report = teach(gallery, "happy", paths, lambda paths: embed_files(paths, cut_whole, ENCODER))
+        report = teach(gallery, "happy", paths, lambda paths: embed_files(paths, crop_whole_picture, ENCODER))
         taught = len(report.ids)
     assert {Path(path).name for path in paths} == files.keys()
     assert taught and [one for one in report.failed if not is_reason(one.reason)] == []
@@ -104,7 +105,7 @@ def test_teach_reads_or_names_each(folder: Path, files: dict[str, bytes], tmp_pa
 
 def test_index_reads_or_names_each(folder: Path, files: dict[str, bytes], tmp_path: Path) -> None:
     with open_taught(tmp_path / "gallery", encoder="fake", dim=ENCODER.dim) as gallery:
-        report = sync(gallery, folder.parent, lambda paths: embed_files(paths, cut_whole, ENCODER))
+        report = sync(gallery, folder.parent, lambda paths: embed_files(paths, crop_whole_picture, ENCODER))
     assert report.added + len(report.duplicate) + len(report.failed) == len(files)
     assert [one for one in report.failed if not is_reason(one.reason)] == []
 
@@ -134,7 +135,7 @@ def test_a_changed_table_is_read_or_refused(name: str, tmp_path: Path) -> None:
 def test_a_changed_export_is_imported_whole_or_refused(folder: Path, tmp_path: Path) -> None:
     paths = [path for path in picture_paths([folder]) if path.endswith((".png", ".bmp", ".ppm"))]
     with open_taught(tmp_path / "first", encoder="fake", dim=ENCODER.dim) as gallery:
-        teach(gallery, "happy", paths, lambda paths: embed_files(paths, cut_whole, ENCODER))
+        teach(gallery, "happy", paths, lambda paths: embed_files(paths, crop_whole_picture, ENCODER))
         export_gallery(gallery, tmp_path / "whole.parquet")
     whole = (tmp_path / "whole.parquet").read_bytes()
     changed = mutated({"a.parquet": whole}, max(4, COUNT // 20), seed=SEED)
@@ -159,7 +160,7 @@ def test_uploads_are_read_or_refused(files: dict[str, bytes]) -> None:
             assert is_reason(str(error)), name
         if file_kind(Path(name)) is Kind.VIDEO:
             try:
-                watched = watch(name, content, recognize, RECOGNIZER, limits, lambda *_: None)
+                watched = analyze_video(name, content, recognize, RECOGNIZER, limits, lambda *_: None)
                 assert watched.frames and (not watched.incomplete or is_reason(watched.incomplete))
                 read += 1
             except VideoError as error:

@@ -62,7 +62,7 @@ def keys(value: object) -> object:
 
 
 def test_the_json_of_predict_is_as_told() -> None:
-    from realtime.demo import picture_path
+    from moodspace.realtime.demo import picture_path
 
     told = json.loads(next(text for kind, text in BLOCKS if kind == "json"))
     done = CliRunner().invoke(cli.app, ["predict", str(picture_path()), "--json"])

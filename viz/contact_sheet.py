@@ -3,11 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
-ByteArray = npt.NDArray[np.uint8]
+from moodspace.arrays import ByteArray
 
 COLUMNS = 6
 

@@ -6,14 +6,13 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from moodspace.classifier.evaluation import ScoredFaces
+from moodspace.classifier.metrics import confusion, ece, per_class, risk_coverage
+from moodspace.viz.contact_sheet import SheetFace, contact_sheet
+from moodspace.viz.plot import add_axes, add_legend, in_percent, new_figure, save
+from moodspace.viz.theme import LIGHT
 
-from classifier.evaluate import Judged
-from classifier.metrics import confusion, ece, per_class, risk_coverage
-from viz.contact_sheet import SheetFace, contact_sheet
-from viz.plot import add_axes, add_legend, in_percent, new_figure, save
-from viz.theme import LIGHT
-
-ByteArray = npt.NDArray[np.uint8]
+from moodspace.arrays import ByteArray
 
 BINS = 15  # as the calibration error counts
 MISTAKES = 48
@@ -21,7 +20,7 @@ _DPI = 160
 _HEAD, _VOTES, _ENSEMBLE = "#0072B2", "#009E73", "#D55E00"
 
 
-def plot_evaluation(judged: Judged, crops: ByteArray, out: Path, *, compared: str = "") -> list[Path]:
+def plot_evaluation(judged: ScoredFaces, crops: ByteArray, out: Path, *, compared: str = "") -> list[Path]:
     """Draws all pictures of an evaluation.
 
     Args:
@@ -38,7 +37,7 @@ def plot_evaluation(judged: Judged, crops: ByteArray, out: Path, *, compared: st
     """
     out.mkdir(parents=True, exist_ok=True)
     said = _sentence(compared or f"view {judged.label_set}")
-    drawings: dict[str, Callable[[Judged, str], Any]] = {
+    drawings: dict[str, Callable[[ScoredFaces, str], Any]] = {
         "confusion": _confusion,
         "reliability": _reliability,
         "risk-coverage": _risk,
@@ -55,20 +54,20 @@ def _sentence(words: str) -> str:
     return f"{words[:1].upper()}{words[1:]}."
 
 
-def surest_mistakes(judged: Judged) -> npt.NDArray[np.int64]:
+def surest_mistakes(judged: ScoredFaces) -> npt.NDArray[np.int64]:
     """Returns the rows of `judged` that are wrong, the most confident first, at most `MISTAKES`."""
     wrong = np.flatnonzero(judged.ensemble.argmax(axis=1) != judged.truth)
     return wrong[np.argsort(-judged.ensemble[wrong].max(axis=1), kind="stable")][:MISTAKES]
 
 
-def _mistake(judged: Judged, row: int, crops: ByteArray) -> SheetFace:
+def _mistake(judged: ScoredFaces, row: int, crops: ByteArray) -> SheetFace:
     proba, place = judged.ensemble[row], int(judged.rows[row])
     called = judged.classes[int(proba.argmax())]
     truth = judged.classes[int(judged.truth[row])]
     return SheetFace(crops[place], f"{called} {proba.max():.0%}", f"not {truth}")
 
 
-def _confusion(judged: Judged, said: str) -> Any:
+def _confusion(judged: ScoredFaces, said: str) -> Any:
     classes, predicted = judged.classes, judged.ensemble.argmax(axis=1).astype(np.int64)
     counts = confusion(predicted, judged.truth, len(classes))
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
@@ -88,7 +87,7 @@ def _confusion(judged: Judged, said: str) -> Any:
     return figure
 
 
-def _reliability(judged: Judged, said: str) -> Any:
+def _reliability(judged: ScoredFaces, said: str) -> Any:
     confidence = judged.ensemble.max(axis=1).astype(np.float64)
     right = judged.ensemble.argmax(axis=1) == judged.truth
     error = ece(judged.ensemble, judged.truth, bins=BINS)
@@ -110,7 +109,7 @@ def _reliability(judged: Judged, said: str) -> Any:
     return figure
 
 
-def _risk(judged: Judged, said: str) -> Any:
+def _risk(judged: ScoredFaces, said: str) -> Any:
     note = f"Wrong answers when only the surest faces are answered. Lower is better.\n{said}"
     figure = new_figure(7.6, 5.4, "Error rate by coverage", note)
     axes = add_axes(figure, xlabel="share of faces answered", ylabel="share of wrong answers")
@@ -129,7 +128,7 @@ def _risk(judged: Judged, said: str) -> Any:
     return figure
 
 
-def _classes(judged: Judged, said: str) -> Any:
+def _classes(judged: ScoredFaces, said: str) -> Any:
     note = f"Share of each class's faces that are found. The dot is the ensemble's precision.\n{said}"
     figure = new_figure(8.4, 5.2, "Class by class", note)
     axes = add_axes(figure, ylabel="recall")
@@ -149,7 +148,7 @@ def _classes(judged: Judged, said: str) -> Any:
     return figure
 
 
-def _witnesses(judged: Judged) -> tuple[tuple[str, npt.NDArray[np.float32], str], ...]:
+def _witnesses(judged: ScoredFaces) -> tuple[tuple[str, npt.NDArray[np.float32], str], ...]:
     return (
         ("head", judged.head, _HEAD),
         ("k-NN", judged.knn, _VOTES),

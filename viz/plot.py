@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from viz.theme import LIGHT, picture_style
+from moodspace.viz.theme import LIGHT, picture_style
 
 _DPI = 160
 # Room above the axes for a heading and one line of words, and for each further line.

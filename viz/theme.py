@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from classifier.palette import COLOURS, class_shades
+from moodspace.classifier.palette import COLOURS, class_shades
 
 __all__ = ["COLOURS", "DARK", "LIGHT", "Tones", "class_shades", "mark", "page", "picture_style", "stylesheet", "text"]
 

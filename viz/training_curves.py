@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from viz.plot import add_axes, add_legend, in_percent, new_figure, save
-from viz.theme import LIGHT
+from moodspace.viz.plot import add_axes, add_legend, in_percent, new_figure, save
+from moodspace.viz.theme import LIGHT
 
 Rows = Sequence[Mapping[str, float]]
 

@@ -3,12 +3,11 @@
 import logging
 
 import streamlit as st
-
-from web.face_cards import notice
-from web.frame import banner, footer, navigation
-from web.settings import current_settings
-from web.theme import html
-from web.visitors import VisitorsError, this_visitor
+from moodspace.web.components.face_cards import notice
+from moodspace.web.components.frame import banner, footer, navigation
+from moodspace.web.components.theme import html
+from moodspace.web.server.settings import current_settings
+from moodspace.web.server.visitors import VisitorsError, this_visitor
 
 logger = logging.getLogger(__name__)
 

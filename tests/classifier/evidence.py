@@ -1,10 +1,9 @@
 """Synthetic logits and neighbours whose true probabilities are known."""
 
 import numpy as np
-
-from classifier.calibration import softmax
-from classifier.fitting import Evidence
-from index.search import Neighbors
+from moodspace.classifier.calibration import softmax
+from moodspace.classifier.fitting import CalibrationData
+from moodspace.index.search import Neighbors
 
 
 def unit_rows(rng: np.random.Generator, n: int, dim: int) -> np.ndarray:
@@ -18,14 +17,16 @@ def draw_labels(rng: np.random.Generator, proba: np.ndarray) -> np.ndarray:
     return (proba.cumsum(axis=1) < rng.uniform(size=(len(proba), 1))).sum(axis=1).clip(max=proba.shape[1] - 1)
 
 
-def draw_evidence(n: int, *, seed: int = 0, n_classes: int = 5, k_max: int = 30, temperature: float = 1.0) -> Evidence:
+def draw_evidence(
+    n: int, *, seed: int = 0, n_classes: int = 5, k_max: int = 30, temperature: float = 1.0
+) -> CalibrationData:
     """Head and neighbours that each know something of their own; the head's logits are off by `temperature`."""
     rng = np.random.default_rng(seed)
     seen, felt = rng.normal(size=(2, n, n_classes)) * 1.5
     labels = draw_labels(rng, softmax(seen + felt))
     votes = draw_labels(rng, np.repeat(softmax(felt), k_max, axis=0)).reshape(n, k_max)
     similarities = np.sort(rng.uniform(0.5, 1, (n, k_max)), axis=1)[:, ::-1].astype(np.float32)
-    return Evidence((seen * temperature).astype(np.float32), similarities, votes, labels)
+    return CalibrationData((seen * temperature).astype(np.float32), similarities, votes, labels)
 
 
 def neighbors_of(

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
+from moodspace.classifier.recognizer import Recognizer
+from moodspace.classifier.views import BLEND, Blend, default_blend
+from moodspace.embeddings.data.labels import FER2013_CLASSES, FERPLUS_CLASSES
 
-from classifier.blend import BLEND, Blend, usual_blend
-from classifier.recognizer import Recognizer
-from embeddings.labels import FER2013_CLASSES, FERPLUS_CLASSES
 from tests.drawn_faces import drawn_faces
 from tests.fake_encoder import fake_bundle
 
@@ -59,13 +59,13 @@ def test_numbers_that_are_no_blend_are_refused(change, complaint):
 
 
 def test_fer2013_and_its_votes_have_a_blend_over_the_seven_classes_and_other_sets_none():
-    blend = usual_blend({"fer2013": FER2013_CLASSES, "ferplus": FERPLUS_CLASSES})
+    blend = default_blend({"fer2013": FER2013_CLASSES, "ferplus": FERPLUS_CLASSES})
     assert blend is not None
     assert blend.classes == FER2013_CLASSES
     calm = FER2013_CLASSES.index("neutral")
     assert blend.shares["ferplus"][calm] > 0.5 > blend.shares["ferplus"][0]
-    assert usual_blend({"fer2013": FER2013_CLASSES}) is None
-    assert usual_blend({"mine": ("a", "b"), "yours": ("a", "b")}) is None
+    assert default_blend({"fer2013": FER2013_CLASSES}) is None
+    assert default_blend({"mine": ("a", "b"), "yours": ("a", "b")}) is None
 
 
 def test_the_recognizer_blends_what_it_reads_in_each_set():

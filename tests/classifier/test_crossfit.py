@@ -4,8 +4,8 @@ import json
 
 import numpy as np
 import pytest
+from moodspace.classifier.fitting import assign_folds, cross_fit
 
-from classifier.crossfit import assign_folds, cross_fit
 from tests.classifier.evidence import draw_evidence
 
 

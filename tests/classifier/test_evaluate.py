@@ -5,13 +5,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from moodspace.classifier.bundle.bundle import Bundle
+from moodspace.classifier.evaluation import evaluate
+from moodspace.classifier.recognizer import Recognizer
+from moodspace.embeddings.data.labelled import LabelledFaces, label_sets
+from moodspace.embeddings.data.labels import FER2013_CLASSES, FERPLUS_CLASSES
 from sklearn import metrics as oracle
-
-from classifier.bundle import Bundle
-from classifier.evaluate import evaluate
-from classifier.recognizer import Recognizer
-from embeddings.labelled import LabelledFaces, label_sets
-from embeddings.labels import FER2013_CLASSES, FERPLUS_CLASSES
 
 
 def renamed(faces: LabelledFaces, names: dict[str, str]) -> LabelledFaces:

@@ -4,14 +4,19 @@ import dataclasses
 
 import numpy as np
 import pytest
+from moodspace.classifier.calibration import sharpen, softmax
+from moodspace.classifier.ensemble import combine
+from moodspace.classifier.fitting import (
+    CalibrationData,
+    calibration_scores,
+    fit_calibration,
+    fit_scaling,
+    fit_unknown_threshold,
+    fit_votes_scaling,
+)
+from moodspace.classifier.metrics import ece, nll
+from moodspace.classifier.votes import likeliest_taus, vote
 
-from classifier.calibration import sharpen, softmax
-from classifier.ensemble import combine
-from classifier.fitting import Evidence, fit_calibration, fit_unknown_threshold, hear
-from classifier.metrics import ece, nll
-from classifier.mixing import likeliest_taus
-from classifier.scaling import fit_scaling, fit_votes_scaling
-from classifier.votes import vote
 from tests.classifier.evidence import draw_evidence, draw_labels, neighbors_of
 
 
@@ -41,15 +46,15 @@ def test_the_ensembles_temperature_never_costs_calibration() -> None:
         evidence = draw_evidence(30, seed=seed)
         fitted = fit_calibration(evidence)
         plain = dataclasses.replace(fitted, ensemble_temperature=1.0)
-        errors = [ece(hear(evidence, c).ensemble, evidence.labels) for c in (fitted, plain)]
+        errors = [ece(calibration_scores(evidence, c).ensemble, evidence.labels) for c in (fitted, plain)]
         assert errors[0] <= errors[1]
 
 
-def likeliest_votes(evidence: Evidence) -> int:
+def likeliest_votes(evidence: CalibrationData) -> int:
     """The k whose votes, made honest, are likeliest alone."""
     costs = {}
-    for tau, k in likeliest_taus(evidence.similarities, evidence.ballots, evidence.labels, 5):
-        shares = vote(evidence.similarities, evidence.ballots, 5, tau=tau, k=k).proba
+    for tau, k in likeliest_taus(evidence.similarities, evidence.neighbor_labels, evidence.labels, 5):
+        shares = vote(evidence.similarities, evidence.neighbor_labels, 5, tau=tau, k=k).proba
         temperature, smoothing = fit_votes_scaling(shares, evidence.labels)
         costs[k] = nll(sharpen(shares + smoothing, temperature), evidence.labels)
     return min(costs, key=lambda k: costs[k])
@@ -63,7 +68,7 @@ def test_k_is_that_of_the_likeliest_ensemble() -> None:
     ballots = np.repeat(seen.argmax(axis=1)[:, None], 30, axis=1)
     ballots[:, :3] = draw_labels(rng, np.repeat(softmax(felt), 3, axis=0)).reshape(1500, 3)
     similarities = np.broadcast_to(np.linspace(0.99, 0.9, 30), (1500, 30)).astype(np.float32)
-    evidence = Evidence(seen.astype(np.float32), similarities, ballots, labels)
+    evidence = CalibrationData(seen.astype(np.float32), similarities, ballots, labels)
     assert fit_calibration(evidence).k == 5
     assert likeliest_votes(evidence) > 5
 
@@ -71,18 +76,18 @@ def test_k_is_that_of_the_likeliest_ensemble() -> None:
 def test_where_the_head_decides_alone_the_votes_are_at_their_likeliest() -> None:
     drawn = draw_evidence(400)
     heads = 20 * np.eye(5, dtype=np.float32)[drawn.labels]
-    fitted = fit_calibration(Evidence(heads, drawn.similarities, drawn.ballots, drawn.labels))
+    fitted = fit_calibration(CalibrationData(heads, drawn.similarities, drawn.neighbor_labels, drawn.labels))
     assert fitted.alpha == 1
     assert fitted.k == likeliest_votes(drawn)
 
 
 def test_evidence_is_heard_as_predictions_are_made() -> None:
     evidence = draw_evidence(80)
-    evidence.ballots[:5] = -1
+    evidence.neighbor_labels[:5] = -1
     calibration = fit_calibration(evidence)
-    neighbors = neighbors_of(evidence.similarities, {"mood": evidence.ballots})
+    neighbors = neighbors_of(evidence.similarities, {"mood": evidence.neighbor_labels})
     prediction = combine(evidence.logits, neighbors, calibration, "mood", tuple("abcde"))
-    heard = hear(evidence, calibration)
+    heard = calibration_scores(evidence, calibration)
     np.testing.assert_allclose(heard.head, prediction.head_proba, atol=1e-6)
     np.testing.assert_allclose(heard.knn, prediction.knn_proba, atol=1e-6)
     np.testing.assert_allclose(heard.ensemble, prediction.proba, atol=1e-6)
@@ -91,7 +96,7 @@ def test_evidence_is_heard_as_predictions_are_made() -> None:
 
 def test_a_gallery_without_a_label_of_this_set_leaves_the_head_as_it_is() -> None:
     evidence = draw_evidence(60)
-    evidence.ballots[:] = -1
+    evidence.neighbor_labels[:] = -1
     fitted = fit_calibration(evidence)
     assert (fitted.alpha, fitted.ensemble_temperature) == (1.0, 1.0)
     assert (fitted.votes_temperature, fitted.votes_smoothing) == (1.0, 0.0)
@@ -104,9 +109,9 @@ def test_faces_without_a_label_are_left_out() -> None:
         {"mood": np.array([[1, -1], [0, 1]])},
         valid=np.array([[True, True], [True, False]]),
     )
-    evidence = Evidence.gather(np.eye(2, dtype=np.float32), neighbors, np.array([-1, 0]), "mood")
+    evidence = CalibrationData.gather(np.eye(2, dtype=np.float32), neighbors, np.array([-1, 0]), "mood")
     np.testing.assert_array_equal(evidence.labels, [0])
-    np.testing.assert_array_equal(evidence.ballots, [[0, -1]])
+    np.testing.assert_array_equal(evidence.neighbor_labels, [[0, -1]])
     np.testing.assert_array_equal(evidence.logits, [[0, 1]])
 
 
@@ -122,7 +127,7 @@ def test_faces_without_a_label_are_left_out() -> None:
 def test_evidence_that_does_not_fit_is_refused(labels: list[int], message: str) -> None:
     rows = 0 if not labels else 3
     with pytest.raises(ValueError, match=message):
-        Evidence(
+        CalibrationData(
             np.zeros((rows, 5), np.float32),
             np.zeros((rows, 2), np.float32),
             np.zeros((rows, 2), np.int64),

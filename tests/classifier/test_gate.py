@@ -6,10 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from moodspace.classifier.taught_scores import Gate, Whitening, fit_gate, perturbations
 
-from classifier.gate import Gate, fit_gate
-from classifier.near_copies import near_copies
-from classifier.whitening import Whitening
 from tests.drawn_faces import drawn_faces
 from tests.fake_encoder import FakeEncoder
 
@@ -60,7 +58,7 @@ def test_fitted_gate_is_even_for_all_but_a_few_near_copies() -> None:
     white = Whitening.fit(encoder.encode(drawn_faces(500, seed=2).crops).embeddings)
     gate = fit_gate(encoder, white, crops)
     faces = white(encoder.encode(crops).embeddings)
-    copies = [white(encoder.encode(copy).embeddings) for copy in near_copies(crops).values()]
+    copies = [white(encoder.encode(copy).embeddings) for copy in perturbations(crops).values()]
     won = np.mean([(faces * copy).sum(axis=1) >= gate.closeness for copy in copies])
     assert gate.closeness == 0.5 or won == pytest.approx(0.955, abs=0.005)
     assert won >= 0.3

@@ -6,10 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn import metrics as oracle
-
-from classifier.calibration import softmax
-from classifier.metrics import (
+from moodspace.classifier.calibration import softmax
+from moodspace.classifier.metrics import (
     PROBA_FLOOR,
     Coverage,
     Scores,
@@ -22,6 +20,8 @@ from classifier.metrics import (
     risk_coverage,
     wilson,
 )
+from sklearn import metrics as oracle
+
 from tests.classifier.evidence import draw_labels
 
 

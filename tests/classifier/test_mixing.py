@@ -4,31 +4,30 @@ import itertools
 
 import numpy as np
 import pytest
+from moodspace.classifier.calibration import softmax
+from moodspace.classifier.fitting import CalibrationData
+from moodspace.classifier.metrics import accuracy, nll
+from moodspace.classifier.votes import ALPHA_GRID, K_GRID, TAU_GRID, fit_alpha, likeliest_taus, vote
 
-from classifier.calibration import softmax
-from classifier.fitting import Evidence
-from classifier.metrics import accuracy, nll
-from classifier.mixing import ALPHA_GRID, K_GRID, TAU_GRID, fit_alpha, likeliest_taus
-from classifier.votes import vote
 from tests.classifier.evidence import draw_evidence
 
 
-def widths(evidence: Evidence) -> list[tuple[float, int]]:
-    return likeliest_taus(evidence.similarities, evidence.ballots, evidence.labels, 5)
+def widths(evidence: CalibrationData) -> list[tuple[float, int]]:
+    return likeliest_taus(evidence.similarities, evidence.neighbor_labels, evidence.labels, 5)
 
 
-def voted(evidence: Evidence, tau: float, k: int) -> np.ndarray:
-    return vote(evidence.similarities, evidence.ballots, 5, tau=tau, k=k).proba.astype(np.float64)
+def voted(evidence: CalibrationData, tau: float, k: int) -> np.ndarray:
+    return vote(evidence.similarities, evidence.neighbor_labels, 5, tau=tau, k=k).proba.astype(np.float64)
 
 
-def hits(proba: np.ndarray, evidence: Evidence) -> float:
+def hits(proba: np.ndarray, evidence: CalibrationData) -> float:
     return accuracy(proba.argmax(axis=1), evidence.labels)
 
 
 @pytest.mark.parametrize("without_a_vote", [0, 75])
 def test_tau_makes_the_votes_likeliest_for_each_k(without_a_vote: int) -> None:
     evidence = draw_evidence(150, k_max=20)
-    evidence.ballots[:without_a_vote] = -1
+    evidence.neighbor_labels[:without_a_vote] = -1
     found = widths(evidence)
     assert [k for _, k in found] == [k for k in K_GRID if k <= 20]
     for (likeliest, k), tau in itertools.product(found, TAU_GRID):

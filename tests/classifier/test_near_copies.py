@@ -1,14 +1,14 @@
 """Near copies are the same face, mirrored, moved or lit otherwise."""
 
 import numpy as np
+from moodspace.classifier.taught_scores import perturbations
 
-from classifier.near_copies import near_copies
 from tests.drawn_faces import drawn_faces
 
 
 def test_each_is_another_picture_of_the_same_shape() -> None:
     crops = drawn_faces(3, seed=0).crops
-    copies = near_copies(crops)
+    copies = perturbations(crops)
     assert len(copies) == 14
     for name, copy in copies.items():
         assert (copy.shape, copy.dtype) == (crops.shape, np.uint8)
@@ -18,7 +18,7 @@ def test_each_is_another_picture_of_the_same_shape() -> None:
 def test_where_pixels_go() -> None:
     crops = np.zeros((1, 48, 48), np.uint8)
     crops[0, 20, 30] = 250
-    copies = near_copies(crops)
+    copies = perturbations(crops)
     assert copies["flip"][0, 20, 17] == 250
     assert copies["shift 0 2"][0, 20, 32] == 250
     assert copies["shift -2 -2"][0, 18, 28] == 250
@@ -29,8 +29,8 @@ def test_where_pixels_go() -> None:
 def test_the_edge_is_repeated() -> None:
     crops = np.zeros((1, 48, 48), np.uint8)
     crops[0, :, 0] = 100
-    assert (near_copies(crops)["shift 0 2"][0, :, :3] == 100).all()
+    assert (perturbations(crops)["shift 0 2"][0, :, :3] == 100).all()
 
 
 def test_no_faces_have_no_copies() -> None:
-    assert all(len(copy) == 0 for copy in near_copies(np.zeros((0, 48, 48), np.uint8)).values())
+    assert all(len(copy) == 0 for copy in perturbations(np.zeros((0, 48, 48), np.uint8)).values())

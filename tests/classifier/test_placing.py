@@ -3,9 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-
-from classifier.placing import places_of
-from index.search import Neighbors
+from moodspace.classifier.map_positions import map_positions
+from moodspace.index.search import Neighbors
 
 MAP = np.array([[0, 0], [10, 0], [7, 7]], np.float32)
 
@@ -17,35 +16,35 @@ def neighbors(similarities: np.ndarray | list[list[float]], valid: np.ndarray | 
 
 
 def test_equal_neighbours_pull_equally() -> None:
-    places = places_of(neighbors([[0.9, 0.9]], [[True, True]]), np.array([[0, 1]]), MAP)
+    places = map_positions(neighbors([[0.9, 0.9]], [[True, True]]), np.array([[0, 1]]), MAP)
     np.testing.assert_allclose(places, [[5, 0]], atol=1e-5)
 
 
 def test_the_closer_neighbour_pulls_more() -> None:
-    ((x, y),) = places_of(neighbors([[0.92, 0.9]], [[True, True]]), np.array([[0, 1]]), MAP)
+    ((x, y),) = map_positions(neighbors([[0.92, 0.9]], [[True, True]]), np.array([[0, 1]]), MAP)
     assert 1 < x < 4
     assert y == 0
 
 
 @pytest.mark.parametrize("similarity", [-1.0, 0.0, 1.0])
 def test_one_neighbour_is_the_place(similarity: float) -> None:
-    assert places_of(neighbors([[similarity]], [[True]]), np.array([[2]]), MAP).tolist() == [[7, 7]]
+    assert map_positions(neighbors([[similarity]], [[True]]), np.array([[2]]), MAP).tolist() == [[7, 7]]
 
 
 def test_neighbours_that_are_missing_or_not_on_the_map_do_not_pull() -> None:
     found = neighbors([[0.5, 0.99], [0.5, 0.99]], [[True, False], [True, True]])
-    assert places_of(found, np.array([[2, 1], [2, -1]]), MAP).tolist() == [[7, 7]] * 2
+    assert map_positions(found, np.array([[2, 1], [2, -1]]), MAP).tolist() == [[7, 7]] * 2
 
 
 def test_without_neighbours_there_is_no_place() -> None:
-    assert np.isnan(places_of(neighbors([[0.9, 0.8]], [[False, False]]), np.array([[0, 1]]), MAP)).all()
-    on_nothing = places_of(neighbors([[0.9]], [[True]]), np.array([[-1]]), np.empty((0, 2), np.float32))
+    assert np.isnan(map_positions(neighbors([[0.9, 0.8]], [[False, False]]), np.array([[0, 1]]), MAP)).all()
+    on_nothing = map_positions(neighbors([[0.9]], [[True]]), np.array([[-1]]), np.empty((0, 2), np.float32))
     assert np.isnan(on_nothing).all()
 
 
 def test_nobody() -> None:
     nobody = neighbors(np.zeros((0, 5)), np.zeros((0, 5), bool))
-    assert places_of(nobody, np.zeros((0, 5), np.int64), MAP).shape == (0, 2)
+    assert map_positions(nobody, np.zeros((0, 5), np.int64), MAP).shape == (0, 2)
 
 
 @given(
@@ -54,6 +53,6 @@ def test_nobody() -> None:
     arrays(np.int64, (3, 4), elements=st.integers(0, 5)),
 )
 def test_a_face_stays_among_its_neighbours(spots: np.ndarray, similarities: np.ndarray, rows: np.ndarray) -> None:
-    places = places_of(neighbors(similarities, np.ones((3, 4), bool)), rows, spots)
+    places = map_positions(neighbors(similarities, np.ones((3, 4), bool)), rows, spots)
     assert (places >= spots[rows].min(axis=1) - 1e-4).all()
     assert (places <= spots[rows].max(axis=1) + 1e-4).all()

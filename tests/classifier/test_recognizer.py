@@ -2,12 +2,11 @@
 
 import numpy as np
 import pytest
-
-from classifier.bundle import Bundle
-from classifier.ensemble import combine
-from classifier.recognizer import Recognizer
-from embeddings.labelled import LabelledFaces
-from embeddings.labels import FER2013_CLASSES, FERPLUS_CLASSES
+from moodspace.classifier.bundle.bundle import Bundle
+from moodspace.classifier.ensemble import combine
+from moodspace.classifier.recognizer import Recognizer
+from moodspace.embeddings.data.labelled import LabelledFaces
+from moodspace.embeddings.data.labels import FER2013_CLASSES, FERPLUS_CLASSES
 
 
 def test_the_default_label_set_is_the_bundles(bundle: Bundle) -> None:

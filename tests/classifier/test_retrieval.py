@@ -2,9 +2,8 @@
 
 import numpy as np
 import pytest
-
-from classifier import retrieval as module
-from classifier.retrieval import retrieval
+from moodspace.classifier import metrics as module
+from moodspace.classifier.metrics import retrieval
 
 
 def on_a_circle(degrees: list[float]) -> np.ndarray:

@@ -5,16 +5,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-from classifier.bundle import Bundle
-from classifier.gate import SUREST_ODDS, Gate
-from classifier.recognizer import Recognizer
-from classifier.taught_votes import nearest_wins
-from embeddings.encoder import Encoded
-from embeddings.labelled import LabelledFaces
-from index.taught import TaughtGallery, open_taught
-from index.taught_faces import NewFaces
-from index.taught_index import TaughtIndex
+from moodspace.classifier.bundle.bundle import Bundle
+from moodspace.classifier.recognizer import Recognizer
+from moodspace.classifier.taught_scores import SUREST_ODDS, Gate, nearest_wins
+from moodspace.embeddings.data.labelled import LabelledFaces
+from moodspace.embeddings.encoder import Encoded
+from moodspace.index.taught.faces import NewFaces
+from moodspace.index.taught.gallery import TaughtGallery, open_taught
+from moodspace.index.taught.search import TaughtIndex
 
 FIRST_TAUGHT = 1_000_000_000
 
@@ -54,10 +52,10 @@ def test_a_taught_face_is_what_it_was_called(
     bundle: Bundle, gallery: TaughtGallery, encoded: Encoded, label_set: str
 ) -> None:
     plain, listening = both(bundle, gallery, label_set)
-    before = plain.judge(encoded)
+    before = plain.predict_encoded(encoded)
     wanted = before.classes[(int(before.labels[0]) + 1) % len(before.classes)]
     number = teach(gallery, encoded.take(slice(0, 1)), [wanted])[0]
-    after = listening.judge(encoded)
+    after = listening.predict_encoded(encoded)
     assert after.classes == before.classes
     assert after.classes[int(after.labels[0])] == wanted
     np.testing.assert_allclose(after.proba.sum(axis=1), 1, atol=1e-6)
@@ -68,9 +66,9 @@ def test_a_taught_face_is_what_it_was_called(
 
 def test_far_from_taught_faces_nothing_changes_at_all(bundle: Bundle, gallery: TaughtGallery, encoded: Encoded) -> None:
     plain, listening = both(bundle, gallery, "fer2013")
-    before = plain.judge(encoded)
+    before = plain.predict_encoded(encoded)
     teach(gallery, encoded.take(slice(0, 1)), ["confused"])
-    after = listening.judge(encoded)
+    after = listening.predict_encoded(encoded)
     assert after.classes == (*before.classes, "confused")
     far = after.proba[:, -1] == 0
     assert far.mean() > 0.8
@@ -82,9 +80,9 @@ def test_a_new_class_takes_its_share_and_scales_the_rest(
     bundle: Bundle, gallery: TaughtGallery, encoded: Encoded
 ) -> None:
     plain, listening = both(bundle, gallery, "fer2013")
-    before = plain.judge(encoded)
+    before = plain.predict_encoded(encoded)
     teach(gallery, encoded.take(slice(0, 1)), ["confused"])
-    after = listening.judge(encoded)
+    after = listening.predict_encoded(encoded)
     assert after.classes[int(after.labels[0])] == "confused"
     rest = after.proba[0, :-1]
     np.testing.assert_allclose(rest / rest.sum(), before.proba[0], atol=1e-5)
@@ -102,20 +100,22 @@ def test_a_new_class_is_recognised_away_from_its_examples(bundle: Bundle, galler
     faces = Encoded(rows, logits)
     listening = Recognizer(bundle, "fer2013", Following(gallery))
     teach(gallery, faces.take(slice(0, 2)), ["confused"] * 2)
-    few = (listening.judge(faces.take(slice(20, 60))).labels == 7).mean()
+    few = (listening.predict_encoded(faces.take(slice(20, 60))).labels == 7).mean()
     teach(gallery, faces.take(slice(2, 20)), ["confused"] * 18)
-    many = (listening.judge(faces.take(slice(20, 60))).labels == 7).mean()
+    many = (listening.predict_encoded(faces.take(slice(20, 60))).labels == 7).mean()
     assert many > 0.9 and few < many
-    ordinary = listening.judge(Encoded(own, {name: np.zeros((len(own), 7), np.float32) for name in ("fer2013",)}))
+    ordinary = listening.predict_encoded(
+        Encoded(own, {name: np.zeros((len(own), 7), np.float32) for name in ("fer2013",)})
+    )
     assert (ordinary.labels == 7).mean() < 0.05
 
 
 def test_forgetting_takes_it_back(bundle: Bundle, gallery: TaughtGallery, encoded: Encoded) -> None:
     plain, listening = both(bundle, gallery, "fer2013")
     ids = teach(gallery, encoded.take(slice(0, 1)), ["confused"])
-    assert "confused" in listening.judge(encoded).classes
+    assert "confused" in listening.predict_encoded(encoded).classes
     gallery.remove(ids)
-    np.testing.assert_array_equal(listening.judge(encoded).proba, plain.judge(encoded).proba)
+    np.testing.assert_array_equal(listening.predict_encoded(encoded).proba, plain.predict_encoded(encoded).proba)
 
 
 def test_one_that_is_forgotten_during_the_search_says_nothing(
@@ -129,21 +129,21 @@ def test_one_that_is_forgotten_during_the_search_says_nothing(
             return index
 
     listening = Recognizer(bundle, "fer2013", Late())
-    listening.judge(encoded)
+    listening.predict_encoded(encoded)
     gallery.remove_label("confused")
-    after = listening.judge(encoded)
+    after = listening.predict_encoded(encoded)
     assert after.proba[:, after.classes.index("confused")].max() == 0
 
 
 def test_no_faces_are_legal(bundle: Bundle, gallery: TaughtGallery, encoded: Encoded) -> None:
     teach(gallery, encoded.take(slice(0, 4)), ["confused"] * 4)
-    assert len(Recognizer(bundle, "fer2013", Following(gallery)).judge(encoded.take(slice(0, 0)))) == 0
+    assert len(Recognizer(bundle, "fer2013", Following(gallery)).predict_encoded(encoded.take(slice(0, 0)))) == 0
 
 
 def test_two_taught_classes_share_what_is_near_both(bundle: Bundle, gallery: TaughtGallery, encoded: Encoded) -> None:
     twice = encoded.take(np.array([0, 0]))
     teach(gallery, twice, ["confused", "bored"])
-    after = Recognizer(bundle, "fer2013", Following(gallery)).judge(encoded.take(slice(0, 1)))
+    after = Recognizer(bundle, "fer2013", Following(gallery)).predict_encoded(encoded.take(slice(0, 1)))
     shares = [after.proba[0, after.classes.index(name)] for name in ("bored", "confused")]
     assert shares[0] == pytest.approx(shares[1]) and sum(shares) > 0.9
 
@@ -165,7 +165,7 @@ def test_each_of_many_similar_taught_pictures_comes_back_as_its_own_class(
     names = [f"class {number:03d}" for number in range(150)]
     names = names[::-1] if backwards else names
     teach(gallery, similar, names)
-    after = both(bundle, gallery, label_set)[1].judge(similar)
+    after = both(bundle, gallery, label_set)[1].predict_encoded(similar)
     assert [after.classes[column] for column in after.labels] == names
     assert not after.unknown.any()
 
@@ -178,7 +178,7 @@ def test_one_face_under_two_names_is_unknown(
     one = encoded.take(slice(0, 1))
     for name in names:
         teach(gallery, one, [name])
-    after = both(bundle, gallery, label_set)[1].judge(one)
+    after = both(bundle, gallery, label_set)[1].predict_encoded(one)
     assert after.unknown.tolist() == [True]
     columns = [after.classes.index(name) for name in names]
     assert after.proba[0, columns[0]] == after.proba[0, columns[1]]
@@ -190,7 +190,7 @@ def test_a_taught_picture_beats_the_mean_of_another_class(
 ) -> None:
     similar = slightly_other(encoded, 6, 0.01)
     teach(gallery, similar, ["a crowd"] * 5 + ["the picture"])
-    after = both(bundle, gallery, "fer2013")[1].judge(similar.take(slice(5, 6)))
+    after = both(bundle, gallery, "fer2013")[1].predict_encoded(similar.take(slice(5, 6)))
     assert after.classes[int(after.labels[0])] == "the picture"
     assert not after.unknown[0]
 

@@ -1,10 +1,9 @@
 """The truth is read from the label set of that name where there is one, else matched by name."""
 
 import numpy as np
-
-from classifier.truth import match_truth
-from embeddings.labelled import LabelledFaces, label_sets
-from embeddings.labels import FER2013_CLASSES, FERPLUS_CLASSES
+from moodspace.classifier.evaluation import match_truth
+from moodspace.embeddings.data.labelled import LabelledFaces, label_sets
+from moodspace.embeddings.data.labels import FER2013_CLASSES, FERPLUS_CLASSES
 
 
 def test_truth_is_matched_by_name_not_by_position() -> None:

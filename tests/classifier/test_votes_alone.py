@@ -1,10 +1,8 @@
 import numpy as np
 import pytest
-
-from classifier.bundle import Bundle
-from classifier.recognizer import Recognizer
-from classifier.votes_alone import voters, votes_alone
-from embeddings.labelled import LabelledFaces
+from moodspace.classifier.bundle.bundle import Bundle
+from moodspace.classifier.recognizer import Recognizer, voters, votes_alone
+from moodspace.embeddings.data.labelled import LabelledFaces
 
 
 @pytest.mark.parametrize("view", ["fer2013", "ferplus", "blend"])

@@ -2,8 +2,7 @@
 
 import numpy as np
 import pytest
-
-from classifier.whitening import Whitening
+from moodspace.classifier.taught_scores import Whitening
 
 
 def squeezed(n: int, seed: int = 0) -> np.ndarray:

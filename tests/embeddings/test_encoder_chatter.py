@@ -6,8 +6,7 @@ import sys
 import threading
 
 import pytest
-
-from embeddings.encoder import _without_chatter
+from moodspace.embeddings.encoder import _without_chatter
 
 
 def place_of_stderr() -> tuple[int, int]:

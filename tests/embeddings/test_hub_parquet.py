@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from moodspace.embeddings.data.labelled import DataError
+from moodspace.embeddings.data.layout import parquet_split
+from moodspace.embeddings.data.parquet import read_parquet
+from moodspace.embeddings.data.readers import read_labelled_faces, read_splits
 from PIL import Image
 
-from embeddings.datasets import DataError, read_labelled_faces, read_splits
-from embeddings.layout import parquet_split
-from embeddings.parquet import read_parquet
 from tests.drawn_faces import drawn_faces, write_parquet
 
 pa = pytest.importorskip("pyarrow")

@@ -4,9 +4,8 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
-
-from embeddings.recipe import recipe_for
-from embeddings.training import _optimizer
+from moodspace.embeddings.training.fit import _optimizer
+from moodspace.embeddings.training.recipe import recipe_for
 
 
 @pytest.mark.parametrize("name", ["adamw", "sgd"])

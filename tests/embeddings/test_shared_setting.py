@@ -6,9 +6,8 @@ from collections.abc import Callable
 
 import cv2
 import numpy as np
-
-from embeddings.shared_setting import SharedSetting, no_warnings
-from realtime.quiet import quiet_opencv
+from moodspace.embeddings.detection.opencv_logging import quiet_opencv
+from moodspace.embeddings.process_settings import SharedSetting, no_warnings
 
 
 def overlapped(block: SharedSetting, look: Callable[[], object]) -> list[object]:

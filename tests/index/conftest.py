@@ -12,9 +12,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-from index.gallery import Gallery
-from index.taught_faces import NewFaces
+from moodspace.index.gallery import Gallery
+from moodspace.index.taught.faces import NewFaces
 
 MakeGallery = Callable[..., Gallery]
 MakeFaces = Callable[..., NewFaces]

@@ -20,9 +20,9 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from index.folder_lock import read_stored
-from index.manifest import MANIFEST, Manifest
-from index.storage import StorageError, commit, read_manifest
+from moodspace.index.store.commit import commit
+from moodspace.index.store.lock import read_stored
+from moodspace.index.store.manifest import MANIFEST, Manifest, StorageError, read_manifest
 
 FORMAT: Any = {"format": "test-format", "version": 1}
 SIZE = 20_000
@@ -201,9 +201,8 @@ def limited_file_size(folder: Path) -> dict[str, Any]:
 def full_disk(disk: Path) -> dict[str, Any]:
     """Saves a gallery on a disk of its own that has ever more space left."""
     import numpy as np
-
-    from index.gallery import Gallery
-    from index.search import GalleryIndex
+    from moodspace.index.gallery import Gallery
+    from moodspace.index.search import GalleryIndex
 
     n, dim, outcomes = 300, 32, []
     rows = np.random.default_rng(0).standard_normal((n, dim))

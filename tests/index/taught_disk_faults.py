@@ -14,10 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from disk_faults import mount
+from moodspace.index.store.manifest import StorageError
+from moodspace.index.taught.gallery import TaughtGallery
 from taught_faults import change, killed_after, opened, random_faces
-
-from index.storage import StorageError
-from index.taught import TaughtGallery
 
 QUERY = random_faces(1, 99).embeddings
 

@@ -18,10 +18,9 @@ from typing import Any
 
 import numpy as np
 from disk_faults import forked
-
-from index.sync import FACES, FileState
-from index.taught import TaughtGallery, open_taught
-from index.taught_faces import NewFaces
+from moodspace.index.taught.faces import NewFaces
+from moodspace.index.taught.gallery import TaughtGallery, open_taught
+from moodspace.index.taught.sync_plan import FACES, FileState
 
 DIM, FIRST = 8, 1_000_000_000
 ROOT = Path("/pictures")

@@ -6,9 +6,8 @@ import dataclasses
 
 import numpy as np
 import pytest
-
-from index.gallery import NORM_TOLERANCE, Gallery, concatenate, read_columns, unit_rows_problem, write_columns
-from index.storage import GalleryError
+from moodspace.index.gallery import NORM_TOLERANCE, Gallery, concatenate, read_columns, unit_rows_problem, write_columns
+from moodspace.index.store.commit import GalleryError
 
 
 def _equal(one: Gallery, other: Gallery) -> None:

@@ -6,11 +6,18 @@ import json
 
 import numpy as np
 import pytest
-
-from index.gallery import Gallery
-from index.search import GALLERY_FORMAT, GALLERY_VERSION, GalleryIndex, gallery_files, gallery_meta, load_gallery
-from index.storage import GalleryError, StorageError, commit, read_manifest
-from index.vectors import build_vectors, write_vectors
+from moodspace.index.gallery import Gallery
+from moodspace.index.search import (
+    GALLERY_FORMAT,
+    GALLERY_VERSION,
+    GalleryIndex,
+    gallery_files,
+    gallery_meta,
+    load_gallery,
+)
+from moodspace.index.store.commit import GalleryError, commit
+from moodspace.index.store.manifest import StorageError, read_manifest
+from moodspace.index.vectors import build_vectors, write_vectors
 
 
 def _same(one: Gallery, other: Gallery) -> None:

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from index.gallery import Gallery
-from index.search import GalleryIndex
+from moodspace.index.gallery import Gallery
+from moodspace.index.search import GalleryIndex
 
 pytestmark = pytest.mark.numeric
 

@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from index.storage import GalleryError
-from index.vectors import build_vectors, decode, nearest, read_vectors, write_vectors
+from moodspace.index.store.commit import GalleryError
+from moodspace.index.vectors import build_vectors, decode, nearest, read_vectors, write_vectors
 
 pytestmark = pytest.mark.numeric
 

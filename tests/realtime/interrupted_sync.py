@@ -4,14 +4,13 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
+from moodspace.embeddings.data.labels import FER2013_CLASSES
+from moodspace.index.ingest.apply import EmbeddedFile, SyncReport, apply_sync
+from moodspace.index.ingest.read_faces import embed_files
+from moodspace.index.ingest.workers import ReadOptions
+from moodspace.index.taught.gallery import TaughtGallery, open_taught
+from moodspace.index.taught.sync_plan import plan_sync
 
-from embeddings.labels import FER2013_CLASSES
-from index.apply import SyncReport, apply_sync
-from index.embedded import EmbeddedFile
-from index.sync import plan_sync
-from index.taught import TaughtGallery, open_taught
-from realtime.collect import embed_files
-from realtime.workers import Reading
 from tests.hostile_pictures import face, saved
 
 Parts = Iterable[Sequence[EmbeddedFile]]
@@ -31,7 +30,7 @@ def paths_in(folder: Path) -> list[str]:
     return [str(path) for path in sorted(folder.rglob("*.png"))]
 
 
-def embedded_here(paths: Sequence[str], reading: Reading) -> list[EmbeddedFile]:
+def embedded_here(paths: Sequence[str], reading: ReadOptions) -> list[EmbeddedFile]:
     """What one process makes of the files."""
     return [file for part in embed_files(paths, *reading.open(threads=1)) for file in part]
 
@@ -47,7 +46,7 @@ def check_same(found: Sequence[EmbeddedFile], wanted: Sequence[EmbeddedFile]) ->
             np.testing.assert_allclose(one.embedding, other.embedding, atol=1e-5)
 
 
-def taught_gallery(folder: Path, reading: Reading) -> TaughtGallery:
+def taught_gallery(folder: Path, reading: ReadOptions) -> TaughtGallery:
     return open_taught(folder, encoder="any", dim=reading.open(threads=1)[1].dim)
 
 

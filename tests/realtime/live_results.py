@@ -4,13 +4,13 @@ from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
+from moodspace.classifier.recognizer import Recognizer
+from moodspace.embeddings.crops import crop_faces
+from moodspace.embeddings.detection.faces import Faces
+from moodspace.embeddings.detection.quality import FaceQuality
+from moodspace.realtime.evidence import near_faces
+from moodspace.realtime.pipeline import LiveResult
 
-from classifier.recognizer import Recognizer
-from embeddings.crops import crop_faces
-from realtime.evidence import near_faces
-from realtime.faces import Faces
-from realtime.live_pipeline import LiveResult
-from realtime.quality import FaceQuality
 from tests.drawn_faces import drawn_faces
 from tests.realtime.stand_ins import faces_at
 
@@ -68,7 +68,7 @@ class PlainPipeline:
     def process(self, frame_bgr: npt.NDArray[np.uint8], now: float) -> LiveResult:
         bundle = self.recognizer.bundle
         encoded = bundle.encoder.encode(crop_faces(frame_bgr, self.faces.landmarks, bundle.geometry))
-        prediction = self.recognizer.judge(encoded)
+        prediction = self.recognizer.predict_encoded(encoded)
         ids, shown = np.arange(1, len(self.faces) + 1), np.where(prediction.unknown, -1, prediction.labels)
         return LiveResult(
             now, self.faces, ids, prediction, prediction.proba, shown, quality(self.faces), encoded.embeddings, {},

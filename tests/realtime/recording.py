@@ -9,13 +9,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-
-from classifier.ensemble import Prediction
-from index.search import Neighbors
-from realtime.faces import Faces
-from realtime.live_pipeline import LiveResult
-from realtime.quality import FaceQuality
-from realtime.session import SessionRecorder
+from moodspace.classifier.ensemble import Prediction
+from moodspace.embeddings.detection.faces import Faces
+from moodspace.embeddings.detection.quality import FaceQuality
+from moodspace.index.search import Neighbors
+from moodspace.realtime.pipeline import LiveResult
+from moodspace.realtime.session.recorder import SessionRecorder
 
 CLASSES = ("happy", "neutral", "sad")
 STARTED = 1_790_000_000.0

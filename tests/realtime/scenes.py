@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 import numpy.typing as npt
+from moodspace.embeddings.detection.faces import Faces
+from moodspace.realtime.tracking.association import overlaps
+from moodspace.realtime.tracking.tracker import TrackedFaces, Tracker
 
-from realtime.association import overlaps
-from realtime.faces import Faces
-from realtime.tracking import Sighting, Tracker
 from tests.drawn_faces import drawn_faces
 from tests.realtime.stand_ins import ByteArray, faces_at, noise
 
@@ -102,7 +102,7 @@ def times(seconds: float, fps: float = FPS) -> list[float]:
     return [number / fps for number in range(round(seconds * fps))]
 
 
-def play(scene: Scene, tracker: Tracker, seconds: float, fps: float = FPS) -> Iterator[Sighting]:
+def play(scene: Scene, tracker: Tracker, seconds: float, fps: float = FPS) -> Iterator[TrackedFaces]:
     for now in times(seconds, fps):
         yield tracker.follow(scene.frame(now), now)
 

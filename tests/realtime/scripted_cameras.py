@@ -5,9 +5,8 @@ from collections.abc import Sequence
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
-ByteArray = npt.NDArray[np.uint8]
+from moodspace.arrays import ByteArray
 
 HANG, EMPTY, RAISE, REFUSE = "hang", "empty", "raise", "refuse"
 # No test waits longer for what must come.

@@ -5,14 +5,12 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import numpy.typing as npt
+from moodspace.embeddings.crops import DEFAULT_GEOMETRY, SIZE
+from moodspace.embeddings.detection.faces import Faces
+from moodspace.embeddings.pictures import read_rgb
+from moodspace.realtime.capture.source import Frame, Source
 
-from embeddings.crops import DEFAULT_GEOMETRY, SIZE
-from embeddings.pictures import read_rgb
-from realtime.faces import Faces
-from realtime.sources import Frame, Source
-
-ByteArray = npt.NDArray[np.uint8]
+from moodspace.arrays import ByteArray
 
 
 def faces_at(*xywh: tuple[float, float, float, float]) -> Faces:

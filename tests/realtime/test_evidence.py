@@ -4,8 +4,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-
-from realtime.evidence import NearFace, SmoothedEvidence, reason
+from moodspace.realtime.evidence import NearFace, SmoothedEvidence, reason
 
 CLASSES = ("sad", "neutral")
 SAD, NEUTRAL = np.array([1, 0], np.float32), np.array([0, 1], np.float32)

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from moodspace.embeddings.crops import DEFAULT_GEOMETRY
+from moodspace.embeddings.detection.detectors import open_detector
+from moodspace.index.ingest.read_faces import FaceCropper, crop_whole_picture, embed_files
+from moodspace.index.taught.gallery import open_taught
 
-from embeddings.crops import DEFAULT_GEOMETRY
-from index.taught import open_taught
-from realtime.collect import FaceCutter, cut_whole, embed_files
-from realtime.detector import open_detector
 from tests.fake_encoder import FakeEncoder
 from tests.hostile_pictures import EITHER, KINDS, READ, REFUSED, write_hostile
 from tests.realtime.interrupted_sync import sync
@@ -29,7 +29,7 @@ def test_a_thousand_hostile_files_are_all_counted(tmp_path):
     counts = Counter(Path(path).name.rsplit("-", 1)[0] for path in expected)
     assert counts.keys() == KINDS.keys() and min(counts.values()) >= 40
     with open_taught(tmp_path / "gallery", encoder="fake", dim=ENCODER.dim) as gallery:
-        report = sync(gallery, tmp_path / "faces", lambda paths: embed_files(paths, cut_whole, ENCODER))
+        report = sync(gallery, tmp_path / "faces", lambda paths: embed_files(paths, crop_whole_picture, ENCODER))
         (faces,) = gallery.rows()
         # Thin pictures of one colour have the same crop in files that differ.
         assert [problem for problem in gallery.verify() if "same crop" not in problem] == []
@@ -47,7 +47,7 @@ def test_a_thousand_hostile_files_are_all_counted(tmp_path):
 
 def test_hostile_files_with_a_real_detector(tmp_path):
     expected = write_hostile(tmp_path, 2 * len(KINDS), seed=1)
-    cutter = FaceCutter(open_detector(working_sizes=(160,)), DEFAULT_GEOMETRY)
+    cutter = FaceCropper(open_detector(working_sizes=(160,)), DEFAULT_GEOMETRY)
     outcomes = [one for part in embed_files(list(expected), cutter, ENCODER) for one in part]
     assert [one.path for one in outcomes] == list(expected)
     for one in outcomes:

@@ -5,14 +5,14 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
+from moodspace.classifier.ensemble import Prediction
+from moodspace.classifier.recognizer import Evidence, Recognizer
+from moodspace.embeddings.detection.faces import Faces
+from moodspace.embeddings.encoder import Encoded
+from moodspace.realtime.documents import face_document
+from moodspace.realtime.pipeline import LivePipeline, LiveResult
+from moodspace.realtime.window.label_text import live_label
 
-from classifier.ensemble import Prediction
-from classifier.recognizer import Evidence, Recognizer
-from embeddings.encoder import Encoded
-from realtime.faces import Faces
-from realtime.live_documents import face_document
-from realtime.live_pipeline import LivePipeline, LiveResult
-from realtime.wording import live_label
 from tests.drawn_faces import drawn_faces
 from tests.fake_encoder import fake_bundle
 from tests.realtime.scenes import PEOPLE, Person, Scene, still, times

@@ -2,15 +2,15 @@
 
 import numpy as np
 import pytest
+from moodspace.classifier.recognizer import Recognizer
+from moodspace.embeddings.crops import crop_faces
+from moodspace.embeddings.detection.faces import Faces
+from moodspace.embeddings.detection.quality import look_at
+from moodspace.embeddings.encoder import Encoded
+from moodspace.embeddings.pictures import to_crop
+from moodspace.realtime.documents import face_documents
+from moodspace.realtime.pipeline import FrameResult, Pipeline, WholePicture
 
-from classifier.recognizer import Recognizer
-from embeddings.crops import crop_faces
-from embeddings.encoder import Encoded
-from embeddings.pictures import to_crop
-from realtime.documents import face_documents
-from realtime.faces import Faces
-from realtime.pipeline import FrameResult, Pipeline, WholePicture
-from realtime.quality import look_at
 from tests.realtime.stand_ins import ByteArray, ToldDetector, faces_at, noise
 
 

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from moodspace.classifier.recognizer import Recognizer
+from moodspace.embeddings.detection.faces import Faces
+from moodspace.realtime.capture.files import open_source
+from moodspace.realtime.capture.source import SourceError
+from moodspace.realtime.documents import EVIDENCE, face_documents, frame_document
+from moodspace.realtime.pipeline import Pipeline, WholePicture
+from moodspace.realtime.predict import predict_source
 
-from classifier.recognizer import Recognizer
-from realtime.documents import EVIDENCE, face_documents, frame_document
-from realtime.faces import Faces
-from realtime.pipeline import Pipeline, WholePicture
-from realtime.predict import predict_source
-from realtime.sources import SourceError, open_source
 from tests.realtime.stand_ins import ListSource, ToldDetector, clip_frames, noise
 
 

@@ -5,8 +5,7 @@ import re
 import threading
 
 import pytest
-
-from realtime.progress import ProgressLines, progress_bars
+from moodspace.realtime.progress import ProgressLines, progress_bars
 
 
 class Clock:

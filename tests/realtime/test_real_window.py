@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from embeddings.pictures import read_rgb
+from moodspace.embeddings.pictures import read_rgb
 
 ROOT = Path(__file__).parents[2]
 START_S, SOON_S = 120.0, 60.0

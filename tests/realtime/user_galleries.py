@@ -4,13 +4,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from moodspace.classifier.bundle.bundle import Bundle
+from moodspace.embeddings.encoder import Encoder
+from moodspace.embeddings.pictures import read_crop
+from moodspace.index.ingest.folders import SyncRequest
+from moodspace.index.ingest.read_faces import Cropper, FaceCrop, crop_whole_picture, digest_of
+from moodspace.index.ingest.workers import ReadOptions
 
-from classifier.bundle import Bundle
-from embeddings.encoder import Encoder
-from embeddings.pictures import read_crop
-from realtime.collect import Cut, Cutter, cut_whole, digest_of
-from realtime.sync_folders import SyncRequest
-from realtime.workers import Reading
 from tests.drawn_faces import drawn_faces
 from tests.fake_encoder import fake_bundle
 
@@ -20,19 +20,19 @@ OTHER = replace(fake_bundle(drawn_faces(14, seed=1), dim=24, seed=5), meta={"fli
 _BUNDLES = {"this": BUNDLE, "other": OTHER}
 
 
-class FakeReading(Reading):
+class FakeReading(ReadOptions):
     """Opens a bundle above. The face that it finds in a picture is all of it, mirrored, to tell the ways apart."""
 
-    def open(self, threads: int) -> tuple[Cutter, Encoder]:
+    def open(self, threads: int) -> tuple[Cropper, Encoder]:
         loaded = _BUNDLES[str(self.bundle)]
         return self.cutter(loaded), loaded.encoder
 
-    def cutter(self, loaded: Bundle) -> Cutter:
-        return cut_whole if self.crops else cut_mirrored
+    def cutter(self, loaded: Bundle) -> Cropper:
+        return crop_whole_picture if self.crops else cut_mirrored
 
 
-def cut_mirrored(content: bytes) -> Cut:
-    return Cut(read_crop(content)[:, ::-1], others=1)
+def cut_mirrored(content: bytes) -> FaceCrop:
+    return FaceCrop(read_crop(content)[:, ::-1], others=1)
 
 
 def asked(*folders: Path, bundle: str = "this", **options: object) -> SyncRequest:

@@ -10,16 +10,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-
-from classifier.bundle import load_bundle
-from classifier.recognizer import Recognizer
-from embeddings.pictures import read_rgb
-from index.taught_faces import LIVE, NewFaces
-from realtime.detector import open_detector
-from realtime.live_pipeline import LivePipeline, LiveResult
-from realtime.sources import Frame, Source
-from realtime.user_gallery import FollowedGallery, open_gallery
-from realtime.window import live
+from moodspace.classifier.bundle.bundle import load_bundle
+from moodspace.classifier.recognizer import Recognizer
+from moodspace.classifier.user_gallery import FollowedGallery, open_gallery
+from moodspace.embeddings.detection.detectors import open_detector
+from moodspace.embeddings.pictures import read_rgb
+from moodspace.index.taught.faces import LIVE, NewFaces
+from moodspace.realtime.capture.source import Frame, Source
+from moodspace.realtime.pipeline import LivePipeline, LiveResult
+from moodspace.realtime.window.session import live
 
 
 class Still(Source):

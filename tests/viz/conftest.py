@@ -4,8 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-
-from viz.face_map import FaceMap
+from moodspace.viz.map.face_map import FaceMap
 
 
 @pytest.fixture

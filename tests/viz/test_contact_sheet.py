@@ -2,8 +2,7 @@
 
 import numpy as np
 import pytest
-
-from viz.contact_sheet import SheetFace, contact_sheet
+from moodspace.viz.contact_sheet import SheetFace, contact_sheet
 
 
 def face(tone, title="happy 0.912", note=""):

@@ -2,15 +2,14 @@
 
 import numpy as np
 import pytest
+from moodspace.classifier.evaluation import ScoredFaces
+from moodspace.viz.evaluation_plots import plot_evaluation, surest_mistakes
 from PIL import Image
-
-from classifier.evaluate import Judged
-from viz.evaluation_plots import plot_evaluation, surest_mistakes
 
 CLASSES = ("happy", "sad", "surprise")
 
 
-def judged(n: int, seed: int = 0, right: float = 0.7) -> Judged:
+def judged(n: int, seed: int = 0, right: float = 0.7) -> ScoredFaces:
     rng = np.random.default_rng(seed)
     truth = rng.integers(0, 3, n)
     proba = rng.dirichlet([1, 1, 1], n)
@@ -19,7 +18,7 @@ def judged(n: int, seed: int = 0, right: float = 0.7) -> Judged:
     proba = (proba / proba.sum(axis=1, keepdims=True)).astype(np.float32)
     rows = np.arange(n, dtype=np.int64)
     embeddings = np.ones((n, 1), np.float32)
-    return Judged("mood", CLASSES, rows, truth, proba, proba, proba, proba.max(axis=1) < 0.6, embeddings)
+    return ScoredFaces("mood", CLASSES, rows, truth, proba, proba, proba, proba.max(axis=1) < 0.6, embeddings)
 
 
 def test_all_pictures_are_written(tmp_path) -> None:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from moodspace.viz.map.face_map import FaceMap
+from moodspace.viz.map.page import write_map_page
 
 from tests.browser import OpenPage
-from viz.face_map import FaceMap
-from viz.map_page import write_map_page
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page

@@ -3,8 +3,8 @@
 import re
 
 import pytest
-
-from viz.theme import COLOURS, DARK, LIGHT, class_shades, mark, page, picture_style, stylesheet, text
+from moodspace.classifier.palette import COLOURS, class_shades
+from moodspace.viz.theme import DARK, LIGHT, mark, page, picture_style, stylesheet, text
 
 
 def luminance(shade):

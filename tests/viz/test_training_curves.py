@@ -2,9 +2,8 @@
 
 import numpy as np
 import pytest
+from moodspace.viz.training_curves import _panels, draw_curves
 from PIL import Image
-
-from viz.training_curves import _panels, draw_curves
 
 
 def log(epochs: int, **constant: float) -> list[dict[str, float]]:

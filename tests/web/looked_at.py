@@ -1,7 +1,8 @@
 """A pipeline without a network for tests of pages' logic: it finds two faces wherever it looks."""
 
-from classifier.recognizer import Recognizer
-from realtime.pipeline import FrameResult, Pipeline
+from moodspace.classifier.recognizer import Recognizer
+from moodspace.realtime.pipeline import FrameResult, Pipeline
+
 from tests.drawn_faces import drawn_faces
 from tests.fake_encoder import fake_bundle
 from tests.realtime.stand_ins import ToldDetector, faces_at

@@ -1,10 +1,10 @@
 """Behind a reverse proxy: the names that it goes by are let in, on loopback too, and no others."""
 
 import pytest
+from moodspace.web.server.middleware import AuthMiddleware
+from moodspace.web.server.settings import WebSettings
 
 from tests.web.asgi import ask
-from web.guard import Guard
-from web.settings import WebSettings
 
 
 async def _inside(scope, receive, send) -> None:
@@ -13,7 +13,7 @@ async def _inside(scope, receive, send) -> None:
         await send({"type": "http.response.body", "body": b"inside"})
 
 
-BEHIND = Guard(_inside, WebSettings(origins=("https://faces.example.org", "http://10.1.2.3:8080")))
+BEHIND = AuthMiddleware(_inside, WebSettings(origins=("https://faces.example.org", "http://10.1.2.3:8080")))
 
 
 @pytest.mark.parametrize("host", ["faces.example.org", "FACES.example.org:443", "10.1.2.3:8080", "127.0.0.1:8501"])

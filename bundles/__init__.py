@@ -1,0 +1,1 @@
+"""Bundles that ship with Moodspace; `moodspace.api` finds them with `importlib.resources`."""

@@ -1,0 +1,151 @@
+"""One prediction out of several label sets: two views of the same faces, each believed where it is right.
+
+FER2013's labels and what ten people saw in the same faces (FER+) differ in kind, not only in noise. FER2013's call calm
+faces sad or angry, so its view of "neutral" is wrong on everyday pictures; FER+'s voters call faint fear, disgust and
+anger neutral, so its view of those is wrong on acted ones. Believing FER+ on whether a face is calm, and mostly FER2013
+on what else it shows, is right in both worlds (docs/results.md has the curve that the shares were read from).
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from moodspace.classifier.calibration import sharpen
+from moodspace.classifier.ensemble import Prediction
+from moodspace.embeddings.data.labels import FER2013_CLASSES
+from moodspace.index.search import Neighbors
+
+from moodspace.arrays import IntArray
+
+BLEND = "blend"
+
+Classes = Mapping[str, tuple[str, ...]]
+
+_CALM = "neutral"
+# FER2013's share in calm and in every other class; FER+ has the rest.
+_CALM_SHARE, _OTHER_SHARE = 0.15, 0.7
+
+
+@dataclass(frozen=True, slots=True)
+class Blend:
+    """How much each label set is believed about each class.
+
+    Attributes:
+        classes: the `C` classes of the blend; every label set in `shares` has them all.
+        shares: for each label set `(C,)` >= 0 in the order of `classes`; the sets' shares of a class sum to 1.
+        truth: the label set whose labels temperature and threshold are fitted to.
+        temperature: > 0; the mean is raised to the power of its inverse and normalised.
+        unknown_below: in [0, 1]; a prediction with less confidence than this is called unknown.
+
+    Raises:
+        ValueError: a value outside its range, or shares that do not fit the classes.
+    """
+
+    classes: tuple[str, ...]
+    shares: Mapping[str, tuple[float, ...]]
+    truth: str
+    temperature: float = 1.0
+    unknown_below: float = 0.0
+
+    def __post_init__(self) -> None:
+        values = np.array(list(self.shares.values()), np.float64)
+        fits = values.shape == (len(self.shares), len(self.classes)) and bool(self.classes)
+        if not fits or not (values >= 0).all() or not np.allclose(values.sum(axis=0), 1):
+            raise ValueError(f"shares: expected the sets' shares of each class to sum to 1, received {self.shares}")
+        if self.truth not in self.shares:
+            raise ValueError(f"truth: expected one of {', '.join(self.shares)}, received {self.truth!r}")
+        if not (math.isfinite(self.temperature) and self.temperature > 0):
+            raise ValueError(f"temperature: expected a finite number > 0, received {self.temperature}")
+        if not 0 <= self.unknown_below <= 1:
+            raise ValueError(f"unknown_below: expected a number in [0, 1], received {self.unknown_below}")
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the values by name, ready for `json.dumps`."""
+        shares = {name: list(values) for name, values in self.shares.items()}
+        values = {"temperature": self.temperature, "unknown_below": self.unknown_below}
+        return {"classes": list(self.classes), "shares": shares, "truth": self.truth, **values}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> "Blend":
+        """Reads what `to_json` wrote.
+
+        Raises:
+            ValueError: a value is missing, unknown, of another type or outside its range.
+        """
+        try:
+            shares = {name: tuple(map(float, row)) for name, row in values["shares"].items()}
+            rest = {name: float(values[name]) for name in ("temperature", "unknown_below")}
+            return cls(tuple(map(str, values["classes"])), shares, str(values["truth"]), **rest)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(
+                f"blend: expected classes, shares, truth, temperature, unknown_below, received {values}"
+            ) from error
+
+    def mean(self, proba: Mapping[str, npt.NDArray[np.floating]], classes: Classes) -> npt.NDArray[np.float64]:
+        """Returns each class's probability, the sets' shares of it summed, normalised and at the temperature.
+
+        Args:
+            proba: for each label set `(n, C_set)`, rows sum to 1; only the shared classes count.
+            classes: for each label set its class names in column order.
+
+        Returns:
+            `(n, C)` float64, rows sum to 1.
+        """
+        total = np.zeros((len(next(iter(proba.values()))), len(self.classes)))
+        for name, shares in self.shares.items():
+            shared = proba[name][:, self._columns(classes[name])].astype(np.float64)
+            total += np.array(shares) * shared / np.maximum(shared.sum(axis=1, keepdims=True), 1e-12)
+        return sharpen(np.maximum(total, 1e-12), self.temperature)
+
+    def labels(self, labels: Mapping[str, IntArray], classes: Classes) -> IntArray:
+        """Returns the class that a face is labelled as in the blend: the one its labels have the largest share for.
+
+        Args:
+            labels: for each label set the labels in it, of any one shape, -1 for none.
+            classes: for each label set its class names in column order.
+
+        Returns:
+            int64 of that shape, columns of the blend's classes; -1 where no label is one of them.
+        """
+        total = np.zeros((*np.shape(next(iter(labels.values()))), len(self.classes)))
+        for name, shares in self.shares.items():
+            total += np.array(shares) * (labels[name][..., None] == self._columns(classes[name]))
+        return np.where(total.any(axis=-1), total.argmax(axis=-1), -1).astype(np.int64)
+
+    def predict(self, predictions: Mapping[str, Prediction], neighbors: Neighbors) -> Prediction:
+        """Blends the label sets' predictions of the same faces.
+
+        Args:
+            predictions: for each label set its prediction, n rows each.
+            neighbors: the faces that voted; the blend's own labels are added to theirs.
+        """
+        classes = {name: prediction.classes for name, prediction in predictions.items()}
+        parts = {}
+        for part in ("proba", "head_proba", "knn_proba"):
+            views = {name: getattr(prediction, part) for name, prediction in predictions.items()}
+            parts[part] = self.mean(views, classes).astype(np.float32)
+        labels = {**neighbors.labels, BLEND: self.labels(neighbors.labels, classes)}
+        named = Neighbors(neighbors.ids, labels, neighbors.similarities, neighbors.valid, neighbors.sources)
+        unknown = parts["proba"].max(axis=1, initial=0.0) < self.unknown_below
+        return Prediction(classes=self.classes, neighbors=named, unknown=unknown, **parts)
+
+    def _columns(self, classes: tuple[str, ...]) -> IntArray:
+        return np.array([classes.index(name) for name in self.classes], np.int64)
+
+
+def default_blend(classes: Classes) -> Blend | None:
+    """Returns the blend that the label sets of FER2013 and FER+ call for; None for any other.
+
+    Args:
+        classes: for each label set its class names in column order.
+    """
+    if set(classes) != {"fer2013", "ferplus"}:
+        return None
+    shared = tuple(name for name in FER2013_CLASSES if all(name in names for names in classes.values()))
+    own = tuple(_CALM_SHARE if name == _CALM else _OTHER_SHARE for name in shared)
+    shares = {"fer2013": own, "ferplus": tuple(round(1 - share, 6) for share in own)}
+    # How sure it is follows what ten people saw: one annotator's label says little about how clear a face is.
+    return Blend(shared, shares, truth="ferplus")

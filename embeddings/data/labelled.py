@@ -1,0 +1,216 @@
+"""Labelled faces: what every data set becomes, whatever its layout was."""
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Self, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+from moodspace.embeddings.crops import SIZE
+from moodspace.embeddings.data.labels import (
+    FER2013_CLASSES,
+    VOTE_COLUMNS,
+    Targets,
+    canonical,
+    targets_from_labels,
+    targets_from_votes,
+)
+
+from moodspace.errors import MoodspaceError
+
+T = TypeVar("T")
+Progress = Callable[[int, int], None]
+Rows = npt.NDArray[np.integer[Any]] | npt.NDArray[np.bool_] | slice
+
+_PROGRESS_STEP = 250
+
+
+class DataError(MoodspaceError):
+    """A data set that cannot be read as asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A picture or row that was left out.
+
+    Attributes:
+        source: Which one, as in `LabelledFaces.sources`.
+        reason: Why, for people to read.
+    """
+
+    source: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LabelledFaces:
+    """Faces and what they are labelled as, n of them; none is legal.
+
+    Attributes:
+        crops: `(n, 48, 48)` uint8 in [0, 255], grey.
+        labels: `(n,)` int64, each a column of `classes`.
+        classes: The class names, canonical (`embeddings.labels.canonical`) and sorted: `FER2013_CLASSES` for FER2013.
+        votes: `(n, 10)` int16 counts >= 0 in the order of `embeddings.labels.VOTE_COLUMNS`, or None where the data set
+            has none.
+        twin: `(n,)` bool, whether a pixel-identical copy stands in another split.
+        sources: Where each face comes from, n names: a path relative to the data set, or what the table calls it.
+        skipped: What was left out of the data set, and why.
+        name: What the labels are called as a label set (`label_sets`); "" to go by the classes.
+
+    Raises:
+        ValueError: a field has another shape, type or range than stated.
+    """
+
+    crops: npt.NDArray[np.uint8]
+    labels: npt.NDArray[np.int64]
+    classes: tuple[str, ...]
+    votes: npt.NDArray[np.int16] | None
+    twin: npt.NDArray[np.bool_]
+    sources: tuple[str, ...]
+    skipped: tuple[Skipped, ...] = ()
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        n = len(self.crops)
+        _check("crops", self.crops, np.uint8, (n, SIZE, SIZE))
+        _check("labels", self.labels, np.int64, (n,))
+        _check("twin", self.twin, np.bool_, (n,))
+        if n and not (self.labels.min() >= 0 and self.labels.max() < len(self.classes)):
+            found = f"{self.labels.min()} to {self.labels.max()}"
+            raise ValueError(f"labels: expected columns of {self.classes}, received {found}")
+        if self.votes is not None:
+            _check("votes", self.votes, np.int16, (n, len(VOTE_COLUMNS)))
+            if (self.votes < 0).any():
+                raise ValueError(f"votes: expected counts >= 0, received {self.votes.min()}")
+        if len(self.sources) != n:
+            raise ValueError(f"sources: expected {n} names, received {len(self.sources)}")
+
+    def __len__(self) -> int:
+        return len(self.crops)
+
+    def take(self, rows: Rows) -> Self:
+        """Returns the faces at `rows`: indices, a mask of shape `(n,)`, or a slice. What was skipped stays noted."""
+        return type(self)(
+            crops=self.crops[rows],
+            labels=self.labels[rows],
+            classes=self.classes,
+            votes=None if self.votes is None else self.votes[rows],
+            twin=self.twin[rows],
+            sources=tuple(self.sources[row] for row in np.arange(len(self))[rows]),
+            skipped=self.skipped,
+            name=self.name,
+        )
+
+
+def _check(name: str, array: npt.NDArray[Any], dtype: type[np.generic], shape: tuple[int, ...]) -> None:
+    if array.dtype != dtype or array.shape != shape:
+        raise ValueError(
+            f"{name}: expected {np.dtype(dtype)} of shape {shape}, received {array.dtype} of {array.shape}"
+        )
+
+
+def label_sets(faces: LabelledFaces) -> dict[str, Targets]:
+    """Returns the targets of each label set that the faces carry.
+
+    The labels make a set of the faces' name. Where they have none, it is "fer2013" for FER2013's seven classes and
+    "labels" for others. Votes make a second set, "ferplus".
+    """
+    name = faces.name or ("fer2013" if faces.classes == FER2013_CLASSES else "labels")
+    sets = {name: targets_from_labels(faces.labels, faces.classes)}
+    if faces.votes is not None:
+        sets["ferplus"] = targets_from_votes(faces.votes)
+    return sets
+
+
+def merge(parts: Sequence[LabelledFaces]) -> LabelledFaces:
+    """Returns the faces of several data sets as one, over all their classes.
+
+    Args:
+        parts: At least one data set. Votes are kept only where every part has them.
+    """
+    classes = tuple(sorted({name for part in parts for name in part.classes}))
+    votes = [part.votes for part in parts if part.votes is not None]
+    return LabelledFaces(
+        crops=np.concatenate([part.crops for part in parts]),
+        labels=np.concatenate([np.array([classes.index(c) for c in p.classes], np.int64)[p.labels] for p in parts]),
+        classes=classes,
+        votes=np.concatenate(votes) if len(votes) == len(parts) else None,
+        twin=np.concatenate([part.twin for part in parts]),
+        sources=tuple(source for part in parts for source in part.sources),
+        skipped=tuple(skipped for part in parts for skipped in part.skipped),
+    )
+
+
+def content_hash(faces: LabelledFaces) -> str:
+    """Returns the SHA-256, in hexadecimal, of what is learned from: crops, classes, labels and votes, in their order.
+
+    File names, layout and machine make no difference: the folder and the table of the same pixels have the same hash.
+    """
+    digest = hashlib.sha256("\n".join(faces.classes).encode())
+    digest.update(faces.crops.tobytes())
+    digest.update(faces.labels.astype("<i8").tobytes())
+    if faces.votes is not None:
+        digest.update(faces.votes.astype("<i2").tobytes())
+    return digest.hexdigest()
+
+
+class Face(NamedTuple):
+    """One row of a data set on its way into `LabelledFaces`.
+
+    Attributes:
+        source: Where it comes from.
+        label: Its class, as the data set spells it.
+        crop: `(48, 48)` uint8, grey.
+        votes: Ten counts in the order of `embeddings.labels.VOTE_COLUMNS`, or None where the data set has none.
+        twin: Whether a pixel-identical copy stands in another split.
+    """
+
+    source: str
+    label: str
+    crop: npt.NDArray[np.uint8]
+    votes: npt.NDArray[np.int16] | None = None
+    twin: bool = False
+
+
+def gather(rows: Iterable[Face | Skipped], names: Iterable[str], where: str) -> LabelledFaces:
+    """Puts the rows of a data set together.
+
+    Args:
+        rows: Its faces, and what was left out.
+        names: The classes that the data set declares, whether or not a face has them.
+        where: The data set, for the error.
+
+    Raises:
+        DataError: there is no face.
+    """
+    faces, skipped = [], []
+    for row in rows:
+        if isinstance(row, Face):
+            faces.append(row._replace(label=canonical(row.label)))
+        else:
+            skipped.append(row)
+    if not faces:
+        first = f"; the first of {len(skipped)} skipped, {skipped[0].source}: {skipped[0].reason}" if skipped else ""
+        raise DataError(f"{where}: expected at least one readable labelled picture, received none{first}")
+    classes = tuple(sorted({canonical(name) for name in names} | {face.label for face in faces}))
+    votes = [face.votes for face in faces if face.votes is not None]
+    return LabelledFaces(
+        crops=np.stack([face.crop for face in faces]),
+        labels=np.array([classes.index(face.label) for face in faces], np.int64),
+        classes=classes,
+        votes=np.stack(votes) if len(votes) == len(faces) else None,
+        twin=np.array([face.twin for face in faces], np.bool_),
+        sources=tuple(face.source for face in faces),
+        skipped=tuple(skipped),
+    )
+
+
+def reporting(rows: Iterable[T], total: int, progress: Progress | None) -> Iterator[T]:
+    """Passes `rows` on and calls `progress(done, total)` now and then, and once at the end."""
+    for done, row in enumerate(rows):
+        if progress and done % _PROGRESS_STEP == 0:
+            progress(done, total)
+        yield row
+    if progress:
+        progress(total, total)

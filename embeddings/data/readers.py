@@ -1,0 +1,224 @@
+"""From a data set on disk, in any of the layouts that FER2013 is passed around in, to `LabelledFaces`.
+
+Layouts: `<class>/*`, `<split>/<class>/*` (Kaggle's `train/ validation/ test/`), `fer2013.csv` (with the votes of FER+
+where `fer2013new.csv` lies beside it) and other tables of its form, Hugging Face parquet files, a folder that holds
+such tables, and a folder that holds nothing but another folder with one of all these (Kaggle's `images/`). A picture or
+row that cannot be read is skipped, and `LabelledFaces.skipped` says why.
+"""
+
+import logging
+from collections.abc import Collection, Iterable
+from dataclasses import replace
+from pathlib import Path
+
+from moodspace.embeddings.data import csv as fer2013_csv
+from moodspace.embeddings.data.csv import CSV_EMOTIONS, CsvTable, Votes, read_csv_table, votes_beside
+from moodspace.embeddings.data.labelled import (
+    DataError,
+    Face,
+    LabelledFaces,
+    Progress,
+    Skipped,
+    content_hash,
+    gather,
+    label_sets,
+    reporting,
+)
+from moodspace.embeddings.data.layout import (
+    CSV_NAMES,
+    SPLITS,
+    class_folders,
+    class_name,
+    numbered,
+    refusal_of_numbers,
+    split_name,
+    visible,
+)
+from moodspace.embeddings.data.parquet import read_parquet
+from moodspace.embeddings.data.tables import csv_splits, is_csv, located, parquet_splits
+from moodspace.embeddings.pictures import PictureError, read_crop
+
+__all__ = [
+    "CSV_EMOTIONS",
+    "DataError",
+    "LabelledFaces",
+    "Skipped",
+    "content_hash",
+    "label_sets",
+    "read_labelled_faces",
+    "read_splits",
+    "splits_in",
+]
+
+logger = logging.getLogger(__name__)
+
+
+def read_labelled_faces(path: Path, *, split: str | None = None, progress: Progress | None = None) -> LabelledFaces:
+    """Reads a data set of labelled faces, in a fixed order.
+
+    Args:
+        path: A folder, a `.csv` or a `.parquet` file, in one of the layouts above.
+        split: Which split to read where there are several: "train", "validation" or "test" (in Kaggle's words
+            "Training", "PublicTest" or "PrivateTest"). It may stay out where the data set has one split or none.
+        progress: Called with the pictures read so far and their number.
+
+    Returns:
+        The faces; at least one.
+
+    Raises:
+        DataError: there is no data set at `path`, the split is not in it or not said though there are several, a table
+            is broken, or not one picture can be read.
+    """
+    root, files = located(path)
+    if not files:
+        faces = _read_folder(path, root, split, progress)
+    elif is_csv(files[0]):
+        faces = _read_csv(files, split, progress)
+    else:
+        by_split = parquet_splits(files)
+        if set(by_split) == {""}:
+            _refuse_split(split, root)
+        faces = read_parquet(by_split[_choose_split(by_split, split, root)], progress=progress)
+    if faces.skipped:
+        logger.warning("%s: skipped %d of %d pictures", path, len(faces.skipped), len(faces) + len(faces.skipped))
+    return faces
+
+
+def splits_in(path: Path) -> list[str]:
+    """Returns the splits of a data set, train, validation and test first; none where it has none.
+
+    Raises:
+        DataError: there is no data set at `path`, or a table is broken.
+    """
+    root, files = located(path)
+    if not files:
+        names = {folder.split for folder in class_folders(root)}
+    elif is_csv(files[0]):
+        names = set(csv_splits(files)) if len(files) > 1 else set(fer2013_csv.split_names(files[0]))
+    else:
+        names = set(parquet_splits(files))
+    return _ordered(name for name in names if name)
+
+
+def read_splits(path: Path, *, progress: Progress | None = None) -> dict[str, LabelledFaces]:
+    """Reads all splits of a data set.
+
+    Args:
+        path: As for `read_labelled_faces`.
+        progress: Called with the pictures read so far and their number, for each split anew.
+
+    Returns:
+        The faces of each split by its name, train, validation and test first; under "" where the data set has no
+        splits. Each has at least one face: a split without any is told of among what the first one skipped.
+
+    Raises:
+        DataError: as for `read_labelled_faces`; of one split only where no other can be read.
+    """
+    _, files = located(path)
+    table = _csv_table(files[0], progress) if len(files) == 1 and is_csv(files[0]) else None
+    names = _ordered(table.by_split) if table else splits_in(path) or [""]
+    unplaced = table.unplaced if table else []
+    parts: dict[str, LabelledFaces] = {}
+    errors: list[DataError] = []
+    for name in names:
+        try:
+            parts[name] = (
+                _csv_part(files[0], table, name) if table
+                else read_labelled_faces(path, split=name or None, progress=progress)
+            )  # fmt: skip
+        except DataError as error:
+            errors.append(error)
+            unplaced = [*unplaced, Skipped(f"split {name}", str(error))]
+    if not parts:
+        raise errors[0] if errors else _no_faces(files[0], unplaced)
+    first = next(iter(parts))
+    parts[first] = replace(parts[first], skipped=parts[first].skipped + tuple(unplaced))
+    return parts
+
+
+def _ordered(names: Iterable[str]) -> list[str]:
+    order = list(dict.fromkeys(SPLITS.values()))
+    return sorted(names, key=lambda name: (order.index(name) if name in order else len(order), name))
+
+
+def _choose_split(available: Collection[str], wanted: str | None, where: Path) -> str:
+    """Returns the one of `available`, at least one, that is meant."""
+    listed = ", ".join(sorted(available))
+    if wanted is None:
+        if len(available) > 1:
+            raise DataError(f"{where}: expected a split to be chosen, received none; choose one of {listed}")
+        return next(iter(available))
+    name = split_name(wanted)
+    if name not in available:
+        raise DataError(f"{where}: expected one of the splits {listed}, received {wanted!r}; choose one of them")
+    return name
+
+
+def _refuse_split(wanted: str | None, where: Path) -> None:
+    if wanted is not None:
+        raise DataError(f"{where}: expected no split, as this data set has none, received {wanted!r}; leave it out")
+
+
+def _read_folder(path: Path, root: Path, split: str | None, progress: Progress | None) -> LabelledFaces:
+    found = class_folders(root)
+    if not found:
+        raise DataError(f"{root}: expected folders named for classes, {CSV_NAMES[0]} or .parquet files, received none")
+    if numbered(found):
+        raise DataError(refusal_of_numbers(root, found))
+    named = {folder.path: class_name(folder) for folder in found}
+    if found[0].split is None:
+        _refuse_split(split, root)
+    else:
+        chosen = _choose_split({folder.split or "" for folder in found}, split, root)
+        found = [folder for folder in found if folder.split == chosen]
+    files = [(named[folder.path], file) for folder in found for file in visible(folder.path)]
+    rows = (_picture(file, label, file.relative_to(path).as_posix()) for label, file in files)
+    return gather(reporting(rows, len(files), progress), named.values(), str(path))
+
+
+def _picture(file: Path, label: str, source: str) -> Face | Skipped:
+    if file.is_dir():
+        return Skipped(source, "expected a picture, received a folder; pictures stand in the class folder itself")
+    try:
+        return Face(source, label, read_crop(file))
+    except (PictureError, OSError) as error:
+        return Skipped(source, str(error))
+
+
+def _read_csv(files: list[Path], split: str | None, progress: Progress | None) -> LabelledFaces:
+    if len(files) > 1:
+        by_name = csv_splits(files)
+        file = by_name[_choose_split(by_name, split, files[0].parent)]
+        return _csv_part(file, _csv_table(file, progress), None)
+    table = _csv_table(files[0], progress)
+    if not table.has_usage or set(table.by_split) == {""}:
+        _refuse_split(split, files[0])
+    if not table.by_split:
+        raise _no_faces(files[0], table.unplaced)
+    faces = _csv_part(files[0], table, _choose_split(table.by_split, split, files[0]))
+    return replace(faces, skipped=faces.skipped + tuple(table.unplaced))
+
+
+def _csv_table(file: Path, progress: Progress | None) -> CsvTable:
+    """Reads a table, with the votes of FER+ where they lie beside it."""
+    beside = votes_beside(file)
+    if beside is None:
+        return read_csv_table(file, progress)
+    votes = Votes(beside)
+    table = read_csv_table(file, progress, votes.counts)
+    votes.check_against(file, table.usages)
+    return replace(table, unplaced=[*table.unplaced, *votes.skipped])
+
+
+def _csv_part(file: Path, table: CsvTable, name: str | None) -> LabelledFaces:
+    """Returns the faces of one split of a table; of all its rows when `name` is None."""
+    if name is None:
+        rows = [row for part in table.by_split.values() for row in part] + list(table.unplaced)
+    else:
+        rows = table.by_split[name]
+    return gather(rows, CSV_EMOTIONS.values(), str(file))
+
+
+def _no_faces(file: Path, skipped: list[Skipped]) -> DataError:
+    first = f"; the first of {len(skipped)} skipped, {skipped[0].source}: {skipped[0].reason}" if skipped else ""
+    return DataError(f"{file}: expected at least one readable labelled picture, received none{first}")

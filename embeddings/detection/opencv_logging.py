@@ -1,0 +1,15 @@
+"""Keeps OpenCV's own warnings off the screen where this project reports the failure itself."""
+
+from collections.abc import Callable
+
+import cv2
+from moodspace.embeddings.process_settings import SharedSetting
+
+
+def _silence() -> Callable[[], object]:
+    level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    return lambda: cv2.utils.logging.setLogLevel(level)
+
+
+# Silences OpenCV's log, for all threads, until the block ends.
+quiet_opencv = SharedSetting(_silence)

@@ -1,0 +1,96 @@
+"""From the trained Keras network to the `.tflite` file that ships, and the proof that the two agree."""
+
+import re
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+from moodspace.embeddings.encoder import EMBEDDING, LiteRTEncoder
+
+from moodspace.errors import MoodspaceError
+
+
+class ExportError(MoodspaceError):
+    """A network that cannot be exported here."""
+
+
+def export_encoder(encoder: keras.Model, path: Path, *, int8_faces: npt.NDArray[np.uint8] | None = None) -> None:
+    """Write a network as LiteRT.
+
+    Without `int8_faces` weights are stored in half precision, and LiteRT computes in float32 all the same. With them
+    weights and sums are 8-bit integers, scaled to the ranges that occur on these faces: smaller and about twice as
+    fast, but only nearly the same function. Input and outputs stay float32, so that
+    `embeddings.encoder.LiteRTEncoder` runs either.
+
+    Args:
+        encoder: As `embeddings.network.build_encoder` gives.
+        path: The `.tflite` file to write.
+        int8_faces: `(n, 48, 48)` uint8 grey, n >= 1, a few hundred faces as the network was trained on; or None.
+
+    Raises:
+        ExportError: Keras does not run on TensorFlow, there is no face to find the ranges on, or TensorFlow cannot
+            write its temporary files.
+
+    Source: Jacob et al., "Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only
+        Inference", CVPR 2018.
+    """
+    if keras.backend.backend() != "tensorflow":
+        raise ExportError(
+            f"export: expected Keras on TensorFlow, got {keras.backend.backend()}; the weights are kept, "
+            "give the same command with --resume where TensorFlow is installed"
+        )
+    import tensorflow as tf
+
+    options: dict[str, Any] = {"optimizations": [tf.lite.Optimize.DEFAULT]}
+    if int8_faces is None:
+        options["target_spec"] = {"supported_types": [tf.float16]}
+    else:
+        options["representative_dataset"] = _representative(encoder.input.name, int8_faces)
+    with warnings.catch_warnings():
+        # TensorFlow 2.21 finds the ranges with an interpreter of its own that it calls deprecated.
+        warnings.filterwarnings("ignore", r"\s*Warning: tf\.lite\.Interpreter is deprecated", UserWarning)
+        try:
+            encoder.export(path, format="litert", verbose=False, **options)
+        except tf.errors.OpError as error:
+            # TensorFlow writes the network to the folder for temporary files on the way, which may be full.
+            reason = re.sub(r"\{\{.*?\}\} ?| ?\[Op:\w+\]", "", error.message)
+            raise ExportError(
+                f"export: expected TensorFlow to write the network by way of {tempfile.gettempdir()}, got: "
+                f"{reason}; free space there, or set TMPDIR, and give the same command with --finish"
+            ) from error
+
+
+def _representative(
+    name: str, crops: npt.NDArray[np.uint8]
+) -> Callable[[], Iterator[dict[str, npt.NDArray[np.float32]]]]:
+    """Returns what the converter calls for the inputs to find the ranges on, a face at a time."""
+    if not len(crops):
+        raise ExportError("int8_faces: expected at least one face to find the ranges on, got none; give training faces")
+    return lambda: ({name: crop[None, :, :, None].astype(np.float32)} for crop in crops)
+
+
+def differences(encoder: keras.Model, exported: LiteRTEncoder, crops: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    """Return for each face the largest difference between any probability of the two networks.
+
+    Args:
+        encoder: The Keras network.
+        exported: The written one, without `flip`.
+        crops: `(n, 48, 48)` uint8 grey.
+
+    Returns:
+        `(n,)` float32 in [0, 1].
+    """
+    wanted, found = encoder.predict(crops[..., None], batch_size=256, verbose=0), exported.encode(crops)
+
+    def softmax(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+        return powers / powers.sum(axis=1, keepdims=True)
+
+    heads = [name for name in wanted if name != EMBEDDING]
+    apart = [np.abs(softmax(wanted[name]) - softmax(found.logits[name])).max(axis=1) for name in heads]
+    return np.max(apart, axis=0).astype(np.float32)

@@ -1,0 +1,275 @@
+"""The encoder: a backbone, an embedding of unit length, and a classification head for each label set."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import keras
+import numpy as np
+from keras import layers, ops
+from moodspace.embeddings.crops import SIZE
+from moodspace.embeddings.encoder import EMBEDDING
+from moodspace.embeddings.training.losses import distillation
+
+
+def _face_input() -> keras.KerasTensor:
+    return keras.Input((SIZE, SIZE, 1), name="crops")
+
+
+def mobilenet_v2(
+    init: str | Path | None = "imagenet", *, pixels: int = 96, dense_map: bool = True, dropout: float = 0.2
+) -> keras.Model:
+    """MobileNetV2 1.0 (Sandler et al. 2018) that sees one grey channel.
+
+    A grey picture repeated over RGB meets the stem as the sum of its three kernels, so the ImageNet stem is summed
+    over its input channels: the same function with a third of the work.
+
+    Args:
+        init: "imagenet" (fetched by Keras), a Keras `.weights.h5` of `MobileNetV2(include_top=False)`, or None for
+            random weights.
+        pixels: Side that the 48-pixel face is resized to inside the network.
+        dense_map: Keep the last stage's stride at 1, so that the last map of a 96-pixel input is 6x6 and not 3x3.
+        dropout: Dropout on the pooled features.
+
+    Returns:
+        Model from `(n, 48, 48, 1)` float32 in 0..255 to `(n, 1280)` features.
+
+    Raises:
+        ValueError: `init` names a file that does not exist or holds other weights, or the weights cannot be fetched.
+    """
+    shape = (pixels, pixels, 1)
+    body = keras.applications.MobileNetV2(input_shape=shape, include_top=False, weights=None)
+    if dense_map:
+        body = keras.models.clone_model(body, clone_function=_without_last_stride)
+    if init is not None:
+        _copy_rgb_weights(_imagenet(init), body)
+    faces = _face_input()
+    x = layers.Resizing(pixels, pixels)(faces) if pixels != SIZE else faces
+    x = layers.Rescaling(1 / 127.5, -1)(x)
+    x = layers.GlobalAveragePooling2D()(body(x))
+    return keras.Model(faces, layers.Dropout(dropout)(x), name="mobilenet_v2")
+
+
+def _imagenet(init: str | Path) -> keras.Model:
+    if init != "imagenet" and not Path(init).is_file():
+        raise ValueError(f"init: expected 'imagenet', 'none' or a Keras weights file, got {init}, which is no file.")
+    # 224 is the one size whose weights Keras ships under the plain name; a convolution's weights fit every size.
+    try:
+        return keras.applications.MobileNetV2(input_shape=(224, 224, 3), include_top=False, weights=str(init))
+    except Exception as error:  # Keras raises a bare one where it cannot fetch
+        wanted = "ImageNet's weights to be fetched" if init == "imagenet" else f"weights of MobileNetV2 in {init}"
+        reason = " ".join(str(error).split())[:200]
+        raise ValueError(f"init: expected {wanted}, got: {reason}; name a Keras weights file or 'none'.") from error
+
+
+def _without_last_stride(layer: layers.Layer) -> layers.Layer:
+    config = layer.get_config()
+    if layer.name == "block_13_depthwise":
+        config |= {"strides": (1, 1), "padding": "same"}
+    if layer.name == "block_13_pad":
+        config |= {"padding": ((0, 0), (0, 0))}
+    return layer.__class__.from_config(config)
+
+
+def _copy_rgb_weights(source: keras.Model, target: keras.Model) -> None:
+    for layer in target.layers:
+        weights = source.get_layer(layer.name).get_weights() if layer.weights else []
+        if layer.name == "Conv1":
+            weights = [np.sum(weights[0], axis=2, keepdims=True)]
+        if weights:
+            layer.set_weights(weights)
+
+
+def cnn() -> keras.Model:
+    """The original course project's network: four convolutions and two fully connected layers.
+
+    Returns:
+        Model from `(n, 48, 48, 1)` float32 in 0..255 to `(n, 512)` features.
+    """
+    faces = _face_input()
+    x = layers.Rescaling(1 / 255)(faces)
+    for filters, kernel in ((64, 3), (128, 5), (512, 3), (512, 3)):
+        x = layers.Conv2D(filters, kernel, padding="same")(x)
+        x = layers.Activation("relu")(layers.BatchNormalization(momentum=0.9)(x))
+        x = layers.Dropout(0.25)(layers.MaxPooling2D()(x))
+    x = layers.Flatten()(x)
+    for units in (256, 512):
+        x = layers.Dense(units)(x)
+        x = layers.Dropout(0.25)(layers.Activation("relu")(layers.BatchNormalization(momentum=0.9)(x)))
+    return keras.Model(faces, x, name="cnn")
+
+
+def _conv(x: keras.KerasTensor, filters: int, kernel: int = 3, strides: int = 1) -> keras.KerasTensor:
+    x = layers.Conv2D(filters, kernel, strides, padding="same", use_bias=False, kernel_initializer="he_normal")(x)
+    return layers.BatchNormalization(momentum=0.95)(x)
+
+
+def vgg() -> keras.Model:
+    """A plain network at 48 pixels: 64-128-256-512 filters, two convolutions each (Khaireddin and Chen 2021).
+
+    Too slow for live faces; it teaches.
+
+    Returns:
+        Model from `(n, 48, 48, 1)` float32 in 0..255 to `(n, 512)` features.
+    """
+    faces = _face_input()
+    x = layers.Rescaling(1 / 127.5, -1)(faces)
+    for filters in (64, 128, 256, 512):
+        for _ in range(2):
+            x = layers.Activation("relu")(_conv(x, filters))
+        x = layers.MaxPooling2D()(x)
+    x = layers.Flatten()(x)
+    x = layers.Dropout(0.4)(layers.Dense(512, activation="relu")(x))
+    return keras.Model(faces, x, name="vgg")
+
+
+def _squeeze_excite(x: keras.KerasTensor, filters: int) -> keras.KerasTensor:
+    gate = layers.GlobalAveragePooling2D(keepdims=True)(x)
+    gate = layers.Dense(filters // 16, activation="relu")(gate)
+    return layers.Multiply()([x, layers.Dense(filters, activation="sigmoid")(gate)])
+
+
+def resnet_se() -> keras.Model:
+    """ResNet18 with squeeze-and-excitation (Hu et al. 2018) and an unstrided stem, for 48 pixels. It teaches.
+
+    Returns:
+        Model from `(n, 48, 48, 1)` float32 in 0..255 to `(n, 512)` features.
+    """
+    faces = _face_input()
+    x = layers.Activation("relu")(_conv(layers.Rescaling(1 / 127.5, -1)(faces), 64))
+    for stage, filters in enumerate((64, 128, 256, 512)):
+        for block in range(2):
+            strides = 2 if stage > 0 and block == 0 else 1
+            short = x if strides == 1 else _conv(x, filters, 1, strides)
+            x = _conv(layers.Activation("relu")(_conv(x, filters, 3, strides)), filters)
+            x = layers.Activation("relu")(layers.Add()([_squeeze_excite(x, filters), short]))
+    x = layers.Dropout(0.3)(layers.GlobalAveragePooling2D()(x))
+    return keras.Model(faces, x, name="resnet_se")
+
+
+BACKBONES: dict[str, Callable[..., keras.Model]] = {
+    "mobilenet_v2": mobilenet_v2,
+    "cnn": cnn,
+    "vgg": vgg,
+    "resnet_se": resnet_se,
+}
+
+
+@keras.saving.register_keras_serializable(package="moodspace")
+class UnitLength(layers.Layer):
+    """Divide each row by its L2 norm.
+
+    Call arguments:
+        x: `(n, d)` float.
+
+    Output shape:
+        `(n, d)` float32, rows L2-normalised.
+    """
+
+    def call(self, x: keras.KerasTensor) -> keras.KerasTensor:
+        """Return the rows at unit length."""
+        # The floor stands under the root: the gradient of the root itself is infinite at a row of zeros.
+        return x * ops.rsqrt(ops.maximum(ops.sum(ops.square(x), axis=-1, keepdims=True), 1e-12))
+
+
+def build_encoder(backbone: keras.Model, classes: Mapping[str, tuple[str, ...]], *, dim: int = 128) -> keras.Model:
+    """Put an embedding and a softmax head for each label set on a backbone.
+
+    The heads read the embedding before it is scaled to unit length: what makes classes separable for softmax then also
+    gives the direction that cosine neighbours are found by. Batch normalisation takes out the mean direction that all
+    faces share, which would bring all cosine similarities close to 1 (Luo et al. 2019, BNNeck).
+
+    Args:
+        backbone: Model from `(n, 48, 48, 1)` float32, grey, 0 to 255, to `(n, f)` features.
+        classes: For each label set its class names in column order.
+        dim: Length of the embedding.
+
+    Returns:
+        Model from `(n, 48, 48, 1)` to a dict: `embedding` `(n, dim)` float32, rows L2-normalised, and for each label
+        set `(n, C)` float32 logits under its name.
+
+    Raises:
+        ValueError: A label set has the reserved name "embedding", or there is none.
+    """
+    if not classes or EMBEDDING in classes:
+        raise ValueError(f"classes: expected label sets by names other than {EMBEDDING!r}, got {list(classes)}.")
+    features = layers.Dense(dim, use_bias=False, dtype="float32", name="projection")(backbone.output)
+    features = layers.BatchNormalization(dtype="float32", momentum=0.95, name="neck")(features)
+    outputs = {EMBEDDING: UnitLength(dtype="float32", name=EMBEDDING)(features)}
+    for label_set, names in classes.items():
+        outputs[label_set] = layers.Dense(len(names), dtype="float32", name=label_set)(features)
+    return keras.Model(backbone.input, outputs, name="encoder")
+
+
+class Mixup(layers.Layer):
+    """Blend each face with another of its batch (Zhang et al. 2018); the targets are blended where batches are made.
+
+    Call arguments:
+        faces: `(n, 48, 48, 1)` float32.
+        partner: `(n,)` int32, row of the other face.
+        weight: `(n,)` float32, 0 to 1: share of the face itself.
+
+    Output shape:
+        `(n, 48, 48, 1)` float32.
+    """
+
+    def call(
+        self, faces: keras.KerasTensor, partner: keras.KerasTensor, weight: keras.KerasTensor
+    ) -> keras.KerasTensor:
+        """Return the blended faces."""
+        weight = ops.reshape(weight, (-1, 1, 1, 1))
+        return weight * faces + (1 - weight) * ops.take(faces, partner, axis=0)
+
+
+class Distill(layers.Layer):
+    """Add the distance from teachers to student on the same augmented faces as a loss, and pass the student through.
+
+    "Function matching" (Beyer et al. 2022): teacher and student see the very same picture.
+
+    Args:
+        teachers: Trained encoders with the student's label sets; their weights are frozen.
+        weight: Factor of the loss.
+        temperature: Softening of both sides.
+
+    Call arguments:
+        outputs: The student's outputs, a dict as `build_encoder` gives.
+        faces: `(n, 48, 48, 1)` float32, what the student saw.
+    """
+
+    def __init__(self, teachers: list[keras.Model], weight: float, temperature: float, **kwargs: object) -> None:
+        super().__init__(dtype="float32", **kwargs)
+        self.teachers, self.weight, self.temperature = teachers, weight, temperature
+        for teacher in teachers:
+            teacher.trainable = False
+
+    def call(self, outputs: dict[str, keras.KerasTensor], faces: keras.KerasTensor) -> dict[str, keras.KerasTensor]:
+        """Return `outputs` as they are, after adding the loss."""
+        lessons = [teacher(faces, training=False) for teacher in self.teachers]
+        for label_set in sorted(outputs.keys() - {EMBEDDING}):
+            taught = [lesson[label_set] for lesson in lessons if label_set in lesson]
+            if taught:
+                proba = sum(ops.softmax(logits / self.temperature, axis=-1) for logits in taught) / len(taught)
+                loss = distillation(ops.stop_gradient(proba), outputs[label_set], self.temperature)
+                self.add_loss(self.weight * ops.mean(loss))
+        return dict(outputs)
+
+
+def training_model(encoder: keras.Model, augment: layers.Layer, distill: Distill | None) -> keras.Model:
+    """Wrap an encoder in what happens only in training: augmentation, mixing and teachers, all on the device.
+
+    Args:
+        encoder: What `build_encoder` gave.
+        augment: Layer from faces to changed faces, active in training alone.
+        distill: The teachers, if any.
+
+    Returns:
+        Model from `{"crops": (n, 48, 48) uint8, "partner": (n,) int32, "weight": (n,) float32}` to the encoder's dict.
+    """
+    crops = keras.Input((SIZE, SIZE), dtype="uint8", name="crops")
+    partner = keras.Input((), dtype="int32", name="partner")
+    weight = keras.Input((), dtype="float32", name="weight")
+    faces = augment(ops.expand_dims(ops.cast(crops, "float32"), -1))
+    faces = Mixup(dtype="float32", name="mixup")(faces, partner, weight)
+    outputs = encoder(faces)
+    if distill is not None:
+        outputs = distill(outputs, faces)
+    return keras.Model({"crops": crops, "partner": partner, "weight": weight}, outputs, name="training")

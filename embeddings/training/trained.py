@@ -1,0 +1,170 @@
+"""What trainings leave behind, as networks again: one by one, or several merged into one."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+from keras import layers, ops
+from moodspace.embeddings.encoder import EMBEDDING
+from moodspace.embeddings.training.checkpoints import write_weights, write_whole
+from moodspace.embeddings.training.log import LOG, read_log
+from moodspace.embeddings.training.network import BACKBONES, UnitLength, build_encoder
+from moodspace.embeddings.training.recipe import Recipe
+
+from moodspace.errors import MoodspaceError
+
+PROJECTION = "joint_projection"
+
+
+def merge_encoders(members: Sequence[keras.Model], *, dim: int) -> keras.Model:
+    """Build the encoder that averages others.
+
+    The joined embedding is the members' embeddings side by side, whose cosines are the mean of the members' cosines,
+    turned by a matrix with orthonormal columns into `dim` numbers. `fit_projection` sets it.
+
+    Args:
+        members: Two or more encoders as `embeddings.network.build_encoder` gives, of the same label sets and classes.
+        dim: Length of the joined embedding, at most the sum of the members'.
+
+    Returns:
+        An encoder with the members' inputs and outputs.
+
+    Raises:
+        ValueError: Fewer than two members, members of other label sets or classes, or too large a `dim`.
+    """
+    sets = [{name: output.shape[1] for name, output in member.output.items()} for member in members]
+    heads = [name for name in (sets[0] if sets else {}) if name != EMBEDDING]
+    if len(sets) < 2 or any(one | {EMBEDDING: 0} != sets[0] | {EMBEDDING: 0} for one in sets):
+        raise ValueError(f"members: expected two or more encoders of the same label sets, got outputs {sets}.")
+    width = sum(one[EMBEDDING] for one in sets)
+    if not 1 <= dim <= width:
+        raise ValueError(f"dim: expected 1 to {width}, the members' together, got {dim}.")
+    faces = keras.Input(members[0].input.shape[1:], name="crops")
+    named = [keras.Model(m.input, m.output, name=f"member_{place}") for place, m in enumerate(members)]
+    lessons = [member(faces) for member in named]
+    joined = layers.Concatenate(dtype="float32", name="joined")([lesson[EMBEDDING] for lesson in lessons])
+    joined = layers.Dense(
+        dim, use_bias=False, kernel_initializer="orthogonal", trainable=False, dtype="float32", name=PROJECTION
+    )(joined)
+    outputs = {EMBEDDING: UnitLength(dtype="float32", name=EMBEDDING)(joined)}
+    for name in heads:
+        outputs[name] = layers.Average(dtype="float32", name=name)([lesson[name] for lesson in lessons])
+    return keras.Model(faces, outputs, name="encoder")
+
+
+def fit_projection(encoder: keras.Model, crops: npt.NDArray[np.uint8]) -> float:
+    """Set the joining matrix to the directions in which these faces' embeddings are long, and so keep their cosines.
+
+    These are the leading right singular vectors of the joined embeddings, not centred, since a cosine is not.
+
+    Args:
+        encoder: What `merge_encoders` gave.
+        crops: `(n, 48, 48)` uint8 grey, n >= 1, faces of the kind that will be compared.
+
+    Returns:
+        The share of the joined embeddings' squared length that `dim` numbers keep, 0 to 1.
+    """
+    joined = keras.Model(encoder.input, encoder.get_layer("joined").output)
+    vectors = np.asarray(joined.predict(crops[..., None], batch_size=256, verbose=0), np.float64)
+    power, directions = np.linalg.eigh(vectors.T @ vectors)
+    kernel = encoder.get_layer(PROJECTION).kernel
+    kept = kernel.shape[1]
+    kernel.assign(ops.convert_to_tensor(directions[:, ::-1][:, :kept].astype(np.float32)))
+    return float(power[::-1][:kept].sum() / power.sum())
+
+
+CONFIG, WEIGHTS = "training.json", "best.weights.h5"
+
+
+class TrainingError(MoodspaceError):
+    """A training that cannot start or go on."""
+
+
+def new_encoder(recipe: Recipe, classes: dict[str, tuple[str, ...]]) -> keras.Model:
+    """Build the encoder that a recipe names, with its starting weights.
+
+    Args:
+        recipe: Architecture, start and sizes.
+        classes: For each label set its class names in column order.
+
+    Returns:
+        Model as `embeddings.network.build_encoder` gives.
+    """
+    if recipe.arch == "mobilenet_v2":
+        init = None if recipe.init == "none" else recipe.init
+        backbone = BACKBONES[recipe.arch](init, pixels=recipe.pixels, dense_map=recipe.dense_map)
+    else:
+        backbone = BACKBONES[recipe.arch]()
+    return build_encoder(backbone, classes, dim=recipe.dim)
+
+
+def load_encoder(folder: Path) -> keras.Model:
+    """Rebuild the encoder that a training left behind, with its best weights.
+
+    Args:
+        folder: What `train_encoder` wrote to.
+
+    Raises:
+        TrainingError: The folder holds no finished epoch.
+    """
+    config, weights = folder / CONFIG, folder / WEIGHTS
+    if not (config.is_file() and weights.is_file()):
+        raise TrainingError(
+            f"{folder}: expected training.json and best.weights.h5 of a training, found neither or one."
+        )
+    encoder = _described(json.loads(config.read_text()))
+    encoder.load_weights(weights)
+    return encoder
+
+
+def _described(found: dict[str, Any]) -> keras.Model:
+    """Build the network of a `training.json`, with weights yet to be loaded."""
+    classes = {name: tuple(names) for name, names in found["classes"].items()}
+    if "members" in found:
+        recipes = [Recipe(**{**member["recipe"], "init": "none"}) for member in found["members"]]
+        return merge_encoders([new_encoder(recipe, classes) for recipe in recipes], dim=found["dim"])
+    return new_encoder(Recipe(**{**found["recipe"], "init": "none"}), classes)
+
+
+def _account(member: Path) -> dict[str, Any]:
+    """Return a training's description, with how many epochs it had and which was the best."""
+    account: dict[str, Any] = json.loads((member / CONFIG).read_text())
+    if "members" not in account:
+        accuracies = [row["val_accuracy"] for row in read_log(member / LOG)]
+        account |= {"epochs": len(accuracies), "best_epoch": 1 + int(np.argmax(accuracies))}
+    return account
+
+
+def merge_trainings(
+    members: Sequence[Path], folder: Path, crops: npt.NDArray[np.uint8], *, dim: int = 64, data_hash: str = ""
+) -> None:
+    """Make one network of several finished trainings, as if it had been trained into `folder`.
+
+    Args:
+        members: Folders of finished trainings of the same label sets and classes, none of them merged itself.
+        folder: For `training.json` and `best.weights.h5`.
+        crops: `(n, 48, 48)` uint8 grey, the training faces, to fit the joint embedding on.
+        dim: Length of the joint embedding, or the members' together where that is less. Embeddings of few classes lie
+            close to a space of few dimensions: 64 keep 0.9998 of two on FER2013.
+        data_hash: Of the data, kept beside the members' recipes.
+
+    Raises:
+        TrainingError: A member is not finished, is merged itself or has other classes, or `folder` holds a training.
+    """
+    if (folder / CONFIG).exists():
+        raise TrainingError(f"{folder}: expected no training yet, found one; give another --out.")
+    networks = [load_encoder(member) for member in members]
+    found = [_account(member) for member in members]
+    if any("members" in one or one["classes"] != found[0]["classes"] for one in found):
+        raise TrainingError(f"merge: expected single trainings of the classes {found[0]['classes']}, got others.")
+    dim = min(dim, sum(network.output[EMBEDDING].shape[1] for network in networks))
+    merged = merge_encoders(networks, dim=dim)
+    kept = fit_projection(merged, crops)
+    config = {"members": found, "classes": found[0]["classes"], "dim": dim, "kept": kept, "data": data_hash}
+    folder.mkdir(parents=True, exist_ok=True)
+    write_weights(folder / WEIGHTS, merged)
+    write_whole(folder / CONFIG, lambda path: path.write_text(json.dumps(config, indent=1) + "\n"))

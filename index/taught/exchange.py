@@ -1,0 +1,188 @@
+"""The user's gallery as a parquet file, to look at with other tools and to take to another machine. Needs pyarrow.
+
+Columns: `id`, `label`, `source`, `added` (UTC), `digest` (SHA-256 of the crop) and `embedding`, a list of 32-bit floats
+of unit length. The schema's metadata names the encoder, without which embeddings mean nothing.
+"""
+
+import json
+import os
+import secrets
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from moodspace.embeddings.data.labels import ClassNameError, class_name
+from moodspace.index.store.commit import GalleryError
+from moodspace.index.taught.faces import IMPORTED, NewFaces, TaughtFaces
+
+from moodspace.arrays import FloatArray
+
+_METADATA = b"moodspace"
+_FORMAT, _VERSION = "moodspace-taught-faces", 1
+_COLUMNS = ("label", "source", "added", "digest", "embedding")
+_TEXTS = ("label", "source", "digest")
+
+# What a file from a stranger may hold: compression that cannot unfold to thousands of times its size, and short texts.
+_MODEST = ("SNAPPY", "UNCOMPRESSED")
+_LONGEST_TEXT = 4096
+
+# A length that is further from 1 is a damaged file's.
+_LENGTH_TOLERANCE = 0.01
+
+
+# pyarrow 26 ends the whole process for some damaged files: a process of its own tries first.
+_TRIES = """
+import sys
+from pyarrow import parquet
+with parquet.ParquetFile(sys.argv[1], read_dictionary=sys.argv[2:]) as file:
+    groups = [file.metadata.row_group(at) for at in range(file.metadata.num_row_groups)]
+    parts = [group.column(at) for group in groups for at in range(group.num_columns)]
+    if sum(part.total_uncompressed_size for part in parts) < 2**30:
+        file.read()
+"""
+_TRY_S = 60
+
+
+def export_faces(path: Path, faces: TaughtFaces, encoder: str) -> None:
+    """Writes faces to a parquet file, in one step: a file of that name is replaced only when all is written.
+
+    Args:
+        path: The file.
+        faces: What to write.
+        encoder: The fingerprint of the encoder that made the embeddings.
+
+    Raises:
+        GalleryError: pyarrow is not installed.
+        OSError: the file cannot be written.
+    """
+    pa, parquet = _pyarrow()
+    dim = faces.embeddings.shape[1]
+    columns = {
+        "id": pa.array(faces.ids, pa.int64()),
+        "label": pa.array(faces.labels, pa.string()),
+        "source": pa.array(faces.sources, pa.string()),
+        "added": pa.array((faces.added * 1e6).round().astype(np.int64), pa.timestamp("us", tz="UTC")),
+        "digest": pa.array(faces.digests, pa.string()),
+        "embedding": pa.FixedSizeListArray.from_arrays(pa.array(faces.embeddings.reshape(-1), pa.float32()), dim),
+    }
+    described = json.dumps({"format": _FORMAT, "version": _VERSION, "encoder": encoder, "dim": dim})
+    # A name of its own: another program may be writing the same file.
+    partial = path.with_name(f".{secrets.token_hex(8)}.unfinished")
+    try:
+        parquet.write_table(pa.table(columns).replace_schema_metadata({_METADATA: described}), partial)
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def import_faces(path: Path, encoder: str, dim: int, *, most: int | None = None) -> NewFaces:
+    """Reads what `export_faces` wrote, for another gallery.
+
+    Args:
+        path: The file.
+        encoder: The fingerprint of the encoder in use.
+        dim: How many numbers its embeddings have.
+        most: How many faces it may hold at most, where a stranger made it: what would take more memory than such a file
+            is refused before it is read. None for one's own.
+
+    Returns:
+        The faces, with sources that begin with `IMPORTED`: a path of another machine is no file of this one.
+
+    Raises:
+        GalleryError: pyarrow is not installed, the file is something else or damaged, or another encoder made it.
+    """
+    pa, parquet = _pyarrow()
+    try:
+        _check_described(path, parquet.read_schema(path), encoder)
+        _try(path)
+        # Texts that repeat stay one until they have been looked at: a small file can repeat a long one very often.
+        with parquet.ParquetFile(path, read_dictionary=list(_TEXTS)) as file:
+            if most is not None:
+                _check_modest(path, file.metadata, dim, most)
+            table = file.read(columns=list(_COLUMNS))
+        if most is not None:
+            _check_texts(path, table)
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        reason = " ".join(str(error).split())
+        raise GalleryError(f"{path}: expected an exported gallery, got: {reason}; export it again") from error
+    try:
+        text = {name: table[name].to_pylist() for name in _TEXTS}
+        return NewFaces(
+            embeddings=_embeddings(table["embedding"], dim),
+            labels=[class_name(label) for label in text["label"]],
+            sources=[IMPORTED + source.removeprefix(IMPORTED) for source in text["source"]],
+            digests=text["digest"],
+            added=np.array(table["added"].cast(pa.int64()).to_pylist(), np.float64) / 1e6,
+        )
+    except ClassNameError as error:
+        raise GalleryError(f"{path}: {str(error).rpartition('; ')[0]}; teach that class under another name") from error
+    except (GalleryError, TypeError, AttributeError, ValueError, pa.ArrowException) as error:
+        reason = " ".join(str(error).split())
+        raise GalleryError(f"{path}: expected an exported gallery, got other columns ({reason})") from error
+
+
+def _try(path: Path) -> None:
+    """Refuses a file that ends whatever process reads it; what else is wrong with it, reading it tells."""
+    command = [sys.executable, "-c", _TRIES, str(path), *_TEXTS]
+    try:
+        status = subprocess.run(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            timeout=_TRY_S, check=False,
+        ).returncode  # fmt: skip
+    except subprocess.TimeoutExpired:
+        status = -1
+    if status not in (0, 1):
+        raise GalleryError(f"{path}: expected an exported gallery, got a broken file; export it again")
+
+
+def _embeddings(column: Any, dim: int) -> FloatArray:
+    rows = np.array(column.to_pylist(), np.float32).reshape(-1, dim)
+    # An embedding is kept in 16 bits, in which the length of a unit vector is off by up to 0.0005.
+    lengths = np.linalg.norm(rows.astype(np.float64), axis=1, keepdims=True)
+    if not (np.abs(lengths - 1) < _LENGTH_TOLERANCE).all():
+        raise GalleryError("expected embeddings of length 1, got others")
+    return (rows / lengths).astype(np.float32)
+
+
+def _check_described(path: Path, schema: Any, encoder: str) -> None:
+    try:
+        described = json.loads((schema.metadata or {})[_METADATA])
+        kind, version, made_by = (described[key] for key in ("format", "version", "encoder"))
+    except (KeyError, TypeError, ValueError) as error:
+        raise GalleryError(f"{path}: expected an exported gallery, got another parquet file; name one") from error
+    if kind != _FORMAT or version != _VERSION:
+        raise GalleryError(f"{path}: expected {_FORMAT} version {_VERSION}, got {kind} {version}; update this program")
+    if made_by != encoder:
+        raise GalleryError(
+            f"{path}: expected faces seen by encoder {encoder[:12]}, got {str(made_by)[:12]}; teach their pictures"
+        )
+    if missing := set(_COLUMNS) - set(schema.names):
+        raise GalleryError(f"{path}: expected the columns {', '.join(_COLUMNS)}, got none of {', '.join(missing)}")
+
+
+def _check_modest(path: Path, stated: Any, dim: int, most: int) -> None:
+    if stated.num_rows > most:
+        raise GalleryError(f"{path}: expected room for {stated.num_rows:,} faces, got room for {most:,}; forget some")
+    groups = (stated.row_group(at) for at in range(stated.num_row_groups))
+    parts = [group.column(at) for group in groups for at in range(group.num_columns)]
+    known = all(part.compression in _MODEST and part.num_values <= stated.num_rows * dim for part in parts)
+    if not known or sum(part.total_uncompressed_size for part in parts) > (most + 1) * (4 * dim + _LONGEST_TEXT):
+        raise GalleryError(f"{path}: expected a file as it was exported, got another; export it again")
+
+
+def _check_texts(path: Path, table: Any) -> None:
+    chunks = [chunk for name in _TEXTS for chunk in table[name].chunks if hasattr(chunk, "dictionary")]
+    longest = max((len(one or "") for chunk in chunks for one in chunk.dictionary.to_pylist()), default=0)
+    if longest > _LONGEST_TEXT:
+        raise GalleryError(f"{path}: expected texts of at most {_LONGEST_TEXT} letters, got {longest:,}; shorten them")
+
+
+def _pyarrow() -> tuple[Any, Any]:
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError as error:
+        raise GalleryError("export and import need pyarrow: pip install -r requirements/all.txt") from error
+    return pyarrow, pyarrow.parquet

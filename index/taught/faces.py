@@ -1,0 +1,180 @@
+"""Faces that a user taught: on their way into the gallery, in it, and counted."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from moodspace.embeddings.data.labels import ClassNameError, checked
+from moodspace.index.gallery import unit_rows_problem
+from moodspace.index.store.commit import GalleryError
+
+from moodspace.arrays import DoubleArray, FloatArray, IntArray
+
+# The label set of taught faces in `Neighbors.labels`.
+TAUGHT = "taught"
+LIVE = "live"
+IMPORTED = "import:"
+_ARRAYS, _TEXTS = ("ids", "embeddings", "added", "batches"), ("labels", "sources", "digests")
+_DIGEST = re.compile(r"([0-9a-f]{64})?")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NewFaces:
+    """Faces to be taught.
+
+    Attributes:
+        embeddings: `(n, d)` float32, finite rows of unit length.
+        labels: n canonical class names.
+        sources: n places where the faces came from: an absolute path, `LIVE`, or `IMPORTED` and a name.
+        digests: n SHA-256 of the crops, 64 hexadecimal digits each; empty where unknown.
+        added: `(n,)` float64, when each was taught, seconds since 1970 (UTC); None for now.
+
+    Raises:
+        GalleryError: A field breaks its rule or the lengths differ.
+    """
+
+    embeddings: FloatArray
+    labels: Sequence[str]
+    sources: Sequence[str]
+    digests: Sequence[str]
+    added: DoubleArray | None = None
+
+    def __post_init__(self) -> None:
+        """Validates every field."""
+        if problem := unit_rows_problem(self.embeddings):
+            raise GalleryError(f"faces to teach, embeddings: {problem}")
+        n = len(self.embeddings)
+        lengths = {len(self.labels), len(self.sources), len(self.digests), n if self.added is None else len(self.added)}
+        if lengths != {n}:
+            raise GalleryError(f"faces to teach: expected {n} of everything, got {sorted(lengths)}; align the fields")
+        for label in dict.fromkeys(self.labels):
+            _check_label(label)
+        if wrong := [digest for digest in self.digests if not _DIGEST.fullmatch(digest)]:
+            got = f"expected SHA-256 as 64 hexadecimal digits, got {wrong[0]!r}"
+            raise GalleryError(f"faces to teach: {got}; hash the crop")
+        if self.added is not None and not np.isfinite(self.added).all():
+            raise GalleryError("faces to teach: expected finite seconds since 1970, got NaN or infinity; give a time")
+
+    def __len__(self) -> int:
+        """Returns the number of faces."""
+        return len(self.embeddings)
+
+    def take(self, rows: Sequence[int]) -> NewFaces:
+        """Returns the faces at these rows."""
+        labels, sources, digests = (
+            [column[row] for row in rows] for column in (self.labels, self.sources, self.digests)
+        )
+        added = None if self.added is None else self.added[list(rows)]
+        return NewFaces(self.embeddings[list(rows)], labels, sources, digests, added)
+
+    @classmethod
+    def none(cls, dim: int) -> NewFaces:
+        """Returns no faces, for embeddings of `dim` numbers."""
+        return cls(np.empty((0, dim), np.float32), (), (), ())
+
+
+def _check_label(label: object) -> None:
+    try:
+        if not isinstance(label, str):
+            raise ClassNameError(f"expected a class name, got {label!r}; name the class")
+        checked(label)
+    except ClassNameError as error:
+        raise GalleryError(f"faces to teach: {error}") from error
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TaughtFaces:
+    """Faces in the user's gallery, in the order of their ids.
+
+    Attributes:
+        ids: `(n,)` int64, at least `index.database.FIRST_ID`; never used twice.
+        embeddings: `(n, d)` float32 unit rows, each number rounded to 16 bits.
+        labels: n canonical class names.
+        sources: n places where they came from.
+        digests: n SHA-256 of the crops, empty where unknown.
+        added: `(n,)` float64, when each was taught, seconds since 1970 (UTC).
+        batches: `(n,)` int64, what was taught together has the same number.
+    """
+
+    ids: IntArray
+    embeddings: FloatArray
+    labels: tuple[str, ...]
+    sources: tuple[str, ...]
+    digests: tuple[str, ...]
+    added: DoubleArray
+    batches: IntArray
+
+    def __len__(self) -> int:
+        """Returns the number of faces."""
+        return len(self.ids)
+
+    @classmethod
+    def joined(cls, parts: Sequence[TaughtFaces]) -> TaughtFaces:
+        """Returns the faces of one part or more, one after the other."""
+        columns = {name: [getattr(part, name) for part in parts] for name in _ARRAYS + _TEXTS}
+        joined: dict[str, Any] = {name: np.concatenate(columns[name]) for name in _ARRAYS}
+        return cls(**joined | {name: tuple(chain.from_iterable(columns[name])) for name in _TEXTS})
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What one transaction did.
+
+    Attributes:
+        batch: The number by which more can join what `undo` takes back together.
+        ids: Of the faces that were added, in their order.
+        removed: How many faces left.
+    """
+
+    batch: int
+    ids: tuple[int, ...]
+    removed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Undone:
+    """A batch that was taken back.
+
+    Attributes:
+        batch: Its number.
+        added: When its first face was taught, seconds since 1970 (UTC).
+        labels: How many faces of each class left.
+    """
+
+    batch: int
+    added: float
+    labels: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What is in the user's gallery.
+
+    Attributes:
+        labels: Number of faces by class, sorted by name.
+        sources: Number of faces by where they came from: a synced folder, "live", "import:..." or "pictures".
+        roots: The folders that are kept in sync, with how their pictures are read.
+        first, last: When the oldest and the newest face was taught, seconds since 1970; None without faces.
+        bytes: What the gallery takes on the disk.
+        encoder: The fingerprint of the encoder that made the embeddings.
+        dim: How many numbers an embedding has.
+    """
+
+    labels: Mapping[str, int]
+    sources: Mapping[str, int]
+    roots: Mapping[Path, str]
+    first: float | None
+    last: float | None
+    bytes: int
+    encoder: str
+    dim: int
+
+    def __len__(self) -> int:
+        """Returns the number of faces."""
+        return sum(self.labels.values())

@@ -1,0 +1,208 @@
+"""The table of taught faces: how they come into the database, are found in it, and leave it."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from moodspace.index.gallery import unit_rows_problem
+from moodspace.index.store.commit import GalleryError
+from moodspace.index.taught.database import Database
+from moodspace.index.taught.faces import NewFaces, TaughtFaces
+from moodspace.index.taught.ivf import Revision
+from moodspace.index.taught.search import Found
+from moodspace.index.taught.sync_plan import DUPLICATE, FACES, FORGOTTEN, NONE
+
+from moodspace.arrays import FloatArray, IntArray
+
+_CHUNK = 50_000
+# SQLite before 3.32 takes 999 parameters.
+_PARAMETERS = 500
+# The faces of a class, whose name is one parameter.
+OF_CLASS = "label IN (SELECT id FROM labels WHERE readable(name) = readable(?))"
+
+
+def insert_faces(connection: sqlite3.Connection, faces: NewFaces, batch: int, root: int | None = None) -> range:
+    """Adds faces inside of a transaction.
+
+    Args:
+        connection: Of the transaction.
+        faces: Which.
+        batch: What they can be undone with.
+        root: The synced folder they came from, if any.
+
+    Returns:
+        Their ids.
+
+    Raises:
+        GalleryError: Their embeddings are of another dimension.
+    """
+    dim = connection.execute("SELECT dim FROM meta").fetchone()[0]
+    if faces.embeddings.shape[1] != dim:
+        got = f"expected embeddings of {dim} numbers, got {faces.embeddings.shape[1]}"
+        raise GalleryError(f"faces to teach: {got}; use the encoder that the gallery was made with")
+    labels = _label_ids(connection, faces.labels)
+    first = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'faces'").fetchone()[0] + 1
+    added = np.full(len(faces), time.time()) if faces.added is None else faces.added
+    # What is accepted may be off by the tolerance already, which leaves no room for what 16 bits round away.
+    rounded = (faces.embeddings / np.linalg.norm(faces.embeddings, axis=1, keepdims=True)).astype(np.float16)
+    rows = (
+        (first + at, rounded[at].tobytes(), labels[faces.labels[at]], faces.sources[at],
+         bytes.fromhex(faces.digests[at]), float(added[at]), batch, root)
+        for at in range(len(faces))
+    )  # fmt: skip
+    connection.executemany("INSERT INTO faces VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
+    return range(first, first + len(faces))
+
+
+def _label_ids(connection: sqlite3.Connection, names: Iterable[str]) -> Mapping[str, int]:
+    connection.executemany("INSERT OR IGNORE INTO labels (name) VALUES (?)", [(name,) for name in sorted(set(names))])
+    return {name: number for number, name in connection.execute("SELECT id, name FROM labels")}
+
+
+def forget_faces(connection: sqlite3.Connection, condition: str, values: Sequence[Any]) -> int:
+    """Removes faces inside of a transaction, and remembers that their files are not to be taught again unasked.
+
+    Args:
+        connection: Of the transaction.
+        condition: SQL on the columns of `faces`.
+        values: The condition's parameters.
+
+    Returns:
+        How many left.
+    """
+    paths = f"SELECT source FROM faces WHERE root IS NOT NULL AND ({condition})"
+    contents = f"SELECT sha256 FROM files WHERE sha256 != '' AND status = '{FACES}' AND path IN ({paths})"
+    for where in (f"status = '{DUPLICATE}' AND sha256 IN ({contents})", f"status = '{FACES}' AND path IN ({paths})"):
+        connection.execute(f"UPDATE files SET status = ?, reason = ? WHERE {where}", (NONE, FORGOTTEN, *values))
+    return connection.execute(f"DELETE FROM faces WHERE {condition}", values).rowcount
+
+
+def forget_ids(connection: sqlite3.Connection, ids: Sequence[int]) -> int:
+    """Removes the faces with these ids inside of a transaction, as `forget_faces`; returns how many there were."""
+    return sum(forget_faces(connection, f"id IN ({marks})", part) for marks, part in _parts(ids))
+
+
+def read_revision(connection: sqlite3.Connection) -> Revision:
+    """Returns up to where the gallery has come."""
+    newest = "SELECT generation, token FROM commits ORDER BY generation DESC LIMIT 1"
+    generation, token = connection.execute(newest).fetchone() or (0, "")
+    last = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'faces'").fetchone()[0]
+    return Revision(generation, token, last)
+
+
+def is_past(connection: sqlite3.Connection, stand: Revision) -> bool:
+    """Tells whether the gallery came through that state; where a copy was restored its history went another way."""
+    row = connection.execute("SELECT token FROM commits WHERE generation = ?", (stand.generation,)).fetchone()
+    return not stand.generation or row == (stand.token,)
+
+
+def read_classes(connection: sqlite3.Connection) -> tuple[str, ...]:
+    """Returns the names of the classes that have faces, sorted."""
+    sql = "SELECT DISTINCT readable(name) FROM labels WHERE EXISTS (SELECT 1 FROM faces WHERE label = labels.id)"
+    return tuple(sorted(name for (name,) in connection.execute(sql)))
+
+
+def stream_embeddings(database: Database, dim: int, after: int = -1) -> Iterator[tuple[IntArray, FloatArray]]:
+    """Yields ids `(m,)` and embeddings `(m, dim)` of all faces with an id beyond `after`, in order, some at a time.
+
+    Raises:
+        GalleryError: An embedding is damaged.
+    """
+    with database.read() as connection:
+        cursor = connection.execute("SELECT id, embedding FROM faces WHERE id > ? ORDER BY id", (after,))
+        while rows := cursor.fetchmany(_CHUNK):
+            ids, blobs = zip(*rows, strict=True)
+            yield np.array(ids, np.int64), decoded(database, dim, blobs)
+
+
+def take_embeddings(database: Database, dim: int, ids: IntArray) -> FloatArray:
+    """Returns the embeddings `(n, dim)` of faces, `(n,)` int64 rising ids that there are."""
+    return look_up(database, dim, ids).embeddings
+
+
+def newest_embeddings(database: Database, dim: int, name: str, limit: int) -> FloatArray:
+    """Returns the embeddings `(n, dim)` of the newest faces of a class, at most `limit`, the newest first.
+
+    Raises:
+        GalleryError: An embedding is damaged.
+    """
+    with database.read() as connection:
+        sql = f"SELECT embedding FROM faces WHERE {OF_CLASS} ORDER BY id DESC LIMIT ?"
+        rows = connection.execute(sql, (name, limit)).fetchall()
+    return decoded(database, dim, [blob for (blob,) in rows])
+
+
+def look_up(database: Database, dim: int, ids: IntArray) -> Found:
+    """Returns what there is of the faces with these ids, each given once.
+
+    Raises:
+        GalleryError: An embedding is damaged.
+    """
+    columns = "f.id, readable(l.name), f.source, f.embedding"
+    sql = f"SELECT {columns} FROM faces f JOIN labels l ON l.id = f.label WHERE f.id IN ({{}})"
+    rows: list[tuple[Any, ...]] = []
+    with database.read() as connection:
+        for marks, part in _parts(ids.tolist()):
+            rows += connection.execute(sql.format(marks), part).fetchall()
+    rows.sort(key=lambda row: row[0])
+    found, labels, sources, blobs = zip(*rows, strict=True) if rows else ((), (), (), ())
+    return Found(np.array(found, np.int64), labels, sources, decoded(database, dim, blobs))
+
+
+def read_faces(database: Database, dim: int, ids: IntArray | None = None) -> Iterator[TaughtFaces]:
+    """Yields all that is known of faces, some at a time in the order of their ids; of all faces where `ids` is None."""
+    columns = "f.id, f.embedding, readable(l.name), f.source, f.digest, f.added, f.batch"
+    sql = f"SELECT {columns} FROM faces f JOIN labels l ON l.id = f.label WHERE"
+    if ids is not None:
+        for marks, part in _parts(np.unique(ids).tolist()):
+            with database.read() as connection:
+                rows = connection.execute(f"{sql} f.id IN ({marks}) ORDER BY f.id", part).fetchall()
+            yield _faces(database, dim, rows)
+        return
+    last = -1
+    while True:
+        with database.read() as connection:
+            rows = connection.execute(f"{sql} f.id > ? ORDER BY f.id LIMIT {_CHUNK}", (last,)).fetchall()
+        if not rows:
+            return
+        yield _faces(database, dim, rows)
+        last = rows[-1][0]
+
+
+def decoded(database: Database, dim: int, blobs: Sequence[bytes]) -> FloatArray:
+    """Returns embeddings as they are stored as `(n, dim)` float32 unit rows.
+
+    Raises:
+        GalleryError: One is damaged.
+    """
+    problem: str | None = f"expected {2 * dim} bytes each, got others"
+    if all(isinstance(blob, bytes) and len(blob) == 2 * dim for blob in blobs):
+        rows = np.frombuffer(b"".join(blobs), np.float16).reshape(-1, dim).astype(np.float32)
+        problem = unit_rows_problem(rows)
+    if problem:
+        raise GalleryError(f"{database.path}: a damaged embedding: {problem}; look for it with `cli.py gallery verify`")
+    return rows
+
+
+def _faces(database: Database, dim: int, rows: Sequence[tuple[Any, ...]]) -> TaughtFaces:
+    ids, blobs, labels, sources, digests, added, batches = zip(*rows, strict=True) if rows else ((),) * 7
+    return TaughtFaces(
+        ids=np.array(ids, np.int64),
+        embeddings=decoded(database, dim, blobs),
+        labels=labels,
+        sources=sources,
+        digests=tuple(digest.hex() for digest in digests),
+        added=np.array(added, np.float64),
+        batches=np.array(batches, np.int64),
+    )
+
+
+def _parts(values: Sequence[Any]) -> Iterator[tuple[str, Sequence[Any]]]:
+    """Parts values into as many as SQL takes at once, each with its question marks."""
+    for start in range(0, len(values), _PARAMETERS):
+        part = values[start : start + _PARAMETERS]
+        yield ",".join("?" * len(part)), part

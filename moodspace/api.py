@@ -1,0 +1,172 @@
+"""The functions of the public API. Import them from `moodspace`."""
+
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from moodspace.arrays import ByteArray
+from moodspace.classifier.bundle.bundle import load_bundle
+from moodspace.gallery import Gallery
+from moodspace.model import Channels, Model, Picture, Recognition, as_bgr, bundle_path
+
+if TYPE_CHECKING:
+    from moodspace.classifier.evaluation import Evaluation
+    from moodspace.embeddings.data.labelled import LabelledFaces
+
+
+def load(
+    bundle: str | Path | None = None,
+    *,
+    view: str | None = None,
+    gallery: str | Path | None = None,
+    threads: int = 2,
+) -> Model:
+    """Load a model.
+
+    Args:
+        bundle: A bundle's folder; the one that ships when None.
+        view: The label set to predict, or "blend"; the bundle's default when None.
+        gallery: Folder of the faces that you taught; when None, what you teach is forgotten with the model.
+        threads: How many threads the encoder may use.
+
+    Raises:
+        MoodspaceError: The bundle or the gallery is missing, damaged, or they do not fit each other.
+        ValueError: The bundle has no such view.
+
+    Example:
+        >>> import moodspace as ms
+        >>> model = ms.load()
+        >>> "happy" in model.classes_
+        True
+    """
+    loaded = load_bundle(bundle_path(bundle), threads=threads)
+    return Model(loaded, view=view, gallery=None if gallery is None else Gallery(gallery, bundle=loaded))
+
+
+@lru_cache(maxsize=1)
+def _default_model() -> Model:
+    return load()
+
+
+def read(picture: Picture, *, channels: Channels | None = None) -> ByteArray:
+    """Read a picture, upright and in color.
+
+    Args:
+        picture: A file in any format that Pillow reads, its bytes, or an array `(h, w)` or `(h, w, 3)` uint8.
+        channels: Order of a color array's channels, "rgb" or "bgr".
+
+    Returns:
+        `(h, w, 3)` uint8 in [0, 255], RGB.
+
+    Raises:
+        MoodspaceError: The file cannot be read.
+    """
+    return np.ascontiguousarray(as_bgr(picture, channels)[..., ::-1])
+
+
+def read_video(path: str | Path) -> Iterator[tuple[float, ByteArray]]:
+    """Read the frames of a video.
+
+    Args:
+        path: A video file.
+
+    Yields:
+        The time of each frame in seconds, and its pixels, `(h, w, 3)` uint8 RGB, upright.
+
+    Raises:
+        MoodspaceError: The file cannot be read, or ends early.
+    """
+    from moodspace.realtime.capture.files import open_source
+
+    with open_source(str(path)) as source:
+        for frame in source:
+            yield frame.time, np.ascontiguousarray(frame.bgr[..., ::-1])
+
+
+def recognize(picture: Picture, *, channels: Channels | None = None, model: Model | None = None) -> Recognition:
+    """Find the faces of a picture and recognize what they show.
+
+    Args:
+        picture: A file, its bytes, or an array `(h, w)` grey or `(h, w, 3)` uint8 in [0, 255].
+        channels: Order of a color array's channels, "rgb" or "bgr".
+        model: The model; the one that ships when None, loaded once.
+
+    Example:
+        >>> import moodspace as ms
+        >>> from moodspace.realtime.demo import picture_path
+        >>> [face.expression for face in ms.recognize(picture_path())]
+        ['happy']
+    """
+    return (model or _default_model()).recognize(picture, channels=channels)
+
+
+def recognize_video(path: str | Path, *, every: int = 1, model: Model | None = None) -> Iterator[Recognition]:
+    """Recognize the faces in the frames of a video.
+
+    Args:
+        path: A video file.
+        every: Look at each `every`-th frame.
+        model: The model; the one that ships when None, loaded once.
+
+    Yields:
+        One recognition a frame, with its `time` in seconds.
+    """
+    yield from (model or _default_model()).recognize_video(path, every=every)
+
+
+def evaluate(
+    data: "str | Path | LabelledFaces", *, model: Model | None = None, split: str | None = None
+) -> "Evaluation":
+    """Score a model on labelled faces that it was neither trained nor indexed on.
+
+    Args:
+        data: A folder with a folder a class, `fer2013.csv`, a parquet file, or faces that were read already.
+        model: The model; the one that ships when None.
+        split: The split to read, where the data have several.
+
+    Returns:
+        Accuracy, macro-F1, ECE and more of head, neighbors' votes and ensemble; `to_json()` gives plain values.
+    """
+    from moodspace.classifier.evaluation import evaluate as score
+    from moodspace.embeddings.data.readers import read_labelled_faces
+
+    used = model or _default_model()
+    faces = read_labelled_faces(Path(data), split=split) if isinstance(data, str | Path) else data
+    return score(used.bundle, faces, used.view)
+
+
+def train(
+    data: str | Path,
+    out: str | Path,
+    *,
+    validation: str | Path | None = None,
+    labels: Sequence[str] = (),
+    resume: bool = False,
+    **recipe: Any,
+) -> dict[str, Any]:
+    """Train a network on labelled faces, then index, calibrate and export it into a bundle.
+
+    Args:
+        data: A folder with a folder a class, `fer2013.csv`, or a parquet file.
+        out: The bundle's folder.
+        validation: Labelled faces to validate on; a split or a part of `data` when None.
+        labels: Label sets to learn; all when empty.
+        resume: Go on with an interrupted training.
+        recipe: Fields of `moodspace.embeddings.training.recipe.Recipe`, such as `arch="cnn"`, `epochs=30`, `seed=1`.
+
+    Returns:
+        For each label set the scores on the validation faces, cross-fitted.
+
+    Raises:
+        MoodspaceError: The data or the recipe cannot be used.
+        ImportError: Training needs the extra: `pip install 'moodspace[train]'`.
+    """
+    from moodspace.classifier.bundle.train import read_both, train_bundle
+    from moodspace.embeddings.training.recipe import recipe_for
+
+    chosen = recipe_for(**recipe)
+    faces, held_out = read_both(Path(data), Path(validation) if validation is not None else None, chosen.seed)
+    return train_bundle(Path(out), faces, held_out, chosen, labels=labels, resume=resume)

@@ -1,0 +1,110 @@
+"""Your own labelled faces, kept in one crash-safe SQLite file beside the bundle's gallery."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from moodspace.arrays import FloatArray, IntArray
+from moodspace.classifier.bundle.bundle import Bundle, load_bundle
+from moodspace.embeddings.data.labels import canonical
+from moodspace.index.taught.faces import LIVE, NewFaces
+from moodspace.index.taught.search import TaughtIndex
+
+
+class Gallery:
+    """A gallery of taught faces. Use it in a `with` block, or close it.
+
+    Args:
+        folder: Where it is kept, made when missing; the default gallery of the command line when None.
+        bundle: The bundle, or its folder, whose embeddings it holds; the one that ships when None.
+
+    Raises:
+        MoodspaceError: The gallery is damaged, or another encoder made it.
+    """
+
+    def __init__(self, folder: str | Path | None = None, *, bundle: Bundle | str | Path | None = None) -> None:
+        from moodspace.classifier.user_gallery import default_gallery, open_gallery
+        from moodspace.model import bundle_path
+
+        loaded = bundle if isinstance(bundle, Bundle) else load_bundle(bundle_path(bundle))
+        self.folder = Path(folder) if folder is not None else default_gallery()
+        self._opened = open_gallery(self.folder, loaded, create=True)
+
+    def __enter__(self) -> "Gallery":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._opened.close()
+
+    def __len__(self) -> int:
+        """Return the number of faces."""
+        return len(self._opened)
+
+    @property
+    def labels(self) -> dict[str, int]:
+        """The number of faces of each class."""
+        return dict(self._opened.summary().labels)
+
+    def add(self, embeddings: FloatArray, labels: Sequence[str], *, source: str = LIVE) -> list[int]:
+        """Add faces, all or none.
+
+        Args:
+            embeddings: `(n, d)` float32, rows of unit length.
+            labels: n class names; a new name makes a new class.
+            source: Where they came from, shown as evidence.
+
+        Returns:
+            Their ids.
+        """
+        names = [canonical(label) for label in labels]
+        if len(names) != len(embeddings):
+            raise ValueError(f"labels: expected {len(embeddings)}, one a face, got {len(names)}")
+        if not len(embeddings):
+            return []
+        unit = np.asarray(embeddings, np.float32)
+        return list(self._opened.add(NewFaces(unit, names, [source] * len(names), [""] * len(names))).ids)
+
+    def remove(self, label: str | None = None, *, ids: Sequence[int] = ()) -> int:
+        """Remove a class, or faces by id; return how many faces were removed."""
+        if (label is None) == (not len(ids)):
+            raise ValueError("expected a label or ids, got both or neither")
+        return self._opened.remove_label(canonical(label)) if label is not None else self._opened.remove(ids)
+
+    def undo(self) -> int:
+        """Take back the last addition; return how many faces were removed."""
+        undone = self._opened.undo()
+        return sum(undone.labels.values()) if undone else 0
+
+    def kneighbors(self, embeddings: FloatArray, n_neighbors: int = 5) -> tuple[FloatArray, IntArray]:
+        """Find the most similar taught faces.
+
+        Args:
+            embeddings: `(n, d)` float32, rows of unit length.
+            n_neighbors: How many faces to find for each row.
+
+        Returns:
+            Cosine similarities `(n, k)` float32, best first, and ids `(n, k)` int64, -1 where there are fewer.
+        """
+        found = self._opened.snapshot().search(np.asarray(embeddings, np.float32), n_neighbors)
+        return found.similarities, found.ids
+
+    def export(self, path: str | Path) -> int:
+        """Write all faces to a parquet file, without pictures; return how many."""
+        from moodspace.classifier.user_gallery import export_gallery
+
+        return export_gallery(self._opened, Path(path))
+
+    def import_(self, path: str | Path) -> int:
+        """Add the faces of an exported gallery that are not known yet; return how many were added."""
+        from moodspace.classifier.user_gallery import import_gallery
+
+        return import_gallery(self._opened, Path(path))[0]
+
+    def snapshot(self) -> TaughtIndex:
+        """Return the gallery as it can be searched now; the same object while nothing changes."""
+        return self._opened.snapshot()

@@ -1,0 +1,208 @@
+"""Draws a result on its frame: a box for each face, in the colour of the expression it shows, and a label."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from moodspace.classifier.ensemble import Prediction
+from moodspace.realtime.drawing.canvas import (
+    DARK,
+    SEMIBOLD,
+    WHITE,
+    Colour,
+    Rectangle,
+    bar,
+    class_colors,
+    fill,
+    is_light,
+    mix,
+    text_color_on,
+    text_width,
+    write,
+)
+from moodspace.realtime.pipeline import FrameResult
+
+from moodspace.arrays import ByteArray
+
+UNSURE = "unsure"
+
+# The height of the letters in a frame whose shorter side has 1,000 pixels, and the least that can be read.
+_LETTERS_PER_1000 = 34
+_SMALLEST_LETTERS = 13
+
+# In a crowd, where faces are small, a label is no wider than this many boxes, as long as it can be read; one that would
+# be wider than the second number all the same is shortened.
+_WIDEST_LABEL, _WIDEST_WHOLE = 1.3, 2.2
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """What is written at a face.
+
+    Attributes:
+        text: The words.
+        colour: Of box and plate.
+        short: The words at a face so small that the others would hide its neighbours, without tag; empty for the same.
+        tag: A short word before the text, less striking.
+        share: How full the bar below the text is, in [0, 1]; None for no bar.
+        strong: Whether the box stands out from others.
+        numbered: Whether the tag stays, and the words go, at a face too small for both.
+    """
+
+    text: str
+    colour: Colour
+    short: str = ""
+    tag: str = ""
+    share: float | None = None
+    strong: bool = False
+    numbered: bool = False
+
+
+def draw(frame_bgr: ByteArray, result: FrameResult, *, numbered: bool = False) -> ByteArray:
+    """Draw boxes, labels and confidences.
+
+    Args:
+        frame_bgr: `(h, w, 3)` uint8 in [0, 255], BGR; left as it is.
+        result: What the frame shows.
+        numbered: Whether the faces are numbered from 1, in their order, where there are several.
+
+    Returns:
+        `(h, w, 3)` uint8 in [0, 255], BGR, another array.
+    """
+    picture = frame_bgr.copy()
+    labels = [label_of(result.prediction, row, _reason(result, row)) for row in range(len(result.faces))]
+    if numbered and len(labels) > 1:
+        labels = [replace(label, tag=str(number), numbered=True) for number, label in enumerate(labels, 1)]
+    draw_faces(picture, result.faces.xywh, labels)
+    return picture
+
+
+def label_of(prediction: Prediction, row: int, reason: str = "") -> Label:
+    """Returns what is written at a face of a picture, "happy 93%", or that it is not sure enough and why."""
+    if prediction.unknown[row]:
+        return Label(f"{UNSURE} · {reason}" if reason else UNSURE, DARK, UNSURE)
+    column = int(prediction.labels[row])
+    name, colour = prediction.classes[column], class_colors(prediction.classes)[column]
+    return Label(f"{name} {100 * float(prediction.confidence[row]):.0f}%", colour, name)
+
+
+def _reason(result: FrameResult, row: int) -> str:
+    return result.quality.reasons[row] if result.quality is not None else ""
+
+
+def draw_faces(
+    picture: ByteArray,
+    xywh: npt.NDArray[np.floating[Any]],
+    labels: Sequence[Label],
+    taken: Sequence[Rectangle] = (),
+) -> list[Rectangle]:
+    """Draws a box and a label for each face.
+
+    Lines and letters grow with the picture. A label stands above its box, below it or just inside, where it hides least
+    of the other faces and labels, and always within the picture.
+
+    Args:
+        picture: `(h, w, 3)` uint8 in [0, 255], BGR; changed.
+        xywh: `(n, 4)` left, top, width and height in pixels; may reach beyond the picture.
+        labels: The n labels.
+        taken: Where something else will lie on the picture, which labels avoid.
+
+    Returns:
+        Where the n labels are.
+    """
+    boxes = [_box(one, picture.shape) for one in xywh]
+    # Boxes first, so that no box crosses a neighbour's label.
+    for box, label in zip(boxes, labels, strict=True):
+        _draw_box(picture, box, label)
+    plates: list[Rectangle] = []
+    for row, (box, whole) in enumerate(zip(boxes, labels, strict=True)):
+        letters, label = _letters(whole, box, picture.shape), _shortened(whole, box)
+        others = [*boxes[:row], *boxes[row + 1 :], *plates, *taken]
+        plates.append(_place(_plate_size(label, letters), box, picture.shape, others))
+        _draw_label(picture, plates[-1], label, letters)
+    return plates
+
+
+def default_text_height(shape: tuple[int, ...]) -> int:
+    """Returns the height of letters, pixels, that can be read in a picture of this height and width."""
+    return max(_SMALLEST_LETTERS, round(min(shape[:2]) * _LETTERS_PER_1000 / 1000))
+
+
+def _shortened(label: Label, box: Rectangle) -> Label:
+    """Returns the label that a face has room for; that of a face which stands out stays whole."""
+    shorter = [label]
+    if label.numbered:
+        shorter += [replace(label, text=label.short), replace(label, text=label.tag, tag="")]
+    elif label.short and not label.strong:
+        shorter += [replace(label, text=label.short, tag="")]
+    room = _WIDEST_WHOLE * box.width
+    fitting = (one for one in shorter if one.text and _plate_size(one, _SMALLEST_LETTERS)[0] <= room)
+    return next(fitting, shorter[-1])
+
+
+def _letters(label: Label, box: Rectangle, shape: tuple[int, ...]) -> int:
+    """Returns the height of the letters: the picture's usual one, less at a small face or in a narrow picture."""
+    usual = default_text_height(shape)
+    width = _plate_size(label, usual)[0]
+    wanted = max(_SMALLEST_LETTERS, min(usual, round(usual * _WIDEST_LABEL * box.width / width)))
+    return max(1, min(wanted, int(usual * shape[1] / width)))
+
+
+def _margin(letters: int) -> int:
+    return max(2, round(letters / 4))
+
+
+def _bar_height(letters: int) -> int:
+    return max(2, round(letters / 6))
+
+
+def _tag_width(label: Label, letters: int) -> int:
+    return text_width(label.tag, letters, SEMIBOLD) + 2 * _margin(letters) if label.tag else 0
+
+
+def _plate_size(label: Label, letters: int) -> tuple[int, int]:
+    height = letters + 2 * _margin(letters) + (_bar_height(letters) if label.share is not None else 0)
+    return _tag_width(label, letters) + text_width(label.text, letters, SEMIBOLD) + 2 * _margin(letters), height
+
+
+def _place(size: tuple[int, int], box: Rectangle, shape: tuple[int, ...], taken: list[Rectangle]) -> Rectangle:
+    """Finds a label's place, out of those within the picture: above the box, below it, or inside at its top."""
+    width, height = min(size[0], shape[1]), min(size[1], shape[0])
+    left = min(box.left, shape[1] - width)
+    lowest = shape[0] - height
+    tops = [top for top in (box.top - height, box.bottom) if 0 <= top <= lowest]
+    places = [Rectangle(left, top, left + width, top + height) for top in (*tops, min(box.top, lowest))]
+    return min(places, key=lambda place: sum(place.shared(other) for other in taken))
+
+
+def _draw_box(picture: ByteArray, box: Rectangle, label: Label) -> None:
+    """Draws the box with a rim in the opposite brightness, so that one of the two stands out on any picture."""
+    line = max(1, round(default_text_height(picture.shape) / (4 if label.strong else 9)))
+    corners = (box.left, box.top), (box.right - 1, box.bottom - 1)
+    rim = DARK if is_light(label.colour) else WHITE
+    cv2.rectangle(picture, *corners, rim, line + 2 * max(1, line // 2), cv2.LINE_AA)
+    cv2.rectangle(picture, *corners, label.colour, line, cv2.LINE_AA)
+
+
+def _draw_label(picture: ByteArray, plate: Rectangle, label: Label, letters: int) -> None:
+    fill(picture, plate, label.colour)
+    ink, margin, tag = text_color_on(label.colour), _margin(letters), _tag_width(label, letters)
+    if label.tag:
+        # Darker or lighter than the plate, so that number and word are told apart at a glance.
+        fill(picture, plate._replace(right=plate.left + tag), mix(ink, label.colour, 0.25))
+        write(picture, label.tag, plate.left + margin, plate.top + margin, ink, letters, SEMIBOLD)
+    write(picture, label.text, plate.left + tag + margin, plate.top + margin, ink, letters, SEMIBOLD)
+    if label.share is not None:
+        foot = plate._replace(top=plate.bottom - _bar_height(letters))
+        bar(picture, foot, label.share, ink, mix(ink, label.colour, 0.25))
+
+
+def _box(xywh: npt.NDArray[np.floating[Any]], shape: tuple[int, ...]) -> Rectangle:
+    """Returns the pixels of a box, at least one, cut to the picture."""
+    limit = np.array([shape[1], shape[0]])
+    first = np.clip(np.round(xywh[:2]), 0, limit - 1).astype(int)
+    last = np.clip(np.round(xywh[:2] + xywh[2:]), first + 1, limit).astype(int)
+    return Rectangle(*first.tolist(), *last.tolist())

@@ -1,0 +1,74 @@
+"""Draws the live window: the frame with its faces, the panel, and what lies over them."""
+
+import cv2
+import numpy as np
+from moodspace.realtime.drawing.canvas import GROUND, Rectangle, fill
+from moodspace.realtime.drawing.faces import draw_faces
+from moodspace.realtime.pipeline import LiveResult
+from moodspace.realtime.window.label_text import live_label
+from moodspace.realtime.window.overlays import Overlays, moved
+from moodspace.realtime.window.panel import Panel
+from moodspace.realtime.window.state import Layout, ViewState, arrange
+
+from moodspace.arrays import ByteArray
+
+_PLAIN = ViewState()
+
+
+def draw_live(
+    frame_bgr: ByteArray, result: LiveResult, view: ViewState = _PLAIN, panel: Panel | None = None
+) -> ByteArray:
+    """Draws a frame of a live session and what it shows.
+
+    Args:
+        frame_bgr: `(h, w, 3)` uint8 in [0, 255], BGR; left as it is.
+        result: What the frame shows.
+        view: What else is to be seen; as it is by default, boxes and labels alone.
+        panel: Draws the panel, where there is to be one.
+
+    Returns:
+        `(h, w, 3)` uint8 in [0, 255], BGR, another array, of the frame's size or of `view.size`.
+    """
+    layout = arrange(frame_bgr.shape, view)
+    picture = _canvas(frame_bgr, layout)
+    labels = [live_label(result, row, strong=one == view.selected) for row, one in enumerate(result.track_ids)]
+    free = layout.picture
+    if layout.panel is not None and panel is not None:
+        free = free._replace(right=min(free.right, layout.panel.left))
+    overlays = Overlays(free, view, speed=layout.panel is None)
+    left, top = layout.picture.left, layout.picture.top
+    marks = [moved(plate, -left, -top) for plate in overlays.marks]
+    plates = draw_faces(layout.picture.of(picture), layout.scale * result.faces.xywh, labels, marks)
+    if layout.panel is not None and panel is not None:
+        panel.draw(picture, layout.panel, result, view, solid=layout.beside)
+    overlays.draw(picture, [moved(plate, left, top) for plate in plates])
+    return picture
+
+
+def _canvas(frame_bgr: ByteArray, layout: Layout) -> ByteArray:
+    """Returns the window's pixels with the frame in its place."""
+    width, height = layout.size
+    shown = layout.picture
+    if (width, height) == (shown.width, shown.height) == frame_bgr.shape[1::-1]:
+        return frame_bgr.copy()
+    canvas = np.empty((height, width, 3), np.uint8)
+    for edge in _edges(layout):
+        fill(canvas, edge, GROUND)
+    part = shown.of(canvas)
+    if part.shape == frame_bgr.shape:
+        part[:] = frame_bgr
+    else:
+        # Bilinear: means over areas look no better between half and double size, and take ten times as long.
+        cv2.resize(frame_bgr, (shown.width, shown.height), part, interpolation=cv2.INTER_LINEAR)
+    return canvas
+
+
+def _edges(layout: Layout) -> tuple[Rectangle, ...]:
+    """Returns what the frame leaves free: above, below, left and right of it."""
+    (width, height), shown = layout.size, layout.picture
+    return (
+        Rectangle(0, 0, width, shown.top),
+        Rectangle(0, shown.bottom, width, height),
+        Rectangle(0, shown.top, shown.left, shown.bottom),
+        Rectangle(shown.right, shown.top, width, shown.bottom),
+    )

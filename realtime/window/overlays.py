@@ -1,0 +1,174 @@
+"""What lies over the live picture: the marks of recording and pause, messages, help, and the naming of a class."""
+
+from collections.abc import Sequence
+
+import cv2
+from moodspace.realtime.drawing.canvas import (
+    AMBER,
+    BRIGHT,
+    DIM,
+    GROUND,
+    MEDIUM,
+    RED,
+    REGULAR,
+    SEMIBOLD,
+    TRACK,
+    WHITE,
+    Rectangle,
+    fill,
+    fitted,
+    text_width,
+    write,
+)
+from moodspace.realtime.drawing.faces import default_text_height
+from moodspace.realtime.window.keys import HELP
+from moodspace.realtime.window.label_text import RECORDING
+from moodspace.realtime.window.state import ClassNameInput, ViewState
+
+from moodspace.arrays import ByteArray
+
+_WHO = "name what this face shows"
+_HOW = "enter teaches it · esc cancels"
+_PAUSED = "paused"
+
+
+class Overlays:
+    """What lies over the picture. Plates are opaque, and lie where they hide the fewest labels of faces.
+
+    Args:
+        area: The part of the frame that nothing else lies over.
+        view: What is to be seen.
+        speed: Whether to tell the frame rate and the latency.
+
+    Attributes:
+        marks: Where the plates in the upper left corner are.
+    """
+
+    def __init__(self, area: Rectangle, view: ViewState, *, speed: bool) -> None:
+        self._area, self._view = area, view
+        letters = min(max(11, round(0.72 * default_text_height((area.height, area.width)))), max(area.width // 8, 1))
+        self._letters = letters
+        self._words = _mark_words(view, speed=speed)
+        self.marks: list[Rectangle] = []
+        margin, left = letters // 2, area.left + letters // 2
+        for word in self._words:
+            room = area.right - margin - left
+            width = min(text_width(word, letters, MEDIUM) + self._mark_width(word) + 2 * margin, room)
+            if self.marks and width == room:
+                break
+            self.marks.append(Rectangle(left, area.top + margin, left + width, area.top + 3 * margin + letters))
+            left += width + margin
+
+    def draw(self, picture: ByteArray, labels: Sequence[Rectangle]) -> None:
+        """Draw everything.
+
+        Args:
+            picture: `(h, w, 3)` uint8 in [0, 255], BGR; changed.
+            labels: Where the labels of the faces are.
+        """
+        for word, plate in zip(self._words, self.marks, strict=False):
+            self._draw_mark(picture, word, plate)
+        area, letters = self._area, self._letters
+        if self._view.naming is not None:
+            _draw_naming(picture, self._free(_naming_size(area, letters), letters, labels), self._view.naming, letters)
+        elif self._view.message:
+            margin = round(0.7 * letters)
+            text = fitted(self._view.message, area.width - 4 * margin, letters, MEDIUM)
+            size = text_width(text, letters, MEDIUM) + 2 * margin, letters + 2 * margin
+            plate = self._free(size, margin, labels)
+            fill(picture, plate, GROUND)
+            write(picture, text, plate.left + margin, plate.top + margin, WHITE, letters, MEDIUM)
+        if self._view.help:
+            _draw_help(picture, area, letters)
+
+    def _mark_width(self, word: str) -> int:
+        has_mark = word == _PAUSED or word == self._view.recording
+        return self._letters + self._letters // 2 if has_mark else 0
+
+    def _draw_mark(self, picture: ByteArray, word: str, plate: Rectangle) -> None:
+        """Draw a small plate with a word, and for a state its sign."""
+        letters, margin = self._letters, self._letters // 2
+        fill(picture, plate, GROUND)
+        if word == self._view.recording:
+            middle = plate.left + margin + letters // 2, plate.top + margin + letters // 2
+            color = RED if word == RECORDING else AMBER
+            cv2.circle(picture, middle, round(0.36 * letters), color, cv2.FILLED, cv2.LINE_AA)
+        elif word == _PAUSED:
+            for x in (0.15, 0.6):
+                at = plate.left + margin + round(x * letters)
+                fill(picture, Rectangle(at, plate.top + margin, at + letters // 4, plate.bottom - margin), WHITE)
+        start = plate.left + margin + self._mark_width(word)
+        words = fitted(word, plate.right - margin - start, letters, MEDIUM)
+        write(picture, words, start, plate.top + margin, WHITE, letters, MEDIUM)
+
+    def _free(self, size: tuple[int, int], margin: int, labels: Sequence[Rectangle]) -> Rectangle:
+        """Return the place of a plate that touches the fewest labels; at the bottom in the middle where none does.
+
+        Counting labels, not pixels, keeps a plate where it is while faces move a little.
+        """
+        area, (width, height) = self._area, size
+        bottom, middle = area.bottom - height - margin, area.left + (area.width - width) // 2
+        top = max((plate.bottom for plate in self.marks), default=area.top) + margin
+        left, right = area.left + margin, area.right - width - margin
+        spots = [(middle, bottom), (middle, top), (left, bottom), (right, bottom), (left, top), (right, top)]
+        spots.append((middle, area.top + (area.height - height) // 2))
+        inside = [(x, y) for x, y in spots if x >= area.left and y >= area.top and y + height <= area.bottom]
+        plates = [Rectangle(x, y, x + width, y + height) for x, y in inside or [(middle, max(bottom, area.top))]]
+        return min(plates, key=lambda plate: sum(plate.shared(label) > 0 for label in labels))
+
+
+def moved(area: Rectangle, right: int, down: int) -> Rectangle:
+    """Return a rectangle that many pixels further right and down."""
+    return Rectangle(area.left + right, area.top + down, area.right + right, area.bottom + down)
+
+
+def _mark_words(view: ViewState, *, speed: bool) -> list[str]:
+    words = [view.recording] * bool(view.recording) + [_PAUSED] * view.paused
+    if speed and view.fps:
+        words.append(f"{view.fps:.0f} fps · {view.latency_ms:.0f} ms")
+    return words
+
+
+def _draw_help(picture: ByteArray, area: Rectangle, letters: int) -> None:
+    letters = max(9, min(letters, round(area.height / (1.75 * len(HELP) + 3))))
+    line, margin = round(1.75 * letters), round(1.5 * letters)
+    keys = max(text_width(key, letters, SEMIBOLD) for key, _ in HELP) + margin
+    words = max(text_width(what, letters) for _, what in HELP)
+    width, height = keys + words + 2 * margin, line * len(HELP) + 2 * margin - (line - letters)
+    left, top = area.left + (area.width - width) // 2, area.top + (area.height - height) // 2
+    plate = Rectangle(left, top, left + width, top + height)
+    fill(picture, plate, GROUND)
+    for number, (key, what) in enumerate(HELP):
+        top = plate.top + margin + number * line
+        write(picture, key, plate.left + margin, top, WHITE, letters, SEMIBOLD)
+        room = plate.right - margin - (plate.left + margin + keys)
+        write(picture, fitted(what, room, letters), plate.left + margin + keys, top, BRIGHT, letters, REGULAR)
+
+
+def _naming_size(area: Rectangle, letters: int) -> tuple[int, int]:
+    side = 2 * letters + round(1.3 * letters) + 2 * letters
+    words = max(text_width(_HOW, letters), text_width("m" * 14, round(1.3 * letters), SEMIBOLD))
+    return min(side + 3 * letters + words, area.width), side + 2 * letters
+
+
+def _draw_naming(picture: ByteArray, plate: Rectangle, naming: ClassNameInput, letters: int) -> None:
+    """Asks for a name, beside the face that is going to have it."""
+    margin, large = letters, round(1.3 * letters)
+    side = plate.height - 2 * margin
+    fill(picture, plate, GROUND)
+    thumb = Rectangle(plate.left + margin, plate.top + margin, plate.left + margin + side, plate.bottom - margin)
+    _paste(picture, thumb, naming.face_bgr)
+    left, right = thumb.right + margin, plate.right - margin
+    write(picture, fitted(_WHO, right - left, letters), left, thumb.top, DIM, letters)
+    top = thumb.top + letters + margin
+    write(picture, naming.name, left, top, WHITE, large, SEMIBOLD)
+    end = left + text_width(naming.name, large, SEMIBOLD) + 2
+    fill(picture, Rectangle(end, top, end + max(2, letters // 8), top + large), WHITE)
+    fill(picture, Rectangle(left, top + large + 3, right, top + large + 5), TRACK)
+    write(picture, fitted(_HOW, right - left, letters), left, thumb.bottom - letters, DIM, letters)
+
+
+def _paste(picture: ByteArray, area: Rectangle, face_bgr: ByteArray) -> None:
+    seen = area.within(picture)
+    if seen == area and area.width and area.height and face_bgr.size:
+        area.of(picture)[:] = cv2.resize(face_bgr, (area.width, area.height), interpolation=cv2.INTER_AREA)

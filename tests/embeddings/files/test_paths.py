@@ -1,0 +1,82 @@
+"""What a path leads to is said as it is, and outputs are refused before long work."""
+
+import errno
+import os
+import socket
+from pathlib import Path
+
+import pytest
+from moodspace.embeddings.files.paths import FILE, FOLDER, require_file_at, require_folder_at, what_is
+
+
+def test_files_and_folders(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "link").symlink_to(tmp_path / "file")
+    assert (what_is(tmp_path), what_is(tmp_path / "file"), what_is(tmp_path / "link")) == (FOLDER, FILE, FILE)
+
+
+def test_what_is_neither(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "dangling").symlink_to(tmp_path / "gone")
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    os.mkfifo(tmp_path / "pipe")
+    assert what_is(tmp_path / "gone") == what_is(tmp_path / "file" / "within") == "no such path"
+    assert what_is(tmp_path / "dangling") == "a link to a path that does not exist"
+    assert what_is(tmp_path / "loop") == "a link that leads back to itself"
+    assert what_is(tmp_path / "pipe") == "a pipe"
+    assert what_is(os.devnull) == "a device"
+    assert what_is(tmp_path / ("a" * 300)) == "a name that is too long"
+    assert what_is("") == "an empty name"
+    assert what_is("a\0b") == "a name with a null character"
+
+
+def test_a_socket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)  # the path of a socket must be short
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind("it")
+        assert what_is("it") == "a socket"
+
+
+@pytest.mark.parametrize(("kind", "words"), [("file", FILE), ("folder", FOLDER)])
+def test_what_this_user_may_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, words: str) -> None:
+    path = tmp_path / "it"
+    path.mkdir() if kind == "folder" else path.write_text("")
+    # Tests may run as root, who may read everything.
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    assert what_is(path) == f"{words} that this user may not read"
+
+    def refuse(path: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(os, "stat", refuse)
+    assert what_is(path) == "a path that this user may not read"
+
+
+def test_where_something_can_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    require_folder_at(tmp_path)
+    require_folder_at(tmp_path / "new" / "folder")
+    require_file_at(tmp_path / "file")
+    require_file_at(tmp_path / "new" / "file")
+    assert not (tmp_path / "new").exists()
+
+
+def test_where_nothing_can_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "dangling").symlink_to(tmp_path / "gone")
+    for check, path in [
+        (require_folder_at, "file"),
+        (require_folder_at, "file/within"),
+        (require_folder_at, "dangling"),
+        (require_file_at, "file/within"),
+    ]:
+        with pytest.raises(ValueError, match=r"expected a folder to write to, found a (file|link)"):
+            check(tmp_path / path)
+    os.mkfifo(tmp_path / "pipe")
+    # Moving a finished file there would replace them.
+    for path, found in [(tmp_path, FOLDER), (tmp_path / "pipe", "a pipe"), (Path(os.devnull), "a device")]:
+        with pytest.raises(ValueError, match=f"expected a file to write, found {found}"):
+            require_file_at(path)
+    monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK)
+    with pytest.raises(ValueError, match="expected a folder to write to, this user may not"):
+        require_folder_at(tmp_path / "new")

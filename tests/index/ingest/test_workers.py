@@ -1,0 +1,88 @@
+"""Tests of realtime/workers.py: what several processes make of files is what one makes, and a stop loses little."""
+
+import multiprocessing
+import os
+import signal
+
+import pytest
+from moodspace.index.ingest.read_faces import FaceCropper, crop_whole_picture
+from moodspace.index.ingest.workers import ReadOptions, WorkerError, embed_in_processes, ignore_interrupts
+
+from tests.realtime.interrupted_sync import (
+    check_same,
+    embedded_here,
+    paths_in,
+    stopping,
+    sync,
+    taught_gallery,
+    write_faces,
+)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return write_faces(tmp_path_factory.mktemp("faces"), 18)
+
+
+@pytest.fixture(scope="module")
+def reading(shipped):
+    return ReadOptions(shipped, crops=True)
+
+
+def test_a_reading_opens_what_it_names(shipped, reading):
+    cutter, encoder = reading.open(threads=1)
+    assert cutter is crop_whole_picture and encoder.dim
+    cutter, _ = ReadOptions(shipped, crops=False).open(threads=1)
+    assert isinstance(cutter, FaceCropper)
+
+
+def test_processes_make_the_same_of_files_in_order(folder, reading):
+    paths = paths_in(folder)
+    paths.insert(5, str(folder / "gone.png"))
+    parts = list(embed_in_processes(paths, reading, 2, size=4))
+    assert [len(part) for part in parts] == [4, 4, 4, 4, 3]
+    check_same([one for part in parts for one in part], embedded_here(paths, reading))
+
+
+def test_an_interrupted_sync_embeds_only_the_rest(folder, reading, tmp_path):
+    with taught_gallery(tmp_path, reading) as gallery:
+        with pytest.raises(KeyboardInterrupt):
+            sync(gallery, folder, lambda paths: stopping(embed_in_processes(paths, reading, 2, size=4), after=2))
+        assert len(gallery) == 8
+        asked = []
+
+        def embed(paths):
+            asked.extend(paths)
+            return [embedded_here(paths, reading)]
+
+        report = sync(gallery, folder, embed)
+        assert (report.added, report.unchanged, len(asked), len(gallery)) == (10, 8, 10, 18)
+    assert not multiprocessing.active_children()
+
+
+def tell_whether_deaf():
+    raise SystemExit(signal.getsignal(signal.SIGINT) is signal.SIG_IGN)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals are not inherited there")
+def test_processes_never_hear_ctrl_c_not_even_as_they_start():
+    heard = signal.getsignal(signal.SIGINT)
+    spawn = multiprocessing.get_context("spawn")
+    one, other = spawn.Process(target=tell_whether_deaf), spawn.Process(target=tell_whether_deaf)
+    with ignore_interrupts():
+        one.start()
+    other.start()
+    one.join()
+    other.join()
+    assert (one.exitcode, other.exitcode) == (True, False)
+    assert signal.getsignal(signal.SIGINT) is heard
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs a way to end a process as the system does")
+def test_a_process_that_is_ended_is_told_of(folder, reading):
+    parts = embed_in_processes(paths_in(folder) * 20, reading, 1, size=4)
+    next(parts)
+    for process in multiprocessing.active_children():
+        os.kill(process.pid, signal.SIGKILL)
+    with pytest.raises(WorkerError, match="expected 1 processes to go on, one ended"):
+        list(parts)

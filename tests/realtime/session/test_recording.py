@@ -1,0 +1,63 @@
+"""What a recording says that it keeps, and what the window and the command line make of that."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from moodspace.realtime.capture.source import Frame
+from moodspace.realtime.session.recording import Recording, RecordingOptions
+from moodspace.realtime.window.label_text import RECORDING, recording_words
+
+from tests.realtime.recording import CLASSES, group, shows
+
+FRAME = Frame("clip", 0, 0.0, np.zeros((64, 64, 3), np.uint8), 30.0)
+
+
+@pytest.mark.parametrize(
+    ("readable", "in_view", "least", "words"),
+    [
+        (5, 5, 5, RECORDING),
+        (6, 9, 5, RECORDING),
+        (1, 1, 5, "waiting for 5 faces, 1 in view"),
+        (0, 0, 5, "waiting for 5 faces, 0 in view"),
+        (3, 6, 5, "waiting for 5 readable faces, 3 of 6 in view"),
+        (0, 0, 1, "waiting for 1 face, 0 in view"),
+        (0, 2, 1, "waiting for 1 readable face, 0 of 2 in view"),
+    ],
+)
+def test_the_words(readable: int, in_view: int, least: int, words: str) -> None:
+    assert recording_words(readable, in_view, least) == words
+
+
+def states(folder: Path, faces: list[tuple[float, int]], **keeping: bool | int) -> tuple[list[str], bool]:
+    """What a recording says after frames of so many faces at these seconds, and whether it kept anything."""
+    told = []
+    with Recording(RecordingOptions(folder, **keeping), CLASSES, "clip") as recording:  # type: ignore[arg-type]
+        for at, n in faces:
+            recording.add(FRAME, group(n, time=at))
+            told.append(recording.state())
+        return told, recording.kept
+
+
+def test_one_face_with_the_defaults_is_waited_for(tmp_path: Path) -> None:
+    told, kept = states(tmp_path, [(0.0, 1), (0.5, 1), (1.5, 0)])
+    assert told == ["waiting for 5 faces, 1 in view"] * 2 + ["waiting for 5 faces, 0 in view"]
+    assert not kept
+
+
+def test_a_second_with_enough_faces_in_any_frame_is_recorded(tmp_path: Path) -> None:
+    told, kept = states(tmp_path, [(0.0, 4), (0.1, 5), (0.2, 4), (1.0, 4), (1.2, 4)])
+    waiting = "waiting for 5 faces, 4 in view"
+    assert told == [waiting, RECORDING, RECORDING, RECORDING, waiting]
+    assert kept
+
+
+def test_faces_that_cannot_be_read_do_not_count(tmp_path: Path) -> None:
+    with Recording(RecordingOptions(tmp_path), CLASSES, "clip") as recording:
+        recording.add(FRAME, shows([(0.5, 0.25, 0.25)] * 6, good=[True] * 4 + [False] * 2))
+        assert recording.state() == "waiting for 5 readable faces, 4 of 6 in view"
+
+
+@pytest.mark.parametrize("keeping", [{"individuals": True}, {"min_group": 1}])
+def test_what_keeps_single_faces_records_them(tmp_path: Path, keeping: dict[str, bool | int]) -> None:
+    assert states(tmp_path, [(0.0, 1)], **keeping) == ([RECORDING], True)

@@ -1,0 +1,152 @@
+"""Tests of realtime/session_reading.py and realtime/session_export.py: what comes back of a session, in which form."""
+
+import csv
+import sqlite3
+import sys
+import time
+from contextlib import closing
+
+import numpy as np
+import pytest
+from moodspace.realtime.session.export import export_session
+from moodspace.realtime.session.file import DATABASE, SessionError
+from moodspace.realtime.session.reading import open_session
+from moodspace.realtime.session.recorder import SessionRecorder
+from moodspace.viz.report.data import Report, seconds_kept
+from moodspace.viz.report.page import report_page, write_report
+
+from tests.realtime.recording import CLASSES, STARTED, group, shows
+
+
+@pytest.fixture
+def session(tmp_path):
+    """Two recorded seconds, the second one with a new class, between them one with too few faces and one with none."""
+    with SessionRecorder(
+        tmp_path / "session", classes=CLASSES, source="camera 0", individuals=True, now=lambda: STARTED
+    ) as recorder:
+        recorder.add(shows([(0.5, 0.25, 0.25)] * 5, unsure=[4]), STARTED)
+        recorder.add(group(2, time=1.0), STARTED + 1)
+        recorder.add(shows([(0.7, 0.1, 0.1, 0.1)] * 6, time=3.0, classes=(*CLASSES, "confused")), STARTED + 3)
+    return open_session(tmp_path / "session")
+
+
+def damage(folder, change):
+    with closing(sqlite3.connect(folder / DATABASE)) as connection, connection:
+        connection.execute(change)
+
+
+def test_the_file_is_as_good_as_its_folder(session):
+    assert open_session(session.folder / DATABASE).folder == session.folder
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("PRAGMA user_version = 2", "expected a session of version 1, received 2"),
+        ("UPDATE seconds SET proba = '[0.1'", "cannot be read"),
+        ("UPDATE seconds SET proba = '[1, 2, 3, 4, 5, 6]'", "cannot be read"),
+        ("UPDATE seconds SET faces = 'five'", "cannot be read"),
+        ("DROP TABLE gaps", "no such table"),
+        ("DELETE FROM session", "killed before it began"),
+    ],
+)
+def test_damage_is_one_error(session, change, message):
+    damage(session.folder, change)
+    with pytest.raises(SessionError, match=message) as raised:
+        open_session(session.folder)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_torn_file_is_one_error(session):
+    database = session.folder / DATABASE
+    database.write_bytes(database.read_bytes()[:5000])
+    with pytest.raises(SessionError, match="cannot be read"):
+        open_session(session.folder)
+
+
+@pytest.mark.parametrize("content", [b"", b"SQLite", b"\x89PNG\r\n\x1a\n" + bytes(100)])
+def test_another_file_is_one_error(tmp_path, content):
+    (tmp_path / "x.sqlite").write_bytes(content)
+    with pytest.raises(SessionError, match="found another kind of file"):
+        open_session(tmp_path / "x.sqlite")
+    with pytest.raises(SessionError, match="found none"):
+        open_session(tmp_path / "missing")
+
+
+def test_an_unfinished_video_is_said_to_be_missing(session):
+    (session.folder / ".session.mp4.partial").write_bytes(b"half")
+    (said,) = open_session(session.folder).missing
+    assert "The video was not finished" in said and ".session.mp4.partial" in said
+    assert not session.keeps_video
+    (session.folder / "session.mp4").write_bytes(b"whole")
+    assert open_session(session.folder).keeps_video
+
+
+def test_csv_has_a_row_a_second_and_says_why_some_are_empty(session, tmp_path):
+    written = export_session(session, tmp_path / "group.csv")
+    assert [path.name for path in written] == ["group.csv", "group-faces.csv"]
+    with written[0].open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert rows[0] == {
+        "second": "0", "time": "2026-09-21T14:13:20.000+00:00", "frames": "1", "faces": "5", "readable": "5",
+        "unsure": "1", "withheld": "", "share_happy": "0.5", "share_neutral": "0.25", "share_sad": "0.25",
+        "share_confused": "0.0",
+    }  # fmt: skip
+    assert rows[1]["withheld"] == "fewer than 5 faces" and rows[1]["faces"] == rows[1]["share_sad"] == ""
+    assert [row["second"] for row in rows] == ["0", "1", "3"] and rows[2]["share_confused"] == "0.1"
+    with written[1].open(newline="") as file:
+        faces = list(csv.DictReader(file))
+    assert len(faces) == 13 and [row["shown"] for row in faces[3:5]] == ["happy", "unsure"]
+    assert (faces[0]["face"], faces[0]["size_px"], faces[0]["probability_happy"]) == ("1", "40.0", "0.5")
+
+
+def test_parquet_holds_the_same_numbers(session, tmp_path):
+    parquet = pytest.importorskip("pyarrow.parquet")
+    one, other = (parquet.read_table(path) for path in export_session(session, tmp_path / "group.parquet"))
+    assert one["faces"].to_pylist() == [5, None, 6] and one["withheld"][1].as_py() == "fewer than 5 faces"
+    assert [value.timestamp() for value in one["time"].to_pylist()] == [STARTED, STARTED + 1, STARTED + 3]
+    for column, name in enumerate(session.classes):
+        shares = [np.nan if share is None else share for share in one[f"share_{name}"].to_pylist()]
+        np.testing.assert_array_equal(np.array(shares, np.float32), session.group.proba[:, column])
+        np.testing.assert_array_equal(other[f"probability_{name}"].to_numpy(), session.faces.proba[:, column])
+    assert (
+        other["face"].to_pylist() == session.faces.track_ids.tolist() and other["readable"].to_pylist() == [True] * 13
+    )
+
+
+def test_an_empty_session_has_the_same_columns(session, tmp_path):
+    parquet = pytest.importorskip("pyarrow.parquet")
+    with SessionRecorder(tmp_path / "empty", classes=session.classes, source="x"):
+        pass
+    (empty,) = export_session(open_session(tmp_path / "empty"), tmp_path / "empty.parquet")
+    full = export_session(session, tmp_path / "group.parquet")[0]
+    assert parquet.read_schema(empty).equals(parquet.read_schema(full)) and parquet.read_table(empty).num_rows == 0
+
+
+def test_another_form_is_refused_and_nothing_written(session, tmp_path, monkeypatch):
+    with pytest.raises(SessionError, match=r"ends in \.csv or \.parquet, received '\.xlsx'"):
+        export_session(session, tmp_path / "group.xlsx")
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(SessionError, match=r"expected pyarrow for parquet, it is not installed; write a \.csv"):
+        export_session(session, tmp_path / "group.parquet")
+    assert not list(tmp_path.glob("group*"))
+
+
+def test_a_session_makes_a_report(session):
+    made = report_page(Report.of(session))
+    assert "confused (from 0:03 on)" in made and "fewer than 5 faces in view" in made and "face 6" in made
+
+
+def test_twenty_minutes_are_read_and_told_within_two_seconds(tmp_path):
+    with SessionRecorder(
+        tmp_path, classes=CLASSES, source="camera 0", individuals=True, now=lambda: STARTED
+    ) as recorder:
+        recorder._database.execute("PRAGMA synchronous = OFF")
+        shares = np.random.default_rng(0).dirichlet([3, 2, 1], (1200, 16))
+        for second, proba in enumerate(shares):
+            recorder.add(shows(proba, time=float(second)), STARTED + second)
+    start = time.process_time()  # what others do on this machine does not count
+    report = Report.of(open_session(tmp_path))
+    write_report(report, tmp_path / "session.html")
+    assert time.process_time() - start < 2
+    assert sum(seconds_kept(report).values()) == 1200 and (tmp_path / "session.html").stat().st_size < 1_000_000

@@ -1,0 +1,61 @@
+"""Optical flow finds the shift, turn and growth that a picture was given."""
+
+import cv2
+import numpy as np
+import pytest
+from moodspace.realtime.tracking.flow import Flow
+
+from tests.realtime.scenes import wall
+from tests.realtime.stand_ins import faces_at
+
+PICTURE = cv2.resize(wall(240, 140), (960, 540), interpolation=cv2.INTER_CUBIC)
+LANDMARKS = faces_at((200, 150, 120, 120), (600, 250, 90, 90)).landmarks
+
+
+def moved(matrix: np.ndarray) -> np.ndarray:
+    return cv2.warpAffine(PICTURE, matrix, (960, 540), borderMode=cv2.BORDER_REPLICATE)
+
+
+@pytest.mark.parametrize(("degrees", "growth", "shift"), [(0, 1, (7, -4)), (4, 1, (0, 0)), (0, 1.06, (3, 2))])
+def test_faces_are_found_where_the_picture_went(degrees: float, growth: float, shift: tuple[int, int]) -> None:
+    matrix = cv2.getRotationMatrix2D((480, 270), degrees, growth)
+    matrix[:, 2] += shift
+    flow = Flow()
+    flow.advance(PICTURE, LANDMARKS)
+    moves, known = flow.advance(moved(matrix), LANDMARKS)
+    assert known.all()
+    expected = LANDMARKS @ matrix[:, :2].T + matrix[:, 2]
+    found = np.stack([points @ move[:, :2].T + move[:, 2] for points, move in zip(LANDMARKS, moves, strict=True)])
+    assert np.abs(found - expected).max() < 1
+
+
+def test_the_first_frame_and_one_of_another_size_tell_nothing() -> None:
+    flow = Flow()
+    for frame in (PICTURE, PICTURE[:400]):
+        moves, known = flow.advance(frame, LANDMARKS)
+        assert not known.any()
+        np.testing.assert_array_equal(moves, [np.eye(2, 3)] * 2)
+    assert flow.advance(PICTURE[:400], LANDMARKS)[1].all()
+
+
+def test_after_forgetting_the_next_frame_is_the_first() -> None:
+    flow = Flow()
+    flow.advance(PICTURE, LANDMARKS)
+    flow.forget()
+    assert not flow.advance(PICTURE, LANDMARKS)[1].any()
+
+
+def test_a_face_that_something_else_covers_is_lost_and_the_other_is_not() -> None:
+    covered = PICTURE.copy()
+    covered[130:290, 180:340] = np.random.default_rng(0).integers(0, 256, (160, 160, 3), np.uint8)
+    flow = Flow()
+    flow.advance(PICTURE, LANDMARKS)
+    assert flow.advance(covered, LANDMARKS)[1].tolist() == [False, True]
+
+
+def test_no_faces_are_legal() -> None:
+    flow = Flow()
+    flow.advance(PICTURE, LANDMARKS[:0])
+    moves, known = flow.advance(PICTURE, LANDMARKS[:0])
+    assert moves.shape == (0, 2, 3)
+    assert known.shape == (0,)

@@ -1,0 +1,318 @@
+"""The live session shows, reports and answers keys, and leaves when asked; OpenCV's window is stood in for."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from moodspace.classifier.recognizer import Recognizer
+from moodspace.realtime.capture.source import Frame, SourceError
+from moodspace.realtime.pipeline import LiveResult
+from moodspace.realtime.window import screen as screen_module
+from moodspace.realtime.window import session as live_loop
+from moodspace.realtime.window.display import WindowError
+from moodspace.realtime.window.panel import Panel
+from moodspace.realtime.window.session import live
+from moodspace.realtime.window.state import ViewState
+
+from moodspace.arrays import FloatArray
+from tests.realtime.live_results import PlainPipeline
+from tests.realtime.stand_ins import ByteArray, ListSource, clip_frames, faces_at, noise, read
+
+# No test waits for this long.
+PATIENCE_S = 60.0
+
+
+class Screen:
+    """What OpenCV was told to show; keys that are pressed once so many pictures were shown."""
+
+    def __init__(self) -> None:
+        self.shown: list[ByteArray] = []
+        self.keys: list[tuple[int, int]] = []
+        self.size = (0, 0)
+        self.closed_after = 1_000_000
+        self.destroyed = False
+        self.asked: Callable[[], None] = lambda: None
+        self.started = time.monotonic()
+
+    def press(self, delay_ms: int) -> int:
+        self.asked()
+        if time.monotonic() - self.started > PATIENCE_S:
+            raise TimeoutError(f"keys left: {self.keys}, pictures shown: {len(self.shown)}")
+        if self.keys and len(self.shown) >= self.keys[0][0]:
+            return self.keys.pop(0)[1]
+        time.sleep(0.001)
+        return -1
+
+    def type(self, after: int, text: str) -> None:
+        self.keys += [(after, ord(letter)) for letter in text]
+
+    def visible(self, title: str, what: int) -> float:
+        if len(self.shown) >= self.closed_after:
+            raise cv2.error("NULL guiReceiver (please create a window)")
+        return 1.0
+
+    def resize(self, title: str, width: int, height: int) -> None:
+        self.size = width, height
+
+    def destroy(self) -> None:
+        self.destroyed = True
+
+
+@pytest.fixture
+def screen(monkeypatch: pytest.MonkeyPatch) -> Screen:
+    screen = Screen()
+    monkeypatch.setattr(screen_module, "require_display", lambda: None)
+    monkeypatch.setenv("QT_QPA_FONTDIR", "")
+    monkeypatch.setattr(cv2, "namedWindow", lambda title, flags: None)
+    monkeypatch.setattr(cv2, "resizeWindow", screen.resize)
+    monkeypatch.setattr(cv2, "getWindowImageRect", lambda title: (0, 0, *screen.size))
+    monkeypatch.setattr(cv2, "imshow", lambda title, picture: screen.shown.append(picture))
+    monkeypatch.setattr(cv2, "waitKeyEx", screen.press)
+    monkeypatch.setattr(cv2, "getWindowProperty", screen.visible)
+    monkeypatch.setattr(cv2, "destroyAllWindows", screen.destroy)
+    return screen
+
+
+@pytest.fixture
+def pipeline(recognizer: Recognizer) -> PlainPipeline:
+    return PlainPipeline(recognizer, faces_at((10, 20, 40, 50), (60, 15, 30, 40)))
+
+
+@pytest.fixture
+def picture() -> ListSource:
+    """Stays in the window until space is pressed."""
+    return ListSource(clip_frames(1, "a.png", None))
+
+
+def test_without_a_window_every_frame_is_reported(pipeline: PlainPipeline) -> None:
+    source, seen, kept = ListSource(clip_frames(5)), [], []
+    count = live(
+        source,
+        pipeline,
+        show=False,
+        on_result=lambda frame, result: seen.append((frame.index, result.time)),
+        record=lambda frame, result: kept.append(frame.index),
+    )
+    assert count == 5
+    assert seen == [(i, i / 10) for i in range(5)]
+    assert kept == [0, 1, 2, 3, 4]
+    assert source.closed
+
+
+def test_a_window_shows_the_drawn_frames(pipeline: PlainPipeline, screen: Screen) -> None:
+    seen: list[int] = []
+    count = live(ListSource(clip_frames(3)), pipeline, fast=True, on_result=lambda frame, _: seen.append(frame.index))
+    assert count == 3
+    assert seen == [0, 1, 2]
+    assert len(screen.shown) >= 3
+    assert all(shown.shape == (*screen.size[::-1], 3) and np.ptp(shown) > 0 for shown in screen.shown)
+    assert screen.destroyed
+
+
+@pytest.mark.parametrize("key", [ord("q"), ord("Q"), 27, 27 | 0x100000])
+def test_a_key_leaves(pipeline: PlainPipeline, screen: Screen, key: int) -> None:
+    screen.keys = [(1, ord("x")), (3, key)]
+    source = ListSource(clip_frames(20))
+    assert 3 <= live(source, pipeline) < 20
+    assert source.closed
+    assert screen.destroyed
+
+
+def test_closing_the_window_leaves(pipeline: PlainPipeline, screen: Screen) -> None:
+    screen.closed_after = 2
+    assert live(ListSource(clip_frames(20)), pipeline) < 20
+
+
+def test_ctrl_c_closes_everything(pipeline: PlainPipeline, screen: Screen) -> None:
+    def interrupt(frame: object, result: object) -> None:
+        raise KeyboardInterrupt
+
+    source = ListSource(clip_frames(9))
+    with pytest.raises(KeyboardInterrupt):
+        live(source, pipeline, on_result=interrupt)
+    assert source.closed
+    assert screen.destroyed
+
+
+def test_a_picture_stays_until_space_is_pressed(pipeline: PlainPipeline, screen: Screen) -> None:
+    pictures = [frame for name in "abc" for frame in clip_frames(1, name, None)]
+    screen.type(1, "e")
+    screen.type(2, "m ")
+    screen.type(3, "q")
+    seen: list[str] = []
+    live(ListSource(pictures), pipeline, on_result=lambda frame, _: seen.append(frame.source))
+    assert seen == ["a", "b"]
+
+
+def test_a_paused_picture_stands_still(pipeline: PlainPipeline, screen: Screen) -> None:
+    seen: list[int] = []
+    paused_at: list[tuple[int, float]] = []
+
+    def watch() -> None:
+        to_pause = not paused_at and len(seen) == 2
+        to_go_on = len(paused_at) == 1 and time.monotonic() - paused_at[0][1] > 0.5
+        if to_pause or to_go_on:
+            paused_at.append((len(seen), time.monotonic()))
+            screen.keys.append((0, ord(" ")))
+
+    screen.asked = watch
+    live(ListSource(clip_frames(5)), pipeline, fast=True, on_result=lambda frame, _: seen.append(frame.index))
+    assert [count for count, _ in paused_at] == [2, 2]
+    assert seen == [0, 1, 2, 3, 4]
+
+
+def test_a_camera_is_read_by_the_capture_thread(pipeline: PlainPipeline, screen: Screen) -> None:
+    source = ListSource(clip_frames(3), live=True, error=SourceError("unplugged"))
+    seen: list[int] = []
+    with pytest.raises(SourceError, match="unplugged"):
+        live(source, pipeline, on_result=lambda frame, result: seen.append(frame.index))
+    assert seen[-1] == 2
+    assert source.closed
+
+
+def test_a_source_that_gives_nothing_is_said_to(pipeline: PlainPipeline, screen: Screen) -> None:
+    clock = [100.0]
+
+    def watch() -> None:
+        clock[0] += 5.0 if len(screen.shown) == 1 else 0.0
+
+    class Quiet(ListSource):
+        def __iter__(self) -> Iterator[Frame]:
+            yield from self.frames
+            while not screen.destroyed:
+                time.sleep(0.01)
+
+    screen.asked = watch
+    screen.type(2, "q")
+    live(Quiet(clip_frames(1), live=True), pipeline, clock=lambda: clock[0])
+    assert (screen.shown[1] != screen.shown[0]).any()
+
+
+def test_the_picture_follows_the_windows_size(pipeline: PlainPipeline, screen: Screen, picture: ListSource) -> None:
+    def enlarge() -> None:
+        screen.size = (900, 500) if screen.shown else screen.size
+
+    screen.asked = enlarge
+    screen.type(2, "q")
+    live(picture, pipeline)
+    assert [shown.shape for shown in screen.shown][-1] == (500, 900, 3)
+
+
+def teaching(taught: list[tuple[FloatArray, str]]) -> Callable[[FloatArray, str], int]:
+    def teach(embedding: FloatArray, label: str) -> int:
+        taught.append((embedding, label))
+        return len(taught)
+
+    return teach
+
+
+def test_a_number_teaches_the_selected_face(pipeline: PlainPipeline, screen: Screen, picture: ListSource) -> None:
+    screen.type(1, "\t4uq")
+    taught: list[tuple[FloatArray, str]] = []
+    undone: list[str] = []
+    live(picture, pipeline, teach_face=teaching(taught), undo=lambda: undone.append("forgot it") or "forgot it")
+    [(embedding, label)] = taught
+    assert label == pipeline.recognizer.classes[3]
+    assert embedding.shape == (pipeline.recognizer.bundle.encoder.dim,)
+    assert undone == ["forgot it"]
+
+
+def test_a_name_teaches_the_face_as_it_was_when_asked(pipeline: PlainPipeline, screen: Screen) -> None:
+    """While the name is typed other frames come; their faces are not the one that was meant."""
+    frames = [replace(frame, bgr=noise(60, 80, frame.index)) for frame in clip_frames(8)]
+    seen: list[FloatArray] = []
+    named_at: list[int] = []
+
+    def watch() -> None:
+        if not named_at and len(seen) == 2:
+            named_at.append(len(seen) - 1)
+            screen.type(0, "n")
+        elif len(seen) == 5:
+            screen.type(0, "bored\r" if not taught and not screen.keys else "")
+
+    screen.asked = watch
+    taught: list[tuple[FloatArray, str]] = []
+    live(
+        ListSource(frames),
+        pipeline,
+        on_result=lambda _, result: seen.append(result.embeddings[0]),
+        teach_face=teaching(taught),
+    )
+    [(embedding, label)] = taught
+    assert label == "bored"
+    np.testing.assert_array_equal(embedding, seen[named_at[0]])
+    assert not np.array_equal(embedding, seen[4])
+
+
+def test_what_went_wrong_is_told_and_nothing_ends(pipeline: PlainPipeline, screen: Screen, picture: ListSource) -> None:
+    def refuse(*arguments: object) -> str:
+        raise ValueError("the disk is full")
+
+    screen.keys = [(1, ord("1")), (2, ord("u")), (2, ord("h")), (3, ord("q"))]
+    assert live(picture, pipeline, teach_face=refuse, undo=refuse) == 1
+    assert (screen.shown[1] != screen.shown[0]).any()
+
+
+def test_without_a_gallery_or_a_face_nothing_is_taught(
+    pipeline: PlainPipeline, screen: Screen, picture: ListSource
+) -> None:
+    screen.type(1, "1u")
+    screen.keys.append((2, ord("q")))
+    assert live(picture, pipeline) == 1
+    screen.shown.clear()
+    screen.keys = [(1, ord("1")), (2, ord("q"))]
+    taught: list[tuple[FloatArray, str]] = []
+    live(
+        ListSource(clip_frames(1, "b", None)),
+        PlainPipeline(pipeline.recognizer, faces_at()),
+        teach_face=teaching(taught),
+    )
+    assert taught == []
+
+
+def test_a_snapshot_is_the_annotated_frame(
+    pipeline: PlainPipeline, screen: Screen, picture: ListSource, tmp_path: Path
+) -> None:
+    screen.type(1, "ssq")
+    live(picture, pipeline, snapshots=tmp_path / "new")
+    paths = sorted((tmp_path / "new").iterdir())
+    assert len(paths) == 2
+    saved = read(paths[0])
+    assert saved.shape == picture.frames[0].bgr.shape
+    assert (saved != picture.frames[0].bgr).any()
+
+
+def test_a_snapshot_that_cannot_be_written_ends_nothing(
+    pipeline: PlainPipeline, screen: Screen, picture: ListSource, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    screen.keys = [(1, ord("s")), (2, ord("q"))]
+    assert live(picture, pipeline, snapshots=tmp_path / "file") == 1
+
+
+def test_no_display_is_an_error(pipeline: PlainPipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(screen_module.sys, "platform", "linux")
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    with pytest.raises(WindowError, match="expected a display, found none"):
+        live(ListSource(clip_frames(1)), pipeline)
+
+
+def test_the_window_says_what_a_recording_waits_for(
+    pipeline: PlainPipeline, screen: Screen, picture: ListSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    views: list[str] = []
+    draw = live_loop.draw_live
+
+    def drawn(frame_bgr: ByteArray, result: LiveResult, view: ViewState, panel: Panel) -> ByteArray:
+        views.append(view.recording)
+        return draw(frame_bgr, result, view, panel)
+
+    monkeypatch.setattr(live_loop, "draw_live", drawn)
+    screen.keys = [(1, ord("q"))]
+    live(picture, pipeline, record=lambda frame, result: None, recording=lambda: "waiting for 5 faces, 2 in view")
+    assert set(views) == {"waiting for 5 faces, 2 in view"}

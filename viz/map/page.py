@@ -1,0 +1,201 @@
+"""The map of the embedding space as one page for a browser: zoom, pan, hover, filter, search, pick with a lasso.
+
+The page draws on a plain canvas with a script of its own: a hundredth of what plotly would put into the file, it needs
+no WebGL, and its content security policy forbids it to load anything at all.
+"""
+
+import base64
+import io
+import json
+import re
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from moodspace.embeddings.crops import SIZE
+from moodspace.viz.map.face_map import HONEST, SUBTITLE, FaceMap, Group, densest
+from moodspace.viz.theme import page, text
+from PIL import Image
+
+from moodspace.arrays import ByteArray, FloatArray, IntArray
+
+# A sheet of so many faces across and down is unpacked in 5 ms.
+SIDE = 16
+# 290 bytes a face of FER2013: 28,709 of them are 11 MB of base64, and their expressions are as easy to see as before.
+QUALITY = 32
+_STRIPS = 40
+
+
+def atlas_order(coordinates: FloatArray, picture: IntArray) -> IntArray:
+    """Where each crop comes in the atlas: neighbours on the map lie on one sheet, as they are looked at together.
+
+    Args:
+        coordinates: `(n, 2)` float32, finite, where each face lies on the map.
+        picture: `(n,)` int64, the row of each face in the crops, -1 for none.
+
+    Returns:
+        `(m,)` int64: the rows of the crops that some face shows, in the order of the atlas.
+    """
+    shown, first = np.unique(picture, return_index=True)
+    shown, first = shown[shown >= 0], first[shown >= 0]
+    x, y = coordinates[first].T
+    strip = np.argsort(np.argsort(x, kind="stable"), kind="stable") * _STRIPS // max(1, len(x))
+    # Up one strip and down the next, so that a sheet which holds the end of one holds its neighbour's beginning.
+    return np.asarray(shown[np.lexsort((np.where(strip % 2, -y, y), strip))], np.int64)
+
+
+def atlas_sheets(crops: ByteArray, order: IntArray) -> list[str]:
+    """Sheets of `SIDE` x `SIDE` faces as `data:` addresses of WebP pictures.
+
+    Args:
+        crops: `(m, 48, 48)` uint8 in [0, 255], grey.
+        order: `(k,)` int64, the row in `crops` of each face, row by row, sheet after sheet.
+    """
+    parts = [order[start : start + SIDE * SIDE] for start in range(0, len(order), SIDE * SIDE)]
+    with ThreadPoolExecutor() as threads:  # Pillow packs WebP without holding the interpreter
+        return list(threads.map(lambda part: _sheet(crops[part]), parts))
+
+
+def _sheet(crops: ByteArray) -> str:
+    rows = -(-len(crops) // SIDE)
+    filled = np.zeros((rows * SIDE, SIZE, SIZE), np.uint8)
+    filled[: len(crops)] = crops
+    sheet = filled.reshape(rows, SIDE, SIZE, SIZE).swapaxes(1, 2).reshape(rows * SIZE, SIDE * SIZE)
+    packed = io.BytesIO()
+    Image.fromarray(sheet).save(packed, "WEBP", quality=QUALITY)
+    return f"data:image/webp;base64,{base64.b64encode(packed.getvalue()).decode('ascii')}"
+
+
+STEPS = 65535  # of the longer side: finer than a pixel at the strongest useful zoom, and short to write
+UNSURE = 65535  # in the column of confidences, which counts ten thousandths: not predicted
+
+
+def map_payload(face_map: FaceMap, atlas: npt.NDArray[np.int64]) -> dict[str, Any]:
+    """JSON values for `page/map_data.js`.
+
+    Args:
+        face_map: The faces.
+        atlas: `(m,)` int64, the row in `face_map.crops` of each picture of the atlas (`viz.map_atlas.atlas_order`).
+    """
+    splits, split = np.unique(face_map.splits, return_inverse=True)
+    origins, origin = np.unique(face_map.origin, return_inverse=True)
+    x, y = _steps(face_map)
+    return {
+        "groups": [
+            {"name": group.name, "named": group.labelled, "at": _heart(face_map, group)} for group in face_map.groups
+        ],
+        "splits": splits.tolist(),
+        "origins": origins.tolist(),
+        "nearest": face_map.neighbors.shape[1],
+        "atlas": {"side": SIDE, "size": SIZE},
+        "x": _packed(x, "<u2"),
+        "y": _packed(y, "<u2"),
+        "group": _packed(_group_of(face_map), "<i2"),
+        "predicted": _packed(face_map.predicted, "<i2"),
+        "confidence": _packed(_ten_thousandths(face_map), "<u2"),
+        "split": _packed(split, "<u2"),
+        "origin": _packed(origin, "<u2"),
+        "neighbors": _packed(face_map.neighbors, "<i4"),
+        "picture": _packed(_places(face_map, atlas), "<i4"),
+        "id": _packed(face_map.ids, "<i8"),
+        "source": face_map.sources.tolist(),
+    }
+
+
+def _packed(column: npt.NDArray[Any], kind: str) -> str:
+    return base64.b64encode(np.ascontiguousarray(column).astype(kind).tobytes()).decode("ascii")
+
+
+def _steps(face_map: FaceMap) -> npt.NDArray[np.float64]:
+    """`(2, n)`: places in whole steps from the lower left, the longer side `STEPS` long."""
+    return _in_steps(face_map, face_map.coordinates).T
+
+
+def _heart(face_map: FaceMap, group: Group) -> list[int]:
+    """Where the name of a class goes, in steps."""
+    if not len(group.rows):
+        return [0, 0]
+    place = densest(face_map.coordinates[group.rows], face_map.span)
+    return [int(step) for step in _in_steps(face_map, place)]
+
+
+def _in_steps(face_map: FaceMap, places: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    low = face_map.coordinates.min(axis=0, initial=np.inf)
+    return np.asarray(np.rint((places - low) / (face_map.span or 1.0) * STEPS), np.float64)
+
+
+def _group_of(face_map: FaceMap) -> npt.NDArray[np.int64]:
+    group_of = np.zeros(len(face_map), np.int64)
+    for number, group in enumerate(face_map.groups):
+        group_of[group.rows] = number
+    return group_of
+
+
+def _ten_thousandths(face_map: FaceMap) -> npt.NDArray[np.float64]:
+    """Rounded down, as "100 %" is said of none that is not wholly sure."""
+    known = np.isfinite(face_map.confidence) & (face_map.predicted >= 0)
+    return np.where(known, np.floor(np.where(known, face_map.confidence, 0.0) * 10_000 + 1e-3), UNSURE)
+
+
+def _places(face_map: FaceMap, atlas: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """`(n,)`: the place of each face's picture in the atlas, -1 for none."""
+    place_of = np.full(len(face_map.crops) + 1, -1, np.int64)  # the last one is that of -1
+    place_of[atlas] = np.arange(len(atlas))
+    return place_of[face_map.picture]
+
+
+FOLDER = Path(__file__).parents[1] / "page"
+SCRIPTS = ("data", "drawing", "marks", "filters", "pictures", "card", "list", "search", "controls")
+
+
+def write_map_page(face_map: FaceMap, path: Path) -> None:
+    """Write the map as one self-contained HTML file: about 60 bytes a face, its source, and 390 bytes a picture.
+
+    Args:
+        face_map: The faces; none, one class only, faces without a label, prediction or picture are all legal.
+        path: The file to write; its folder exists.
+
+    Raises:
+        OSError: The file cannot be written.
+    """
+    atlas = atlas_order(face_map.coordinates, face_map.picture)
+    payload = json.dumps(map_payload(face_map, atlas), separators=(",", ":"))
+    parts = {
+        "title": text(face_map.title),
+        "subtitle": text(_subtitle(face_map)),
+        "honest": text(_honest(face_map)),
+        "note": text(face_map.note),
+        "faces": payload.replace("<", "\\u003c"),  # so that no source ends the element
+        "script": "\n".join((FOLDER / f"map_{name}.js").read_text(encoding="utf-8") for name in SCRIPTS),
+        # After the script, which draws the map before the browser has read them.
+        "sheets": "".join(f'<script type="text/plain" class="sheet">{sheet}</script>\n'
+                          for sheet in atlas_sheets(face_map.crops, atlas)),
+    }  # fmt: skip
+    body = (FOLDER / "map.html").read_text(encoding="utf-8")
+    # In one pass, so that nothing in a source or note is taken for a placeholder.
+    body = re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], body)
+    style = (FOLDER / "map.css").read_text(encoding="utf-8") + _shades(face_map)
+    path.write_text(page(f"Moodspace: {face_map.title}", body, style=style), encoding="utf-8")
+
+
+def _subtitle(face_map: FaceMap) -> str:
+    if not len(face_map):
+        return "No faces yet"
+    if len(face_map) > 1 and not np.ptp(face_map.coordinates, axis=0).any():
+        return "All of them lie in one place, one on top of the other"
+    return SUBTITLE
+
+
+def _honest(face_map: FaceMap) -> str:
+    if ((face_map.labels < 0) & (face_map.predicted >= 0)).any():
+        return f"{HONEST} Faces without a label have the colour of what is predicted."
+    return HONEST
+
+
+def _shades(face_map: FaceMap) -> str:
+    """CSS custom properties `--g0`, `--g1`, ...: the colour of each group, light and dark."""
+    light = "".join(f" --g{number}: {group.shade};" for number, group in enumerate(face_map.groups))
+    dark = "".join(f" --g{number}: {group.dark};" for number, group in enumerate(face_map.groups))
+    return f":root {{{light} }}\n@media (prefers-color-scheme: dark) {{ :root {{{dark} }} }}\n"

@@ -1,0 +1,100 @@
+"""What surrounds every page: the navigation, a sentence on what happens to pictures, and the law."""
+
+from pathlib import Path
+
+import streamlit as st
+from moodspace.web.components.theme import html, stylesheet
+
+_VIEWS = Path(__file__).parents[1] / "pages"
+_LOGO = Path(__file__).parents[1] / "static" / "logo.svg"
+_ICON = _LOGO.with_name("icon.svg")
+
+# File, title, Material symbol and address of each page, in the order of the navigation; the first is the start page.
+_PAGES = (
+    ("live", "Live", "videocam"),
+    ("photo", "Photo", "image"),
+    ("video", "Video", "movie"),
+    ("map", "Map", "bubble_chart"),
+    ("teach", "Teach", "school"),
+    ("session", "Session", "timeline"),
+    ("about", "About", "info"),
+)
+_DISMISSED = "banner dismissed"
+
+STORED_NOTHING = (
+    "<b>Your pictures go to this server and nowhere else.</b> They are processed in memory, then discarded; "
+    "what you teach is deleted when you leave."
+)
+STORED_TAUGHT = (
+    "<b>Your pictures go to this server and nowhere else.</b> They are processed in memory, then discarded; "
+    "the server keeps the embeddings of faces that you teach, never pictures."
+)
+_LAW = (
+    "<p><b>Expression shown, not emotion felt.</b> A smile may be joy, courtesy or fear. Do not base decisions about "
+    "a person on it, and ask for consent before you point a camera at anyone.</p>"
+    "<p>In the European Union, the AI Act, Article 5(1)(f) of Regulation (EU) 2024/1689, prohibits inferring people's "
+    "emotions in workplaces and schools from biometric data, except for medical or safety reasons; other uses are "
+    "high-risk (Annex III), and people must be informed (Article 50).</p>"
+)
+
+
+def navigation() -> st.Page:
+    """Style the app and return the page that the visitor asked for, to be run between `banner` and `footer`."""
+    st.set_page_config(page_title="Moodspace", page_icon=str(_ICON), layout="wide")
+    st.html(f"<style>{stylesheet()}</style>")
+    pages = [
+        st.Page(_VIEWS / f"{name}.py", title=title, icon=f":material/{icon}:", default=at == 0)
+        for at, (name, title, icon) in enumerate(_PAGES)
+    ]
+    st.logo(str(_LOGO), size="medium")
+    current = st.navigation(pages, position="top")
+    _tabs(pages, current)
+    return current
+
+
+def _tabs(pages: list[st.Page], current: st.Page) -> None:
+    """Show the pages as tabs at the bottom of a phone's screen, where Streamlit's drawer would cover the page."""
+    with st.container(key="tabs"):
+        for page in pages:
+            with st.container(key="tab-current" if page.title == current.title else None):
+                st.page_link(page)
+
+
+def privacy(*, keeps_taught: bool) -> str:
+    """Return what happens to pictures, as HTML.
+
+    Args:
+        keeps_taught: Whether the operator chose a folder in which taught faces are kept.
+    """
+    kept = (
+        "What you teach stays on this server until you forget it: the embedding of each face, its class and the name "
+        "of its file, never the picture."
+        if keeps_taught
+        else "What you teach is held in memory and deleted a few seconds after you leave; export it to keep it."
+    )
+    return (
+        "<p>Pictures, videos and camera frames go to this server and nowhere else. They are processed in memory, then "
+        "discarded; the file of a video lies in a private folder while it is analyzed. Faces are not identified. No "
+        "usage statistics are collected, and nothing is loaded from other servers.</p>"
+        f"<p>{kept} Your browser keeps one cookie, which distinguishes your visit from others.</p>"
+    )
+
+
+def banner(*, keeps_taught: bool) -> None:
+    """Say what is processed where, until the visitor dismisses it.
+
+    Args:
+        keeps_taught: Whether the operator chose a folder in which taught faces are kept.
+    """
+    # The outer container stays when the word goes, so that what follows keeps its place: a camera would start anew.
+    with st.container():
+        if not st.session_state.get(_DISMISSED):
+            with st.container(key="banner", horizontal=True, vertical_alignment="center"):
+                html(f'<p class="word">{STORED_TAUGHT if keeps_taught else STORED_NOTHING}</p>')
+                st.button("Got it", type="tertiary", on_click=lambda: st.session_state.update({_DISMISSED: True}))
+
+
+def footer() -> None:
+    """Show what a prediction means, and the law."""
+    with st.container(key="footer"):
+        html(f'<footer class="foot">{_LAW}</footer>')

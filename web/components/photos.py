@@ -1,0 +1,173 @@
+"""One picture in, what its faces show out: for the Photo page and for choosing a face to teach."""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from moodspace.classifier.ensemble import Prediction
+from moodspace.classifier.recognizer import Recognizer
+from moodspace.embeddings.crops import CropGeometry, crop_faces
+from moodspace.embeddings.encoder import Encoded
+from moodspace.index.ingest.read_faces import digest_of
+from moodspace.realtime.documents import EVIDENCE, face_documents
+from moodspace.realtime.drawing.annotate import drawn, picture_bytes
+from moodspace.realtime.evidence import listed, near_faces, reason
+from moodspace.realtime.pipeline import FrameResult
+from moodspace.web.components.teaching import Example
+from moodspace.web.server.decoding import UploadError
+
+from moodspace.arrays import ByteArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Candidates:
+    """The faces of a picture.
+
+    Attributes:
+        source: The picture's name, to be shown.
+        crops: `(n, 48, 48)` uint8 in [0, 255], gray, the largest face first; n = 0 is legal.
+    """
+
+    source: str
+    crops: ByteArray
+
+
+def candidates(source: str, bgr: ByteArray, result: FrameResult, geometry: CropGeometry) -> Candidates:
+    """Crop the faces of a picture.
+
+    Args:
+        source: What to call it.
+        bgr: `(h, w, 3)` uint8 in [0, 255], BGR.
+        result: What it shows.
+        geometry: Where landmarks stand in a crop: the bundle's own.
+    """
+    sizes = result.faces.xywh[:, 2:].prod(axis=1)
+    largest_first = np.argsort(-sizes, kind="stable")
+    return Candidates(source, crop_faces(bgr, result.faces.landmarks[largest_first], geometry))
+
+
+def chosen(picked: Sequence[tuple[Candidates, int]], encode: Callable[[ByteArray], Encoded]) -> list[Example]:
+    """Return the faces that were picked, each by its row among its picture's, ready to be taught."""
+    if not picked:
+        return []
+    crops = np.stack([one.crops[row] for one, row in picked])
+    embeddings = encode(crops).embeddings
+    return [
+        Example(embedding, digest_of(crop), one.source)
+        for embedding, crop, (one, _) in zip(embeddings, crops, picked, strict=True)
+    ]
+
+
+def crop_picture(crop: ByteArray) -> bytes:
+    """Return a crop, `(48, 48)` uint8 gray, as a PNG file."""
+    return picture_bytes(np.repeat(crop[..., None], 3, axis=2), ".png")
+
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+# Pixels on a side of a face's thumbnail, twice of what it is shown at, for dense screens; and how far beyond the box
+# it reaches, in boxes.
+_THUMBNAIL, _MARGIN = 152, 0.15
+_SHOWN_LONGEST = 2000
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Photo:
+    """What a picture shows, and small copies to show; of its pixels nothing is kept.
+
+    Attributes:
+        name: The file's, as the visitor's device told it; a name to show, never a path.
+        result: What it shows.
+        document: The same as `cli.py predict --json` prints it.
+        shown: A JPEG of it, annotated, of at most 2,000 pixels on a side.
+        thumbnails: A square JPEG of each face, a little wider than its box.
+        reasons: For each face why its expression differs from its neighbors' votes; empty where it does not.
+    """
+
+    name: str
+    result: FrameResult
+    document: dict[str, Any]
+    shown: bytes
+    thumbnails: tuple[bytes, ...]
+    reasons: tuple[str, ...]
+
+
+def analyze_photo(
+    name: str, bgr: ByteArray, recognize: Callable[[ByteArray], FrameResult], recognizer: Recognizer
+) -> Photo:
+    """Find and recognize the faces of a picture.
+
+    Args:
+        name: What to call it.
+        bgr: `(h, w, 3)` uint8 in [0, 255], BGR.
+        recognize: Says what a picture shows.
+        recognizer: Whose result that is; names the neighbors' labels.
+    """
+    result = recognize(bgr)
+    document = {"source": name, "faces": face_documents(result, recognizer)}
+    thumbnails = tuple(picture_bytes(_square(bgr, xywh), ".jpg") for xywh in result.faces.xywh)
+    shown = picture_bytes(_smaller(drawn(bgr, result, numbered=True)), ".jpg")
+    reasons = tuple(_reason(result.prediction, row, recognizer) for row in range(len(result.faces)))
+    return Photo(name, result, document, shown, thumbnails, reasons)
+
+
+def _reason(prediction: Prediction, row: int, recognizer: Recognizer) -> str:
+    if prediction.unknown[row]:
+        return ""
+    answer = prediction.classes[int(prediction.labels[row])]
+    nearest = listed(near_faces(prediction, row, recognizer), answer, EVIDENCE)
+    return reason(answer, recognizer.classes, nearest, prediction.classes, prediction.knn_proba[row])
+
+
+def safely(examine: Callable[[], T]) -> T | UploadError:
+    """Return what comes of one upload, or in words why it could not be used; a bad one never stops the others.
+
+    Args:
+        examine: Decodes and analyzes it.
+    """
+    try:
+        return examine()
+    except UploadError as error:
+        return error
+    except Exception:
+        logger.exception("an upload could not be analyzed")
+        return UploadError("this file could not be analyzed; save it as JPEG or PNG and try again")
+
+
+def annotated_suffix(name: str) -> str:
+    """Return the ending of an annotated picture's file: JPEG stays JPEG, all else becomes PNG."""
+    return ".jpg" if name.lower().endswith((".jpg", ".jpeg")) else ".png"
+
+
+def annotated(photo: Photo, bgr: ByteArray) -> bytes:
+    """Return a picture in its full size with boxes and words drawn in, as a file.
+
+    Args:
+        photo: What it shows.
+        bgr: `(h, w, 3)` uint8 in [0, 255], BGR, the same picture.
+    """
+    return picture_bytes(drawn(bgr, photo.result, numbered=True), annotated_suffix(photo.name))
+
+
+def _smaller(picture: ByteArray) -> ByteArray:
+    factor = _SHOWN_LONGEST / max(picture.shape[:2])
+    if factor >= 1:
+        return picture
+    return np.asarray(cv2.resize(picture, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _square(bgr: ByteArray, xywh: npt.NDArray[np.float32]) -> ByteArray:
+    """Cut a square around a box; what lies beyond the picture repeats its edge."""
+    side = float(xywh[2:].max()) * (1 + 2 * _MARGIN)
+    scale = _THUMBNAIL / max(side, 1.0)
+    middle = xywh[:2] + xywh[2:] / 2
+    matrix = np.array([[scale, 0, _THUMBNAIL / 2 - scale * middle[0]], [0, scale, _THUMBNAIL / 2 - scale * middle[1]]])
+    size = (_THUMBNAIL, _THUMBNAIL)
+    cut = cv2.warpAffine(bgr, matrix, size, flags=cv2.INTER_AREA, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(cut, np.uint8)

@@ -1,0 +1,161 @@
+"""Teaching by upload: names of classes, faces into the visitor's gallery, and that gallery as a file, out and in."""
+
+import logging
+import os
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from moodspace.classifier.user_gallery import export_gallery, import_gallery
+from moodspace.embeddings.data.labels import ClassNameError, canonical
+from moodspace.embeddings.data.labels import class_name as checked_class_name
+from moodspace.index.store.commit import GalleryError
+from moodspace.index.store.manifest import StorageError
+from moodspace.index.taught.faces import NewFaces
+from moodspace.index.taught.gallery import TaughtGallery
+from moodspace.realtime.session.file import SessionError
+
+from moodspace.arrays import FloatArray
+from moodspace.errors import MoodspaceError
+
+logger = logging.getLogger(__name__)
+
+_LONGEST_NAME = 40
+# What a visitor's gallery may hold: enough for a hundred classes, and searched in under a millisecond.
+MOST_FACES = 2000
+# Of a file with a gallery of that size, and as much again.
+MOST_BYTES = 4 * 2**20
+
+
+class TeachError(MoodspaceError):
+    """Something that is not taught; says in one line what was expected, what it got, and what to do."""
+
+
+def in_words(error: Exception) -> str:
+    """Return what a visitor reads of an error, in one line; words that name a folder of the server go to the log."""
+    if isinstance(error, GalleryError | StorageError):
+        logger.warning("a visitor's gallery: %s", error)
+        return "your gallery cannot be read or changed right now; try again in a moment"
+    if isinstance(error, SessionError) and os.sep in str(error):
+        logger.warning("a visitor's recording: %s", error)
+        return "nothing can be recorded right now; try again in a moment"
+    return str(error)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Example:
+    """A face that a visitor chose to teach.
+
+    Attributes:
+        embedding: `(d,)` float32 of unit length.
+        digest: SHA-256 of its crop.
+        source: The name of its picture, to be shown.
+    """
+
+    embedding: FloatArray
+    digest: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """What became of examples: how many came in, were known as the same, and are known as something else."""
+
+    taught: int
+    known: int
+    others: int
+
+    @property
+    def words(self) -> str:
+        """The same for people."""
+        parts = [f"{self.taught} {'face' if self.taught == 1 else 'faces'} taught"]
+        parts += [f"{self.known} already known"] if self.known else []
+        parts += (
+            [f"{self.others} skipped: already taught as another class, forget that class first"] if self.others else []
+        )
+        return ", ".join(parts)
+
+
+def class_name(typed: str) -> str:
+    """Return the name of a class as the gallery keeps it.
+
+    Raises:
+        TeachError: it is empty, too long, or has characters that cannot be seen.
+    """
+    name = canonical(typed)
+    if not name:
+        raise TeachError("expected the name of a class, got none; choose a class or type a new one")
+    if len(name) > _LONGEST_NAME:
+        raise TeachError(f"expected a name of at most {_LONGEST_NAME} characters, got {len(name)}; shorten it")
+    try:
+        return checked_class_name(typed)
+    except ClassNameError as error:
+        raise TeachError(str(error)) from error
+
+
+def teach(gallery: TaughtGallery, label: str, examples: Sequence[Example]) -> Lesson:
+    """Teach faces as one lesson that can be undone; no face is taught twice or under two classes.
+
+    Args:
+        gallery: The visitor's.
+        label: As `class_name` returns it.
+        examples: The faces.
+
+    Raises:
+        TeachError: the gallery would hold too many faces.
+        GalleryError, StorageError: it cannot be written.
+    """
+    before = gallery.known(one.digest for one in examples)
+    fresh = {one.digest: one for one in examples if one.digest not in before}
+    check_room(gallery, len(fresh))
+    if fresh:
+        gallery.add(
+            NewFaces(
+                embeddings=np.stack([one.embedding for one in fresh.values()]),
+                labels=[label] * len(fresh),
+                sources=[one.source for one in fresh.values()],
+                digests=list(fresh),
+            )
+        )
+    others = sum(before.get(one.digest, label) != label for one in examples)
+    return Lesson(len(fresh), len(examples) - len(fresh) - others, others)
+
+
+def exported(gallery: TaughtGallery) -> bytes:
+    """Return the visitor's gallery as a parquet file.
+
+    Raises:
+        GalleryError: there is nothing in it.
+    """
+    with tempfile.TemporaryDirectory(prefix="moodspace-") as folder:
+        path = Path(folder) / "moodspace.parquet"
+        export_gallery(gallery, path)
+        return path.read_bytes()
+
+
+def imported(gallery: TaughtGallery, content: bytes) -> tuple[int, int]:
+    """Add the faces of an exported gallery; return how many were added and how many were already known.
+
+    Raises:
+        TeachError: the file is none that was exported from this network's gallery, or holds too many faces.
+    """
+    if len(content) > MOST_BYTES:
+        raise TeachError(f"expected a file of at most {MOST_BYTES / 2**20:.0f} MB, got a larger one")
+    with tempfile.TemporaryDirectory(prefix="moodspace-") as folder:
+        path = Path(folder) / "moodspace.parquet"
+        path.write_bytes(content)
+        try:
+            return import_gallery(gallery, path, most=MOST_FACES)
+        except GalleryError as error:
+            # The file has a name of ours, of which the visitor knows nothing.
+            raise TeachError(str(error).removeprefix(f"{path}: ")) from error
+
+
+def check_room(gallery: TaughtGallery, faces: int) -> None:
+    """Raise `TeachError` if the gallery has no room for so many more faces."""
+    if len(gallery) + faces > MOST_FACES:
+        raise TeachError(
+            f"expected at most {MOST_FACES:,} taught faces, got {len(gallery) + faces:,}; forget a class first"
+        )

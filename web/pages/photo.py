@@ -1,0 +1,111 @@
+"""Photo: pictures from files or the camera, what their faces show, and why."""
+
+import streamlit as st
+from moodspace.embeddings.pictures import is_animated
+from moodspace.realtime.demo import picture_path
+from moodspace.web.components.face_cards import face_cards, notice
+from moodspace.web.components.photos import Photo, analyze_photo, annotated, annotated_suffix, safely
+from moodspace.web.components.results import as_csv, as_json, named_after
+from moodspace.web.components.theme import heading, html, shades
+from moodspace.web.server.decoding import UploadError, decode_picture
+from moodspace.web.server.settings import current_settings
+from moodspace.web.server.visitors import Visitor, this_visitor
+
+_MOST = 12  # pictures at once
+_FILES, _CAMERA, _OURS = "Files", "Camera", "Sample picture"
+_NO_FACE = "no face found. A face must be at least about 20 pixels wide, upright, lit and seen from the front."
+
+
+def _pictures() -> list[tuple[str, str, bytes]]:
+    """Ask for pictures; return the key, name and content of each."""
+    start = st.segmented_control("Picture from", (_FILES, _CAMERA, _OURS), default=_FILES, required=True)
+    limits = current_settings().limits
+    if start == _OURS:
+        return [("ours", "astronaut.png", picture_path().read_bytes())]
+    if start == _CAMERA:
+        taken = st.camera_input("Camera", label_visibility="collapsed")
+        return [(taken.file_id, "camera.jpg", taken.getvalue())] if taken else []
+    megabytes = max(1, limits.upload_bytes // 2**20)
+    label = f"Pictures, up to {_MOST} at once and {megabytes} MB each"
+    files = st.file_uploader(label, accept_multiple_files=True, max_upload_size=megabytes)
+    if len(files) > _MOST:
+        html(notice(f"expected at most {_MOST} pictures at once, got {len(files)}; only the first {_MOST} are shown"))
+    return [(file.file_id, file.name, file.getvalue()) for file in files[:_MOST]]
+
+
+def _looked_at(visitor: Visitor, key: str, name: str, content: bytes) -> Photo | UploadError:
+    """Return what a picture shows, analyzed once for as long as it is on the page and nothing new is taught."""
+    seen: dict[tuple[str, int], Photo | UploadError] = st.session_state.setdefault("photos", {})
+    at = (key, visitor.gallery.generation)
+    if at not in seen:
+        seen[at] = safely(
+            lambda: analyze_photo(
+                name,
+                decode_picture(content, current_settings().limits),
+                lambda frame: visitor.engine.recognize(visitor, frame),
+                visitor.recognizer,
+            )
+        )
+    return seen[at]
+
+
+def _show(photo: Photo, key: str, content: bytes) -> None:
+    faces = photo.document["faces"]
+    with st.container(key=f"photo-{key}"):
+        picture, cards = st.columns([3, 2], gap="medium") if len(faces) < 3 else (st.container(), st.container())
+        words = f"{len(faces)} faces" if len(faces) != 1 else "1 face"
+        picture.image(photo.shown, caption=f"{photo.name}: {words}", width="stretch", alt=f"{photo.name}, annotated")
+        with cards:
+            if is_animated(content):
+                html(
+                    notice(
+                        "only the first frame was looked at; the Video page looks at all.",
+                        f"{photo.name}:",
+                        wrong=False,
+                    )
+                )
+            if faces:
+                colors = shades(photo.result.prediction.classes)
+                html(face_cards(faces, photo.thumbnails, colors, photo.reasons))
+            else:
+                html(notice(_NO_FACE, f"{photo.name}:", wrong=False))
+        with picture, st.container(horizontal=True):
+            st.download_button(
+                "Picture",
+                # Decoded again when it is asked for, so that no visitor's pixels wait in memory for a click.
+                lambda: annotated(photo, decode_picture(content, current_settings().limits)),
+                named_after(photo.name, f"-annotated{annotated_suffix(photo.name)}"),
+                on_click="ignore",
+                icon=":material/download:",
+                key=f"picture {key}",
+            )
+            if faces:
+                _offer([photo], named_after(photo.name, ""), key)
+
+
+def _offer(photos: list[Photo], stem: str, key: str) -> None:
+    documents = [photo.document for photo in photos]
+    for kind, content, mime in (
+        ("JSON", as_json(documents), "application/json"),
+        ("CSV", as_csv(documents), "text/csv"),
+    ):
+        name = f"{stem}.{kind.lower()}"
+        st.download_button(kind, content, name, mime, on_click="ignore", icon=":material/download:", key=f"{kind}{key}")
+
+
+heading("Photo", "Read the expressions in a picture, with confidence and the closest known faces.")
+visitor = this_visitor()
+pictures = _pictures()
+results = {key: _looked_at(visitor, key, name, content) for key, name, content in pictures}
+st.session_state["photos"] = {(key, visitor.gallery.generation): result for key, result in results.items()}
+for key, name, content in pictures:
+    result = results[key]
+    if isinstance(result, UploadError):
+        html(notice(str(result), f"{name}:"))
+    else:
+        _show(result, key, content)
+read = [result for result in results.values() if isinstance(result, Photo)]
+if len(read) > 1:
+    with st.container(horizontal=True, vertical_alignment="center"):
+        html('<p class="word">All pictures together</p>')
+        _offer(read, "moodspace", "all")

@@ -1,0 +1,95 @@
+"""Video: an uploaded clip, analyzed frame by frame, to play, to see over time and to download."""
+
+import logging
+
+import streamlit as st
+from moodspace.viz.report.figures import clock
+from moodspace.web.components.face_cards import notice
+from moodspace.web.components.results import named_after
+from moodspace.web.components.theme import heading, html, shades
+from moodspace.web.components.timeline import timeline
+from moodspace.web.components.videos import VideoAnalysis, VideoError, analyze_video
+from moodspace.web.server.settings import current_settings
+from moodspace.web.server.visitors import this_visitor
+
+logger = logging.getLogger(__name__)
+
+_WATCHED = "watched"
+
+
+def _watch(name: str, content: bytes) -> VideoAnalysis | VideoError:
+    """Analyze a video while the page shows the progress; the button, or leaving the page, interrupts this run."""
+    visitor = this_visitor()
+    words = f"Analyzing {name}"
+    with st.container(horizontal=True, vertical_alignment="center"):
+        bar = st.progress(0.0, words)
+        st.button("Cancel", on_click=_forget_upload)
+
+    def progress(done: float, seconds: float) -> None:
+        share = min(done / seconds, 1.0) if seconds else 0.0
+        bar.progress(share, f"{words}: {clock(done)}" + (f" of {clock(seconds)}" if seconds else ""))
+
+    try:
+        return analyze_video(
+            name,
+            content,
+            lambda frame: visitor.engine.recognize(visitor, frame, video=True),
+            visitor.recognizer,
+            current_settings().limits,
+            progress,
+        )
+    except VideoError as error:
+        return error
+    except Exception:
+        logger.exception("a video could not be analyzed")
+        return VideoError("this video could not be analyzed; save it as MP4 and try again")
+
+
+def _forget_upload() -> None:
+    """Empty the file chooser, which is another one under the next number."""
+    st.session_state["video upload"] = st.session_state.get("video upload", 0) + 1
+
+
+def _show(watched: VideoAnalysis) -> None:
+    if watched.incomplete:
+        html(notice(watched.incomplete, f"{watched.name}:"))
+    st.video(watched.clip)
+    stem = named_after(watched.name, "")
+    with st.container(horizontal=True):
+        for kind, content, name in (
+            ("MP4", watched.clip, f"{stem}-annotated.mp4"),
+            ("JSON", watched.json, f"{stem}.json"),
+            ("CSV", watched.csv, f"{stem}.csv"),
+        ):
+            st.download_button(kind, content, name, on_click="ignore", icon=":material/download:")
+    if not watched.with_face:
+        html(notice("no face found in any frame", f"{watched.name}:", wrong=False))
+        return
+    drawing = timeline(watched.shares, watched.seconds, watched.classes, shades(watched.classes))
+    words = f"Mean over the faces in view. {watched.with_face:,} of {watched.frames:,} analyzed frames show a face."
+    html(f'<section><h2>Over time</h2><p class="faint">{words}</p>{drawing}</section>')
+
+
+heading("Video", "Analyze a clip frame by frame and download the results.")
+limits = current_settings().limits
+megabytes = max(1, limits.video_bytes // 2**20)
+upload = st.file_uploader(
+    f"One video, up to {limits.video_seconds:.0f} seconds and {megabytes} MB",
+    max_upload_size=megabytes,
+    key=f"video {st.session_state.get('video upload', 0)}",
+)
+if upload is None:
+    st.session_state.pop(_WATCHED, None)
+else:
+    known = st.session_state.get(_WATCHED)
+    if known is None or known[0] != upload.file_id:
+        place = st.empty()
+        with place.container():
+            known = (upload.file_id, _watch(upload.name, upload.getvalue()))
+        place.empty()
+        st.session_state[_WATCHED] = known
+    outcome = known[1]
+    if isinstance(outcome, VideoError):
+        html(notice(str(outcome), f"{upload.name}:"))
+    else:
+        _show(outcome)

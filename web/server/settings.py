@@ -1,0 +1,129 @@
+"""The operator's settings, passed through the environment to the script and the routes."""
+
+import ipaddress
+import json
+import os
+import re
+import secrets
+from dataclasses import asdict, dataclass, field
+from functools import lru_cache
+from pathlib import Path
+
+VARIABLE = "MOODSPACE_WEB"
+_SHORTEST_TOKEN = 12
+_ORIGIN = re.compile(r"https?://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
+_SHIPPED = Path(__file__).parents[2] / "bundles" / "fer2013"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one visitor may ask for.
+
+    Attributes:
+        upload_bytes: Of a picture.
+        video_bytes: Of a video.
+        held_bytes: Of all files that are on a visitor's pages at once.
+        picture_pixels: Width times height of a picture or a frame.
+        video_seconds: Of a video.
+        frames_per_second: Of the camera; what comes faster is left out.
+        visitors: How many may be there at once.
+        message_bytes: Of one message of a live session.
+    """
+
+    upload_bytes: int = 20 * 2**20
+    video_bytes: int = 200 * 2**20
+    held_bytes: int = 500 * 2**20
+    picture_pixels: int = 50_000_000
+    video_seconds: float = 300.0
+    frames_per_second: float = 30.0
+    visitors: int = 16
+    message_bytes: int = 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class WebSettings:
+    """What the operator decided.
+
+    Attributes:
+        bundle: The bundle's folder.
+        labels: The view to predict; None for the bundle's default.
+        host: The address to listen on.
+        port: Its port.
+        token: What a browser has to bring once; None for none.
+        origins: Addresses that the app is reached under besides its own, such as "https://faces.example.org".
+        gallery: Where each visitor's taught faces stay; None to forget them when the visitor leaves.
+        limits: What one visitor may ask for.
+    """
+
+    bundle: Path = _SHIPPED
+    labels: str | None = None
+    host: str = "127.0.0.1"
+    port: int = 8501
+    token: str | None = None
+    origins: tuple[str, ...] = ()
+    gallery: Path | None = None
+    limits: Limits = field(default_factory=Limits)
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for an origin that no browser would send."""
+        for origin in self.origins:
+            if not _ORIGIN.fullmatch(origin):
+                raise ValueError(
+                    f"--origin: expected an address without a path, in small letters, such as "
+                    f"https://faces.example.org, got {origin!r}"
+                )
+
+    def publish(self) -> None:
+        """Put the settings into the environment, for `current_settings` in this process and in those it starts."""
+        os.environ[VARIABLE] = json.dumps(asdict(self), default=str)
+
+
+def current_settings() -> WebSettings:
+    """Return the published settings, or else the defaults with Streamlit's address."""
+    text = os.environ.get(VARIABLE)
+    return _read(text) if text else _as_streamlit_serves()
+
+
+def _as_streamlit_serves() -> WebSettings:
+    from streamlit import config
+
+    return WebSettings(host=config.get_option("server.address") or "0.0.0.0", port=config.get_option("server.port"))
+
+
+@lru_cache(maxsize=1)
+def _read(text: str) -> WebSettings:
+    values = json.loads(text)
+    for name in ("bundle", "gallery"):
+        if values.get(name):
+            values[name] = Path(values[name])
+    values["origins"] = tuple(values.get("origins", ()))
+    values["limits"] = Limits(**values.get("limits", {}))
+    return WebSettings(**values)
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether only this machine reaches an address."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def token_for(host: str, token: str | None, *, public: bool) -> str | None:
+    """Return the token that browsers must send, or None.
+
+    Args:
+        host: The address to listen on; from other machines it takes a token.
+        token: The operator's, if any.
+        public: Whether anybody may come in.
+
+    Raises:
+        ValueError: the operator wants both, or a token that can be guessed.
+    """
+    if token is None:
+        return None if public or is_loopback(host) else secrets.token_urlsafe(16)
+    if public:
+        raise ValueError("--public: expected no token beside it, got one; leave one of them out")
+    if len(token) < _SHORTEST_TOKEN or not token.isascii() or not token.replace("-", "").replace("_", "").isalnum():
+        raise ValueError(f"--token: expected at least {_SHORTEST_TOKEN} of A-Z, a-z, 0-9, - and _; choose another")
+    return token
