@@ -11,6 +11,8 @@ RUNTIME := $(VENV)/.runtime-installed
 WEB := $(VENV)/.web-installed
 ALL := $(VENV)/.all-installed
 RAY := $(VENV)/.ray-installed
+# The package as a wheel has it, in links: mypy does not follow the mapping in pyproject.toml.
+TYPES := build/types/moodspace
 SOURCE ?= 0
 DATA ?= data/fer2013
 PYTEST_ARGS ?= -n auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder
@@ -66,6 +68,9 @@ test: $(ALL) ## the tests
 check: $(ALL) ## lint, format and types
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
+	@mkdir -p $(TYPES) && for folder in bundles embeddings index classifier realtime viz web; do \
+	  ln -sfn ../../../$$folder $(TYPES)/$$folder; done; \
+	for file in moodspace/*; do ln -sfn ../../../$$file $(TYPES)/$$(basename $$file); done
 	$(PY) -m mypy
 
 bench: $(ALL) ## accuracy, calibration and the cost of the crop on DATA=FOLDER|fer2013.csv|FILE.parquet
@@ -77,7 +82,7 @@ bench: $(ALL) ## accuracy, calibration and the cost of the crop on DATA=FOLDER|f
 ray: $(RAY) ## install what `index --engine ray` and its tests need
 
 clean: ## remove what runs and tests left behind; .venv, bundles and runs stay
-	rm -rf demo map .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	rm -rf build demo map .pytest_cache .ruff_cache .mypy_cache .hypothesis
 	find . -name __pycache__ -type d -not -path './$(VENV)/*' -prune -exec rm -rf {} +
 
 # The whole set holds the runtime set with the same pins.

@@ -6,12 +6,13 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import streamlit as st
+from starlette.concurrency import run_in_threadpool
+from starlette.middleware import Middleware
+
 from moodspace.web.components.map import map_route
 from moodspace.web.live.socket import live_route
 from moodspace.web.server.middleware import AuthMiddleware, UploadQuotaMiddleware
 from moodspace.web.server.visitors import all_visitors
-from starlette.concurrency import run_in_threadpool
-from starlette.middleware import Middleware
 
 
 @contextlib.asynccontextmanager

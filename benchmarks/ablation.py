@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from moodspace.classifier.bundle.build import FOLDS, labels_in
 from moodspace.classifier.bundle.splits import read_training_faces
 from moodspace.classifier.fitting import K_MAX, CalibrationData, cross_fit

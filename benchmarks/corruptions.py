@@ -17,13 +17,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from benchmarks.webcam import CORRUPTIONS, Corruption
 from moodspace.classifier.bundle.bundle import Bundle, load_bundle
 from moodspace.classifier.evaluation import evaluate
 from moodspace.embeddings.data.labelled import LabelledFaces
 from moodspace.embeddings.data.readers import read_labelled_faces
 from moodspace.embeddings.encoder import encode_all
-
-from benchmarks.webcam import CORRUPTIONS, Corruption
 
 
 @dataclass(frozen=True, slots=True)

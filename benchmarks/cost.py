@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from moodspace.classifier.bundle.bundle import ENCODER, FORMAT, VERSION, Bundle, load_bundle
 from moodspace.classifier.recognizer import Recognizer
 from moodspace.embeddings.crops import SIZE

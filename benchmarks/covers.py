@@ -9,9 +9,9 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 import numpy.typing as npt
-from moodspace.embeddings.crops import SIZE
 
 from moodspace.arrays import ByteArray, FloatArray
+from moodspace.embeddings.crops import SIZE
 
 Texture = Callable[[np.random.Generator], FloatArray]
 Cover = Callable[[FloatArray, np.random.Generator, "list[Texture]"], FloatArray]

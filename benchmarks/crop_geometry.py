@@ -14,14 +14,14 @@ from typing import Any
 
 import cv2
 import numpy as np
+
+from moodspace.arrays import ByteArray, FloatArray
 from moodspace.classifier.bundle.bundle import load_bundle
 from moodspace.classifier.recognizer import Recognizer
 from moodspace.embeddings.crops import SIZE, CropGeometry, crop_faces
 from moodspace.embeddings.data.labelled import LabelledFaces
 from moodspace.embeddings.data.readers import read_labelled_faces
 from moodspace.embeddings.detection.detectors import CenterFace
-
-from moodspace.arrays import ByteArray, FloatArray
 
 ENLARGEMENTS = (2, 3, 4)
 PADDINGS = (0, 24)

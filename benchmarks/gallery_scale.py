@@ -22,11 +22,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from moodspace.arrays import FloatArray, IntArray
 from moodspace.index.taught.faces import NewFaces
 from moodspace.index.taught.gallery import TaughtGallery, open_taught
 from moodspace.index.taught.ivf import IVFIndex
-
-from moodspace.arrays import FloatArray, IntArray
 
 DIM, K = 128, 10
 ENCODER = "synthetic"

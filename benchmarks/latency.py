@@ -18,13 +18,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from moodspace.classifier.bundle.bundle import load_bundle
-from moodspace.classifier.recognizer import Recognizer
-from moodspace.realtime.capture.newest import NewestFrames
 
 from benchmarks.time_code import CodedSource, moving
 from benchmarks.watched import frame_in_window, watch
 from moodspace.arrays import ByteArray
+from moodspace.classifier.bundle.bundle import load_bundle
+from moodspace.classifier.recognizer import Recognizer
+from moodspace.realtime.capture.newest import NewestFrames
 
 WIDTH, HEIGHT = 640, 480
 TARGET_S = 0.1

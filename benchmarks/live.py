@@ -22,6 +22,9 @@ from typing import Any, cast
 import cv2
 import numpy as np
 import numpy.typing as npt
+
+from benchmarks.steadiness import histories, steadiness
+from moodspace.arrays import ByteArray
 from moodspace.classifier.bundle.bundle import load_bundle
 from moodspace.classifier.recognizer import Recognizer
 from moodspace.embeddings.detection.detectors import open_detector
@@ -29,9 +32,6 @@ from moodspace.embeddings.detection.faces import Detector
 from moodspace.realtime.capture.files import open_source
 from moodspace.realtime.pipeline import STAGES, LivePipeline, LiveResult
 from moodspace.realtime.window.draw import draw_live
-
-from benchmarks.steadiness import histories, steadiness
-from moodspace.arrays import ByteArray
 
 PARTS = ("capture", *STAGES, "draw")
 MONTAGE_SIZE = 1280, 720

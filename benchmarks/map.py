@@ -16,12 +16,12 @@ import time
 from pathlib import Path
 
 import numpy as np
+
+from moodspace.arrays import FloatArray
 from moodspace.classifier.bundle.bundle import load_bundle
 from moodspace.classifier.map_positions import PLACED_BY, map_positions
 from moodspace.classifier.recognizer import Recognizer
 from moodspace.viz.map.quality import map_quality
-
-from moodspace.arrays import FloatArray
 
 ROOT = Path(__file__).parents[1]
 NEW = 100

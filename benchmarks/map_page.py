@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
 from moodspace.viz.map.face_map import NEIGHBORS, FaceMap
 from moodspace.viz.map.page import write_map_page
-
 from tests.browser import chromium
 
 if TYPE_CHECKING:

@@ -16,13 +16,12 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.watched import watch
+from moodspace.arrays import ByteArray
 from moodspace.classifier.bundle.bundle import load_bundle
 from moodspace.classifier.recognizer import Recognizer
 from moodspace.realtime.capture.files import open_source
 from moodspace.realtime.capture.source import Frame, Source
-
-from benchmarks.watched import watch
-from moodspace.arrays import ByteArray
 
 TARGET = 0.02
 _FROM_MINUTE = 2

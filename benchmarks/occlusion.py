@@ -16,6 +16,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 import numpy.typing as npt
+
+from benchmarks.covers import FITTED_TEXTURES, MEASURED_TEXTURES, MOUTH, OTHERS, WHOLE, covered, eyes_bar
+from benchmarks.webcam import CORRUPTIONS
+from moodspace.arrays import BoolArray, ByteArray, FloatArray
 from moodspace.classifier.bundle.bundle import load_bundle
 from moodspace.classifier.evaluation import match_truth
 from moodspace.classifier.recognizer import Recognizer
@@ -23,10 +27,6 @@ from moodspace.embeddings.crops import SIZE
 from moodspace.embeddings.data.readers import read_labelled_faces
 from moodspace.embeddings.detection.occlusion import DIRECTIONS, MOST_HIDDEN, edges, hidden
 from moodspace.embeddings.detection.quality import LEAST_SHARPNESS, sharpness
-
-from benchmarks.covers import FITTED_TEXTURES, MEASURED_TEXTURES, MOUTH, OTHERS, WHOLE, covered, eyes_bar
-from benchmarks.webcam import CORRUPTIONS
-from moodspace.arrays import BoolArray, ByteArray, FloatArray
 
 WEIGHTS_FILE = Path(__file__).parents[1] / "realtime" / "occlusion_weights.py"
 THRESHOLDS = (0.3, 0.4, 0.5, 0.6, 0.7, MOST_HIDDEN, 0.8, 0.9)

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from moodspace.realtime.pipeline import LiveResult
 
 from moodspace.arrays import DoubleArray, IntArray
+from moodspace.realtime.pipeline import LiveResult
 
 SETTLED_S = 0.8
 _AROUND_S = 0.5

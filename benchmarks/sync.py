@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
+
 from moodspace.embeddings.crops import SIZE
 from moodspace.embeddings.data.labels import FER2013_CLASSES
-from PIL import Image
 
 ROOT = Path(__file__).parents[1]
 NEW = 10

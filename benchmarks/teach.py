@@ -21,6 +21,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from moodspace.arrays import FloatArray, IntArray
 from moodspace.classifier.bundle.bundle import load_bundle
 from moodspace.classifier.evaluation import match_truth
 from moodspace.classifier.recognizer import Recognizer
@@ -32,8 +34,6 @@ from moodspace.embeddings.encoder import Encoded, encode_all
 from moodspace.index.taught.faces import NewFaces
 from moodspace.index.taught.gallery import open_taught
 from moodspace.index.taught.search import TaughtIndex
-
-from moodspace.arrays import FloatArray, IntArray
 from tests.drawn_faces import drawn_faces
 
 NEW = "contempt"

@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterator, Sequence
 
 import cv2
 import numpy as np
-from moodspace.realtime.capture.source import Frame, Source
 
 from moodspace.arrays import ByteArray
+from moodspace.realtime.capture.source import Frame, Source
 
 # Black and white blocks along the lower edge: a number of 24 bits, its lowest bit first, and 8 bits to check it by.
 _BITS, _CHECK_BITS = 24, 8

@@ -22,13 +22,13 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from moodspace.embeddings.pictures import read_rgb
-from moodspace.realtime.demo import picture_path
-from moodspace.web.live.socket import PATH
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from benchmarks.web_server import WebServer, running_server
+from moodspace.embeddings.pictures import read_rgb
+from moodspace.realtime.demo import picture_path
+from moodspace.web.live.socket import PATH
 
 # At most: frames of the best served by those of the worst, growth of the memory, seconds.
 TARGETS = {"fairness": 1.5, "growth": 0.05, "freed_s": 10.0}

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from typing import cast
 
 import cv2
+
+from moodspace.arrays import ByteArray
 from moodspace.classifier.recognizer import Recognizer
 from moodspace.embeddings.detection.detectors import open_detector
 from moodspace.realtime.capture.newest import NewestFrames
@@ -15,8 +17,6 @@ from moodspace.realtime.window.key_actions import WindowCallbacks
 from moodspace.realtime.window.screen import Window
 from moodspace.realtime.window.session import LiveLoop
 from moodspace.realtime.window.state import ViewState, arrange
-
-from moodspace.arrays import ByteArray
 
 Look = Callable[[ByteArray], None]
 

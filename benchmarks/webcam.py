@@ -9,11 +9,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from moodspace.embeddings.crops import SIZE
 from PIL import Image
 from scipy import ndimage
 
 from moodspace.arrays import ByteArray, DoubleArray
+from moodspace.embeddings.crops import SIZE
 
 ChangeFace = Callable[[DoubleArray, np.random.Generator], DoubleArray]
 

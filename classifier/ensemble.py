@@ -4,11 +4,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
+
+from moodspace.arrays import BoolArray, FloatArray, IntArray
 from moodspace.classifier.calibration import Calibration, calibrated, sharpen
 from moodspace.classifier.votes import neighbor_labels, vote
 from moodspace.index.search import Neighbors
-
-from moodspace.arrays import BoolArray, FloatArray, IntArray
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,14 +5,14 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from moodspace.arrays import FloatArray, IntArray
 from moodspace.classifier.bundle.bundle import Bundle
 from moodspace.classifier.metrics import Coverage, PerClass, Retrieval, Scores, confusion, per_class, retrieval
 from moodspace.classifier.recognizer import Recognizer
 from moodspace.embeddings.data.labelled import LabelledFaces, label_sets
 from moodspace.embeddings.data.labels import shared_columns
 from moodspace.embeddings.encoder import BATCH, Encoded, Progress, encode_all
-
-from moodspace.arrays import FloatArray, IntArray
 
 
 @dataclass(frozen=True, slots=True, eq=False)

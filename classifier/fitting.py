@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy.optimize import isotonic_regression, minimize, minimize_scalar
+
+from moodspace.arrays import BoolArray, DoubleArray, IntArray
 from moodspace.classifier.calibration import Calibration, calibrated, sharpen
 from moodspace.classifier.ensemble import calibrated_votes, mix
 from moodspace.classifier.metrics import Coverage, Scores, ece, nll
 from moodspace.classifier.votes import K_GRID, fit_alpha, likeliest_taus, neighbor_labels, vote
 from moodspace.index.search import Neighbors
-from scipy.optimize import isotonic_regression, minimize, minimize_scalar
-
-from moodspace.arrays import BoolArray, DoubleArray, IntArray
 
 # How much the classes' scales and biases may differ is held by a normal prior of standard deviation 1 / sqrt(2 * 3) =
 # 0.4 on the log of a scale against their mean and on a bias. Thousands of faces outweigh it (on FER2013's 3,589 it is
@@ -142,8 +142,8 @@ class CalibrationData:
             raise ValueError("labels: expected validation faces that are labelled in this label set, received none")
         if self.logits.ndim != 2 or not len(self.logits) == len(self.similarities) == len(self.neighbor_labels) == n:
             raise ValueError(
-                f"logits, similarities, ballots: expected a row for each of the {n} labels, "
-                f"received {self.logits.shape}, {self.similarities.shape} and {self.ballots.shape}"
+                f"logits, similarities, neighbor_labels: expected a row for each of the {n} labels, "
+                f"received {self.logits.shape}, {self.similarities.shape} and {self.neighbor_labels.shape}"
             )
         lowest, highest, n_classes = self.labels.min(), self.labels.max(), self.logits.shape[1]
         if lowest < 0 or highest >= n_classes:

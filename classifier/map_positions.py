@@ -2,9 +2,9 @@
 
 import numpy as np
 import numpy.typing as npt
-from moodspace.index.search import Neighbors
 
 from moodspace.arrays import FloatArray, IntArray
+from moodspace.index.search import Neighbors
 
 # How fast a neighbour's say falls with its similarity.
 _TAU = 0.02

@@ -6,6 +6,8 @@ from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
+
+from moodspace.arrays import BoolArray, FloatArray, IntArray
 from moodspace.classifier.bundle.bundle import Bundle
 from moodspace.classifier.ensemble import Prediction, calibrated_votes, combine
 from moodspace.classifier.taught_scores import TaughtScorer, TaughtScores, with_taught
@@ -14,8 +16,6 @@ from moodspace.classifier.votes import vote
 from moodspace.embeddings.encoder import Encoded
 from moodspace.index.search import Neighbors
 from moodspace.index.taught.search import TaughtIndex
-
-from moodspace.arrays import BoolArray, FloatArray, IntArray
 
 
 def voters(bundle: Bundle, view: str) -> int:

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from moodspace.arrays import ByteArray, IntArray
 from moodspace.classifier.bundle.bundle import Bundle
 from moodspace.classifier.recognizer import Recognizer
 from moodspace.classifier.user_gallery import open_gallery
@@ -19,8 +21,6 @@ from moodspace.index.search import Neighbors
 from moodspace.index.taught.faces import IMPORTED, LIVE, TAUGHT, TaughtFaces
 from moodspace.index.taught.gallery import FILE
 from moodspace.realtime.capture.source import SourceError
-
-from moodspace.arrays import ByteArray, IntArray
 
 
 @dataclass(frozen=True, slots=True)

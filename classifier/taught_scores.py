@@ -15,13 +15,13 @@ from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
+
+from moodspace.arrays import ByteArray, FloatArray, IntArray
 from moodspace.classifier.ensemble import Prediction
 from moodspace.embeddings.encoder import Encoder
 from moodspace.index.search import Neighbors
 from moodspace.index.taught.faces import TAUGHT
 from moodspace.index.taught.search import TaughtIndex
-
-from moodspace.arrays import ByteArray, FloatArray, IntArray
 
 # Share of the mean variance that is added to each direction's, so that none is taken for certain. Between 0.001 and
 # 0.01 near copies and other faces part equally well; 0.4 parts them five times worse (benchmarks.teach).

@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from moodspace.arrays import FloatArray
 from moodspace.classifier.bundle.bundle import Bundle
 from moodspace.embeddings.data.labels import class_name
 from moodspace.index.store.commit import GalleryError
@@ -15,8 +16,6 @@ from moodspace.index.taught.exchange import export_faces, import_faces
 from moodspace.index.taught.faces import LIVE, NewFaces, Summary, TaughtFaces
 from moodspace.index.taught.gallery import FILE, TaughtGallery, open_taught
 from moodspace.index.taught.search import TaughtIndex
-
-from moodspace.arrays import FloatArray
 
 logger = logging.getLogger(__name__)
 

@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from moodspace.arrays import IntArray
 from moodspace.classifier.calibration import sharpen
 from moodspace.classifier.ensemble import Prediction
 from moodspace.embeddings.data.labels import FER2013_CLASSES
 from moodspace.index.search import Neighbors
-
-from moodspace.arrays import IntArray
 
 BLEND = "blend"
 

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from moodspace.classifier.metrics import PROBA_FLOOR, accuracy, nll
-from moodspace.index.search import Neighbors
 
 from moodspace.arrays import BoolArray, DoubleArray, FloatArray, IntArray
+from moodspace.classifier.metrics import PROBA_FLOOR, accuracy, nll
+from moodspace.index.search import Neighbors
 
 
 @dataclass(frozen=True, slots=True)

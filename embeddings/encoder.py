@@ -12,9 +12,9 @@ from typing import IO, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
-from moodspace.embeddings.crops import SIZE
 
 from moodspace.arrays import ByteArray, FloatArray
+from moodspace.embeddings.crops import SIZE
 from moodspace.errors import MoodspaceError
 
 EMBEDDING = "embedding"
@@ -210,14 +210,17 @@ def batches(
             progress(min(start + size, len(crops)), len(crops))
 
 
-def encode_all(encoder: Encoder, crops: npt.NDArray[np.uint8], progress: Progress | None = None) -> Encoded:
+def encode_all(
+    encoder: Encoder, crops: ByteArray, progress: Progress | None = None, *, batch_size: int = BATCH
+) -> Encoded:
     """Encodes any number of crops, in batches.
 
     Args:
         encoder: the network.
         crops: `(n, 48, 48)` uint8 in [0, 255], grey.
         progress: called with the number of faces done and the total, after each batch.
+        batch_size: how many faces to encode at a time.
     """
-    parts = [encoder.encode(batch) for batch in batches(crops, progress)]
+    parts = [encoder.encode(batch) for batch in batches(crops, progress, batch_size)]
     logits = {name: np.concatenate([part.logits[name] for part in parts]) for name in parts[0].logits}
     return Encoded(np.concatenate([part.embeddings for part in parts]), logits)

@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from moodspace.embeddings.crops import SIZE
-from moodspace.embeddings.files.kind import RAW_NAMES, Kind, is_heif, kind_of
-from moodspace.embeddings.process_settings import no_warnings
 from PIL import Image, ImageOps, UnidentifiedImageError
 from PIL.TiffImagePlugin import TILELENGTH, TILEWIDTH
 
 from moodspace.arrays import ByteArray
+from moodspace.embeddings.crops import SIZE
+from moodspace.embeddings.files.kind import RAW_NAMES, Kind, is_heif, kind_of
+from moodspace.embeddings.process_settings import no_warnings
 from moodspace.errors import MoodspaceError
 
 logger = logging.getLogger(__name__)

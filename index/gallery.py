@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from moodspace.index.store.commit import GalleryError
 
 from moodspace.arrays import DoubleArray, FloatArray, IntArray, StringArray
+from moodspace.index.store.commit import GalleryError
 
 # Rounding a unit vector to 16 bits changes its length by less than 2**-11 = 0.0005.
 NORM_TOLERANCE = 1e-3

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+
+from moodspace.arrays import FloatArray, IntArray, StringArray
 from moodspace.index.gallery import Gallery, read_columns, unit_rows_problem, write_columns
 from moodspace.index.store.commit import GalleryError, Writer, commit
 from moodspace.index.store.lock import read_stored
 from moodspace.index.store.manifest import Manifest
 from moodspace.index.vectors import build_vectors, decode, nearest, read_vectors, write_vectors
-
-from moodspace.arrays import FloatArray, IntArray, StringArray
 
 if TYPE_CHECKING:
     import faiss

@@ -15,9 +15,9 @@ from typing import Any
 import faiss
 import numpy as np
 import numpy.typing as npt
-from moodspace.index.store.commit import GalleryError
 
 from moodspace.arrays import FloatArray, IntArray
+from moodspace.index.store.commit import GalleryError
 
 # Who changes faiss's limit on what a file may make it allocate.
 _LIMIT = threading.Lock()

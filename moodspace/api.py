@@ -143,6 +143,8 @@ def train(
     out: str | Path,
     *,
     validation: str | Path | None = None,
+    split: str | None = None,
+    validation_split: str | float | None = None,
     labels: Sequence[str] = (),
     resume: bool = False,
     **recipe: Any,
@@ -153,6 +155,8 @@ def train(
         data: A folder with a folder a class, `fer2013.csv`, or a parquet file.
         out: The bundle's folder.
         validation: Labelled faces to validate on; a split or a part of `data` when None.
+        split: The split of `data` to train on; "train" or the only one when None.
+        validation_split: The split to validate on, or a share in (0, 1) of the training faces to hold out.
         labels: Label sets to learn; all when empty.
         resume: Go on with an interrupted training.
         recipe: Fields of `moodspace.embeddings.training.recipe.Recipe`, such as `arch="cnn"`, `epochs=30`, `seed=1`.
@@ -164,9 +168,15 @@ def train(
         MoodspaceError: The data or the recipe cannot be used.
         ImportError: Training needs the extra: `pip install 'moodspace[train]'`.
     """
-    from moodspace.classifier.bundle.train import read_both, train_bundle
+    from moodspace.classifier.bundle.splits import read_training_faces
+    from moodspace.classifier.bundle.train import train_bundle
+    from moodspace.embeddings.training.backend import prepare_keras
     from moodspace.embeddings.training.recipe import recipe_for
 
     chosen = recipe_for(**recipe)
-    faces, held_out = read_both(Path(data), Path(validation) if validation is not None else None, chosen.seed)
-    return train_bundle(Path(out), faces, held_out, chosen, labels=labels, resume=resume)
+    prepare_keras()
+    read = read_training_faces(
+        Path(data), Path(validation) if validation is not None else None, split=split,
+        validation_split=validation_split, seed=chosen.seed,
+    )  # fmt: skip
+    return train_bundle(Path(out), read.train, read.validation, chosen, labels=labels, resume=resume)

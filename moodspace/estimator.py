@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from moodspace.classifier.votes import vote
 
 
-class Ensemble(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+class Ensemble(ClassifierMixin, BaseEstimator):
     """The mean of a softmax head and of similarity-weighted votes of the nearest neighbors.
 
     The probability of a class is `alpha * head + (1 - alpha) * votes`; a neighbor votes with
@@ -43,7 +43,7 @@ class Ensemble(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.alpha = alpha
         self.C = C
 
-    def fit(self, X: npt.ArrayLike, y: npt.ArrayLike) -> "Ensemble":  # noqa: N803
+    def fit(self, X: Any, y: Any) -> "Ensemble":  # noqa: N803
         """Fit the head and keep the rows as the gallery.
 
         Args:
@@ -64,7 +64,7 @@ class Ensemble(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self._head = LogisticRegression(C=self.C, max_iter=1000).fit(X, self._labels)
         return self
 
-    def kneighbors(self, X: npt.ArrayLike, n_neighbors: int | None = None) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:  # noqa: N803
+    def kneighbors(self, X: Any, n_neighbors: int | None = None) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:  # noqa: N803
         """Find the most similar rows of the gallery.
 
         Args:
@@ -78,7 +78,7 @@ class Ensemble(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         X = validate_data(self, X, reset=False)  # noqa: N806
         return self._nearest(X, n_neighbors or self.n_neighbors)
 
-    def predict_proba(self, X: npt.ArrayLike) -> npt.NDArray[np.float64]:  # noqa: N803
+    def predict_proba(self, X: Any) -> npt.NDArray[np.float64]:  # noqa: N803
         """Return the probability of each class: `(n_samples, C)`, rows sum to 1, columns as in `classes_`."""
         check_is_fitted(self)
         X = validate_data(self, X, reset=False)  # noqa: N806
@@ -87,7 +87,7 @@ class Ensemble(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         votes = vote(similarities, self._labels[rows], count, tau=self.tau, k=similarities.shape[1]).proba
         return self.alpha * self._head.predict_proba(X) + (1 - self.alpha) * votes
 
-    def predict(self, X: npt.ArrayLike) -> npt.NDArray[Any]:  # noqa: N803
+    def predict(self, X: Any) -> npt.NDArray[Any]:  # noqa: N803
         """Return the most probable class of each row."""
         return self.classes_[self.predict_proba(X).argmax(axis=1)]
 

@@ -1,6 +1,5 @@
 """Shows what the project does, without a camera: a picture with a face in it, recognised, drawn on and filmed."""
 
-import importlib.util
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,14 +7,14 @@ from typing import cast
 
 import cv2
 import numpy as np
+
+from moodspace.arrays import ByteArray
 from moodspace.embeddings.pictures import read_bgr
 from moodspace.realtime.capture.source import SourceError
 from moodspace.realtime.drawing.annotate import write_picture
 from moodspace.realtime.drawing.faces import draw
 from moodspace.realtime.drawing.video import VideoWriter
 from moodspace.realtime.pipeline import FrameResult, Process
-
-from moodspace.arrays import ByteArray
 
 PICTURE_NAME, CLIP_NAME = "astronaut.png", "astronaut.mp4"
 
@@ -45,7 +44,7 @@ class Demo:
 def run_demo(pipeline: Process, folder: Path) -> Demo:
     """Recognises the face of astronaut Eileen Collins and writes an annotated picture and clip.
 
-    The picture (NASA, public domain) comes with scikit-image; nothing is downloaded. The clip moves from the whole
+    The picture (NASA, public domain) ships with Moodspace; nothing is downloaded. The clip moves from the whole
     picture to the face, and each of its frames goes through the pipeline.
 
     Args:
@@ -53,7 +52,7 @@ def run_demo(pipeline: Process, folder: Path) -> Demo:
         folder: Where the two files go; made when missing, an earlier demo's files are replaced.
 
     Raises:
-        SourceError: scikit-image is not installed, or no face is found.
+        SourceError: no face is found.
         OutputError: the files cannot be written.
     """
     source = picture_path()
@@ -72,15 +71,8 @@ def run_demo(pipeline: Process, folder: Path) -> Demo:
 
 
 def picture_path() -> Path:
-    """Locates the picture without importing scikit-image, which takes a second.
-
-    Raises:
-        SourceError: scikit-image is not installed.
-    """
-    package = importlib.util.find_spec("skimage")
-    if package is None or package.origin is None:
-        raise SourceError("expected the demo's picture in scikit-image, which is missing: pip install scikit-image")
-    return Path(package.origin).parent / "data" / "astronaut.png"
+    """Return the file of the demo's picture: astronaut Eileen Collins (NASA, public domain)."""
+    return Path(__file__).with_name("astronaut.webp")
 
 
 def panning_frames(bgr: ByteArray, xywh: np.ndarray) -> Iterator[ByteArray]:

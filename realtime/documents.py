@@ -4,14 +4,14 @@ import math
 from typing import Any
 
 import numpy as np
+
+from moodspace.arrays import FloatArray
 from moodspace.classifier.ensemble import Prediction
 from moodspace.classifier.recognizer import Recognizer
 from moodspace.embeddings.detection.quality import FaceQuality
 from moodspace.realtime.capture.source import Frame
 from moodspace.realtime.evidence import listed, near_faces
 from moodspace.realtime.pipeline import FrameResult, LiveResult
-
-from moodspace.arrays import FloatArray
 
 # How many of the neighbours that voted are named: evidence to look at, not the whole vote.
 EVIDENCE = 5

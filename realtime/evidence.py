@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from moodspace.classifier.ensemble import Prediction
-from moodspace.classifier.recognizer import Recognizer
 
 from moodspace.arrays import FloatArray
+from moodspace.classifier.ensemble import Prediction
+from moodspace.classifier.recognizer import Recognizer
 
 # A neighbor that counts for less than this share of the smoothed time is dropped.
 _LEAST_WEIGHT = 0.01

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+
+from moodspace.arrays import ByteArray, FloatArray, IntArray
 from moodspace.classifier.ensemble import Prediction
 from moodspace.classifier.recognizer import Recognizer
 from moodspace.embeddings.crops import SIZE, crop_faces
@@ -17,8 +19,6 @@ from moodspace.embeddings.pictures import to_crop
 from moodspace.realtime.evidence import NearFace, SmoothedEvidence, near_faces
 from moodspace.realtime.tracking.smoothing import LabelSmoother
 from moodspace.realtime.tracking.tracker import TrackedFaces, Tracker
-
-from moodspace.arrays import ByteArray, FloatArray, IntArray
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner, Result
+
 from moodspace.embeddings.pictures import read_rgb
 from moodspace.realtime.demo import picture_path
 from moodspace.realtime.drawing.video import VideoWriter
 from moodspace.realtime.session.notice import start_notice
-from typer.testing import CliRunner, Result
-
 from tests.browser import OpenPage, chromium, page_opener
 
 if TYPE_CHECKING:

@@ -13,11 +13,12 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image, ImageDraw, ImageFilter
+
 from moodspace.embeddings.crops import SIZE
 from moodspace.embeddings.data.csv import CSV_EMOTIONS
 from moodspace.embeddings.data.labelled import LabelledFaces
 from moodspace.embeddings.data.labels import FER2013_CLASSES, FERPLUS_CLASSES, VOTE_COLUMNS
-from PIL import Image, ImageDraw, ImageFilter
 
 _SCALE = 4  # drawn this much larger, then shrunk, for smooth edges
 

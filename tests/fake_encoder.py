@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+
 from moodspace.classifier.bundle.bundle import Bundle
 from moodspace.classifier.calibration import Calibration
 from moodspace.classifier.views import default_blend

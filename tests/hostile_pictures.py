@@ -11,9 +11,9 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-from moodspace.embeddings.data.labels import FER2013_CLASSES
 from PIL import Image
 
+from moodspace.embeddings.data.labels import FER2013_CLASSES
 from tests.drawn_faces import draw_face
 
 READ, REFUSED, EITHER = "read", "refused", "either"

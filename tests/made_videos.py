@@ -1,6 +1,8 @@
 """Small videos of many kinds, made with PyAV, as no other program may be there."""
 
+import multiprocessing
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from fractions import Fraction
 from pathlib import Path
 
@@ -46,6 +48,27 @@ def write_video(
         aspect: The width of a pixel by its height.
         container_options: The container's.
     """
+    settings = (path, frames, codec, fps, kind, pixels, options, times, turned, aspect, container_options)
+    if codec != "libsvtav1":
+        return _write(*settings)
+    # Run by root, SVT-AV1 gives its process, and all that this starts later, the priority of real time.
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as child:
+        return child.submit(_write, *settings).result()
+
+
+def _write(
+    path: Path,
+    frames: Sequence[ByteArray],
+    codec: str,
+    fps: int,
+    kind: str | None,
+    pixels: str,
+    options: dict[str, str] | None,
+    times: Sequence[float] | None,
+    turned: int,
+    aspect: Fraction | None,
+    container_options: dict[str, str] | None,
+) -> Path:
     with av.open(str(path), "w", format=kind, options=container_options or {}) as container:
         stream = container.add_stream(codec, rate=fps, options=options or {})
         stream.height, stream.width = frames[0].shape[:2]

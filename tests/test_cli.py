@@ -10,9 +10,9 @@ import cv2
 import imageio_ffmpeg
 import numpy as np
 import pytest
-from moodspace.embeddings.data.labels import FER2013_CLASSES, FERPLUS_CLASSES
 from PIL import Image
 
+from moodspace.embeddings.data.labels import FER2013_CLASSES, FERPLUS_CLASSES
 from tests.conftest import ROOT
 from tests.drawn_faces import drawn_faces, write_folder
 from tests.made_videos import INTERLACED, cut, write_video

@@ -3,8 +3,8 @@
 import json
 
 import pytest
-from moodspace.embeddings.data.labels import FER2013_CLASSES
 
+from moodspace.embeddings.data.labels import FER2013_CLASSES
 from tests.drawn_faces import drawn_faces, write_folder
 
 

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from moodspace.index.taught.gallery import FILE
 from PIL import Image
 
+from moodspace.index.taught.gallery import FILE
 from tests.conftest import ROOT
 from tests.drawn_faces import drawn_faces, write_folder
 

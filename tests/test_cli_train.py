@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from moodspace.embeddings.data.labelled import LabelledFaces
 from typer.testing import CliRunner
 
 from cli import app, split_or_share
+from moodspace.embeddings.data.labelled import LabelledFaces
 from tests.drawn_faces import drawn_faces, write_folder
 
 SCORES = {part: {"accuracy": 0.5} for part in ("head", "knn", "ensemble")}

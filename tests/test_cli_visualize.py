@@ -6,12 +6,12 @@ import shutil
 import sys
 from pathlib import Path
 
-import moodspace.classifier.bundle.bundle
 import numpy as np
 import pytest
+
+import moodspace.classifier.bundle.bundle
 from moodspace.classifier.bundle.bundle import load_bundle, update_bundle
 from moodspace.viz.map import layout as map_layout
-
 from tests.drawn_faces import drawn_faces, write_folder
 
 pytestmark = pytest.mark.numeric

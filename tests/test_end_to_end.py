@@ -14,12 +14,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from moodspace.embeddings.crops import SIZE
-from moodspace.viz.map import layout as map_layout
 from PIL import Image
 from typer.testing import CliRunner, Result
 
 from cli import app
+from moodspace.embeddings.crops import SIZE
+from moodspace.viz.map import layout as map_layout
 from tests.drawn_faces import drawn_faces, plain_faces, write_folder
 
 pytestmark = pytest.mark.numeric
@@ -41,6 +41,7 @@ def nearly_linear() -> Iterator[None]:
     """Puts a network that learns the same on every processor, and fast, where the recipe names "cnn"."""
     import keras
     from keras import layers
+
     from moodspace.embeddings.training import trained
 
     def network() -> keras.Model:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from moodspace.classifier.user_gallery import export_gallery
 from moodspace.embeddings.data.labelled import DataError
 from moodspace.embeddings.data.readers import read_labelled_faces
@@ -25,7 +26,6 @@ from moodspace.web.components.teaching import TeachError, imported
 from moodspace.web.components.videos import VideoError, analyze_video
 from moodspace.web.server.decoding import UploadError, decode_picture
 from moodspace.web.server.settings import Limits
-
 from tests.fake_encoder import FakeEncoder
 from tests.mutants import mutated, originals, tables
 from tests.realtime.interrupted_sync import sync

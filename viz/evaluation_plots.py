@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from moodspace.arrays import ByteArray
 from moodspace.classifier.evaluation import ScoredFaces
 from moodspace.classifier.metrics import confusion, ece, per_class, risk_coverage
 from moodspace.viz.contact_sheet import SheetFace, contact_sheet
 from moodspace.viz.plot import add_axes, add_legend, in_percent, new_figure, save
 from moodspace.viz.theme import LIGHT
-
-from moodspace.arrays import ByteArray
 
 BINS = 15  # as the calibration error counts
 MISTAKES = 48

@@ -3,6 +3,7 @@
 import logging
 
 import streamlit as st
+
 from moodspace.web.components.face_cards import notice
 from moodspace.web.components.frame import banner, footer, navigation
 from moodspace.web.components.theme import html

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from moodspace.arrays import IntArray
 from moodspace.classifier.bundle.bundle import save_bundle
 from moodspace.classifier.calibration import Calibration, sharpen
 from moodspace.classifier.ensemble import combine
@@ -27,8 +29,6 @@ from moodspace.embeddings.data.labelled import DataError, LabelledFaces
 from moodspace.embeddings.encoder import Encoded, Encoder, LiteRTEncoder, Progress, encode_all
 from moodspace.index.gallery import Gallery
 from moodspace.index.search import GalleryIndex, Neighbors
-
-from moodspace.arrays import IntArray
 
 FOLDS = 5
 # So many validation faces say how close near copies are.

@@ -19,19 +19,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from moodspace.arrays import FloatArray
 from moodspace.classifier.calibration import Calibration
 from moodspace.classifier.taught_scores import Gate
 from moodspace.classifier.views import BLEND, Blend
 from moodspace.embeddings.crops import CropGeometry
 from moodspace.embeddings.encoder import Encoder, LiteRTEncoder
+from moodspace.errors import MoodspaceError
 from moodspace.index.gallery import Gallery
 from moodspace.index.search import GalleryIndex, gallery_files, gallery_meta, load_gallery
 from moodspace.index.store.commit import Writer, commit
 from moodspace.index.store.lock import locked, read_stored
 from moodspace.index.store.manifest import Manifest
-
-from moodspace.arrays import FloatArray
-from moodspace.errors import MoodspaceError
 
 REBUILD = "restore the bundle from a copy or train again"
 

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from moodspace.arrays import BoolArray
 from moodspace.embeddings.data.labelled import DataError, LabelledFaces, Progress, Skipped
 from moodspace.embeddings.data.labels import FER2013_CLASSES
 from moodspace.embeddings.data.layout import CSV_NAMES, split_name
 from moodspace.embeddings.data.readers import read_labelled_faces, splits_in
-
-from moodspace.arrays import BoolArray
 
 HELD_OUT = 0.1
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
 from moodspace.classifier.bundle.build import build_bundle
 from moodspace.embeddings.crops import DEFAULT_GEOMETRY
 from moodspace.embeddings.data.labelled import DataError, LabelledFaces, content_hash, label_sets
@@ -111,7 +112,7 @@ def train_bundle(
     shared = [name for name in label_sets(train) if name in label_sets(validation)]
     sets = choose_targets(train, labels or shared), choose_targets(validation, labels or shared)
     # After what may be refused, because it takes many seconds.
-    from moodspace.embeddings.training.fit import TrainingFaces, train_encoder
+    from moodspace.embeddings.training.fit import FaceTargets, train_encoder
     from moodspace.embeddings.training.trained import merge_trainings
 
     data_hash = content_hash(train)
@@ -119,8 +120,8 @@ def train_bundle(
         merge_trainings(merge, folder, train.crops, data_hash=data_hash)
     elif not finish:
         train_encoder(
-            TrainingFaces(train.crops, sets[0]),
-            TrainingFaces(validation.crops, sets[1]),
+            FaceTargets(train.crops, sets[0]),
+            FaceTargets(validation.crops, sets[1]),
             recipe,
             folder,
             teachers=teachers,

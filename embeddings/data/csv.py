@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
 from moodspace.embeddings.crops import SIZE
 from moodspace.embeddings.data.labelled import DataError, Face, Progress, Skipped, reporting
 from moodspace.embeddings.data.labels import FER2013_CLASSES, FERPLUS_CLASSES, VOTE_COLUMNS, canonical

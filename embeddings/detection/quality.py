@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from moodspace.embeddings.detection.faces import Faces
-from moodspace.embeddings.detection.occlusion import MOST_HIDDEN, hidden
 
 from moodspace.arrays import BoolArray, ByteArray, FloatArray
+from moodspace.embeddings.detection.faces import Faces
+from moodspace.embeddings.detection.occlusion import MOST_HIDDEN, hidden
 
 # Pixels. Of faces 24 pixels wide 69 % are right, of 18 pixels 63 %, of 16 pixels 57 %, of 14 pixels 54 %.
 LEAST_SIZE = 16.0

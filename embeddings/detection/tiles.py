@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator
 import cv2
 import numpy as np
 import numpy.typing as npt
-from moodspace.embeddings.detection.faces import Faces
 
 from moodspace.arrays import ByteArray, DoubleArray, FloatArray, IntArray
+from moodspace.embeddings.detection.faces import Faces
 
 # Pixels of the detector's input. Of 243 copies of a face before noise and bricks, CenterFace finds 243 at 23 pixels,
 # with a threshold of 0.4, and 229 at 20.

@@ -5,6 +5,7 @@ import dataclasses
 import keras
 import numpy as np
 from keras import layers, ops
+
 from moodspace.embeddings.crops import SIZE
 
 

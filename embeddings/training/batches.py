@@ -5,6 +5,7 @@ from typing import Any
 import keras
 import numpy as np
 import numpy.typing as npt
+
 from moodspace.embeddings.data.labels import Targets
 from moodspace.embeddings.encoder import EMBEDDING
 from moodspace.embeddings.training.recipe import Recipe

@@ -10,8 +10,8 @@ from typing import Any
 import keras
 import numpy as np
 import numpy.typing as npt
-from moodspace.embeddings.encoder import EMBEDDING, LiteRTEncoder
 
+from moodspace.embeddings.encoder import EMBEDDING, LiteRTEncoder
 from moodspace.errors import MoodspaceError
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 import numpy.typing as npt
+
 from moodspace.embeddings.data.labels import Targets
 from moodspace.embeddings.encoder import EMBEDDING
 from moodspace.embeddings.training.augmentation import Augment, AugmentationStrength
@@ -29,7 +30,7 @@ STILL = AugmentationStrength(
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class TrainingFaces:
+class FaceTargets:
     """What is learned from: crops and, for each label set, their targets.
 
     Attributes:
@@ -57,8 +58,8 @@ def _load_teacher(folder: Path, classes: dict[str, tuple[str, ...]]) -> keras.Mo
 
 
 def train_encoder(
-    train: TrainingFaces,
-    validation: TrainingFaces,
+    train: FaceTargets,
+    validation: FaceTargets,
     recipe: Recipe,
     folder: Path,
     *,
@@ -141,7 +142,7 @@ def _reseed(model: keras.Model, seed: int, epoch: int) -> None:
         state.assign(random.integers(2**32, size=state.shape, dtype=np.uint32))
 
 
-def _check_faces(train: TrainingFaces, validation: TrainingFaces) -> None:
+def _check_faces(train: FaceTargets, validation: FaceTargets) -> None:
     if validation.classes != train.classes:
         raise TrainingError(f"validation: expected the classes {train.classes}, got {validation.classes}.")
     if not len(train.crops):

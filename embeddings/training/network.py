@@ -6,6 +6,7 @@ from pathlib import Path
 import keras
 import numpy as np
 from keras import layers, ops
+
 from moodspace.embeddings.crops import SIZE
 from moodspace.embeddings.encoder import EMBEDDING
 from moodspace.embeddings.training.losses import distillation

@@ -9,12 +9,12 @@ import keras
 import numpy as np
 import numpy.typing as npt
 from keras import layers, ops
+
 from moodspace.embeddings.encoder import EMBEDDING
 from moodspace.embeddings.training.checkpoints import write_weights, write_whole
 from moodspace.embeddings.training.log import LOG, read_log
 from moodspace.embeddings.training.network import BACKBONES, UnitLength, build_encoder
 from moodspace.embeddings.training.recipe import Recipe
-
 from moodspace.errors import MoodspaceError
 
 PROJECTION = "joint_projection"

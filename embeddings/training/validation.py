@@ -9,6 +9,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import numpy.typing as npt
+
 from moodspace.embeddings.data.labels import Targets
 from moodspace.embeddings.encoder import EMBEDDING
 from moodspace.embeddings.training.checkpoints import write_weights, write_whole

@@ -8,10 +8,10 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
-from moodspace.embeddings.data.labelled import Progress, Skipped
-from moodspace.index.taught.sync_plan import DUPLICATE, FACES, FAILED, NONE, Duplicate, FileState, SyncPlan
 
 from moodspace.arrays import FloatArray
+from moodspace.embeddings.data.labelled import Progress, Skipped
+from moodspace.index.taught.sync_plan import DUPLICATE, FACES, FAILED, NONE, Duplicate, FileState, SyncPlan
 
 
 @dataclass(frozen=True, slots=True, eq=False)

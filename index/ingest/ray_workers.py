@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import Any
 
 import cv2
+
 from moodspace.embeddings.encoder import Encoder
 from moodspace.index.ingest.apply import EmbeddedFile
 from moodspace.index.ingest.read_faces import BATCH, NO_MEMORY, Cropper, embed_files

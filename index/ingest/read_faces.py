@@ -12,6 +12,8 @@ from typing import Protocol
 
 import cv2
 import numpy as np
+
+from moodspace.arrays import ByteArray
 from moodspace.embeddings.crops import SIZE, CropGeometry, crop_faces
 from moodspace.embeddings.detection.faces import Detector
 from moodspace.embeddings.encoder import Encoder
@@ -19,8 +21,6 @@ from moodspace.embeddings.files.kind import RAW_NAMES
 from moodspace.embeddings.files.paths import what_is
 from moodspace.embeddings.pictures import MAX_PIXELS, RAW, PictureError, is_animated, read_bgr, read_crop
 from moodspace.index.ingest.apply import EmbeddedFile
-
-from moodspace.arrays import ByteArray
 
 # As large as a picture of `MAX_PIXELS` in 16-bit RGB is without compression.
 MAX_BYTES = 6 * MAX_PIXELS

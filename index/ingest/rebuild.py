@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+
 from moodspace.classifier.bundle.bundle import Bundle
 from moodspace.classifier.similar import crop_from_source
 from moodspace.classifier.user_gallery import CROPS, encoder_of, open_gallery

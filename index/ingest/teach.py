@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+
 from moodspace.embeddings.data.labelled import Progress, Skipped
 from moodspace.embeddings.data.layout import visible
 from moodspace.index.ingest.apply import Embed, EmbeddedFile

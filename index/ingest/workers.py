@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
+
 from moodspace.classifier.bundle.bundle import Bundle, load_bundle
 from moodspace.embeddings.detection.detectors import open_picture_detector
 from moodspace.embeddings.encoder import Encoder
+from moodspace.errors import MoodspaceError
 from moodspace.index.ingest.apply import EmbeddedFile
 from moodspace.index.ingest.read_faces import BATCH, Cropper, FaceCropper, crop_whole_picture, embed_files
-
-from moodspace.errors import MoodspaceError
 
 
 class WorkerError(MoodspaceError):

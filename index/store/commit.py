@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from moodspace.errors import MoodspaceError
 from moodspace.index.store.lock import locked
 from moodspace.index.store.manifest import (
     MANIFEST,
@@ -32,8 +33,6 @@ from moodspace.index.store.manifest import (
     read_manifest,
     refusal,
 )
-
-from moodspace.errors import MoodspaceError
 
 __all__ = ["GalleryError", "Manifest", "StorageError", "StoredFile", "Writer", "commit", "read_manifest"]
 

@@ -6,12 +6,12 @@ import sqlite3
 from collections.abc import Sequence
 
 import numpy as np
+
+from moodspace.arrays import DoubleArray, FloatArray
 from moodspace.embeddings.data.labels import readable
 from moodspace.index.taught.database import Database
 from moodspace.index.taught.faces import NewFaces
 from moodspace.index.taught.faces_table import OF_CLASS, decoded
-
-from moodspace.arrays import DoubleArray, FloatArray
 
 # An embedding is kept in 16 bits, and may be rounded anew on its way from one gallery to another. That moves its cosine
 # by about 1e-7; two pictures that differ in anything that can be seen are farther apart.

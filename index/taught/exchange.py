@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from moodspace.arrays import FloatArray
 from moodspace.embeddings.data.labels import ClassNameError, class_name
 from moodspace.index.store.commit import GalleryError
 from moodspace.index.taught.faces import IMPORTED, NewFaces, TaughtFaces
-
-from moodspace.arrays import FloatArray
 
 _METADATA = b"moodspace"
 _FORMAT, _VERSION = "moodspace-taught-faces", 1

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from moodspace.arrays import DoubleArray, FloatArray, IntArray
 from moodspace.embeddings.data.labels import ClassNameError, checked
 from moodspace.index.gallery import unit_rows_problem
 from moodspace.index.store.commit import GalleryError
-
-from moodspace.arrays import DoubleArray, FloatArray, IntArray
 
 # The label set of taught faces in `Neighbors.labels`.
 TAUGHT = "taught"

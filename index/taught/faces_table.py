@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+
+from moodspace.arrays import FloatArray, IntArray
 from moodspace.index.gallery import unit_rows_problem
 from moodspace.index.store.commit import GalleryError
 from moodspace.index.taught.database import Database
@@ -15,8 +17,6 @@ from moodspace.index.taught.faces import NewFaces, TaughtFaces
 from moodspace.index.taught.ivf import Revision
 from moodspace.index.taught.search import Found
 from moodspace.index.taught.sync_plan import DUPLICATE, FACES, FORGOTTEN, NONE
-
-from moodspace.arrays import FloatArray, IntArray
 
 _CHUNK = 50_000
 # SQLite before 3.32 takes 999 parameters.

@@ -10,6 +10,8 @@ from pathlib import Path
 from types import TracebackType
 
 import numpy as np
+
+from moodspace.arrays import IntArray
 from moodspace.index.gallery import NORM_TOLERANCE
 from moodspace.index.store.commit import GalleryError
 from moodspace.index.store.manifest import StorageError
@@ -28,8 +30,6 @@ from moodspace.index.taught.search import TaughtIndex
 from moodspace.index.taught.snapshots import FLAT_LIMIT, Snapshots
 from moodspace.index.taught.sync_plan import FACES, FORGOTTEN
 from moodspace.index.taught.synced_folder import TaughtFolder
-
-from moodspace.arrays import IntArray
 
 PICTURES = "pictures"
 

@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from moodspace.arrays import FloatArray, IntArray
 from moodspace.index.store.commit import GalleryError, commit
 from moodspace.index.store.lock import read_stored
 from moodspace.index.store.manifest import MANIFEST, Manifest, StorageError, parse_manifest
 from moodspace.index.vectors import add_to_ivf, nearest_in_ivf, nearest_rows, open_ivf, train_ivf, write_vectors
-
-from moodspace.arrays import FloatArray, IntArray
 
 if TYPE_CHECKING:
     import faiss

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from moodspace.arrays import FloatArray, IntArray
 from moodspace.index.gallery import unit_rows_problem
 from moodspace.index.search import Neighbors
 from moodspace.index.taught.faces import TAUGHT
 from moodspace.index.taught.ivf import IVFIndex, Revision
 from moodspace.index.vectors import build_vectors, decode, nearest
-
-from moodspace.arrays import FloatArray, IntArray
 
 if TYPE_CHECKING:
     import faiss

@@ -9,6 +9,8 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+
+from moodspace.arrays import FloatArray, IntArray
 from moodspace.index.store.manifest import StorageError
 from moodspace.index.taught.database import Database
 from moodspace.index.taught.faces_table import (
@@ -22,8 +24,6 @@ from moodspace.index.taught.faces_table import (
 )
 from moodspace.index.taught.ivf import Embeddings, IVFIndex, Revision, build_ivf, building, load_ivf, save_ivf
 from moodspace.index.taught.search import FlatIndex, TaughtIndex, is_large
-
-from moodspace.arrays import FloatArray, IntArray
 
 # Up to this number of faces a flat search takes well under a millisecond or two, and is exact.
 FLAT_LIMIT = 100_000

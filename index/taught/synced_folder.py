@@ -8,13 +8,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import astuple
 from pathlib import Path
 
+from moodspace.arrays import FloatArray
 from moodspace.index.store.commit import GalleryError
 from moodspace.index.taught.database import Database
 from moodspace.index.taught.faces import NewFaces
 from moodspace.index.taught.faces_table import insert_faces
 from moodspace.index.taught.sync_plan import FACES, FORGOTTEN, FileState
-
-from moodspace.arrays import FloatArray
 
 _COLUMNS = "path, size, mtime_ns, sha256, status, reason"
 

@@ -10,11 +10,11 @@ from typing import Any, Protocol, cast
 
 import cv2
 import numpy as np
+
+from moodspace.arrays import ByteArray
 from moodspace.embeddings.detection.opencv_logging import quiet_opencv
 from moodspace.realtime.capture.decoder import Decoded, Decoder
 from moodspace.realtime.capture.source import Frame, Source, SourceError, usable_fps
-
-from moodspace.arrays import ByteArray
 
 
 class StreamCapture:

@@ -13,6 +13,8 @@ from urllib.parse import urlsplit
 
 import cv2
 import numpy as np
+
+from moodspace.arrays import ByteArray
 from moodspace.embeddings.data.labelled import Skipped
 from moodspace.embeddings.data.layout import is_visible
 from moodspace.embeddings.files.kind import Kind, file_kind
@@ -21,8 +23,6 @@ from moodspace.embeddings.pictures import PictureError, is_animated, read_bgr, r
 from moodspace.realtime.capture.cameras import AS_IT_IS, CameraOptions, LiveSource
 from moodspace.realtime.capture.decoder import MAX_PIXELS, Decoder
 from moodspace.realtime.capture.source import Frame, Source, SourceError, usable_fps
-
-from moodspace.arrays import ByteArray
 
 __all__ = ["CameraOptions", "Frame", "Source", "SourceError", "open_source", "without_password"]
 

@@ -7,9 +7,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from moodspace.embeddings.data.labelled import Skipped
-
 from moodspace.arrays import ByteArray
+from moodspace.embeddings.data.labelled import Skipped
 from moodspace.errors import MoodspaceError
 
 # For files and streams that do not say how fast they are.

@@ -8,6 +8,8 @@ from typing import Self, cast
 from urllib.parse import urlsplit
 
 import cv2
+
+from moodspace.arrays import ByteArray
 from moodspace.embeddings.detection.faces import Faces
 from moodspace.embeddings.detection.opencv_logging import quiet_opencv
 from moodspace.embeddings.files.names import fitting, unfinished
@@ -15,8 +17,6 @@ from moodspace.realtime.capture.source import Frame
 from moodspace.realtime.drawing.faces import draw
 from moodspace.realtime.drawing.video import OutputError, VideoWriter
 from moodspace.realtime.pipeline import FrameResult
-
-from moodspace.arrays import ByteArray
 
 _KEPT_FORMATS = (".jpg", ".jpeg", ".png")
 _JPEG_QUALITY = 92

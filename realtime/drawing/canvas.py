@@ -5,9 +5,9 @@ from typing import NamedTuple, Self
 
 import cv2
 import numpy as np
-from moodspace.classifier.palette import class_shades
 
 from moodspace.arrays import ByteArray
+from moodspace.classifier.palette import class_shades
 
 Colour = tuple[int, int, int]
 

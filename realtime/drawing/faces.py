@@ -7,6 +7,8 @@ from typing import Any
 import cv2
 import numpy as np
 import numpy.typing as npt
+
+from moodspace.arrays import ByteArray
 from moodspace.classifier.ensemble import Prediction
 from moodspace.realtime.drawing.canvas import (
     DARK,
@@ -24,8 +26,6 @@ from moodspace.realtime.drawing.canvas import (
     write,
 )
 from moodspace.realtime.pipeline import FrameResult
-
-from moodspace.arrays import ByteArray
 
 UNSURE = "unsure"
 

@@ -9,9 +9,9 @@ from types import TracebackType
 from typing import IO, Self, cast
 
 import cv2
-from moodspace.embeddings.files.names import unfinished
 
 from moodspace.arrays import ByteArray
+from moodspace.embeddings.files.names import unfinished
 from moodspace.errors import MoodspaceError
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from moodspace.realtime.session.file import SessionError
-from moodspace.realtime.session.reading import WITHHELD, FaceSeconds, Session
 
 from moodspace.arrays import IntArray
+from moodspace.realtime.session.file import SessionError
+from moodspace.realtime.session.reading import WITHHELD, FaceSeconds, Session
 
 Table = dict[str, list[Any]]
 

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from moodspace.realtime.session.file import VERSION, VIDEO, SessionError, database_of
-from moodspace.realtime.session.time import Gap
 
 from moodspace.arrays import BoolArray, FloatArray, IntArray
+from moodspace.realtime.session.file import VERSION, VIDEO, SessionError, database_of
+from moodspace.realtime.session.time import Gap
 
 # In place of a count that was not kept.
 WITHHELD = -1

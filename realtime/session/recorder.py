@@ -10,12 +10,12 @@ from types import TracebackType
 from typing import Self
 
 import numpy as np
+
+from moodspace.arrays import FloatArray
 from moodspace.realtime.pipeline import LiveResult
 from moodspace.realtime.session.file import DATABASE, SCHEMA, SessionError
 from moodspace.realtime.session.tally import FaceSecond, FrameStats, face_seconds, group_second
 from moodspace.realtime.session.time import Gap, SessionClock
-
-from moodspace.arrays import FloatArray
 
 # Below this, differences between probabilities mean nothing.
 _DIGITS = 4

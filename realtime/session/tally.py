@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from moodspace.embeddings.detection.quality import FaceQuality
-from moodspace.realtime.pipeline import LiveResult
 
 from moodspace.arrays import FloatArray, IntArray
+from moodspace.embeddings.detection.quality import FaceQuality
+from moodspace.realtime.pipeline import LiveResult
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -6,13 +6,13 @@ from typing import Self
 
 import cv2
 import numpy as np
+
+from moodspace.arrays import ByteArray
 from moodspace.realtime.drawing.video import VideoWriter
 from moodspace.realtime.pipeline import LiveResult
 from moodspace.realtime.session.file import VIDEO
 from moodspace.realtime.session.time import LONGEST_STEP_S
 from moodspace.realtime.window.draw import draw_live
-
-from moodspace.arrays import ByteArray
 
 _FPS = 25.0
 

@@ -2,9 +2,9 @@
 
 import cv2
 import numpy as np
-from moodspace.realtime.tracking.assignment import assign
 
 from moodspace.arrays import BoolArray, ByteArray, DoubleArray, FloatArray
+from moodspace.realtime.tracking.assignment import assign
 
 # Looks are told by the crop, blurred and shrunk to this. In a clip of four faces, two of them alike, the most similar
 # looks one second later are the same face's in 98 % of cases; by embedding, which says what is shown and not by whom,

@@ -5,12 +5,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+
+from moodspace.arrays import BoolArray, ByteArray, DoubleArray, FloatArray, IntArray
 from moodspace.embeddings.crops import CropGeometry, crop_faces
 from moodspace.embeddings.detection.faces import Detector, Faces
 from moodspace.realtime.tracking.association import associate, looks, overlaps
 from moodspace.realtime.tracking.flow import Flow
-
-from moodspace.arrays import BoolArray, ByteArray, DoubleArray, FloatArray, IntArray
 
 # So much of a newly measured speed counts, and of newly seen looks.
 _NEW_SPEED = 0.5

@@ -2,6 +2,8 @@
 
 import cv2
 import numpy as np
+
+from moodspace.arrays import ByteArray
 from moodspace.realtime.drawing.canvas import GROUND, Rectangle, fill
 from moodspace.realtime.drawing.faces import draw_faces
 from moodspace.realtime.pipeline import LiveResult
@@ -9,8 +11,6 @@ from moodspace.realtime.window.label_text import live_label
 from moodspace.realtime.window.overlays import Overlays, moved
 from moodspace.realtime.window.panel import Panel
 from moodspace.realtime.window.state import Layout, ViewState, arrange
-
-from moodspace.arrays import ByteArray
 
 _PLAIN = ViewState()
 

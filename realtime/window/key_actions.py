@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+
+from moodspace.arrays import ByteArray, FloatArray
 from moodspace.realtime.capture.source import Frame
 from moodspace.realtime.drawing.annotate import write_picture
 from moodspace.realtime.drawing.video import OutputError
@@ -13,8 +15,6 @@ from moodspace.realtime.pipeline import LiveResult
 from moodspace.realtime.window.background import ProcessedFrame
 from moodspace.realtime.window.draw import draw_live
 from moodspace.realtime.window.label_text import RECORDING
-
-from moodspace.arrays import ByteArray, FloatArray
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,11 +1,11 @@
 """Where the faces in sight stand on the bundle's map, moving smoothly."""
 
 import numpy as np
+
+from moodspace.arrays import FloatArray
 from moodspace.classifier.bundle.bundle import Bundle
 from moodspace.classifier.map_positions import map_positions
 from moodspace.realtime.pipeline import LiveResult
-
-from moodspace.arrays import FloatArray
 
 # Half of the way to a new place is gone in this time, seconds.
 _HALF_LIFE = 0.2

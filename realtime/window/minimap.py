@@ -5,9 +5,9 @@ from functools import lru_cache
 
 import cv2
 import numpy as np
-from moodspace.realtime.drawing.canvas import BLACK, GROUND, WHITE, Colour, Rectangle
 
 from moodspace.arrays import ByteArray, FloatArray, IntArray
+from moodspace.realtime.drawing.canvas import BLACK, GROUND, WHITE, Colour, Rectangle
 
 # What lies at the edges beyond these percentiles would waste the room of the rest.
 _EDGES = (0.3, 99.7)

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 
 import cv2
+
+from moodspace.arrays import ByteArray
 from moodspace.realtime.drawing.canvas import (
     AMBER,
     BRIGHT,
@@ -24,8 +26,6 @@ from moodspace.realtime.drawing.faces import default_text_height
 from moodspace.realtime.window.keys import HELP
 from moodspace.realtime.window.label_text import RECORDING
 from moodspace.realtime.window.state import ClassNameInput, ViewState
-
-from moodspace.arrays import ByteArray
 
 _WHO = "name what this face shows"
 _HOW = "enter teaches it · esc cancels"

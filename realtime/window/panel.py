@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
+
+from moodspace.arrays import ByteArray, FloatArray
 from moodspace.classifier.recognizer import Recognizer
 from moodspace.realtime.drawing.canvas import (
     AMBER,
@@ -29,8 +31,6 @@ from moodspace.realtime.pipeline import LiveResult
 from moodspace.realtime.window.label_text import GREY, quality_word
 from moodspace.realtime.window.minimap import Minimap
 from moodspace.realtime.window.state import PANEL_WIDTH, ViewState
-
-from moodspace.arrays import ByteArray, FloatArray
 
 # As many classes have a key that teaches them.
 _KEYS = 9

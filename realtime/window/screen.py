@@ -7,9 +7,9 @@ from types import TracebackType
 from typing import Self
 
 import cv2
-from moodspace.realtime.window.display import WindowError, require_display
 
 from moodspace.arrays import ByteArray
+from moodspace.realtime.window.display import WindowError, require_display
 
 __all__ = ["TITLE", "Window", "WindowError"]
 

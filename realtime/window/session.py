@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from moodspace.arrays import FloatArray
 from moodspace.classifier.recognizer import Recognizer
 from moodspace.realtime.capture.newest import NewestFrames
 from moodspace.realtime.capture.playback import paced_frames
@@ -27,8 +28,6 @@ from moodspace.realtime.window.map_dots import MapDots
 from moodspace.realtime.window.panel import Panel
 from moodspace.realtime.window.screen import Window
 from moodspace.realtime.window.state import ClassNameInput, ViewState, window_size
-
-from moodspace.arrays import FloatArray
 
 # How long to wait for a key before looking for a frame. OpenCV keeps but the last key, so it is asked often.
 _KEY_WAIT_S = 0.004

@@ -4,9 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import ceil
 
-from moodspace.realtime.drawing.canvas import Rectangle
-
 from moodspace.arrays import ByteArray, FloatArray
+from moodspace.realtime.drawing.canvas import Rectangle
 
 # A window at least this wide has the panel beside the picture; a narrower one has it on the picture.
 _WIDE = 760

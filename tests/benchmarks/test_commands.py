@@ -13,11 +13,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
+
 from moodspace.classifier.bundle.bundle import load_bundle, update_bundle
 from moodspace.embeddings.data.labels import FERPLUS_CLASSES
 from moodspace.embeddings.pictures import read_rgb
-from PIL import Image
-
 from tests.drawn_faces import drawn_faces, plain_faces, write_folder, write_parquet
 
 pytestmark = [pytest.mark.benchmark, pytest.mark.slow]
@@ -47,9 +47,10 @@ def few(shipped: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def ablation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Arguments:
     import keras
+
     from moodspace.embeddings.data.labels import targets_from_labels
     from moodspace.embeddings.training import trained
-    from moodspace.embeddings.training.fit import TrainingFaces, train_encoder
+    from moodspace.embeddings.training.fit import FaceTargets, train_encoder
     from moodspace.embeddings.training.recipe import recipe_for
 
     def network() -> keras.Model:
@@ -61,7 +62,7 @@ def ablation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Arguments:
     for name, faces in parts.items():
         write_folder(faces, tmp_path / "data" / name)
     train, validation = (
-        TrainingFaces(one.crops, {"fer2013": targets_from_labels(one.labels, one.classes)}) for one in parts.values()
+        FaceTargets(one.crops, {"fer2013": targets_from_labels(one.labels, one.classes)}) for one in parts.values()
     )
     train_encoder(train, validation, recipe_for("cnn", epochs=1, batch=14, dim=8), tmp_path / "tiny.training")
     return [tmp_path / "data", tmp_path / "tiny.training", "--json"]
@@ -75,9 +76,8 @@ def crop_geometry(tmp_path: Path, astronaut: Path) -> Arguments:
 
 
 def map_page(tmp_path: Path) -> Arguments:
-    from moodspace.viz.map.page import write_map_page
-
     from benchmarks.map_page import synthetic
+    from moodspace.viz.map.page import write_map_page
 
     write_map_page(synthetic(200), tmp_path / "map.html")
     return [tmp_path / "map.html", "--json"]

@@ -6,11 +6,11 @@ import sys
 from dataclasses import replace
 
 import pytest
-from moodspace.classifier.evaluation import evaluate
 
 from benchmarks import corruptions, webcam
 from benchmarks.corruptions import Reading, mean_over_kinds, measure, table_head, table_row, to_json
 from benchmarks.webcam import Corruption
+from moodspace.classifier.evaluation import evaluate
 from tests.drawn_faces import drawn_faces, write_parquet
 from tests.fake_encoder import fake_bundle
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from moodspace.classifier.recognizer import Recognizer
 
 from benchmarks.live import PARTS, median, montage, run, table
+from moodspace.classifier.recognizer import Recognizer
 from tests.drawn_faces import drawn_faces
 from tests.fake_encoder import fake_bundle
 from tests.realtime.scenes import PEOPLE, Person, Scene, still, times

@@ -2,9 +2,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from moodspace.viz.map.page import write_map_page
 
 from benchmarks import map_page
+from moodspace.viz.map.page import write_map_page
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser

@@ -5,10 +5,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from moodspace.classifier.recognizer import Recognizer
 
 from benchmarks import watched
 from benchmarks.memory import LoopedClip, Memory, growth, resident
+from moodspace.classifier.recognizer import Recognizer
 from tests.drawn_faces import drawn_faces
 from tests.fake_encoder import fake_bundle
 from tests.realtime.stand_ins import ListSource, ToldDetector, clip_frames, faces_at

@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from moodspace.classifier.recognizer import Recognizer
-from moodspace.embeddings.detection.occlusion import MOST_HIDDEN, edges
 
 from benchmarks.covers import FITTED_TEXTURES, MEASURED_TEXTURES, MOUTH, OTHERS, WHOLE, covered
 from benchmarks.occlusion import Scores, fitted, measure_covers, table, training_faces, weights_text
+from moodspace.classifier.recognizer import Recognizer
+from moodspace.embeddings.detection.occlusion import MOST_HIDDEN, edges
 from tests.drawn_faces import drawn_faces
 from tests.fake_encoder import fake_bundle
 

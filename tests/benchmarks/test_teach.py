@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from moodspace.classifier.recognizer import Recognizer
-from moodspace.embeddings.data.labels import FERPLUS_CLASSES
 
 from benchmarks import teach
 from benchmarks.teach import Teacher, copies_won, new_class, of_class, old_classes, study, table
+from moodspace.classifier.recognizer import Recognizer
+from moodspace.embeddings.data.labels import FERPLUS_CLASSES
 from tests.drawn_faces import drawn_faces
 from tests.fake_encoder import fake_bundle
 

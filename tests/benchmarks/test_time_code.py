@@ -5,14 +5,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from moodspace.classifier.recognizer import Recognizer
-from moodspace.realtime.window.draw import draw_live
-from moodspace.realtime.window.panel import Panel
-from moodspace.realtime.window.state import ViewState, window_size
 
 from benchmarks import time_code
 from benchmarks.time_code import CodedSource, moving, read_code, write_code
 from benchmarks.watched import frame_in_window
+from moodspace.classifier.recognizer import Recognizer
+from moodspace.realtime.window.draw import draw_live
+from moodspace.realtime.window.panel import Panel
+from moodspace.realtime.window.state import ViewState, window_size
 from tests.drawn_faces import drawn_faces
 from tests.fake_encoder import fake_bundle
 from tests.realtime.live_results import crowd, live_result

@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from moodspace.embeddings.crops import SIZE
 from scipy import ndimage
 
 from benchmarks import webcam
 from benchmarks.webcam import CORRUPTIONS
+from moodspace.embeddings.crops import SIZE
 from tests.drawn_faces import drawn_faces
 
 pytestmark = pytest.mark.numeric

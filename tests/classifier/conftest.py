@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from moodspace.classifier.bundle import bundle as bundles
 from moodspace.classifier.bundle.bundle import Bundle, save_bundle
 from moodspace.embeddings.crops import CropGeometry
 from moodspace.embeddings.data.labelled import LabelledFaces
 from moodspace.embeddings.encoder import EncoderError
-
 from tests.drawn_faces import drawn_faces
 from tests.fake_encoder import FakeEncoder, fake_bundle, fake_gallery, plain_calibration
 

@@ -1,6 +1,7 @@
 """Synthetic logits and neighbours whose true probabilities are known."""
 
 import numpy as np
+
 from moodspace.classifier.calibration import softmax
 from moodspace.classifier.fitting import CalibrationData
 from moodspace.index.search import Neighbors

@@ -4,8 +4,8 @@ import json
 
 import numpy as np
 import pytest
-from moodspace.classifier.fitting import assign_folds, cross_fit
 
+from moodspace.classifier.fitting import assign_folds, cross_fit
 from tests.classifier.evidence import draw_evidence
 
 
@@ -26,7 +26,7 @@ def test_a_folds_calibration_does_not_depend_on_its_faces() -> None:
     honest = cross_fit(evidence, folds=4, seed=1)
     other = draw_evidence(200, seed=9)
     spoiled = evidence.take(np.arange(200))
-    for name in ("logits", "similarities", "ballots", "labels"):
+    for name in ("logits", "similarities", "neighbor_labels", "labels"):
         getattr(spoiled, name)[fold_of == 2] = getattr(other, name)[fold_of == 2]
     changed = cross_fit(spoiled, folds=4, seed=1)
     same = [a == b for a, b in zip(honest.calibrations, changed.calibrations, strict=True)]

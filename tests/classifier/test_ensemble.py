@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from moodspace.classifier.calibration import Calibration, calibrated
 from moodspace.classifier.ensemble import Prediction, combine
 from moodspace.index.gallery import Gallery
 from moodspace.index.search import GalleryIndex
-
 from tests.classifier.evidence import neighbors_of, unit_rows
 
 CLASSES = ("calm", "cross", "confused")

@@ -5,12 +5,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from sklearn import metrics as oracle
+
 from moodspace.classifier.bundle.bundle import Bundle
 from moodspace.classifier.evaluation import evaluate
 from moodspace.classifier.recognizer import Recognizer
 from moodspace.embeddings.data.labelled import LabelledFaces, label_sets
 from moodspace.embeddings.data.labels import FER2013_CLASSES, FERPLUS_CLASSES
-from sklearn import metrics as oracle
 
 
 def renamed(faces: LabelledFaces, names: dict[str, str]) -> LabelledFaces:

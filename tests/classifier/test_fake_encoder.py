@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
+
 from moodspace.classifier.bundle.bundle import Bundle
 from moodspace.classifier.evaluation import evaluate
 from moodspace.embeddings.data.labelled import LabelledFaces
-
 from tests.fake_encoder import FakeEncoder, fake_bundle
 
 

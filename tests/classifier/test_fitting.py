@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+
 from moodspace.classifier.calibration import sharpen, softmax
 from moodspace.classifier.ensemble import combine
 from moodspace.classifier.fitting import (
@@ -16,7 +17,6 @@ from moodspace.classifier.fitting import (
 )
 from moodspace.classifier.metrics import ece, nll
 from moodspace.classifier.votes import likeliest_taus, vote
-
 from tests.classifier.evidence import draw_evidence, draw_labels, neighbors_of
 
 

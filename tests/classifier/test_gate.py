@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from moodspace.classifier.taught_scores import Gate, Whitening, fit_gate, perturbations
 
+from moodspace.classifier.taught_scores import Gate, Whitening, fit_gate, perturbations
 from tests.drawn_faces import drawn_faces
 from tests.fake_encoder import FakeEncoder
 

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn import metrics as oracle
+
 from moodspace.classifier.calibration import softmax
 from moodspace.classifier.metrics import (
     PROBA_FLOOR,
@@ -20,8 +22,6 @@ from moodspace.classifier.metrics import (
     risk_coverage,
     wilson,
 )
-from sklearn import metrics as oracle
-
 from tests.classifier.evidence import draw_labels
 
 

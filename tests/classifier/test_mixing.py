@@ -4,11 +4,11 @@ import itertools
 
 import numpy as np
 import pytest
+
 from moodspace.classifier.calibration import softmax
 from moodspace.classifier.fitting import CalibrationData
 from moodspace.classifier.metrics import accuracy, nll
 from moodspace.classifier.votes import ALPHA_GRID, K_GRID, TAU_GRID, fit_alpha, likeliest_taus, vote
-
 from tests.classifier.evidence import draw_evidence
 
 

@@ -1,8 +1,8 @@
 """Near copies are the same face, mirrored, moved or lit otherwise."""
 
 import numpy as np
-from moodspace.classifier.taught_scores import perturbations
 
+from moodspace.classifier.taught_scores import perturbations
 from tests.drawn_faces import drawn_faces
 
 

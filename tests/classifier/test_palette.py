@@ -3,8 +3,9 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from moodspace.classifier.palette import COLOURS, class_shades
 from skimage.color import rgb2lab
+
+from moodspace.classifier.palette import COLOURS, class_shades
 
 OWN = tuple(f"class {i}" for i in range(12))  # as many as there are colors
 

@@ -3,6 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+
 from moodspace.classifier.map_positions import map_positions
 from moodspace.index.search import Neighbors
 

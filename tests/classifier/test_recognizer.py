@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from moodspace.classifier.bundle.bundle import Bundle
 from moodspace.classifier.ensemble import combine
 from moodspace.classifier.recognizer import Recognizer

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from moodspace.classifier import metrics as module
 from moodspace.classifier.metrics import retrieval
 

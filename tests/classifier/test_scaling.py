@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
+from scipy.optimize import approx_fprime
+
 from moodspace.classifier.calibration import sharpen, softmax
 from moodspace.classifier.fitting import _cost_and_gradient, fit_scaling, fit_temperature, fit_votes_scaling
 from moodspace.classifier.metrics import ece, nll
-from scipy.optimize import approx_fprime
-
 from tests.classifier.evidence import draw_labels
 
 

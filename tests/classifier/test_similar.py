@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from PIL import Image
+
 from moodspace.classifier.recognizer import Recognizer
 from moodspace.classifier.similar import crop_from_source, crop_of, similar_faces
 from moodspace.classifier.user_gallery import FollowedGallery, open_gallery
@@ -10,8 +12,6 @@ from moodspace.index.ingest.read_faces import NO_FACE, FaceCrop, crop_whole_pict
 from moodspace.index.ingest.teach import teach
 from moodspace.index.taught.faces import LIVE
 from moodspace.realtime.capture.source import SourceError
-from PIL import Image
-
 from tests.drawn_faces import drawn_faces
 from tests.hostile_pictures import face, saved
 from tests.realtime.user_galleries import BUNDLE, cut_mirrored

@@ -2,6 +2,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
+
 from moodspace.classifier.recognizer import Recognizer
 from moodspace.classifier.similar import newest_taught, pictures_of
 from moodspace.classifier.user_gallery import open_gallery
@@ -9,7 +11,6 @@ from moodspace.index.ingest.read_faces import crop_whole_picture, digest_of
 from moodspace.index.taught import faces_table
 from moodspace.index.taught.database import FIRST_ID
 from moodspace.index.taught.faces import LIVE, NewFaces
-from PIL import Image
 
 
 def teach(folder: Path, recognizer: Recognizer, sources: list[str], digests: list[str]) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from moodspace.classifier.bundle.bundle import Bundle
 from moodspace.classifier.recognizer import Recognizer
 from moodspace.classifier.taught_scores import SUREST_ODDS, Gate, nearest_wins

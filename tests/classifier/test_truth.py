@@ -1,6 +1,7 @@
 """The truth is read from the label set of that name where there is one, else matched by name."""
 
 import numpy as np
+
 from moodspace.classifier.evaluation import match_truth
 from moodspace.embeddings.data.labelled import LabelledFaces, label_sets
 from moodspace.embeddings.data.labels import FER2013_CLASSES, FERPLUS_CLASSES

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from moodspace.classifier.user_gallery import (
     FollowedGallery,
     LiveTeacher,
@@ -23,7 +24,6 @@ from moodspace.index.store.commit import GalleryError
 from moodspace.index.taught.exchange import export_faces
 from moodspace.index.taught.faces import LIVE, NewFaces
 from moodspace.index.taught.gallery import FILE
-
 from tests.realtime.interrupted_sync import write_faces
 from tests.realtime.user_galleries import BUNDLE, OTHER, asked, held
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from moodspace.classifier.votes import vote
 from sklearn.neighbors import KNeighborsClassifier
 
+from moodspace.classifier.votes import vote
 from tests.classifier.evidence import unit_rows
 
 

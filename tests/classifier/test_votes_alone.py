@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from moodspace.classifier.bundle.bundle import Bundle
 from moodspace.classifier.recognizer import Recognizer, voters, votes_alone
 from moodspace.embeddings.data.labelled import LabelledFaces

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from moodspace.classifier.taught_scores import Whitening
 
 

@@ -5,8 +5,9 @@ import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from moodspace.embeddings.crops import DEFAULT_GEOMETRY, SIZE, CropGeometry, crop_faces, similarities
 from skimage.transform import SimilarityTransform
+
+from moodspace.embeddings.crops import DEFAULT_GEOMETRY, SIZE, CropGeometry, crop_faces, similarities
 
 TEMPLATE = DEFAULT_GEOMETRY.template
 positions = st.floats(-1e6, 1e6, width=32)

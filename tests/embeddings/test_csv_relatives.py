@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from moodspace.embeddings.data.labelled import DataError
 from moodspace.embeddings.data.readers import read_labelled_faces, read_splits, splits_in
-
 from tests.drawn_faces import drawn_faces
 
 NAMES = ["angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"]

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from moodspace.embeddings.data.labelled import DataError, content_hash
 from moodspace.embeddings.data.labels import FER2013_CLASSES
 from moodspace.embeddings.data.readers import read_labelled_faces
-
 from tests.drawn_faces import drawn_faces, write_csv, write_folder, write_parquet
 
 TRAIN = drawn_faces(21, seed=1)

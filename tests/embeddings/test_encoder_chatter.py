@@ -6,6 +6,7 @@ import sys
 import threading
 
 import pytest
+
 from moodspace.embeddings.encoder import _without_chatter
 
 

@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
+
 from moodspace.embeddings.data.labelled import DataError
 from moodspace.embeddings.data.layout import parquet_split
 from moodspace.embeddings.data.parquet import read_parquet
 from moodspace.embeddings.data.readers import read_labelled_faces, read_splits
-from PIL import Image
-
 from tests.drawn_faces import drawn_faces, write_parquet
 
 pa = pytest.importorskip("pyarrow")

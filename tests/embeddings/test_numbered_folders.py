@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import pytest
+
 from moodspace.embeddings.data.labelled import DataError
 from moodspace.embeddings.data.readers import read_labelled_faces, read_splits
 from moodspace.index.taught.sync_plan import scan
-
 from tests.drawn_faces import drawn_faces, write_folder
 
 FACES = drawn_faces(7, seed=6)

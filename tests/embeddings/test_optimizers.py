@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
+
 from moodspace.embeddings.training.fit import _optimizer
 from moodspace.embeddings.training.recipe import recipe_for
 

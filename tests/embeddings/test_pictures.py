@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
+
 from moodspace.embeddings import pictures
 from moodspace.embeddings.pictures import MAX_PIXELS, PictureError, read_bgr, read_crop, read_rgb, to_crop
-from PIL import Image
 
 RAMP = np.add.outer(np.arange(48), np.arange(48)).astype(np.uint8) * 2
 

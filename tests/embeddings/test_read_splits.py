@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from moodspace.embeddings.data.labelled import DataError
 from moodspace.embeddings.data.readers import read_splits
-
 from tests.drawn_faces import drawn_faces, write_csv, write_folder, write_parquet
 
 TRAIN, TEST = drawn_faces(14, 1), drawn_faces(7, 2)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import cv2
 import numpy as np
+
 from moodspace.embeddings.detection.opencv_logging import quiet_opencv
 from moodspace.embeddings.process_settings import SharedSetting, no_warnings
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from moodspace.index.gallery import Gallery
 from moodspace.index.taught.faces import NewFaces
 

@@ -201,6 +201,7 @@ def limited_file_size(folder: Path) -> dict[str, Any]:
 def full_disk(disk: Path) -> dict[str, Any]:
     """Saves a gallery on a disk of its own that has ever more space left."""
     import numpy as np
+
     from moodspace.index.gallery import Gallery
     from moodspace.index.search import GalleryIndex
 

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 from disk_faults import forked
+
 from moodspace.index.taught.faces import NewFaces
 from moodspace.index.taught.gallery import TaughtGallery, open_taught
 from moodspace.index.taught.sync_plan import FACES, FileState

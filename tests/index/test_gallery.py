@@ -6,6 +6,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+
 from moodspace.index.gallery import NORM_TOLERANCE, Gallery, concatenate, read_columns, unit_rows_problem, write_columns
 from moodspace.index.store.commit import GalleryError
 

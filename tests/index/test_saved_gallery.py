@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 import pytest
+
 from moodspace.index.gallery import Gallery
 from moodspace.index.search import (
     GALLERY_FORMAT,

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from moodspace.index.gallery import Gallery
 from moodspace.index.search import GalleryIndex
 

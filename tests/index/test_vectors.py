@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from moodspace.index.store.commit import GalleryError
 from moodspace.index.vectors import build_vectors, decode, nearest, read_vectors, write_vectors
 

@@ -4,13 +4,13 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
+
 from moodspace.embeddings.data.labels import FER2013_CLASSES
 from moodspace.index.ingest.apply import EmbeddedFile, SyncReport, apply_sync
 from moodspace.index.ingest.read_faces import embed_files
 from moodspace.index.ingest.workers import ReadOptions
 from moodspace.index.taught.gallery import TaughtGallery, open_taught
 from moodspace.index.taught.sync_plan import plan_sync
-
 from tests.hostile_pictures import face, saved
 
 Parts = Iterable[Sequence[EmbeddedFile]]

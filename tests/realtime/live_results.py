@@ -4,13 +4,13 @@ from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
+
 from moodspace.classifier.recognizer import Recognizer
 from moodspace.embeddings.crops import crop_faces
 from moodspace.embeddings.detection.faces import Faces
 from moodspace.embeddings.detection.quality import FaceQuality
 from moodspace.realtime.evidence import near_faces
 from moodspace.realtime.pipeline import LiveResult
-
 from tests.drawn_faces import drawn_faces
 from tests.realtime.stand_ins import faces_at
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+
 from moodspace.classifier.ensemble import Prediction
 from moodspace.embeddings.detection.faces import Faces
 from moodspace.embeddings.detection.quality import FaceQuality

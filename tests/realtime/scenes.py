@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 import numpy.typing as npt
+
 from moodspace.embeddings.detection.faces import Faces
 from moodspace.realtime.tracking.association import overlaps
 from moodspace.realtime.tracking.tracker import TrackedFaces, Tracker
-
 from tests.drawn_faces import drawn_faces
 from tests.realtime.stand_ins import ByteArray, faces_at, noise
 

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+
+from moodspace.arrays import ByteArray
 from moodspace.embeddings.crops import DEFAULT_GEOMETRY, SIZE
 from moodspace.embeddings.detection.faces import Faces
 from moodspace.embeddings.pictures import read_rgb
 from moodspace.realtime.capture.source import Frame, Source
-
-from moodspace.arrays import ByteArray
 
 
 def faces_at(*xywh: tuple[float, float, float, float]) -> Faces:

@@ -6,13 +6,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+
 from moodspace.classifier.recognizer import Recognizer
 from moodspace.embeddings.detection.detectors import CenterFace
 from moodspace.embeddings.detection.faces import Faces
 from moodspace.realtime import demo
 from moodspace.realtime.capture.source import SourceError
 from moodspace.realtime.pipeline import Pipeline
-
 from tests.realtime.stand_ins import ToldDetector, noise, read, resized
 
 

@@ -4,6 +4,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
+
 from moodspace.realtime.evidence import NearFace, SmoothedEvidence, reason
 
 CLASSES = ("sad", "neutral")

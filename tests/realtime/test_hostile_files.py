@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from moodspace.embeddings.crops import DEFAULT_GEOMETRY
 from moodspace.embeddings.detection.detectors import open_detector
 from moodspace.index.ingest.read_faces import FaceCropper, crop_whole_picture, embed_files
 from moodspace.index.taught.gallery import open_taught
-
 from tests.fake_encoder import FakeEncoder
 from tests.hostile_pictures import EITHER, KINDS, READ, REFUSED, write_hostile
 from tests.realtime.interrupted_sync import sync

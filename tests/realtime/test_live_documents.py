@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+
 from moodspace.classifier.recognizer import Recognizer
 from moodspace.realtime.capture.source import Frame
 from moodspace.realtime.documents import live_document
 from moodspace.realtime.pipeline import LiveResult
-
 from tests.realtime.live_results import live_result
 from tests.realtime.stand_ins import faces_at
 

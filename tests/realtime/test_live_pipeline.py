@@ -5,6 +5,7 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
+
 from moodspace.classifier.ensemble import Prediction
 from moodspace.classifier.recognizer import Evidence, Recognizer
 from moodspace.embeddings.detection.faces import Faces
@@ -12,7 +13,6 @@ from moodspace.embeddings.encoder import Encoded
 from moodspace.realtime.documents import face_document
 from moodspace.realtime.pipeline import LivePipeline, LiveResult
 from moodspace.realtime.window.label_text import live_label
-
 from tests.drawn_faces import drawn_faces
 from tests.fake_encoder import fake_bundle
 from tests.realtime.scenes import PEOPLE, Person, Scene, still, times

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from moodspace.classifier.recognizer import Recognizer
 from moodspace.embeddings.crops import crop_faces
 from moodspace.embeddings.detection.faces import Faces
@@ -10,7 +11,6 @@ from moodspace.embeddings.encoder import Encoded
 from moodspace.embeddings.pictures import to_crop
 from moodspace.realtime.documents import face_documents
 from moodspace.realtime.pipeline import FrameResult, Pipeline, WholePicture
-
 from tests.realtime.stand_ins import ByteArray, ToldDetector, faces_at, noise
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from moodspace.classifier.recognizer import Recognizer
 from moodspace.embeddings.detection.faces import Faces
 from moodspace.realtime.capture.files import open_source
@@ -13,7 +14,6 @@ from moodspace.realtime.capture.source import SourceError
 from moodspace.realtime.documents import EVIDENCE, face_documents, frame_document
 from moodspace.realtime.pipeline import Pipeline, WholePicture
 from moodspace.realtime.predict import predict_source
-
 from tests.realtime.stand_ins import ListSource, ToldDetector, clip_frames, noise
 
 

@@ -5,6 +5,7 @@ import re
 import threading
 
 import pytest
+
 from moodspace.realtime.progress import ProgressLines, progress_bars
 
 

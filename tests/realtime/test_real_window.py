@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from moodspace.embeddings.pictures import read_rgb
 
 ROOT = Path(__file__).parents[2]

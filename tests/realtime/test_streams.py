@@ -9,11 +9,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+
 from moodspace.realtime.capture.cameras import CameraOptions
 from moodspace.realtime.capture.files import open_source
 from moodspace.realtime.capture.newest import NewestFrames
 from moodspace.realtime.capture.source import SourceError
-
 from tests.made_videos import INTERLACED, greys, write_video
 
 WAIT_S = 20.0

@@ -4,13 +4,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+
 from moodspace.classifier.bundle.bundle import Bundle
 from moodspace.embeddings.encoder import Encoder
 from moodspace.embeddings.pictures import read_crop
 from moodspace.index.ingest.folders import SyncRequest
 from moodspace.index.ingest.read_faces import Cropper, FaceCrop, crop_whole_picture, digest_of
 from moodspace.index.ingest.workers import ReadOptions
-
 from tests.drawn_faces import drawn_faces
 from tests.fake_encoder import fake_bundle
 

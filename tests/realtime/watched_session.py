@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+
 from moodspace.classifier.bundle.bundle import load_bundle
 from moodspace.classifier.recognizer import Recognizer
 from moodspace.classifier.user_gallery import FollowedGallery, open_gallery

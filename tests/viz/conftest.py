@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+
 from moodspace.viz.map.face_map import FaceMap
 
 

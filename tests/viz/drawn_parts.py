@@ -1,9 +1,9 @@
 """Two parts of drawn faces, with and without copies, that the tests of `explore` look at."""
 
 import numpy as np
+
 from moodspace.embeddings.data.labelled import LabelledFaces, merge
 from moodspace.viz.explore.data import DataParts
-
 from tests.drawn_faces import drawn_faces
 
 TRAIN, OTHER = drawn_faces(140, 1, votes=True), drawn_faces(70, 2, votes=True)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from moodspace.viz.contact_sheet import SheetFace, contact_sheet
 
 

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+from PIL import Image
+
 from moodspace.classifier.evaluation import ScoredFaces
 from moodspace.viz.evaluation_plots import plot_evaluation, surest_mistakes
-from PIL import Image
 
 CLASSES = ("happy", "sad", "surprise")
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+
 from moodspace.viz.map.face_map import FaceMap
 from moodspace.viz.map.page import write_map_page
-
 from tests.browser import OpenPage
 
 if TYPE_CHECKING:

@@ -3,6 +3,7 @@
 import re
 
 import pytest
+
 from moodspace.classifier.palette import COLOURS, class_shades
 from moodspace.viz.theme import DARK, LIGHT, mark, page, picture_style, stylesheet, text
 

@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
-from moodspace.viz.training_curves import _panels, draw_curves
 from PIL import Image
+
+from moodspace.viz.training_curves import _panels, draw_curves
 
 
 def log(epochs: int, **constant: float) -> list[dict[str, float]]:

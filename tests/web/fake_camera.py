@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
+
 from moodspace.embeddings.pictures import read_rgb
 from moodspace.realtime.demo import picture_path
-
 from tests.browser import chromium
 
 if TYPE_CHECKING:

@@ -2,7 +2,6 @@
 
 from moodspace.classifier.recognizer import Recognizer
 from moodspace.realtime.pipeline import FrameResult, Pipeline
-
 from tests.drawn_faces import drawn_faces
 from tests.fake_encoder import fake_bundle
 from tests.realtime.stand_ins import ToldDetector, faces_at

@@ -10,9 +10,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from moodspace.realtime.drawing.video import VideoWriter
 from playwright.sync_api import Page, expect
 
+from moodspace.realtime.drawing.video import VideoWriter
 from tests.browser import OpenPage
 from tests.web.app_process import running_app
 

@@ -1,9 +1,9 @@
 """Behind a reverse proxy: the names that it goes by are let in, on loopback too, and no others."""
 
 import pytest
+
 from moodspace.web.server.middleware import AuthMiddleware
 from moodspace.web.server.settings import WebSettings
-
 from tests.web.asgi import ask
 
 

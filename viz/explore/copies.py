@@ -19,10 +19,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from moodspace.embeddings.crops import SIZE
-from moodspace.embeddings.data.labelled import Progress
 
 from moodspace.arrays import ByteArray, FloatArray, IntArray
+from moodspace.embeddings.crops import SIZE
+from moodspace.embeddings.data.labelled import Progress
 
 Pictures = ByteArray | FloatArray
 

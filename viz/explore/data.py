@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+
 from moodspace.embeddings.data.labelled import DataError, LabelledFaces, Progress, Skipped, merge
 from moodspace.embeddings.data.readers import read_splits
 

@@ -5,11 +5,11 @@ from itertools import combinations
 from typing import Any
 
 import numpy as np
+
+from moodspace.arrays import IntArray
 from moodspace.embeddings.data.labels import FERPLUS_CLASSES, VOTE_COLUMNS, canonical, targets_from_votes
 from moodspace.viz.explore.copies import NEAR
 from moodspace.viz.explore.exploration import Exploration
-
-from moodspace.arrays import IntArray
 
 TOP = 50  # likely label errors that are shown and checked against votes
 

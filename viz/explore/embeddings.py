@@ -8,11 +8,11 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 
 import numpy as np
+
+from moodspace.arrays import BoolArray, FloatArray, IntArray
 from moodspace.classifier.bundle.bundle import Bundle
 from moodspace.embeddings.data.labelled import LabelledFaces, Progress
 from moodspace.embeddings.encoder import encode_all
-
-from moodspace.arrays import BoolArray, FloatArray, IntArray
 
 _SAMPLE = 64
 # Cosine; the gallery holds 16-bit numbers and processors differ, 0.9997 was seen. Other faces are far below.

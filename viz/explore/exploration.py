@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+
+from moodspace.arrays import FloatArray, IntArray
 from moodspace.classifier.bundle.bundle import Bundle
 from moodspace.viz.explore.copies import DuplicateFaces, find_copies
 from moodspace.viz.explore.data import DataParts, Stages, read_parts
 from moodspace.viz.explore.embeddings import embed_faces
 from moodspace.viz.explore.label_errors import LabelErrors, find_label_errors
-
-from moodspace.arrays import FloatArray, IntArray
 
 PAGE, DOCUMENT = "explore.html", "explore.json"
 # Grey levels; a picture with less contrast shows nothing. FER2013's faint but real faces start at 8.

@@ -8,6 +8,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
+
+from moodspace.arrays import ByteArray, FloatArray
 from moodspace.classifier.palette import class_shades
 from moodspace.embeddings.crops import SIZE
 from moodspace.embeddings.data.labels import canonical
@@ -15,9 +18,6 @@ from moodspace.viz.explore.document import TOP, different_labels, face_record
 from moodspace.viz.explore.exploration import BLANK_BELOW, Exploration
 from moodspace.viz.explore.label_errors import FOLDS, LEAST
 from moodspace.viz.theme import mark, page, text
-from PIL import Image
-
-from moodspace.arrays import ByteArray, FloatArray
 
 BINS = 32
 _WIDTH, _HEIGHT = 160, 44

@@ -5,11 +5,11 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
+
+from moodspace.arrays import ByteArray, FloatArray, IntArray, StringArray
 from moodspace.classifier.palette import class_shades
 from moodspace.embeddings.crops import SIZE
 from moodspace.viz.map.quality import MapQuality
-
-from moodspace.arrays import ByteArray, FloatArray, IntArray, StringArray
 
 UNLABELLED = "no label"
 UNLABELLED_SHADE, UNLABELLED_DARK = "#5f6368", "#7b8089"  # darker than neutral's grey

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
+
+from moodspace.arrays import ByteArray, FloatArray, IntArray, StringArray
 from moodspace.classifier.evaluation import match_truth
 from moodspace.classifier.recognizer import Recognizer
 from moodspace.classifier.views import BLEND
@@ -15,8 +17,6 @@ from moodspace.index.taught.faces import TaughtFaces
 from moodspace.viz.explore.data import DataParts
 from moodspace.viz.explore.embeddings import gallery_rows
 from moodspace.viz.map.face_map import DATA, GALLERY, TAUGHT
-
-from moodspace.arrays import ByteArray, FloatArray, IntArray, StringArray
 
 _CHUNK = 1000
 

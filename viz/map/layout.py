@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
+
+from moodspace.arrays import FloatArray
 from moodspace.classifier.bundle.bundle import Bundle, update_bundle
 from moodspace.viz.explore.data import Stages
 from moodspace.viz.map.projection import MIN_DIST, N_NEIGHBORS, project
-
-from moodspace.arrays import FloatArray
 
 METRIC: Final = "cosine"
 # The name under which the bundle's manifest says how its places were made, among what was measured.

@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+
+from moodspace.arrays import FloatArray, IntArray
 from moodspace.classifier.map_positions import PLACED_BY, map_positions
 from moodspace.classifier.recognizer import Recognizer, voters, votes_alone
 from moodspace.index.search import Neighbors
@@ -18,8 +20,6 @@ from moodspace.viz.map.picture import draw_map
 from moodspace.viz.map.projection import MIN_DIST, N_NEIGHBORS, nearest_others
 from moodspace.viz.map.projector import write_projector
 from moodspace.viz.map.quality import map_quality
-
-from moodspace.arrays import FloatArray, IntArray
 
 PICTURE, DARK_PICTURE, PAGE, PROJECTOR = "map.png", "map-dark.png", "map.html", "projector"
 

@@ -14,12 +14,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from moodspace.embeddings.crops import SIZE
-from moodspace.viz.map.face_map import HONEST, SUBTITLE, FaceMap, Group, densest
-from moodspace.viz.theme import page, text
 from PIL import Image
 
 from moodspace.arrays import ByteArray, FloatArray, IntArray
+from moodspace.embeddings.crops import SIZE
+from moodspace.viz.map.face_map import HONEST, SUBTITLE, FaceMap, Group, densest
+from moodspace.viz.theme import page, text
 
 # A sheet of so many faces across and down is unpacked in 5 ms.
 SIDE = 16

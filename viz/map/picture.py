@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from moodspace.arrays import FloatArray
 from moodspace.viz.map.face_map import (
     DATA,
     GALLERY,
@@ -20,8 +22,6 @@ from moodspace.viz.map.face_map import (
     readable_on,
 )
 from moodspace.viz.theme import DARK, LIGHT, Tones
-
-from moodspace.arrays import FloatArray
 
 _COVER_NONE_UP_TO = 60  # among so few faces, a name may not hide one
 

@@ -13,9 +13,9 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-from moodspace.index.vectors import nearest_rows
 
 from moodspace.arrays import FloatArray, IntArray
+from moodspace.index.vectors import nearest_rows
 
 
 def nearest_others(rows: FloatArray, k: int, among: int | None = None) -> tuple[FloatArray, IntArray]:

@@ -13,11 +13,11 @@ import math
 from pathlib import Path
 
 import numpy as np
-from moodspace.embeddings.crops import SIZE
-from moodspace.viz.map.face_map import UNLABELLED, FaceMap
 from PIL import Image
 
 from moodspace.arrays import FloatArray, IntArray
+from moodspace.embeddings.crops import SIZE
+from moodspace.viz.map.face_map import UNLABELLED, FaceMap
 
 VECTORS, METADATA, SPRITE, CONFIG = "vectors.tsv", "metadata.tsv", "sprite.png", "projector_config.pbtxt"
 HEADER = ("label", "predicted", "confidence", "verdict", "origin", "split", "id", "source")

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 
 import numpy as np
-from moodspace.viz.map.projection import majority, nearest_others, unit_rows
 
 from moodspace.arrays import FloatArray, IntArray
+from moodspace.viz.map.projection import majority, nearest_others, unit_rows
 
 _CHUNK = 500
 

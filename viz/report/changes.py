@@ -15,9 +15,9 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from moodspace.viz.report.data import GroupSeconds
 
 from moodspace.arrays import FloatArray
+from moodspace.viz.report.data import GroupSeconds
 
 WINDOW_S = 30
 LEAST = 0.15

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
+
 from moodspace.viz.report.data import FaceSeconds, Kept, Stretches
 from moodspace.viz.theme import text
 

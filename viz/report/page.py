@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from moodspace.classifier.palette import class_shades
 from moodspace.viz.report.changes import changes
 from moodspace.viz.report.data import Report, Stretches, stretches

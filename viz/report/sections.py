@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+
 from moodspace.classifier.palette import class_shades
 from moodspace.viz.map.face_map import UNLABELLED_SHADE
 from moodspace.viz.report.changes import DEVIATIONS, LEAST, WINDOW_S, Change

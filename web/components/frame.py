@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import streamlit as st
+
 from moodspace.web.components.theme import html, stylesheet
 
 _VIEWS = Path(__file__).parents[1] / "pages"

@@ -11,6 +11,11 @@ from threading import Lock
 from typing import Any
 
 import numpy as np
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import Route
+
 from moodspace.classifier.bundle.bundle import Bundle
 from moodspace.classifier.map_positions import PLACED_BY, map_positions
 from moodspace.classifier.recognizer import Recognizer
@@ -23,10 +28,6 @@ from moodspace.viz.map.making import make_map
 from moodspace.viz.map.page import write_map_page
 from moodspace.viz.theme import page
 from moodspace.web.server.visitors import Visitor, VisitorsError, visitor_of
-from starlette.concurrency import run_in_threadpool
-from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
-from starlette.routing import Route
 
 _TAUGHT_NOTE = "the faces that you taught stand among those most like them"
 

@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 import cv2
 import numpy as np
 import numpy.typing as npt
+
+from moodspace.arrays import ByteArray
 from moodspace.classifier.ensemble import Prediction
 from moodspace.classifier.recognizer import Recognizer
 from moodspace.embeddings.crops import CropGeometry, crop_faces
@@ -19,8 +21,6 @@ from moodspace.realtime.evidence import listed, near_faces, reason
 from moodspace.realtime.pipeline import FrameResult
 from moodspace.web.components.teaching import Example
 from moodspace.web.server.decoding import UploadError
-
-from moodspace.arrays import ByteArray
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from importlib.resources import files
 from typing import Any
 
+from moodspace.arrays import FloatArray
 from moodspace.realtime.session.export import export_session
 from moodspace.realtime.session.reading import WITHHELD, Session
 from moodspace.viz.report.changes import Change, changes
@@ -15,8 +16,6 @@ from moodspace.viz.report.page import drawn_stretches, report_page
 from moodspace.viz.report.sections import key_figures, moments, timeline
 from moodspace.web.components.timeline import picture
 from moodspace.web.live.session import LONGEST_S
-
-from moodspace.arrays import FloatArray
 
 _DIGITS = 4
 _TABLE = "session.csv"

@@ -10,6 +10,7 @@ from importlib.resources import files
 from pathlib import Path
 
 import streamlit as st
+
 from moodspace.classifier.palette import class_shades
 from moodspace.viz.theme import DARK, LIGHT, mark
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
 from moodspace.viz.report.figures import clock, percent, stacked
 from moodspace.viz.theme import mark, text
 

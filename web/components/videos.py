@@ -9,9 +9,12 @@ from typing import Any
 import cv2
 import numpy as np
 import numpy.typing as npt
+
+from moodspace.arrays import ByteArray
 from moodspace.classifier.recognizer import Recognizer
 from moodspace.embeddings.files.kind import Kind, kind_of
 from moodspace.embeddings.pictures import is_animated
+from moodspace.errors import MoodspaceError
 from moodspace.realtime.capture.files import AnimationSource, VideoSource
 from moodspace.realtime.capture.source import Frame, SourceError
 from moodspace.realtime.documents import frame_document
@@ -21,9 +24,6 @@ from moodspace.realtime.pipeline import FrameResult
 from moodspace.web.components.results import as_csv, as_json
 from moodspace.web.components.timeline import mean_shares
 from moodspace.web.server.settings import Limits
-
-from moodspace.arrays import ByteArray
-from moodspace.errors import MoodspaceError
 
 Recognize = Callable[[ByteArray], FrameResult]
 Progress = Callable[[float, float], None]

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import streamlit as st
+
 from moodspace.classifier.bundle.bundle import Bundle
 from moodspace.classifier.recognizer import Recognizer
 from moodspace.web.live.socket import PATH

@@ -5,6 +5,8 @@ import time
 from typing import Any
 
 import numpy as np
+
+from moodspace.arrays import FloatArray
 from moodspace.index.taught.faces import LIVE, NewFaces
 from moodspace.realtime.documents import face_document
 from moodspace.realtime.evidence import reason
@@ -14,8 +16,6 @@ from moodspace.web.components.teaching import TeachError, check_room, class_name
 from moodspace.web.live.messages import FrameMessage, class_list, decode_frame
 from moodspace.web.live.session import start_recording, stop_recording
 from moodspace.web.server.visitors import Visitor
-
-from moodspace.arrays import FloatArray
 
 # A face that left the picture can be taught for so long, seconds: people look down at the button.
 _MEMORY_S = 3.0

@@ -9,13 +9,13 @@ from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
-from moodspace.classifier.palette import class_shades
-from moodspace.web.server.decoding import few_scans
-from moodspace.web.server.settings import Limits
 from PIL import Image, UnidentifiedImageError
 
 from moodspace.arrays import ByteArray
+from moodspace.classifier.palette import class_shades
 from moodspace.errors import MoodspaceError
+from moodspace.web.server.decoding import few_scans
+from moodspace.web.server.settings import Limits
 
 # Sequence number, and the browser's clock in milliseconds.
 _HEADER = struct.Struct("<Id")

@@ -10,6 +10,10 @@ import time
 from functools import partial
 from typing import Any
 
+from starlette.concurrency import run_in_threadpool
+from starlette.routing import WebSocketRoute
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
 from moodspace.index.store.commit import GalleryError
 from moodspace.index.store.manifest import StorageError
 from moodspace.realtime.session.file import SessionError
@@ -18,9 +22,6 @@ from moodspace.web.live.lane import LiveWorker
 from moodspace.web.live.messages import FrameMessage, MessageError, read_frame, read_request, ready
 from moodspace.web.server.settings import Limits, current_settings
 from moodspace.web.server.visitors import VisitorsError, all_visitors
-from starlette.concurrency import run_in_threadpool
-from starlette.routing import WebSocketRoute
-from starlette.websockets import WebSocket, WebSocketDisconnect
 
 logger = logging.getLogger(__name__)
 

@@ -1,6 +1,7 @@
 """About: what this is and is not, privacy, the law, the model card, limits, versions and licenses."""
 
 import streamlit as st
+
 from moodspace.web.components.about import licenses, limits_list, model_card, versions
 from moodspace.web.components.frame import privacy
 from moodspace.web.components.theme import heading, html

@@ -1,6 +1,7 @@
 """Map: the gallery in two dimensions, with the faces that the visitor taught."""
 
 import streamlit as st
+
 from moodspace.web.components.map import PATH
 from moodspace.web.components.theme import heading, html
 from moodspace.web.server.visitors import this_visitor

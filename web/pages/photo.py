@@ -1,6 +1,7 @@
 """Photo: pictures from files or the camera, what their faces show, and why."""
 
 import streamlit as st
+
 from moodspace.embeddings.pictures import is_animated
 from moodspace.realtime.demo import picture_path
 from moodspace.web.components.face_cards import face_cards, notice

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from functools import partial
 
 import streamlit as st
+
 from moodspace.realtime.session.file import SessionError
 from moodspace.realtime.session.reading import Session
 from moodspace.web.components.face_cards import notice

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from functools import partial
 
 import streamlit as st
+
 from moodspace.index.store.commit import GalleryError
 from moodspace.index.store.manifest import StorageError
 from moodspace.web.components.face_cards import crop_row, notice

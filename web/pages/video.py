@@ -3,6 +3,7 @@
 import logging
 
 import streamlit as st
+
 from moodspace.viz.report.figures import clock
 from moodspace.web.components.face_cards import notice
 from moodspace.web.components.results import named_after

@@ -2,11 +2,10 @@
 
 import re
 
-from moodspace.embeddings.pictures import PictureError, read_bgr
-from moodspace.web.server.settings import Limits
-
 from moodspace.arrays import ByteArray
+from moodspace.embeddings.pictures import PictureError, read_bgr
 from moodspace.errors import MoodspaceError
+from moodspace.web.server.settings import Limits
 
 # Cameras and programs make up to a dozen. Each takes as long as the picture is large, and millions fit into a file.
 _MOST_SCANS = 64

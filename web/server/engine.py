@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from moodspace.arrays import ByteArray
 from moodspace.classifier.bundle.bundle import load_bundle
 from moodspace.classifier.recognizer import Recognizer
 from moodspace.embeddings.detection.detectors import open_detector, open_picture_detector
@@ -17,8 +18,6 @@ from moodspace.embeddings.detection.faces import Detector, Faces
 from moodspace.embeddings.encoder import Encoded, Encoder
 from moodspace.realtime.pipeline import FrameResult, Pipeline
 from moodspace.web.server.settings import WebSettings
-
-from moodspace.arrays import ByteArray
 
 if TYPE_CHECKING:
     from moodspace.web.server.visitors import Visitor

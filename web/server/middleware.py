@@ -18,8 +18,9 @@ import secrets
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
-from moodspace.web.server.settings import WebSettings, current_settings, is_loopback
 from starlette.requests import cookie_parser
+
+from moodspace.web.server.settings import WebSettings, current_settings, is_loopback
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send

@@ -8,9 +8,8 @@ import webbrowser
 from collections.abc import Callable
 from pathlib import Path
 
-from moodspace.web.server.settings import WebSettings
-
 from moodspace.errors import MoodspaceError
+from moodspace.web.server.settings import WebSettings
 
 _ROOT = Path(__file__).parents[2]
 # What is still being answered when the server ends gets so long, seconds.

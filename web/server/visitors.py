@@ -15,14 +15,13 @@ from typing import TYPE_CHECKING
 
 from moodspace.classifier.recognizer import Recognizer
 from moodspace.classifier.user_gallery import open_gallery
+from moodspace.errors import MoodspaceError
 from moodspace.index.taught.search import TaughtIndex
 from moodspace.web.live.session import LiveSession
 from moodspace.web.server.engine import Engine
 from moodspace.web.server.middleware import VISITOR, is_key
 from moodspace.web.server.private_folder import private_folder, remove_home, remove_left
 from moodspace.web.server.settings import WebSettings, current_settings
-
-from moodspace.errors import MoodspaceError
 
 if TYPE_CHECKING:
     from starlette.requests import HTTPConnection

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from moodspace.classifier.bundle.bundle import BundleError, load_bundle, save_bundle, update_bundle
 from moodspace.classifier.recognizer import Recognizer
 from moodspace.classifier.views import Blend
@@ -19,7 +20,6 @@ from moodspace.embeddings.data.labelled import LabelledFaces
 from moodspace.index.gallery import Gallery
 from moodspace.index.store.commit import commit
 from moodspace.index.store.manifest import StorageError
-
 from tests.classifier.conftest import GEOMETRY
 from tests.fake_encoder import plain_calibration
 

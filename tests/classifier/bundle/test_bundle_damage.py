@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from moodspace.classifier.bundle.bundle import VERSION, BundleError, load_bundle
 
 Damage = Callable[[Path], object]

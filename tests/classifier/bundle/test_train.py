@@ -7,8 +7,8 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from moodspace.classifier.bundle import train
 
+from moodspace.classifier.bundle import train
 from tests.drawn_faces import drawn_faces
 
 FEW_ASTRAY = np.float32([0.001] * 49 + [0.4])

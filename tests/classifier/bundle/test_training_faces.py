@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from moodspace.classifier.bundle.splits import hold_out, label_set_name, read_training_faces
 from moodspace.embeddings.data.labelled import DataError, LabelledFaces, label_sets, merge
-
 from tests.drawn_faces import drawn_faces, write_csv, write_folder
 
 TWO = ("happy", "sad")

@@ -3,6 +3,7 @@
 import unicodedata
 
 import pytest
+
 from moodspace.embeddings.data.labels import ClassNameError, canonical, class_name, readable
 
 

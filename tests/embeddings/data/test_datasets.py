@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
+
 from moodspace.embeddings.data.labelled import DataError, LabelledFaces, label_sets
 from moodspace.embeddings.data.labels import FER2013_CLASSES
 from moodspace.embeddings.data.readers import read_labelled_faces
-from PIL import Image
-
 from tests.drawn_faces import drawn_faces, write_folder
 
 TRAIN = drawn_faces(21, seed=1)

@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from moodspace.embeddings.data.labelled import DataError, Face, Skipped, content_hash, gather, label_sets, reporting
 from moodspace.embeddings.data.labels import FER2013_CLASSES, FERPLUS_CLASSES
-
 from tests.drawn_faces import EXPRESSIONS, drawn_faces, plausible_votes
 
 FACES = drawn_faces(14, seed=5, votes=True)

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+
 from moodspace.embeddings.data.labels import (
     ALIASES,
     FER2013_CLASSES,

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from moodspace.embeddings.data.labelled import DataError
-from moodspace.embeddings.data.parquet import read_parquet
 from PIL import Image
 
+from moodspace.embeddings.data.labelled import DataError
+from moodspace.embeddings.data.parquet import read_parquet
 from tests.drawn_faces import drawn_faces, write_parquet
 
 pa = pytest.importorskip("pyarrow")

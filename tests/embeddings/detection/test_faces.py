@@ -3,8 +3,8 @@
 import numpy as np
 import numpy.typing as npt
 import pytest
-from moodspace.embeddings.detection.faces import Faces
 
+from moodspace.embeddings.detection.faces import Faces
 from tests.realtime.stand_ins import faces_at
 
 XYWH = np.zeros((2, 4), np.float32)

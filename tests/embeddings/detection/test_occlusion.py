@@ -3,13 +3,13 @@
 import cv2
 import numpy as np
 import pytest
+
+from benchmarks.covers import FITTED_TEXTURES, MEASURED_TEXTURES, MOUTH, WHOLE, covered, eyes_bar
+from moodspace.arrays import ByteArray
 from moodspace.embeddings.crops import crop_faces
 from moodspace.embeddings.detection.occlusion import CELLS, DIRECTIONS, MOST_HIDDEN, edges, hidden
 from moodspace.embeddings.detection.occlusion_weights import BIAS, WEIGHTS
 from moodspace.realtime.demo import picture_path
-
-from benchmarks.covers import FITTED_TEXTURES, MEASURED_TEXTURES, MOUTH, WHOLE, covered, eyes_bar
-from moodspace.arrays import ByteArray
 from tests.drawn_faces import drawn_faces
 from tests.realtime.stand_ins import read
 

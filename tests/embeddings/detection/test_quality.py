@@ -3,6 +3,7 @@
 import cv2
 import numpy as np
 import pytest
+
 from moodspace.classifier.ensemble import Prediction
 from moodspace.classifier.recognizer import Recognizer
 from moodspace.embeddings.detection.faces import Faces
@@ -15,7 +16,6 @@ from moodspace.embeddings.detection.quality import (
     sharpness,
     yaws,
 )
-
 from tests.drawn_faces import drawn_faces
 from tests.realtime.stand_ins import faces_at
 

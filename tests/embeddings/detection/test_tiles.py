@@ -5,10 +5,10 @@ import itertools
 import cv2
 import numpy as np
 import pytest
-from moodspace.embeddings.detection.faces import Faces
-from moodspace.embeddings.detection.tiles import LEAST_SEEN, OVERLAP, TILE, look_in_tiles, once_each, shrinks, spans
 
 from moodspace.arrays import ByteArray
+from moodspace.embeddings.detection.faces import Faces
+from moodspace.embeddings.detection.tiles import LEAST_SEEN, OVERLAP, TILE, look_in_tiles, once_each, shrinks, spans
 from tests.realtime.stand_ins import faces_at
 
 

@@ -6,6 +6,7 @@ import socket
 from pathlib import Path
 
 import pytest
+
 from moodspace.embeddings.files.paths import FILE, FOLDER, require_file_at, require_folder_at, what_is
 
 

@@ -5,9 +5,9 @@ import dataclasses
 import numpy as np
 import pytest
 from keras import ops
+
 from moodspace.embeddings.training.augmentation import Augment, AugmentationStrength
 from moodspace.embeddings.training.fit import STILL
-
 from tests.drawn_faces import drawn_faces
 
 

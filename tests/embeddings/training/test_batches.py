@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from moodspace.embeddings.encoder import BATCH, batches, encode_all
 
+from moodspace.embeddings.encoder import BATCH, batches, encode_all
 from tests.fake_encoder import FakeEncoder
 
 

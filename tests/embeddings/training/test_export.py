@@ -4,11 +4,11 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
+
 from moodspace.embeddings.crops import SIZE
 from moodspace.embeddings.encoder import LiteRTEncoder
 from moodspace.embeddings.training.export import ExportError, differences, export_encoder
 from moodspace.embeddings.training.network import build_encoder
-
 from tests.drawn_faces import drawn_faces
 
 CLASSES = {"fer2013": ("a", "b", "c"), "ferplus": ("a", "b")}

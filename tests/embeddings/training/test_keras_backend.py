@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+
 from moodspace.embeddings.training import backend as keras_backend
 from moodspace.embeddings.training.backend import BackendError, prepare_keras
 

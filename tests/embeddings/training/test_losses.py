@@ -8,6 +8,7 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from keras import ops
+
 from moodspace.embeddings.training.losses import (
     TRIPLETS,
     TripletLoss,

@@ -4,9 +4,10 @@ import json
 
 import numpy as np
 import pytest
+
 from moodspace.embeddings.data.labels import targets_from_labels
 from moodspace.embeddings.encoder import EMBEDDING
-from moodspace.embeddings.training.fit import TrainingFaces, train_encoder
+from moodspace.embeddings.training.fit import FaceTargets, train_encoder
 from moodspace.embeddings.training.recipe import recipe_for
 from moodspace.embeddings.training.trained import (
     TrainingError,
@@ -70,7 +71,7 @@ def test_an_embedding_longer_than_the_members_together_is_refused():
 
 
 def test_merged_trainings_load_like_a_trained_one(tmp_path, crops):
-    faces = TrainingFaces(crops, {"first": targets_from_labels(np.arange(12) % 2, ("a", "b"))})
+    faces = FaceTargets(crops, {"first": targets_from_labels(np.arange(12) % 2, ("a", "b"))})
     for seed in (0, 1):
         train_encoder(faces, faces, recipe_for("cnn", dim=8, epochs=1, seed=seed), tmp_path / str(seed))
     merge_trainings([tmp_path / "0", tmp_path / "1"], tmp_path / "both", crops, dim=8, data_hash="abc")

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from keras import layers, ops
+
 from moodspace.embeddings.crops import SIZE
 from moodspace.embeddings.encoder import EMBEDDING
 from moodspace.embeddings.training.augmentation import Augment
@@ -20,7 +21,6 @@ from moodspace.embeddings.training.network import (
     mobilenet_v2,
     training_model,
 )
-
 from tests.drawn_faces import drawn_faces
 
 CLASSES = {"fer2013": ("a", "b", "c"), "ferplus": ("a", "b")}

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+
 from moodspace.embeddings.training.network import BACKBONES
 from moodspace.embeddings.training.recipe import Recipe, recipe_for
 

@@ -8,10 +8,11 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
+
 from moodspace.embeddings.crops import SIZE
 from moodspace.embeddings.data.labels import targets_from_labels
 from moodspace.embeddings.training import trained
-from moodspace.embeddings.training.fit import TrainingFaces, train_encoder
+from moodspace.embeddings.training.fit import FaceTargets, train_encoder
 from moodspace.embeddings.training.log import read_log
 from moodspace.embeddings.training.recipe import recipe_for
 from moodspace.embeddings.training.trained import TrainingError, load_encoder
@@ -174,10 +175,10 @@ def test_a_start_that_fails_leaves_no_training_behind(drawn, tmp_path):
 
 def test_faces_that_cannot_be_trained_with_are_refused(drawn, tmp_path):
     train, validation = drawn(14, 1), drawn(14, 2)
-    empty = TrainingFaces(
+    empty = FaceTargets(
         train.crops[:0], {"fer2013": targets_from_labels(np.zeros(0, np.int64), train.classes["fer2013"])}
     )
-    unlabelled = TrainingFaces(train.crops, {"fer2013": targets_from_labels(np.full(14, -1), train.classes["fer2013"])})
+    unlabelled = FaceTargets(train.crops, {"fer2013": targets_from_labels(np.full(14, -1), train.classes["fer2013"])})
     for faces, message in [
         ((empty, validation), "train: expected at least one face, got none"),
         ((train, unlabelled), "validation: expected faces with a label in 'fer2013', got none"),
@@ -238,7 +239,7 @@ def test_a_teacher_of_other_classes_or_none_is_refused(finished, drawn, tmp_path
     train, validation = drawn(14, 1), drawn(14, 2)
     turned = tuple(reversed(train.classes["fer2013"]))
     swapped = [
-        TrainingFaces(part.crops, {"fer2013": targets_from_labels(6 - part.targets["fer2013"].labels, turned)})
+        FaceTargets(part.crops, {"fer2013": targets_from_labels(6 - part.targets["fer2013"].labels, turned)})
         for part in (train, validation)
     ]
     recipe = tiny(epochs=1, distill_weight=0.7)
@@ -252,7 +253,7 @@ def test_a_teacher_of_other_classes_or_none_is_refused(finished, drawn, tmp_path
 
 @pytest.mark.parametrize(("weight", "teachers"), [(0.5, []), (0.0, ["teacher"])])
 def test_teachers_and_their_weight_go_together(weight, teachers, tmp_path):
-    faces = TrainingFaces(np.zeros((4, 48, 48), np.uint8), {"first": targets_from_labels(np.arange(4) % 2, ("a", "b"))})
+    faces = FaceTargets(np.zeros((4, 48, 48), np.uint8), {"first": targets_from_labels(np.arange(4) % 2, ("a", "b"))})
     recipe = recipe_for("cnn", epochs=1, distill_weight=weight)
     with pytest.raises(TrainingError, match="teachers: expected some with a distill_weight above 0, or neither"):
         train_encoder(faces, faces, recipe, tmp_path / "run", teachers=[tmp_path / name for name in teachers])

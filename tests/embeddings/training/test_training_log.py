@@ -1,6 +1,7 @@
 """A training log is read as numbers, or refused in words."""
 
 import pytest
+
 from moodspace.embeddings.training.log import LogError, find_log, read_log
 
 

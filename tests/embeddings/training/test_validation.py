@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import pytest
 from keras import layers, ops
+
 from moodspace.embeddings.data.labels import Targets, targets_from_labels
 from moodspace.embeddings.encoder import EMBEDDING
 from moodspace.embeddings.training.log import read_log

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from moodspace.index.ingest.apply import EmbeddedFile, apply_sync, planned
 from moodspace.index.taught.sync_plan import DUPLICATE, FACES, FAILED, NONE, plan_sync
 

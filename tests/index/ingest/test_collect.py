@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
+
 from moodspace.embeddings.crops import DEFAULT_GEOMETRY, crop_faces
 from moodspace.embeddings.detection.detectors import open_picture_detector
 from moodspace.embeddings.encoder import Encoded
@@ -19,8 +21,6 @@ from moodspace.index.ingest.read_faces import (
     embed_files,
 )
 from moodspace.realtime.demo import picture_path
-from PIL import Image
-
 from tests.fake_encoder import FakeEncoder
 from tests.hostile_pictures import face, saved, with_orientation
 from tests.realtime.stand_ins import ToldDetector, faces_at, read

@@ -1,12 +1,12 @@
 """Tests of realtime/index_gallery.py: when `index` makes a gallery, makes it anew, or does neither."""
 
 import pytest
+
 from moodspace.classifier.user_gallery import open_gallery
 from moodspace.embeddings.data.labelled import DataError
 from moodspace.index.ingest.rebuild import index_gallery
 from moodspace.index.store.commit import GalleryError
 from moodspace.index.taught.gallery import FILE
-
 from tests.realtime.interrupted_sync import write_faces
 from tests.realtime.user_galleries import BUNDLE, OTHER, asked
 

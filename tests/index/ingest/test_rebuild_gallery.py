@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from filelock import FileLock
+
 from moodspace.classifier.user_gallery import open_gallery
 from moodspace.embeddings.encoder import Encoded
 from moodspace.index.ingest.folders import sync_folders
@@ -16,7 +17,6 @@ from moodspace.index.store.commit import GalleryError
 from moodspace.index.store.manifest import StorageError
 from moodspace.index.taught.faces import IMPORTED, LIVE, NewFaces
 from moodspace.index.taught.gallery import open_taught
-
 from tests.fake_encoder import FakeEncoder
 from tests.realtime.interrupted_sync import paths_in, write_faces
 from tests.realtime.user_galleries import BUNDLE, OTHER, asked, cut_mirrored, held, seen

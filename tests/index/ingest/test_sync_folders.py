@@ -4,11 +4,11 @@ import shutil
 
 import numpy as np
 import pytest
+
 from moodspace.classifier.user_gallery import open_gallery
 from moodspace.embeddings.data.labelled import DataError
 from moodspace.index.ingest import folders as module
 from moodspace.index.ingest.folders import sync_folders
-
 from tests.hostile_pictures import face, saved
 from tests.realtime.interrupted_sync import paths_in, write_faces
 from tests.realtime.user_galleries import BUNDLE, asked, held, seen

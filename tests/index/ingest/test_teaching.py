@@ -4,12 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from moodspace.classifier.user_gallery import open_gallery
 from moodspace.index.ingest.apply import EmbeddedFile
 from moodspace.index.ingest.read_faces import embed_files
 from moodspace.index.ingest.teach import forget_source, picture_paths, teach
 from moodspace.index.taught.faces import IMPORTED, LIVE, NewFaces
-
 from tests.realtime.interrupted_sync import paths_in, write_faces
 from tests.realtime.user_galleries import BUNDLE, cut_mirrored, held, seen
 

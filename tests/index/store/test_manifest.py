@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
+
 from moodspace.index.store.commit import commit
 from moodspace.index.store.manifest import MANIFEST, StorageError, read_manifest
 

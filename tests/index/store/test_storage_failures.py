@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from moodspace.index.store.commit import commit
 from moodspace.index.store.manifest import MANIFEST, StorageError, read_manifest
 

@@ -7,6 +7,7 @@ import shutil
 from typing import Any
 
 import pytest
+
 from moodspace.index.store.commit import commit
 from moodspace.index.store.manifest import StorageError, read_manifest
 

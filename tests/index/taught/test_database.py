@@ -6,6 +6,7 @@ import sqlite3
 
 import numpy as np
 import pytest
+
 from moodspace.index.store.commit import GalleryError
 from moodspace.index.store.manifest import StorageError
 from moodspace.index.taught.database import Database

@@ -4,6 +4,7 @@ import sys
 
 import numpy as np
 import pytest
+
 from moodspace.index.store.commit import GalleryError
 from moodspace.index.taught.exchange import export_faces, import_faces
 from moodspace.index.taught.faces import TaughtFaces

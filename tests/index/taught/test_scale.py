@@ -7,9 +7,10 @@ import shutil
 import sqlite3
 from types import SimpleNamespace
 
-import moodspace.index.taught.snapshots
 import numpy as np
 import pytest
+
+import moodspace.index.taught.snapshots
 from moodspace.index.store.manifest import StorageError
 from moodspace.index.taught.faces import TAUGHT, NewFaces
 from moodspace.index.taught.gallery import FILE, open_taught

@@ -5,8 +5,9 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-import moodspace.index.taught.sync_plan
 import pytest
+
+import moodspace.index.taught.sync_plan
 from moodspace.embeddings.data.labelled import DataError
 from moodspace.index.taught.sync_plan import DUPLICATE, FACES, FAILED, FORGOTTEN, NONE, plan_sync
 

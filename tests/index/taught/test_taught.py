@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from moodspace.index.store.commit import GalleryError
 from moodspace.index.store.manifest import StorageError
 from moodspace.index.taught.faces import NewFaces

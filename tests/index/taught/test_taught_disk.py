@@ -6,8 +6,9 @@ import os
 import shutil
 import sqlite3
 
-import moodspace.index.taught.database
 import pytest
+
+import moodspace.index.taught.database
 from moodspace.index.store.manifest import StorageError
 from moodspace.index.taught.gallery import open_taught
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from moodspace.index.store.commit import GalleryError
 from moodspace.index.taught.gallery import open_taught
 from moodspace.index.taught.sync_plan import DUPLICATE, FACES, FAILED, FORGOTTEN, NONE, FileState

@@ -1,8 +1,9 @@
 """Tests of index/taught_index.py and snapshots.py: the user's gallery as it can be searched, and how it follows."""
 
-import moodspace.index.taught.search
 import numpy as np
 import pytest
+
+import moodspace.index.taught.search
 from moodspace.index.store.manifest import StorageError
 from moodspace.index.taught.faces import TAUGHT
 from moodspace.index.taught.gallery import open_taught

@@ -9,11 +9,11 @@ from collections.abc import Callable, Sequence
 import cv2
 import numpy as np
 import pytest
+
 from moodspace.realtime.capture.cameras import CameraOptions, LiveSource, delays
 from moodspace.realtime.capture.files import open_source
 from moodspace.realtime.capture.newest import NewestFrames
 from moodspace.realtime.capture.source import SourceError
-
 from tests.realtime.scripted_cameras import (
     EMPTY,
     HANG,

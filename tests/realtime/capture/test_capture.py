@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from moodspace.realtime.capture.newest import NewestFrames
 from moodspace.realtime.capture.source import Frame, Source, SourceError
-
 from tests.realtime.stand_ins import ListSource, clip_frames
 
 ROOT = Path(__file__).parents[3]

@@ -4,6 +4,7 @@ import logging
 
 import numpy as np
 import pytest
+
 from moodspace.realtime.capture.cameras import CaptureThread
 
 PATIENCE_S = 5.0

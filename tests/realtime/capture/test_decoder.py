@@ -8,10 +8,10 @@ import av
 import cv2
 import numpy as np
 import pytest
+
 from moodspace.realtime.capture.decoder import Decoder, FrameClock, _turned
 from moodspace.realtime.capture.files import open_source
 from moodspace.realtime.capture.source import SourceError
-
 from tests.made_videos import INTERLACED, cut, greys, write_sound, write_video
 
 VALUES = [40, 80, 120, 160, 200, 230]

@@ -9,11 +9,11 @@ import cv2
 import numpy as np
 import pillow_heif
 import pytest
+from PIL import Image
+
 from moodspace.realtime.capture.decoder import Decoder
 from moodspace.realtime.capture.files import open_source, without_password
 from moodspace.realtime.capture.source import Frame, SourceError
-from PIL import Image
-
 from tests.made_videos import INTERLACED, cut, greys, write_video
 
 

@@ -5,13 +5,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+
 from moodspace.realtime.capture.source import Frame
 from moodspace.realtime.drawing.annotate import Annotator, write_picture
 from moodspace.realtime.drawing.faces import draw
 from moodspace.realtime.drawing.video import OutputError
 from moodspace.realtime.pipeline import Pipeline
 from moodspace.realtime.predict import predict_source
-
 from tests.realtime.stand_ins import ListSource, clip_frames, noise, read
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from moodspace.classifier.ensemble import Prediction
 from moodspace.classifier.palette import COLOURS
 from moodspace.classifier.recognizer import Recognizer
@@ -14,7 +15,6 @@ from moodspace.embeddings.detection.faces import Faces
 from moodspace.realtime.drawing.canvas import class_colors
 from moodspace.realtime.drawing.faces import Label, draw, draw_faces, label_of
 from moodspace.realtime.pipeline import FrameResult
-
 from tests.realtime.stand_ins import ByteArray, faces_at, noise
 
 

@@ -8,6 +8,7 @@ import cv2
 import imageio_ffmpeg
 import numpy as np
 import pytest
+
 from moodspace.realtime.drawing.video import OutputError, VideoWriter
 
 

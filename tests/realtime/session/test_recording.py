@@ -4,10 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from moodspace.realtime.capture.source import Frame
 from moodspace.realtime.session.recording import Recording, RecordingOptions
 from moodspace.realtime.window.label_text import RECORDING, recording_words
-
 from tests.realtime.recording import CLASSES, group, shows
 
 FRAME = Frame("clip", 0, 0.0, np.zeros((64, 64, 3), np.uint8), 30.0)

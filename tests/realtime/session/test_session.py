@@ -11,10 +11,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from moodspace.realtime.session.file import DATABASE, SessionError
 from moodspace.realtime.session.reading import WITHHELD, open_session
 from moodspace.realtime.session.recorder import SessionRecorder
-
 from tests.realtime.recording import CLASSES, STARTED, group, shows
 
 ROOT = Path(__file__).parents[3]

@@ -10,6 +10,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+
 from moodspace.realtime.session.file import (
     DATABASE,
     OWN_FILES,
@@ -20,7 +21,6 @@ from moodspace.realtime.session.file import (
     new_session_folder,
 )
 from moodspace.realtime.session.recorder import SessionRecorder
-
 from tests.realtime.recording import CLASSES, STARTED, group
 
 DAY = 86400.0

@@ -8,13 +8,13 @@ from contextlib import closing
 
 import numpy as np
 import pytest
+
 from moodspace.realtime.session.export import export_session
 from moodspace.realtime.session.file import DATABASE, SessionError
 from moodspace.realtime.session.reading import open_session
 from moodspace.realtime.session.recorder import SessionRecorder
 from moodspace.viz.report.data import Report, seconds_kept
 from moodspace.viz.report.page import report_page, write_report
-
 from tests.realtime.recording import CLASSES, STARTED, group, shows
 
 

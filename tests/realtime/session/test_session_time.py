@@ -1,6 +1,7 @@
 """Tests of realtime/session_time.py: where a frame stands, whatever source and clock do."""
 
 import pytest
+
 from moodspace.realtime.session.time import NO_FRAMES, Gap, SessionClock
 
 # Frames as (time of the source, seconds of the clock), where each then stands, and what was missed before the last.

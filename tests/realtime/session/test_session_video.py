@@ -3,8 +3,8 @@
 import cv2
 import numpy as np
 import pytest
-from moodspace.realtime.session.video import SessionVideo
 
+from moodspace.realtime.session.video import SessionVideo
 from tests.realtime.recording import group
 
 

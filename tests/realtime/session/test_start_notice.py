@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from moodspace.realtime.session.notice import NOTICE, RECORDING, start_notice
 
 

@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from moodspace.realtime.tracking.assignment import assign
 from scipy.optimize import linear_sum_assignment
+
+from moodspace.realtime.tracking.assignment import assign
 
 SIZES = st.integers(0, 6).flatmap(lambda n: st.tuples(st.just(n), st.integers(max(n, 1), 8)))
 COSTS = SIZES.flatmap(lambda shape: arrays(np.float64, shape, elements=st.integers(-5, 5).map(float)))

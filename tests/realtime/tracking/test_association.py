@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from moodspace.realtime.tracking.association import associate, looks, overlaps
 
+from moodspace.realtime.tracking.association import associate, looks, overlaps
 from tests.drawn_faces import drawn_faces
 
 CROPS = drawn_faces(3, seed=5).crops

@@ -3,8 +3,8 @@
 import cv2
 import numpy as np
 import pytest
-from moodspace.realtime.tracking.flow import Flow
 
+from moodspace.realtime.tracking.flow import Flow
 from tests.realtime.scenes import wall
 from tests.realtime.stand_ins import faces_at
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from moodspace.realtime.tracking.smoothing import FADING_S, PATIENCE_S, LabelSmoother, approach, by_name
 
 CLASSES = ("happy", "neutral", "sad")

@@ -5,11 +5,11 @@ import time
 from collections.abc import Iterator
 
 import pytest
+
 from moodspace.classifier.recognizer import Recognizer
 from moodspace.realtime.capture.source import Frame, SourceError
 from moodspace.realtime.window.background import Background, ProcessedFrame
 from moodspace.realtime.window.fps_meter import FPSMeter
-
 from tests.realtime.live_results import PlainPipeline
 from tests.realtime.stand_ins import ListSource, clip_frames, faces_at
 

@@ -1,6 +1,7 @@
 """Keys change the state of the window, or ask for something to be done; neither needs a window."""
 
 import pytest
+
 from moodspace.realtime.window.keys import HELP, Action, Command, Controls
 
 CLASSES = ("angry", "happy", "müde")

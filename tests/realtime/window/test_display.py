@@ -11,6 +11,7 @@ from pathlib import Path
 
 import cv2
 import pytest
+
 from moodspace.realtime.window import display
 from moodspace.realtime.window.display import WindowError, require_display
 

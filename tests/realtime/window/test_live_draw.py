@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from moodspace.classifier.palette import COLOURS
 from moodspace.classifier.recognizer import Recognizer
 from moodspace.embeddings.detection.faces import Faces
@@ -16,7 +17,6 @@ from moodspace.realtime.window.label_text import GREY, live_label, quality_word
 from moodspace.realtime.window.overlays import Overlays
 from moodspace.realtime.window.panel import Panel
 from moodspace.realtime.window.state import ClassNameInput, ViewState, arrange
-
 from tests.realtime.live_results import crowd, live_result, quality
 from tests.realtime.stand_ins import ByteArray, faces_at, noise
 

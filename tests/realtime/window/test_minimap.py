@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+
 from moodspace.classifier.recognizer import Recognizer
 from moodspace.index.search import Neighbors
 from moodspace.realtime.drawing.canvas import Rectangle
 from moodspace.realtime.window.map_dots import MapDots
 from moodspace.realtime.window.minimap import Minimap
-
 from tests.realtime.live_results import live_result
 from tests.realtime.stand_ins import ByteArray, faces_at
 

@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from moodspace.realtime.window.state import ViewState, arrange, window_size
 
 sides = st.integers(1, 4000)

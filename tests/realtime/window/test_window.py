@@ -8,6 +8,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+
+from moodspace.arrays import FloatArray
 from moodspace.classifier.recognizer import Recognizer
 from moodspace.realtime.capture.source import Frame, SourceError
 from moodspace.realtime.pipeline import LiveResult
@@ -17,8 +19,6 @@ from moodspace.realtime.window.display import WindowError
 from moodspace.realtime.window.panel import Panel
 from moodspace.realtime.window.session import live
 from moodspace.realtime.window.state import ViewState
-
-from moodspace.arrays import FloatArray
 from tests.realtime.live_results import PlainPipeline
 from tests.realtime.stand_ins import ByteArray, ListSource, clip_frames, faces_at, noise, read
 

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from moodspace.classifier.taught_scores import perturbations
-from moodspace.viz.explore.copies import NEAR, aligned_similarity, find_copies
 from scipy.ndimage import gaussian_filter
 
+from moodspace.classifier.taught_scores import perturbations
+from moodspace.viz.explore.copies import NEAR, aligned_similarity, find_copies
 from tests.drawn_faces import drawn_faces
 
 FACES = drawn_faces(24, 5).crops

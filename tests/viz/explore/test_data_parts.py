@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
+
 from moodspace.embeddings.data.labelled import DataError
 from moodspace.viz.explore.data import DataParts, read_parts
-
 from tests.drawn_faces import drawn_faces, write_folder, write_parquet
 
 ONE, OTHER = drawn_faces(10, 1), drawn_faces(6, 2, ("happy", "sad"))

@@ -4,11 +4,11 @@ import json
 
 import numpy as np
 import pytest
+
 from moodspace.embeddings.data.labelled import DataError
 from moodspace.viz.explore.data import DataParts, Unreadable
 from moodspace.viz.explore.document import exploration_document, summary
 from moodspace.viz.explore.exploration import explore, explore_parts, write_exploration
-
 from tests.drawn_faces import drawn_faces, write_folder, write_parquet
 from tests.fake_encoder import fake_bundle
 from tests.viz.drawn_parts import OTHER, TRAIN, noted, two_parts, with_copies

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from moodspace.viz.explore.label_errors import LEAST, confident_errors, find_label_errors
 
 

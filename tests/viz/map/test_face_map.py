@@ -3,6 +3,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from moodspace.viz.map.face_map import ORIGINS, UNLABELLED, FaceMap, densest, describe_map, readable_on
 from moodspace.viz.map.quality import MapQuality
 

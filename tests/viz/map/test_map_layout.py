@@ -3,13 +3,13 @@
 from pathlib import Path
 from typing import Any
 
-import moodspace.classifier.bundle.bundle
 import numpy as np
 import pytest
+
+import moodspace.classifier.bundle.bundle
 from moodspace.classifier.bundle.bundle import Bundle, load_bundle, save_bundle, update_bundle
 from moodspace.viz.map import layout as map_layout
 from moodspace.viz.map.layout import Layout, keep_layout, lay_out
-
 from tests.drawn_faces import drawn_faces
 from tests.fake_encoder import FakeEncoder, fake_bundle, fake_gallery
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from moodspace.classifier.recognizer import Recognizer
 from moodspace.embeddings.data.labelled import LabelledFaces, merge
 from moodspace.index.search import GalleryIndex
@@ -15,7 +16,6 @@ from moodspace.viz.map import making as map_making
 from moodspace.viz.map.faces import TaughtOnMap
 from moodspace.viz.map.layout import Layout
 from moodspace.viz.map.making import MapMade, make_map, write_map
-
 from tests.drawn_faces import drawn_faces
 from tests.fake_encoder import fake_bundle
 

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+from PIL import Image
+
 from moodspace.classifier.palette import COLOURS
 from moodspace.viz.map.face_map import FaceMap
 from moodspace.viz.map.page import SIDE, atlas_order, atlas_sheets, write_map_page
-from PIL import Image
 
 KINDS = {
     "x": "<u2", "y": "<u2", "group": "<i2", "predicted": "<i2", "confidence": "<u2", "split": "<u2", "origin": "<u2",

@@ -1,14 +1,15 @@
 from collections.abc import Callable
 from pathlib import Path
 
-import moodspace.viz.map.picture
 import numpy as np
 import pytest
+from PIL import Image
+
+import moodspace.viz.map.picture
 from moodspace.classifier.palette import COLOURS, class_shades
 from moodspace.viz.map.face_map import FaceMap
 from moodspace.viz.map.picture import DENSITY_FROM, draw_map
 from moodspace.viz.theme import LIGHT
-from PIL import Image
 
 
 def draw(face_map: FaceMap, folder: Path, *, size_px: tuple[int, int] = (800, 600), dark: bool = False) -> np.ndarray:

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
-from moodspace.viz.map.quality import map_quality
 from sklearn.manifold import trustworthiness
+
+from moodspace.viz.map.quality import map_quality
 
 
 def circle(n: int) -> tuple[np.ndarray, np.ndarray]:

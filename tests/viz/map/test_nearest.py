@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from moodspace.viz.map.projection import majority, nearest_others
 
 

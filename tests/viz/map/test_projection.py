@@ -6,9 +6,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import moodspace.viz.map.projection
 import numpy as np
 import pytest
+
+import moodspace.viz.map.projection
 from moodspace.classifier.bundle.bundle import load_bundle, update_bundle
 from moodspace.viz.map.projection import project
 

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
+
 from moodspace.viz.map import projector
 from moodspace.viz.map.face_map import FaceMap
 from moodspace.viz.map.projector import write_projector
-from PIL import Image
 
 
 def embeddings_of(face_map: FaceMap) -> np.ndarray:

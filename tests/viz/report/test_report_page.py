@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+
 from moodspace.viz.report.changes import WINDOW_S, changes
 from moodspace.viz.report.data import WITHHELD, FaceSeconds, GroupSeconds, Kept, Report, seconds_kept, stretches
 from moodspace.viz.report.page import report_page, write_report

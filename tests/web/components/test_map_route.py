@@ -8,14 +8,14 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from starlette.requests import Request
+
 from moodspace.classifier.recognizer import Recognizer
 from moodspace.classifier.user_gallery import open_gallery
 from moodspace.index.store.manifest import StorageError
 from moodspace.index.taught.faces import NewFaces
 from moodspace.web.components import map as map_route
 from moodspace.web.server.visitors import VisitorsError
-from starlette.requests import Request
-
 from tests.web.looked_at import RECOGNIZER
 
 GALLERY = RECOGNIZER.bundle.index.gallery

@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+
 from moodspace.classifier.recognizer import Recognizer
 from moodspace.index.taught.faces import TaughtFaces
 from moodspace.viz.map.face_map import FaceMap
 from moodspace.web.components.map import gallery_map, map_html, with_taught
-
 from tests.web.looked_at import RECOGNIZER
 
 GALLERY = RECOGNIZER.bundle.index.gallery

@@ -9,6 +9,7 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
+
 from moodspace.realtime.capture.files import open_source
 from moodspace.realtime.predict import predict_source
 from moodspace.web.components.face_cards import crop_row, face_cards, notice
@@ -16,7 +17,6 @@ from moodspace.web.components.photos import Photo, analyze_photo, annotated, ann
 from moodspace.web.components.results import as_csv, as_json, named_after
 from moodspace.web.server.decoding import UploadError, decode_picture
 from moodspace.web.server.settings import Limits
-
 from tests.web.looked_at import PIPELINE, RECOGNIZER, recognize
 
 BGR = np.random.default_rng(0).integers(0, 256, (90, 120, 3), np.uint8)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from moodspace.classifier.user_gallery import open_gallery
 from moodspace.index.store.commit import GalleryError
 from moodspace.index.store.manifest import StorageError
@@ -18,7 +19,6 @@ from moodspace.web.components.teaching import (
     in_words,
     teach,
 )
-
 from tests.web.looked_at import RECOGNIZER, recognize
 
 BUNDLE = RECOGNIZER.bundle

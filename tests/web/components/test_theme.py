@@ -5,11 +5,11 @@ import tomllib
 from pathlib import Path
 
 import pytest
+
 from moodspace.realtime.drawing.canvas import class_colors, from_hex
 from moodspace.viz.theme import DARK, LIGHT, Tones
 from moodspace.web.components.theme import shades, stylesheet
 from moodspace.web.live.messages import class_list
-
 from tests.viz.conftest import make_map
 
 __all__ = ["make_map"]  # a fixture

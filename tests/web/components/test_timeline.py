@@ -5,6 +5,7 @@ import re
 
 import numpy as np
 import pytest
+
 from moodspace.web.components.timeline import mean_shares, timeline
 
 CLASSES = ("happy", "sad", "fear")

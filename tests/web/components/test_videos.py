@@ -10,13 +10,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
+
 from moodspace.realtime.capture.files import VideoSource
 from moodspace.realtime.drawing.video import VideoWriter
 from moodspace.realtime.predict import predict_source
 from moodspace.web.components.videos import VideoError, analyze_video
 from moodspace.web.server.settings import Limits
-from PIL import Image
-
 from tests.made_videos import INTERLACED, cut, greys, write_video
 from tests.web.looked_at import PIPELINE, RECOGNIZER, recognize
 

@@ -6,9 +6,9 @@ import struct
 
 import numpy as np
 import pytest
+
 from moodspace.web.live.messages import MessageError, class_list, decode_frame, read_frame, read_request, ready
 from moodspace.web.server.settings import Limits
-
 from tests.web.hostile import FRAMES, JPEG, REQUESTS, fuzzed, of_size, picture
 from tests.web.served import frame
 

@@ -11,12 +11,12 @@ from contextlib import suppress
 from types import SimpleNamespace
 
 import pytest
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+
 from moodspace.web.live.messages import MessageError
 from moodspace.web.live.socket import _MOST_WAITING, _Connection
 from moodspace.web.server.engine import FairThreadPool
 from moodspace.web.server.settings import Limits
-from websockets.exceptions import ConnectionClosed, InvalidStatus
-
 from tests.web.hostile import JPEG, fuzzed
 from tests.web.served import frame, receive, served
 

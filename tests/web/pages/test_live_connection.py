@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from moodspace.web.live.socket import PATH
 from playwright.sync_api import Browser, Page, WebSocketRoute, expect
 
+from moodspace.web.live.socket import PATH
 from tests.web.app_process import running_app
 from tests.web.fake_camera import browser_with_camera, write_clip
 

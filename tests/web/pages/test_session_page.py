@@ -13,10 +13,10 @@ from pathlib import Path
 
 import cv2
 import pytest
-from moodspace.web.server.middleware import VISITOR
 from playwright.sync_api import Page, expect
 from websockets.sync.client import ClientConnection, connect
 
+from moodspace.web.server.middleware import VISITOR
 from tests.browser import OpenPage
 from tests.web.app_process import running_app
 

@@ -1,13 +1,13 @@
 """Bodies that are too large: refused at once, also where their length was not said."""
 
 import pytest
-from moodspace.web.server.middleware import AuthMiddleware, BodyLimitMiddleware
-from moodspace.web.server.settings import Limits, WebSettings
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
+from moodspace.web.server.middleware import AuthMiddleware, BodyLimitMiddleware
+from moodspace.web.server.settings import Limits, WebSettings
 from tests.web.asgi import ask
 
 READ: list[int] = []

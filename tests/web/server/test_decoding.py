@@ -4,10 +4,10 @@ import io
 
 import numpy as np
 import pytest
-from moodspace.web.server.decoding import UploadError, decode_picture, few_scans
-from moodspace.web.server.settings import Limits
 from PIL import Image
 
+from moodspace.web.server.decoding import UploadError, decode_picture, few_scans
+from moodspace.web.server.settings import Limits
 from tests.web.hostile import of_size
 from tests.web.served import frame_jpeg
 

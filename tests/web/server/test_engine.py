@@ -6,6 +6,7 @@ import time
 import weakref
 
 import pytest
+
 from moodspace.web.server.engine import FairThreadPool
 
 PATIENCE_S = 30.0

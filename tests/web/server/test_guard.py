@@ -1,9 +1,9 @@
 """Who is let in: tokens, origins, hosts; and what every answer gets."""
 
 import pytest
+
 from moodspace.web.server.middleware import TOKEN, VISITOR, AuthMiddleware, is_key
 from moodspace.web.server.settings import WebSettings
-
 from tests.web.asgi import ask
 
 SECRET = "a-token-of-mine"

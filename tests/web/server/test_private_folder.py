@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+
 from moodspace.web.server import private_folder as private
 
 ROOT = Path(__file__).parents[3]

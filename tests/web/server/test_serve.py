@@ -12,11 +12,11 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
-from moodspace.web.server.serve import address
-from moodspace.web.server.settings import WebSettings
 from typer.testing import Result
 from websockets.exceptions import InvalidStatus
 
+from moodspace.web.server.serve import address
+from moodspace.web.server.settings import WebSettings
 from tests.web.hostile import JPEG
 from tests.web.served import frame, free_port, receive, served
 

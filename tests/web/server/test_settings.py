@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from moodspace.web.server.settings import VARIABLE, Limits, WebSettings, current_settings, is_loopback, token_for
 
 

@@ -3,11 +3,11 @@
 from types import SimpleNamespace
 
 import pytest
-from moodspace.web.server.middleware import UPLOADS, UploadQuotaMiddleware, held_by_streamlit
-from moodspace.web.server.settings import Limits
 from starlette.requests import Request
 from starlette.responses import Response
 
+from moodspace.web.server.middleware import UPLOADS, UploadQuotaMiddleware, held_by_streamlit
+from moodspace.web.server.settings import Limits
 from tests.web.asgi import ask
 
 KB = 2**10

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+
 from moodspace.index.taught.faces import NewFaces
 from moodspace.web.server import private_folder as private
 from moodspace.web.server import visitors
@@ -15,7 +16,6 @@ from moodspace.web.server import visitors as tickets
 from moodspace.web.server.middleware import VISITOR
 from moodspace.web.server.settings import Limits, WebSettings
 from moodspace.web.server.visitors import Visitors, VisitorsError
-
 from tests.web.looked_at import RECOGNIZER
 
 ANNA, BEN, CARL = ("A" * 43, "B" * 43, "-_" * 21 + "C")
