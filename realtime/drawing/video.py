@@ -1,12 +1,11 @@
-"""Writes H.264 clips that browsers play. OpenCV's package has no H.264 encoder; `imageio_ffmpeg`'s ffmpeg has."""
+"""Write H.264 clips that browsers play, with ffmpeg's libraries as PyAV brings them."""
 
 import contextlib
-import subprocess
-import tempfile
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Self, cast
+from typing import TYPE_CHECKING, Self
 
 import cv2
 
@@ -14,91 +13,110 @@ from moodspace.arrays import ByteArray
 from moodspace.embeddings.files.names import unfinished
 from moodspace.errors import MoodspaceError
 
+if TYPE_CHECKING:
+    from av.container import OutputContainer
+    from av.video.frame import VideoFrame
+    from av.video.stream import VideoStream
+
+# Fast enough for a live session; a lower CRF is a better picture and a larger file.
+_ENCODER_OPTIONS = {"preset": "veryfast", "crf": "21"}
+
 
 class OutputError(MoodspaceError):
-    """A picture or clip that cannot be written."""
+    """A picture or clip cannot be written."""
 
 
 class VideoWriter:
-    """An H.264 MP4 file, to be used in a `with` block.
+    """Write an H.264 MP4 file; use it in a `with` block.
 
-    The file has another name until its last frame is in, so what has the name is whole, and nothing is left of a clip
-    that was given up. `imageio_ffmpeg.write_frames` is not used because it takes no notice of an ffmpeg that fails at
-    the end, as on a full disk.
+    The file has a temporary name until the clip is complete. So a file with the final name is always whole, and a
+    canceled clip leaves nothing behind.
 
     Args:
-        path: Where the clip goes, `.mp4`; a file there is replaced.
-        fps: Frames a second, > 0.
+        path: The clip, `.mp4`. An existing file is replaced.
+        fps: Frames per second, > 0.
     """
 
     def __init__(self, path: Path, fps: float) -> None:
         self.path = path
         self._fps = Fraction(fps).limit_denominator(1001)
         self._partial = unfinished(path)
-        self._log = tempfile.TemporaryFile()  # noqa: SIM115 (closed in __exit__)
-        self._ffmpeg: subprocess.Popen[bytes] | None = None
+        self._container: OutputContainer | None = None
+        self._stream: VideoStream | None = None
         self._shape: tuple[int, ...] = ()
+        self._count = 0
 
     def write(self, frame_bgr: ByteArray) -> None:
-        """Adds a frame.
+        """Add a frame.
 
         Args:
-            frame_bgr: `(h, w, 3)` uint8 in [0, 255], BGR, of the first frame's size. The last row or column is repeated
-                where a side is odd, because this kind of video has even sides.
+            frame_bgr: `(h, w, 3)` uint8 in [0, 255], BGR, as large as the first frame. H.264 needs even sides: where a
+                side is odd, the last row or column is repeated.
 
         Raises:
-            OutputError: the clip cannot be written.
-            ValueError: a frame of another size than the first.
+            OutputError: The clip cannot be written.
+            ValueError: The frame is not as large as the first.
         """
-        if self._ffmpeg is None:
+        # Only clips need it.
+        from av.video.frame import VideoFrame
+
+        if not self._shape:
             self._shape = frame_bgr.shape
-            self._ffmpeg = self._start()
+            self._start()
         if frame_bgr.shape != self._shape:
-            raise ValueError(f"frame_bgr: expected shape {self._shape}, as the first had, received {frame_bgr.shape}")
+            raise ValueError(f"frame_bgr: expected shape {self._shape}, as the first frame, got {frame_bgr.shape}")
         height, width = self._shape[:2]
         even = cv2.copyMakeBorder(frame_bgr, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE)
-        try:
-            _stdin(self._ffmpeg).write(even.tobytes())
-        except OSError as error:
-            raise self._failure(self._ffmpeg) from error
+        frame = VideoFrame.from_ndarray(even, format="bgr24").reformat(format="yuv420p")
+        frame.pts, frame.time_base = self._count, 1 / self._fps
+        self._count += 1
+        self._encode(frame)
 
-    def _start(self) -> "subprocess.Popen[bytes]":
-        # Only a clip needs it, and finding its program takes as long as a frame.
-        import imageio_ffmpeg
+    def _start(self) -> None:
+        import av
 
+        av.logging.set_level(av.logging.PANIC)
         height, width = self._shape[:2]
-        size = f"{width + width % 2}x{height + height % 2}"
-        command = [imageio_ffmpeg.get_ffmpeg_exe(), "-y", "-v", "error"]
-        command += ["-f", "rawvideo", "-pix_fmt", "bgr24", "-s", size, "-r", str(self._fps), "-i", "-"]
-        command += ["-c:v", "libx264", "-preset", "veryfast", "-crf", "21", "-pix_fmt", "yuv420p"]
-        command += ["-movflags", "+faststart", "-f", "mp4", str(self._partial)]
-        try:
-            # Its own session: Ctrl-C ends this program, which then ends ffmpeg and tidies up.
-            return subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=self._log, start_new_session=True
-            )
-        except OSError as error:
-            raise OutputError(f"{self.path}: expected to start ffmpeg, could not ({error})") from error
+        with self._failures():
+            # Without "file:", a name with a colon would be an address. "faststart" puts the index first, so that
+            # browsers play the clip while it loads.
+            container = av.open(f"file:{self._partial}", "w", format="mp4", options={"movflags": "+faststart"})
+            self._container = container
+            stream = container.add_stream("libx264", rate=self._fps, options=dict(_ENCODER_OPTIONS))
+            stream.width, stream.height = width + width % 2, height + height % 2
+            stream.pix_fmt = "yuv420p"
+            stream.codec_context.time_base = 1 / self._fps
+            container.start_encoding()
+            self._stream = stream
 
-    def _failure(self, ffmpeg: "subprocess.Popen[bytes]") -> OutputError:
-        """Describes why ffmpeg ended: its exit status and its first message, which the others follow from."""
-        status = ffmpeg.wait()
-        self._log.seek(0)
-        lines = self._log.read().decode(errors="replace").strip().splitlines() or ["it gave no reason"]
-        return OutputError(f"{self.path}: expected a clip, ffmpeg ended with {status} ({lines[0]})")
+    def _encode(self, frame: "VideoFrame | None") -> None:
+        """Encode a frame and write what is ready; None ends the stream."""
+        if self._container is None or self._stream is None:
+            raise OutputError(f"{self.path}: expected a clip that is being written, got one that failed before")
+        with self._failures():
+            for packet in self._stream.encode(frame):
+                self._container.mux(packet)
 
     def _finish(self) -> None:
-        if self._ffmpeg is None:
-            raise OutputError(f"{self.path}: expected at least one frame for a clip, received none")
-        # What does not reach ffmpeg any more shows in its exit status.
-        with contextlib.suppress(OSError):
-            _stdin(self._ffmpeg).close()
-        if self._ffmpeg.wait() != 0:
-            raise self._failure(self._ffmpeg)
+        if self._container is None:
+            raise OutputError(f"{self.path}: expected at least one frame for a clip, got none")
+        self._encode(None)
+        with self._failures():
+            self._container.close()
         try:
             self._partial.replace(self.path)
         except OSError as error:
-            raise OutputError(f"{self.path}: expected to give the clip this name, could not ({error})") from error
+            raise OutputError(f"{self.path}: expected to rename the finished clip, got: {error}") from error
+
+    @contextlib.contextmanager
+    def _failures(self) -> Iterator[None]:
+        """Turn what PyAV raises into one line with the reason."""
+        import av
+
+        try:
+            yield
+        except (av.error.FFmpegError, OSError) as error:
+            raise OutputError(f"{self.path}: expected to write a clip, got: {error.strerror or error}") from error
 
     def __enter__(self) -> Self:
         return self
@@ -110,14 +128,9 @@ class VideoWriter:
             if kind is None:
                 self._finish()
         finally:
-            if self._ffmpeg is not None:
-                self._ffmpeg.kill()
-                self._ffmpeg.wait()
-                with contextlib.suppress(OSError):
-                    _stdin(self._ffmpeg).close()
-            self._log.close()
+            if self._container is not None:
+                # A clip that failed has told why.
+                with contextlib.suppress(Exception):
+                    self._container.close()
+            self._container = self._stream = None
             self._partial.unlink(missing_ok=True)
-
-
-def _stdin(process: "subprocess.Popen[bytes]") -> IO[bytes]:
-    return cast(IO[bytes], process.stdin)
