@@ -1,4 +1,4 @@
-"""The known faces behind what a face shows, smoothed over time as its probabilities are."""
+"""The known faces that support a prediction, smoothed over time in the same way as the probabilities."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -9,7 +9,7 @@ from moodspace.arrays import FloatArray
 from moodspace.classifier.ensemble import Prediction
 from moodspace.classifier.recognizer import Recognizer
 
-# A neighbor that counts for less than this share of the smoothed time is dropped.
+# A neighbor whose weight falls below this share is dropped.
 _LEAST_WEIGHT = 0.01
 
 
@@ -19,9 +19,9 @@ class NearFace:
 
     Attributes:
         id: Its gallery id.
-        label: Its class; None for none.
-        similarity: Cosine in [-1, 1], the mean over the looks that found it.
-        source: Where it came from, to be shown.
+        label: Its class; None if it has none.
+        similarity: Cosine in [-1, 1]; the mean over the predictions that found it, where it is smoothed.
+        source: Its source, to be shown.
         taught: Whether the user taught it.
     """
 
@@ -36,9 +36,9 @@ def near_faces(prediction: Prediction, row: int, recognizer: Recognizer) -> tupl
     """Return the neighbors of one face, best first.
 
     Args:
-        prediction: Whose neighbors.
-        row: The face.
-        recognizer: What predicted; it names the neighbors' labels.
+        prediction: The prediction.
+        row: The face's row in it.
+        recognizer: The recognizer that made it; it names the neighbors' labels.
     """
     neighbors, names = prediction.neighbors, recognizer.neighbor_names(prediction, row)
     taught = recognizer.bundle.index.rows(neighbors.ids[row]) < 0
@@ -53,14 +53,14 @@ def near_faces(prediction: Prediction, row: int, recognizer: Recognizer) -> tupl
 
 
 def listed(ranked: Sequence[NearFace], answer: str, most: int) -> tuple[NearFace, ...]:
-    """Return the first neighbors, among them the best one that the user taught as the answer, if there is any.
+    """Return the first neighbors, and always the best one that the user taught as the answer.
 
-    A taught face can decide although many faces of the bundle are a little more similar; it must not be missing then.
+    A taught face can decide although many faces of the bundle are a little more similar, so it must be listed.
 
     Args:
-        ranked: All neighbors, the most important first.
-        answer: The class that is predicted.
-        most: How many to return at most, >= 1.
+        ranked: All neighbors, most important first.
+        answer: The predicted class.
+        most: The maximum number to return, >= 1.
     """
     first = tuple(ranked[:most])
     decided = next((one for one in ranked if one.taught and one.label == answer), None)
@@ -70,14 +70,14 @@ def listed(ranked: Sequence[NearFace], answer: str, most: int) -> tuple[NearFace
 def reason(
     answer: str, known: Sequence[str], nearest: Sequence[NearFace], classes: Sequence[str], votes: FloatArray
 ) -> str:
-    """Return one sentence on why the answer differs from the neighbors' votes; empty where it does not.
+    """Explain in one sentence why the answer differs from the neighbors' votes; return "" if it does not.
 
     Args:
-        answer: The class that is predicted.
+        answer: The predicted class.
         known: The classes that the network knows.
         nearest: The neighbors that are shown.
-        classes: Names of the C columns.
-        votes: `(C,)` float32, sums to 1, the votes of all neighbors of the bundle.
+        classes: The names of the C columns.
+        votes: `(C,)` float32, sums to 1, the votes of all neighbors in the bundle.
     """
     best = int(votes.argmax())
     if classes[best] == answer:
@@ -89,42 +89,42 @@ def reason(
 
 
 @dataclass(slots=True)
-class _Weighed:
-    """A neighbor over time: its share of the smoothed looks, and that share times its similarity."""
+class _Weighted:
+    """A neighbor over time: its weight in the smoothed predictions, and the weighted sum of its similarities."""
 
     face: NearFace
     weight: float
-    weighed_similarity: float
+    weighted_similarity: float
 
 
 class SmoothedEvidence:
     """The neighbors of one face and their votes, with the half-life of its smoothed probabilities.
 
-    While an expression changes, the neighbors of the newest look alone would contradict the smoothed probabilities. So
-    each neighbor counts for as much as the looks that found it; the list is ordered by that times the similarity.
+    While an expression changes, the newest neighbors would contradict the smoothed probabilities. So each neighbor
+    has the weight of the predictions that found it, and the list is sorted by weight times similarity.
 
     Args:
-        half_life: Seconds after which half of a change shows; 0 shows the newest look alone.
+        half_life: Smoothing half-life in seconds; 0 keeps the newest prediction's neighbors only.
     """
 
     def __init__(self, half_life: float) -> None:
         self._half_life = half_life
-        self._neighbors: dict[int, _Weighed] = {}
+        self._neighbors: dict[int, _Weighted] = {}
         self._votes: dict[str, float] = {}
         self._time: float | None = None
 
-    def begin_anew(self) -> None:
-        """Drop what was seen, as when faces are compared with others than before."""
+    def reset(self) -> None:
+        """Treat the next prediction as the first, as after the user taught something."""
         self._time = None
 
-    def see(self, neighbors: Sequence[NearFace], classes: Sequence[str], votes: FloatArray, now: float) -> None:
-        """Add a look.
+    def update(self, neighbors: Sequence[NearFace], classes: Sequence[str], votes: FloatArray, now: float) -> None:
+        """Add a prediction.
 
         Args:
-            neighbors: What it found.
-            classes: Names of the C columns.
+            neighbors: Its neighbors.
+            classes: The names of the C columns.
             votes: `(C,)` float32, sums to 1, the neighbors' votes.
-            now: Seconds, not before the last look.
+            now: Seconds, not before the last prediction.
         """
         kept = 0.0
         if self._time is not None and self._half_life > 0:
@@ -134,27 +134,27 @@ class SmoothedEvidence:
         for name, share in zip(classes, votes.tolist(), strict=True):
             moved[name] = moved.get(name, 0.0) + (1 - kept) * share
         self._votes = moved
-        weighed = {
-            one.face.id: _Weighed(one.face, kept * one.weight, kept * one.weighed_similarity)
+        weighted = {
+            one.face.id: _Weighted(one.face, kept * one.weight, kept * one.weighted_similarity)
             for one in self._neighbors.values()
             if kept * one.weight >= _LEAST_WEIGHT
         }
         for face in neighbors:
-            one = weighed.setdefault(face.id, _Weighed(face, 0.0, 0.0))
+            one = weighted.setdefault(face.id, _Weighted(face, 0.0, 0.0))
             one.face = face
             one.weight += 1 - kept
-            one.weighed_similarity += (1 - kept) * face.similarity
-        self._neighbors = weighed
+            one.weighted_similarity += (1 - kept) * face.similarity
+        self._neighbors = weighted
 
     def nearest(self, most: int, answer: str = "") -> tuple[NearFace, ...]:
-        """Return the neighbors that count most, at most so many, the most important first; see `listed`."""
-        ranked = sorted(self._neighbors.values(), key=lambda one: (-one.weighed_similarity, one.face.id))
+        """Return at most `most` neighbors, most important first; see `listed`."""
+        ranked = sorted(self._neighbors.values(), key=lambda one: (-one.weighted_similarity, one.face.id))
         return listed(
-            [replace(one.face, similarity=one.weighed_similarity / one.weight) for one in ranked], answer, most
+            [replace(one.face, similarity=one.weighted_similarity / one.weight) for one in ranked], answer, most
         )
 
     def votes(self, classes: Sequence[str]) -> FloatArray:
-        """Return the smoothed votes, `(C,)` float32 that sum to 1, in the order of `classes`; uniform before any."""
+        """Return the smoothed votes, `(C,)` float32, in the order of `classes`; uniform before the first update."""
         shares = np.array([self._votes.get(name, 0.0) for name in classes])
         total = shares.sum()
         return (shares / total if total > 0 else np.full(len(classes), 1 / len(classes))).astype(np.float32)

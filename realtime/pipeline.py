@@ -1,21 +1,26 @@
-"""One frame of a session in, the faces followed through it out: track, crop, encode, recognise, smooth."""
+"""Recognize the faces of a frame: of a picture by `Pipeline`, of a live session by `LivePipeline`.
+
+A picture's faces are detected, cropped and predicted. A session's faces are also tracked from frame to frame, encoded
+in turn where there are many, and smoothed over time.
+"""
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass, replace
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
 from moodspace.arrays import ByteArray, FloatArray, IntArray
 from moodspace.classifier.ensemble import Prediction
-from moodspace.classifier.recognizer import Recognizer
+from moodspace.classifier.recognizer import Evidence, Recognizer
 from moodspace.embeddings.crops import SIZE, crop_faces
 from moodspace.embeddings.detection.faces import Detector, Faces
 from moodspace.embeddings.detection.occlusion import hidden
 from moodspace.embeddings.detection.quality import FaceQuality, assess, look_at, sharpness
 from moodspace.embeddings.encoder import Encoded
 from moodspace.embeddings.pictures import to_crop
+from moodspace.index.taught.search import TaughtIndex
 from moodspace.realtime.evidence import NearFace, SmoothedEvidence, near_faces
 from moodspace.realtime.tracking.smoothing import LabelSmoother
 from moodspace.realtime.tracking.tracker import TrackedFaces, Tracker
@@ -23,14 +28,17 @@ from moodspace.realtime.tracking.tracker import TrackedFaces, Tracker
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FrameResult:
-    """What a frame shows; no faces are legal.
+    """The n faces of a frame; n = 0 is legal.
 
     Attributes:
-        time: Seconds, as `process` was given them.
-        faces: The n faces, most confident first.
-        prediction: What they show, in the same order; unknown where a face cannot be read, too.
-        timings_ms: Milliseconds spent on each stage: "detect", "crop", "recognise".
-        quality: How well the faces can be read; None where this was not looked at.
+        time: The `now` that `process` was called with, in seconds.
+        faces: The faces, most confident first.
+        prediction: Their expressions, in the same order; also unknown where a face cannot be read.
+        timings_ms: Milliseconds per stage: "detect", "crop", "recognise".
+        quality: How well the faces can be read; None if not assessed.
+
+    Raises:
+        ValueError: The prediction or the quality has another number of rows than there are faces.
     """
 
     time: float
@@ -41,30 +49,28 @@ class FrameResult:
 
     def __post_init__(self) -> None:
         if len(self.faces) != len(self.prediction):
-            raise ValueError(
-                f"prediction: expected {len(self.faces)} rows, one a face, received {len(self.prediction)}"
-            )
+            raise ValueError(f"prediction: expected {len(self.faces)} rows, one per face, got {len(self.prediction)}")
         if self.quality is not None and len(self.quality) != len(self.faces):
-            raise ValueError(f"quality: expected {len(self.faces)} rows, one a face, got {len(self.quality)}")
+            raise ValueError(f"quality: expected {len(self.faces)} rows, one per face, got {len(self.quality)}")
 
 
 class Process(Protocol):
-    """What turns frames into results."""
+    """Turn frames into results; `Pipeline` and `WholePicture` do."""
 
     recognizer: Recognizer
 
     def process(self, frame_bgr: ByteArray, now: float) -> FrameResult:
-        """See `Pipeline.process`."""
+        """Recognize the faces of a frame; see `Pipeline.process`."""
         ...
 
 
 class Pipeline:
-    """Finds the faces of a frame and recognises them as one batch. Same frame, same result.
+    """Detect the faces of a frame and recognize them as one batch. The same frame gives the same result.
 
     Args:
-        detector: Finds the faces.
-        recognizer: Recognises their crops, which are made with its bundle's geometry.
-        clock: Seconds, for the timings alone.
+        detector: The face detector.
+        recognizer: The recognizer. Its bundle also says how faces are cropped.
+        clock: Return the time in seconds; used for `timings_ms` only.
     """
 
     def __init__(
@@ -75,11 +81,11 @@ class Pipeline:
         self._clock = clock
 
     def process(self, frame_bgr: ByteArray, now: float) -> FrameResult:
-        """Finds and recognises the faces of a frame.
+        """Detect and recognize the faces of a frame.
 
         Args:
             frame_bgr: `(h, w, 3)` uint8 in [0, 255], BGR.
-            now: Seconds since the source began.
+            now: Seconds since the start of the source.
         """
         started = self._clock()
         faces = self.detector.detect(frame_bgr)
@@ -88,21 +94,21 @@ class Pipeline:
         quality = look_at(faces, crops, frame_bgr.shape)
         cropped = self._clock()
         prediction = self.recognizer.predict(crops).withheld(quality.good)
-        recognised = self._clock()
+        recognized = self._clock()
         timings_ms = {
             "detect": 1000 * (detected - started),
             "crop": 1000 * (cropped - detected),
-            "recognise": 1000 * (recognised - cropped),
+            "recognise": 1000 * (recognized - cropped),
         }
         return FrameResult(now, faces, prediction, timings_ms, quality)
 
 
 class WholePicture:
-    """Takes each frame for one face that fills it, as the pictures of a labelled data set are; nothing is detected.
+    """Recognize each frame as one face that fills it, as in most labeled data sets. No detector runs.
 
     Args:
-        recognizer: Recognises the faces.
-        clock: Seconds, for the timings alone.
+        recognizer: The recognizer.
+        clock: Return the time in seconds; used for `timings_ms` only.
     """
 
     def __init__(self, recognizer: Recognizer, *, clock: Callable[[], float] = time.perf_counter) -> None:
@@ -110,49 +116,53 @@ class WholePicture:
         self._clock = clock
 
     def process(self, frame_bgr: ByteArray, now: float) -> FrameResult:
-        """Recognises the one face; its box is the frame and its landmarks are the template's, not looked for."""
+        """Recognize the face. Its box is the frame; its landmarks are the template's, scaled to the frame."""
         started = self._clock()
         crop = to_crop(np.ascontiguousarray(frame_bgr[..., ::-1]))
         cropped = self._clock()
         prediction = self.recognizer.predict(crop[None])
-        recognised = self._clock()
+        recognized = self._clock()
         size = np.array(frame_bgr.shape[1::-1])
         landmarks = (self.recognizer.bundle.geometry.template[None] + 0.5) * size / SIZE - 0.5
         faces = Faces(np.array([[0, 0, *size]], np.float32), landmarks.astype(np.float32), np.ones(1, np.float32))
         quality = look_at(faces, crop[None])
         prediction = prediction.withheld(quality.good)
-        timings_ms = {"detect": 0.0, "crop": 1000 * (cropped - started), "recognise": 1000 * (recognised - cropped)}
+        timings_ms = {"detect": 0.0, "crop": 1000 * (cropped - started), "recognise": 1000 * (recognized - cropped)}
         return FrameResult(now, faces, prediction, timings_ms, quality)
 
 
 STAGES = ("detect", "track", "crop", "encode", "search", "ensemble")
 
-# So many faces are looked at in every frame. Of more, half are, each in its turn, up to the number that the encoder
-# takes at once; and never less than a quarter.
-_ALWAYS, _AT_ONCE = 4, 8
+# Up to this many faces, all are encoded in every frame. Of n > 4 faces, max(4, min(n / 2, 8), n / 4) are, in turn; the
+# encoder takes 8 at once.
+_ALL_UP_TO, _ENCODER_BATCH = 4, 8
 
-# So many of the neighbors that voted are named.
-_NAMED = 5
+# How many neighbors `LiveResult.nearest` names per face.
+_NAMED_NEIGHBORS = 5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LiveResult:
-    """What a frame of a session shows; no faces are legal.
+    """The n tracked faces of a session's frame; n = 0 is legal.
 
     Attributes:
-        time: Seconds, as `process` was given them.
-        faces: The n faces, in the order of their ids.
-        track_ids: `(n,)` int64, from 1 up; a face keeps its number and no other face gets it.
-        prediction: Of the newest look at each face, not smoothed; n rows, unknown where a face cannot be read. Its
-            classes may become more from one result to the next, when the user teaches a new one.
-        smoothed: `(n, C)` float32, rows sum to 1, columns in the order of `prediction.classes`.
+        time: The `now` that `process` was called with, in seconds.
+        faces: The faces, in the order of their ids.
+        track_ids: `(n,)` int64, from 1 up. A face keeps its id while it is tracked; an id is never used again.
+        prediction: For the newest crop of each face, not smoothed; n rows, unknown where a face cannot be read. A
+            class that the user teaches is added to `prediction.classes` from the next result on.
+        smoothed: `(n, C)` float32, rows sum to 1, probabilities over time, columns in the order of
+            `prediction.classes`.
         shown: `(n,)` int64, the column of the label to show, which does not flicker; -1 for unknown.
         quality: How well the faces can be read.
-        embeddings: `(n, d)` float32 unit rows, of the newest look at each face.
-        timings_ms: Milliseconds spent on each stage: "detect", "track", "crop", "encode", "search", "ensemble".
-        nearest: For each face the known faces behind `smoothed`, at most 5, smoothed as that is, the most important
-            first; none for a face that could not be read so far.
-        votes: `(n, C)` float32, rows sum to 1, the votes of all neighbors, smoothed as `smoothed`.
+        embeddings: `(n, d)` float32 unit rows, of the newest crop of each face.
+        timings_ms: Milliseconds per stage: "detect", "track", "crop", "encode", "search", "ensemble".
+        nearest: For each face at most 5 known faces that support `smoothed`, smoothed in the same way, most important
+            first; empty for a face that was never readable.
+        votes: `(n, C)` float32, rows sum to 1, the votes of all neighbors, smoothed in the same way.
+
+    Raises:
+        ValueError: An attribute has another number of rows than there are faces, or of columns than there are classes.
     """
 
     time: float
@@ -170,46 +180,25 @@ class LiveResult:
     def __post_init__(self) -> None:
         n = len(self.faces)
         for name in ("track_ids", "prediction", "smoothed", "shown", "quality", "embeddings", "nearest", "votes"):
-            received = len(getattr(self, name))
-            if received != n:
-                raise ValueError(f"{name}: expected {n} rows, one a face, received {received}")
+            if (rows := len(getattr(self, name))) != n:
+                raise ValueError(f"{name}: expected {n} rows, one per face, got {rows}")
         for name in ("smoothed", "votes"):
-            got = getattr(self, name).shape[1]
-            if got != len(self.prediction.classes):
-                raise ValueError(f"{name}: expected {len(self.prediction.classes)} columns, one a class, got {got}")
-
-
-@dataclass(slots=True, eq=False)
-class _Known:
-    """What is known of a face that is followed.
-
-    Attributes:
-        steadied: What it shows.
-        evidence: The known faces behind that.
-        turn: When it was last cropped, seconds; -1 for never.
-        sharpness: Of that crop.
-        hidden: How likely the mouth is hidden in that crop.
-        encoded: One row, of the last crop that could be read, or of the first one.
-    """
-
-    steadied: LabelSmoother
-    evidence: SmoothedEvidence
-    turn: float = -1.0
-    sharpness: float = 0.0
-    hidden: float = 0.0
-    encoded: Encoded | None = None
+            if (columns := getattr(self, name).shape[1]) != len(self.prediction.classes):
+                expected = f"expected {len(self.prediction.classes)} columns, one per class"
+                raise ValueError(f"{name}: {expected}, got {columns}")
 
 
 class LivePipeline:
-    """Follows the faces of a session and says what they show. Same frames and times, same results.
+    """Track the faces of a session and recognize their expressions.
 
-    A face that cannot be read keeps what it showed, less and less certain, and is not encoded.
+    The same frames at the same times give the same results. A face that cannot be read is not encoded; its smoothed
+    probabilities fade.
 
     Args:
-        detector: Finds the faces.
-        recognizer: Recognises their crops, which are made with its bundle's geometry.
-        half_life: Seconds after which half of a change of expression shows in the smoothed probabilities.
-        clock: Seconds, for the timings alone.
+        detector: The face detector.
+        recognizer: The recognizer. Its bundle also says how faces are cropped.
+        half_life: Smoothing half-life in seconds: half of a change shows in `smoothed` after this time.
+        clock: Return the time in seconds; used for `timings_ms` only.
     """
 
     def __init__(
@@ -222,106 +211,242 @@ class LivePipeline:
     ) -> None:
         self.recognizer = recognizer
         self._tracker = Tracker(detector, recognizer.bundle.geometry, clock=clock)
+        self._encoded_faces = _EncodedFaces(recognizer)
         self._half_life, self._clock = half_life, clock
-        self._known: dict[int, _Known] = {}
+        self._states: dict[int, _FaceState] = {}
 
     def restart(self) -> None:
-        """Takes the next frame for the first of another source. Ids go on."""
+        """Start over with another source: the next frame is its first. Ids are not used again."""
         self._tracker.restart()
 
     def look_anew(self) -> None:
-        """Shows at once what the next look at each face says, as when something was taught or taken back."""
-        for known in self._known.values():
-            known.steadied.begin_anew()
-            known.evidence.begin_anew()
+        """Drop the smoothed past, so that what was just taught or forgotten shows in the next frame."""
+        for state in self._states.values():
+            state.smoother.reset()
+            state.evidence.reset()
 
     def process(self, frame_bgr: ByteArray, now: float) -> LiveResult:
-        """Follows and recognises the faces of the next frame.
+        """Track and recognize the faces of the next frame.
 
         Args:
             frame_bgr: `(h, w, 3)` uint8 in [0, 255], BGR.
-            now: Seconds since the source began; a time before the last frame's begins another source.
+            now: Seconds since the start of the source. A time before the last frame's starts over, see `restart`.
         """
         marks = [self._clock()]
-        sight = self._tracker.follow(frame_bgr, now)
+        tracked = self._tracker.update(frame_bgr, now)
         marks.append(self._clock())
-        faces = [self._known.get(one) or self._new_face() for one in sight.ids.tolist()]
-        kept = {one: known for one, known in self._known.items() if one in sight.remembered}
-        self._known = kept | dict(zip(sight.ids.tolist(), faces, strict=True))
-        turns = _turns(faces, sight)
-        crops = crop_faces(frame_bgr, sight.faces.landmarks[turns], self.recognizer.bundle.geometry)
-        for row, crop, hiding in zip(turns, crops, hidden(crops).tolist(), strict=True):
-            faces[row].turn, faces[row].sharpness, faces[row].hidden = now, sharpness(crop), hiding
-        quality = _quality(sight.faces, faces, frame_bgr.shape)
+        ids = tracked.ids.tolist()
+        states = self._update_states(ids, tracked.remembered)
+        due = _due_rows(states, tracked)
+        crops = self._crop(frame_bgr, tracked, due)
+        for row, crop, hiding in zip(due, crops, hidden(crops).tolist(), strict=True):
+            states[row].cropped_at, states[row].sharpness, states[row].hidden = now, sharpness(crop), hiding
+        quality = _quality(tracked.faces, states, frame_bgr.shape)
         marks.append(self._clock())
-        encoded = self._encode(crops, turns, faces, quality)
+        wanted = [at for at, row in enumerate(due) if quality.good[row] or ids[row] not in self._encoded_faces]
+        update = self._encoded_faces.encode(crops[wanted], tracked.ids[due[wanted]].tolist(), ids, tracked.remembered)
+        encoded = update.encoded.take(slice(0, update.visible))
         marks.append(self._clock())
-        evidence = self.recognizer.search(encoded)
+        evidence = self._encoded_faces.search(update)
         marks.append(self._clock())
         prediction = self.recognizer.decide(encoded, evidence).withheld(quality.good)
-        smoothed, shown = self._steady(faces, turns, prediction, quality, now)
-        best = [prediction.classes[column] for column in smoothed.argmax(axis=1)]
-        nearest = tuple(known.evidence.nearest(_NAMED, answer) for known, answer in zip(faces, best, strict=True))
-        votes = np.zeros_like(smoothed)
-        for row, known in enumerate(faces):
-            votes[row] = known.evidence.votes(prediction.classes)
+        smoothed, shown = self._smooth(states, due, prediction, quality, now)
+        nearest, votes = _smoothed_evidence(states, smoothed, prediction.classes)
         marks.append(self._clock())
         spent = 1000 * np.diff(marks)
-        detect_ms = 1000 * sight.detect_s
+        detect_ms = 1000 * tracked.detect_s
         timings_ms = dict(zip(STAGES, [detect_ms, spent[0] - detect_ms, *spent[1:].tolist()], strict=True))
         return LiveResult(
-            now, sight.faces, sight.ids, prediction, smoothed, shown, quality, encoded.embeddings, timings_ms,
+            now, tracked.faces, tracked.ids, prediction, smoothed, shown, quality, encoded.embeddings, timings_ms,
             nearest, votes,
         )  # fmt: skip
 
-    def _new_face(self) -> _Known:
-        return _Known(LabelSmoother(self._half_life), SmoothedEvidence(self._half_life))
+    def _update_states(self, ids: list[int], remembered: Collection[int]) -> "list[_FaceState]":
+        """Return the state of each visible face, in the order of `ids`; forget those that the tracker forgot."""
+        states = [self._states.get(one) or _FaceState.new(self._half_life) for one in ids]
+        kept = {one: state for one, state in self._states.items() if one in remembered}
+        self._states = kept | dict(zip(ids, states, strict=True))
+        return states
 
-    def _encode(self, crops: ByteArray, turns: IntArray, faces: list[_Known], quality: FaceQuality) -> Encoded:
-        """Encodes, as one batch, the crops that can be read and those of new faces. Returns each face's newest."""
-        worth = [at for at, row in enumerate(turns) if quality.good[row] or faces[row].encoded is None]
-        encoded = self.recognizer.bundle.encoder.encode(crops[worth])
-        for at, row in enumerate(turns[worth]):
-            faces[row].encoded = encoded.take(slice(at, at + 1))
-        rows = [known.encoded for known in faces if known.encoded is not None]
-        return _joined(rows) if rows else encoded
+    def _crop(self, frame_bgr: ByteArray, tracked: TrackedFaces, rows: IntArray) -> ByteArray:
+        """Return the crops of some faces, `(len(rows), 48, 48)` uint8; the tracker's where it has cropped them."""
+        crops = dict(tracked.crops)
+        missing = [row for row in rows if int(tracked.ids[row]) not in crops]
+        cut = crop_faces(frame_bgr, tracked.faces.landmarks[missing], self.recognizer.bundle.geometry)
+        crops.update(zip(tracked.ids[missing].tolist(), cut, strict=True))
+        return np.array([crops[one] for one in tracked.ids[rows].tolist()], np.uint8).reshape(-1, SIZE, SIZE)
 
-    def _steady(
-        self, faces: list[_Known], turns: IntArray, prediction: Prediction, quality: FaceQuality, now: float
+    def _smooth(
+        self, states: "list[_FaceState]", due: IntArray, prediction: Prediction, quality: FaceQuality, now: float
     ) -> tuple[FloatArray, IntArray]:
-        """Smooth what was seen and return the smoothed probabilities and the labels to show."""
-        for row in turns:
+        """Add the predictions of the faces that were due; return the smoothed probabilities and the labels to show."""
+        for row in due:
             if quality.good[row]:
-                faces[row].steadied.see(prediction.proba[row], prediction.classes, now)
-                found = near_faces(prediction, int(row), self.recognizer)
-                faces[row].evidence.see(found, prediction.classes, prediction.knn_proba[row], now)
+                states[row].smoother.update(prediction.proba[row], prediction.classes, now)
+                neighbors = near_faces(prediction, int(row), self.recognizer)
+                states[row].evidence.update(neighbors, prediction.classes, prediction.knn_proba[row], now)
             else:
-                faces[row].steadied.fade(prediction.classes, now)
-        smoothed = np.zeros((len(faces), len(prediction.classes)), np.float32)
-        shown = np.zeros(len(faces), np.int64)
-        for row, known in enumerate(faces):
-            known.steadied.follow(prediction.classes)
-            smoothed[row] = known.steadied.proba
-            shown[row] = known.steadied.shown(self.recognizer.unknown_below, now)
+                states[row].smoother.fade(prediction.classes, now)
+        smoothed = np.zeros((len(states), len(prediction.classes)), np.float32)
+        shown = np.zeros(len(states), np.int64)
+        for row, state in enumerate(states):
+            state.smoother.use_classes(prediction.classes)
+            smoothed[row] = state.smoother.proba
+            shown[row] = state.smoother.shown(self.recognizer.unknown_below, now)
         return smoothed, shown
 
 
-def _turns(faces: list[_Known], sight: TrackedFaces) -> IntArray:
-    """Returns the rows of the faces whose turn it is: the new ones, and those that waited longest."""
-    waiting = [row for row, known in enumerate(faces) if sight.fresh[row] or known.turn < 0]
-    waiting.sort(key=lambda row: faces[row].turn)
+@dataclass(slots=True, eq=False)
+class _FaceState:
+    """The state of one tracked face.
+
+    Attributes:
+        smoother: Its probabilities and label over time.
+        evidence: Its neighbors and their votes over time.
+        cropped_at: When it was last cropped, in seconds; -1 for never.
+        sharpness: Of that crop.
+        hidden: How likely the mouth is hidden in that crop, in [0, 1].
+    """
+
+    smoother: LabelSmoother
+    evidence: SmoothedEvidence
+    cropped_at: float = -1.0
+    sharpness: float = 0.0
+    hidden: float = 0.0
+
+    @classmethod
+    def new(cls, half_life: float) -> "_FaceState":
+        """Return the state of a face that was not cropped yet."""
+        return cls(LabelSmoother(half_life), SmoothedEvidence(half_life))
+
+
+def _due_rows(states: list[_FaceState], tracked: TrackedFaces) -> IntArray:
+    """Return the rows of the faces to crop in this frame: the new ones, and those that waited longest."""
+    waiting = [row for row, state in enumerate(states) if tracked.fresh[row] or state.cropped_at < 0]
+    waiting.sort(key=lambda row: states[row].cropped_at)
     n = len(waiting)
-    share = n if n <= _ALWAYS else max(_ALWAYS, min(-(-n // 2), _AT_ONCE), -(-n // 4))
-    new = sum(known.turn < 0 for known in faces)
+    share = n if n <= _ALL_UP_TO else max(_ALL_UP_TO, min(-(-n // 2), _ENCODER_BATCH), -(-n // 4))
+    new = sum(state.cropped_at < 0 for state in states)
     return np.sort(np.array(waiting[: max(share, new)], np.int64))
 
 
-def _quality(faces: Faces, known: list[_Known], frame_shape: tuple[int, ...]) -> FaceQuality:
-    sharpnesses, hiddenness = (np.array([getattr(one, name) for one in known], np.float32)
-                               for name in ("sharpness", "hidden"))  # fmt: skip
+def _quality(faces: Faces, states: list[_FaceState], frame_shape: tuple[int, ...]) -> FaceQuality:
+    sharpnesses = np.array([state.sharpness for state in states], np.float32)
+    hiddenness = np.array([state.hidden for state in states], np.float32)
     return assess(faces, sharpnesses, hiddenness, frame_shape)
 
 
-def _joined(parts: list[Encoded]) -> Encoded:
-    logits = {name: np.concatenate([part.logits[name] for part in parts]) for name in parts[0].logits}
-    return Encoded(np.concatenate([part.embeddings for part in parts]), logits)
+def _smoothed_evidence(
+    states: list[_FaceState], smoothed: FloatArray, classes: tuple[str, ...]
+) -> tuple[tuple[tuple[NearFace, ...], ...], FloatArray]:
+    """Return each face's most important neighbors, and the votes of all, `(n, C)` float32 like `smoothed`."""
+    best = [classes[column] for column in smoothed.argmax(axis=1)]
+    nearest = tuple(
+        state.evidence.nearest(_NAMED_NEIGHBORS, answer) for state, answer in zip(states, best, strict=True)
+    )
+    votes = np.zeros_like(smoothed)
+    for row, state in enumerate(states):
+        votes[row] = state.evidence.votes(classes)
+    return nearest, votes
+
+
+class _EncodedFaces:
+    """The newest embedding and neighbors of each tracked face, as one batch.
+
+    Only faces that were encoded again are searched again; all are when the taught faces have changed.
+
+    Args:
+        recognizer: Encodes and searches.
+    """
+
+    def __init__(self, recognizer: Recognizer) -> None:
+        self._recognizer = recognizer
+        # The rows of the batch: the visible faces, then those that may come back.
+        self._ids: list[int] = []
+        self._encoded: Encoded | None = None
+        self._evidence: Evidence | None = None
+        # The taught faces that `_evidence` is from; None for none.
+        self._taught: TaughtIndex | None = None
+
+    def __contains__(self, track_id: int) -> bool:
+        return track_id in self._ids
+
+    def encode(self, crops: ByteArray, ids: list[int], visible: list[int], remembered: Collection[int]) -> "_Update":
+        """Encode crops as one batch, and put the results in the place of the older ones of the same faces.
+
+        Args:
+            crops: `(m, 48, 48)` uint8 grey in [0, 255]; m = 0 is legal.
+            ids: The ids of the m faces.
+            visible: The ids of all visible faces; each was encoded now or before.
+            remembered: The ids that are visible or may come back; other faces are dropped.
+        """
+        changed = self._recognizer.bundle.encoder.encode(crops)
+        places = {one: row for row, one in enumerate(self._ids)}
+        places |= {one: len(self._ids) + row for row, one in enumerate(ids)}
+        shown = set(visible)
+        self._ids = visible + [one for one in self._ids if one in remembered and one not in shown]
+        rows = np.array([places[one] for one in self._ids], np.int64)
+        self._encoded = _merged(self._encoded, changed, rows)
+        return _Update(changed, rows, self._encoded, len(visible))
+
+    def search(self, update: "_Update") -> Evidence:
+        """Return the neighbors of the visible faces after an update."""
+        taught = self._current_taught()
+        if self._evidence is None or taught is not self._taught or len(update.changed) == len(self._ids):
+            self._evidence, self._taught = self._recognizer.search(update.encoded), taught
+        else:
+            found = self._recognizer.search(update.changed)
+            if (newest := self._current_taught()) is taught:
+                self._evidence = _merged(self._evidence, found, update.rows)
+            else:  # taught by another thread meanwhile: the old and the new rows may differ in their classes
+                self._evidence, self._taught = self._recognizer.search(update.encoded), newest
+        return _map_arrays(lambda values: values[: update.visible], self._evidence)
+
+    def _current_taught(self) -> TaughtIndex | None:
+        taught = self._recognizer.taught
+        return taught.current() if taught is not None else None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Update:
+    """What a frame changed in `_EncodedFaces`.
+
+    Attributes:
+        changed: The faces that were encoded in this frame.
+        rows: For each row of the new batch its row in the old batch and `changed`, one after the other.
+        encoded: The new batch.
+        visible: How many of its rows are of visible faces; these come first.
+    """
+
+    changed: Encoded
+    rows: IntArray
+    encoded: Encoded
+    visible: int
+
+
+_Batch = TypeVar("_Batch", Encoded, Evidence)
+
+
+def _merged(old: _Batch | None, new: _Batch, rows: IntArray) -> _Batch:
+    """Return rows of two batches as one, counted through the old batch and then the new one."""
+    if old is None:
+        return new
+    return _map_arrays(lambda *parts: np.concatenate(parts)[rows], old, new)
+
+
+def _map_arrays(function: Callable[..., Any], *batches: _Batch) -> _Batch:
+    """Return a batch whose arrays are the function of those of `batches`; what is no array is the first batch's."""
+    mapped: _Batch = _mapped(function, batches)
+    return mapped
+
+
+def _mapped(function: Callable[..., Any], parts: Sequence[Any]) -> Any:
+    first = parts[0]
+    if isinstance(first, np.ndarray):
+        return function(*parts)
+    if isinstance(first, Mapping):
+        return {name: _mapped(function, [part[name] for part in parts]) for name in first}
+    if is_dataclass(first) and not isinstance(first, type):
+        names = [field.name for field in fields(first)]
+        return replace(first, **{name: _mapped(function, [getattr(part, name) for part in parts]) for name in names})
+    return first

@@ -1,1 +1,1 @@
-"""capture."""
+"""Frames from cameras, streams, videos and pictures."""

@@ -1,1 +1,1 @@
-"""drawing."""
+"""Draw results on frames, and write annotated pictures and clips."""

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, cast
 
 import cv2
 
@@ -67,7 +67,7 @@ class VideoWriter:
             raise ValueError(f"frame_bgr: expected shape {self._shape}, as the first frame, got {frame_bgr.shape}")
         height, width = self._shape[:2]
         even = cv2.copyMakeBorder(frame_bgr, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE)
-        frame = VideoFrame.from_ndarray(even, format="bgr24").reformat(format="yuv420p")
+        frame = VideoFrame.from_ndarray(cast(ByteArray, even), format="bgr24").reformat(format="yuv420p")
         frame.pts, frame.time_base = self._count, 1 / self._fps
         self._count += 1
         self._encode(frame)

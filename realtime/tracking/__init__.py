@@ -1,1 +1,1 @@
-"""tracking."""
+"""Track faces from frame to frame and smooth their predictions over time."""

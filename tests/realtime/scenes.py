@@ -104,14 +104,14 @@ def times(seconds: float, fps: float = FPS) -> list[float]:
 
 def play(scene: Scene, tracker: Tracker, seconds: float, fps: float = FPS) -> Iterator[TrackedFaces]:
     for now in times(seconds, fps):
-        yield tracker.follow(scene.frame(now), now)
+        yield tracker.update(scene.frame(now), now)
 
 
 def held(scene: Scene, tracker: Tracker, seconds: float, fps: float = FPS) -> dict[int, set[int]]:
     """Which ids each person had; nobody (-1) is left out."""
     ids: dict[int, set[int]] = {}
-    for sighting in play(scene, tracker, seconds, fps):
-        for one, xywh, fresh in zip(sighting.ids, sighting.faces.xywh, sighting.fresh, strict=True):
+    for tracked in play(scene, tracker, seconds, fps):
+        for one, xywh, fresh in zip(tracked.ids, tracked.faces.xywh, tracked.fresh, strict=True):
             if fresh and (person := scene.whose(xywh)) >= 0:
                 ids.setdefault(person, set()).add(int(one))
     return ids

@@ -1,6 +1,10 @@
-"""The live pipeline follows, looks, steadies; one batch a frame, each face in its turn, noise left out."""
+"""The live pipeline tracks, encodes and smooths: one batch per frame, faces in turn, unreadable ones left out."""
 
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -10,8 +14,13 @@ from moodspace.classifier.ensemble import Prediction
 from moodspace.classifier.recognizer import Evidence, Recognizer
 from moodspace.embeddings.detection.faces import Faces
 from moodspace.embeddings.encoder import Encoded
+from moodspace.index.taught.faces import NewFaces
+from moodspace.index.taught.gallery import TaughtGallery, open_taught
+from moodspace.index.taught.search import TaughtIndex
+from moodspace.realtime import pipeline as pipeline_module
 from moodspace.realtime.documents import face_document
 from moodspace.realtime.pipeline import LivePipeline, LiveResult
+from moodspace.realtime.tracking import tracker as tracker_module
 from moodspace.realtime.window.label_text import live_label
 from tests.drawn_faces import drawn_faces
 from tests.fake_encoder import fake_bundle
@@ -98,6 +107,116 @@ def test_in_a_crowd_each_face_has_its_turn(
     assert batches == [faces] + [batch] * wait
     changed = np.abs(results[-1].embeddings - first.embeddings).max(axis=1) > 1e-3
     assert changed.all()
+
+
+@pytest.fixture
+def rows_by_call(recognizer: Recognizer, monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """How many faces were cropped, encoded and searched so far."""
+    counts: Counter[str] = Counter()
+
+    def counted(name: str, function: Callable[..., Any], argument: int) -> Callable[..., Any]:
+        def call(*arguments: Any, **options: Any) -> Any:
+            counts[name] += len(arguments[argument])
+            return function(*arguments, **options)
+
+        return call
+
+    for module in (tracker_module, pipeline_module):
+        monkeypatch.setattr(module, "crop_faces", counted("crop", module.crop_faces, 1))
+    monkeypatch.setattr(recognizer.bundle.encoder, "encode", counted("encode", recognizer.bundle.encoder.encode, 0))
+    monkeypatch.setattr(recognizer.bundle.index, "search", counted("search", recognizer.bundle.index.search, 0))
+    return counts
+
+
+@pytest.mark.parametrize(("faces", "due"), [(1, 1), (4, 4), (6, 4), (12, 6), (18, 8)])
+def test_faces_are_cropped_once_and_searched_only_if_encoded(
+    recognizer: Recognizer, rows_by_call: Counter[str], faces: int, due: int
+) -> None:
+    scene = crowd(faces)
+    pipeline, detections = LivePipeline(scene, recognizer), 0
+    for number, now in enumerate(times(0.5)):
+        rows_by_call.clear()
+        result = pipeline.process(scene.frame(now), now)
+        detected, detections = len(scene.calls) > detections, len(scene.calls)
+        encoded = due if number else faces
+        # The tracker crops what it detects; the faces to encode are among these, and are cropped in other frames only.
+        assert rows_by_call == {"crop": faces if detected else due, "encode": encoded, "search": encoded}
+        found = recognizer.bundle.index.search(result.embeddings, result.prediction.neighbors.ids.shape[1])
+        np.testing.assert_array_equal(result.prediction.neighbors.ids, found.ids)
+        np.testing.assert_array_equal(result.prediction.neighbors.similarities, found.similarities)
+        np.testing.assert_array_equal(result.prediction.neighbors.sources, found.sources)
+
+
+class TaughtFaces:
+    """Taught faces as they are now, or as the n-th call returns them."""
+
+    def __init__(self, gallery: TaughtGallery) -> None:
+        self.gallery = gallery
+        self.calls = 0
+        self.before_call: Callable[[int], None] = lambda number: None
+
+    def current(self) -> TaughtIndex:
+        self.calls += 1
+        self.before_call(self.calls)
+        return self.gallery.snapshot()
+
+
+def teach(gallery: TaughtGallery, embedding: np.ndarray, label: str) -> None:
+    gallery.add(NewFaces(embedding[None], [label], ["taught"], [""]))
+
+
+def test_what_is_taught_counts_in_the_next_frame_for_faces_that_are_not_due(
+    recognizer: Recognizer, rows_by_call: Counter[str], tmp_path: Path
+) -> None:
+    scene = crowd(12)
+    with open_taught(tmp_path, encoder="fake", dim=recognizer.bundle.encoder.dim) as gallery:
+        recognizer.taught = TaughtFaces(gallery)
+        pipeline = LivePipeline(scene, recognizer)
+        before = run(scene, pipeline, 0.2)[-1]
+        for number, row in enumerate((0, 11)):
+            teach(gallery, before.embeddings[row], f"taught {number}")
+        rows_by_call.clear()
+        after = pipeline.process(scene.frame(0.2), 0.2)
+        assert rows_by_call["encode"] == 6
+        assert rows_by_call["search"] == 12
+        assert after.prediction.classes == (*before.prediction.classes, "taught 0", "taught 1")
+        told = [after.prediction.classes[column] for column in after.prediction.labels]
+        assert (told[0], told[11]) == ("taught 0", "taught 1")
+        rows_by_call.clear()
+        pipeline.process(scene.frame(0.24), 0.24)
+        assert rows_by_call["search"] == 6
+
+
+@pytest.mark.parametrize("at", [1, 2, 3])
+def test_teaching_during_the_search_mixes_no_classes(recognizer: Recognizer, tmp_path: Path, at: int) -> None:
+    scene = crowd(12)
+    with open_taught(tmp_path, encoder="fake", dim=recognizer.bundle.encoder.dim) as gallery:
+        recognizer.taught = faces = TaughtFaces(gallery)
+        pipeline = LivePipeline(scene, recognizer)
+        before = run(scene, pipeline, 0.2)[-1]
+        teach(gallery, before.embeddings[3], "first")
+        assert run(scene, pipeline, 0.2, start=0.2)[-1].prediction.classes[-1:] == ("first",)
+        faces.calls = 0
+        faces.before_call = lambda number: teach(gallery, before.embeddings[0], "last") if number == at else None
+        for result in run(scene, pipeline, 0.1, start=0.4):
+            told = [result.prediction.classes[column] for column in result.prediction.labels]
+            assert told[3] == "first"
+        assert told[0] == "last"
+
+
+def test_a_face_that_comes_back_unreadable_keeps_its_embedding(recognizer: Recognizer) -> None:
+    scene = crowd(2)
+    pipeline = LivePipeline(scene, recognizer)
+    before = run(scene, pipeline, 0.5)[-1]
+    scene.hidden = lambda now, number: number == 0
+    assert run(scene, pipeline, 0.7, start=0.5)[-1].track_ids.tolist() == [2]
+    scene.hidden = lambda now, number: False
+    blurred = cv2.GaussianBlur(PEOPLE[0], (0, 0), 5)
+    scene.people = [Person(blurred, scene.people[0].place), scene.people[1]]
+    after = run(scene, pipeline, 0.3, start=1.2)[-1]
+    assert (after.track_ids.tolist(), after.quality.good.tolist()) == ([1, 2], [False, True])
+    np.testing.assert_array_equal(after.embeddings[0], before.embeddings[0])
+    np.testing.assert_array_equal(after.prediction.neighbors.ids[0], before.prediction.neighbors.ids[0])
 
 
 def test_a_change_takes_its_half_life(recognizer: Recognizer, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -224,7 +343,7 @@ def test_a_face_that_comes_back_is_known_and_one_that_is_forgotten_is_not(recogn
     assert run(scene, pipeline, 0.3, start=1.4)[-1].track_ids.tolist() == [1]
     scene.hidden = lambda now, number: now < 5.0
     run(scene, pipeline, 3.3, start=1.7)
-    assert pipeline._known == {}
+    assert pipeline._states == {}
     assert run(scene, pipeline, 0.3, start=5.0)[-1].track_ids.tolist() == [2]
 
 
@@ -234,7 +353,7 @@ def test_after_a_restart_faces_are_others(recognizer: Recognizer) -> None:
     run(scene, pipeline, 0.2)
     pipeline.restart()
     assert run(scene, pipeline, 0.2, start=0.2)[0].track_ids.tolist() == [2]
-    assert set(pipeline._known) == {2}
+    assert set(pipeline._states) == {2}
 
 
 def test_the_frame_is_left_as_it_is(recognizer: Recognizer) -> None:
@@ -255,11 +374,11 @@ def test_timings_are_the_stages_in_milliseconds(recognizer: Recognizer) -> None:
 def test_rows_must_match(recognizer: Recognizer) -> None:
     scene = crowd(2)
     result = LivePipeline(scene, recognizer).process(scene.frame(0.0), 0.0)
-    with pytest.raises(ValueError, match="track_ids: expected 2 rows, one a face, received 1"):
+    with pytest.raises(ValueError, match="track_ids: expected 2 rows, one per face, got 1"):
         replace(result, track_ids=result.track_ids[:1])
-    with pytest.raises(ValueError, match="prediction: expected 0 rows, one a face, received 2"):
+    with pytest.raises(ValueError, match="prediction: expected 0 rows, one per face, got 2"):
         replace(result, faces=Faces.empty(), track_ids=result.track_ids[:0])
-    with pytest.raises(ValueError, match="smoothed: expected 7 columns, one a class, got 6"):
+    with pytest.raises(ValueError, match="smoothed: expected 7 columns, one per class, got 6"):
         replace(result, smoothed=result.smoothed[:, :6])
 
 

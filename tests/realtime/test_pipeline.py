@@ -75,7 +75,7 @@ def test_a_whole_picture_of_the_crops_size_is_taken_as_it_is(recognizer: Recogni
 
 def test_faces_and_predictions_must_match(pipeline: Pipeline) -> None:
     result = pipeline.process(noise(), 0.0)
-    with pytest.raises(ValueError, match="prediction: expected 1 rows, one a face, received 2"):
+    with pytest.raises(ValueError, match="prediction: expected 1 rows, one per face, got 2"):
         FrameResult(0.0, result.faces.take([0]), result.prediction, {})
 
 
@@ -100,7 +100,7 @@ def test_a_whole_picture_that_is_blurred_away_is_unknown(recognizer: Recognizer)
 
 def test_quality_has_a_row_a_face(pipeline: Pipeline) -> None:
     result = pipeline.process(noise(), 0.0)
-    with pytest.raises(ValueError, match="quality: expected 2 rows, one a face, got 1"):
+    with pytest.raises(ValueError, match="quality: expected 2 rows, one per face, got 1"):
         FrameResult(
             0.0, result.faces, result.prediction, {}, look_at(result.faces.take([0]), np.zeros((1, 48, 48), np.uint8))
         )

@@ -1,4 +1,4 @@
-"""Optical flow finds the shift, turn and growth that a picture was given."""
+"""Optical flow finds the translation, rotation and scale that were applied to a picture."""
 
 import cv2
 import numpy as np
@@ -16,9 +16,9 @@ def moved(matrix: np.ndarray) -> np.ndarray:
     return cv2.warpAffine(PICTURE, matrix, (960, 540), borderMode=cv2.BORDER_REPLICATE)
 
 
-@pytest.mark.parametrize(("degrees", "growth", "shift"), [(0, 1, (7, -4)), (4, 1, (0, 0)), (0, 1.06, (3, 2))])
-def test_faces_are_found_where_the_picture_went(degrees: float, growth: float, shift: tuple[int, int]) -> None:
-    matrix = cv2.getRotationMatrix2D((480, 270), degrees, growth)
+@pytest.mark.parametrize(("degrees", "scale", "shift"), [(0, 1, (7, -4)), (4, 1, (0, 0)), (0, 1.06, (3, 2))])
+def test_faces_are_found_where_the_picture_went(degrees: float, scale: float, shift: tuple[int, int]) -> None:
+    matrix = cv2.getRotationMatrix2D((480, 270), degrees, scale)
     matrix[:, 2] += shift
     flow = Flow()
     flow.advance(PICTURE, LANDMARKS)
@@ -38,10 +38,10 @@ def test_the_first_frame_and_one_of_another_size_tell_nothing() -> None:
     assert flow.advance(PICTURE[:400], LANDMARKS)[1].all()
 
 
-def test_after_forgetting_the_next_frame_is_the_first() -> None:
+def test_after_a_restart_the_next_frame_is_the_first() -> None:
     flow = Flow()
     flow.advance(PICTURE, LANDMARKS)
-    flow.forget()
+    flow.restart()
     assert not flow.advance(PICTURE, LANDMARKS)[1].any()
 
 

@@ -1,4 +1,4 @@
-"""A track remembers where its face was, how fast it went and what it looked like."""
+"""A track keeps its face's position, speed and appearance."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ LOOKS = np.eye(3, dtype=np.float32)
 
 def seen_at(track: Track, x: float, now: float) -> None:
     faces = faces_at((x, 100, 50, 50))
-    track.see(faces.xywh[0], faces.landmarks[0], np.float32(0.8), now)
+    track.update(faces.xywh[0], faces.landmarks[0], np.float32(0.8), now)
 
 
 @pytest.fixture
@@ -58,14 +58,14 @@ def test_it_moves_with_its_pixels(track: Track) -> None:
     assert track.landmarks == pytest.approx(1.1 * before + [4, -3])
 
 
-def test_its_looks_follow_slowly_and_stay_of_length_1(track: Track) -> None:
-    track.learn(LOOKS[1])
-    assert np.linalg.norm(track.looks) == pytest.approx(1)
-    assert track.looks[0] > track.looks[1] > 0
+def test_its_appearance_follows_slowly_and_stay_of_length_1(track: Track) -> None:
+    track.update_appearance(LOOKS[1])
+    assert np.linalg.norm(track.appearance) == pytest.approx(1)
+    assert track.appearance[0] > track.appearance[1] > 0
 
 
 def test_it_goes_with_the_picture_to_another_size(track: Track) -> None:
-    track.stretch(2.0, 3.0)
+    track.rescale(2.0, 3.0)
     assert track.xywh == pytest.approx([220, 300, 100, 150])
     track.drift(100.0)
     assert track.xywh[0] == pytest.approx(2 * 160, abs=0.1)

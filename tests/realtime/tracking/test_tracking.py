@@ -75,28 +75,28 @@ def test_a_face_that_the_detector_misses_is_followed_for_a_moment_and_is_not_fre
             return found if self.now < 1.0 else Faces.empty()
 
     scene = Failing([Person(PEOPLE[0], lambda now: (150 + 30 * now, 130, 60))])
-    sightings = list(zip(times(2), play(scene, tracker_of(scene), 2), strict=True))
-    moment = [sight for now, sight in sightings if 1.05 < now < 1.2]
+    updates = list(zip(times(2), play(scene, tracker_of(scene), 2), strict=True))
+    moment = [sight for now, sight in updates if 1.05 < now < 1.2]
     assert all(sight.ids.tolist() == [1] and not sight.fresh.any() for sight in moment)
     assert moment[-1].faces.xywh[0, 0] == pytest.approx(120 + 30 * 1.17, abs=4)
-    assert not any(len(sight.ids) for now, sight in sightings if now > 1.35)
+    assert not any(len(sight.ids) for now, sight in updates if now > 1.35)
 
 
 def test_a_face_out_of_sight_for_long_is_forgotten_and_its_id_is_not_used_again() -> None:
     scene = Scene([Person(PEOPLE[0], still(200, 130))], hidden=lambda now, number: 1.0 <= now < 3.5)
     tracker = tracker_of(scene)
-    sightings = list(play(scene, tracker, 5))
-    assert sightings[90].remembered == frozenset()
-    assert sightings[-1].ids.tolist() == [2]
+    updates = list(play(scene, tracker, 5))
+    assert updates[90].remembered == frozenset()
+    assert updates[-1].ids.tolist() == [2]
 
 
 def test_faces_of_the_first_frame_are_known_at_once_and_later_ones_when_found_twice() -> None:
     scene = Scene(
         [Person(PEOPLE[0], still(100, 130)), Person(PEOPLE[1], lambda now: (300, 130, 60) if now > 0.5 else None)]
     )
-    sightings = list(zip(times(1), play(scene, tracker_of(scene), 1), strict=True))
-    assert sightings[0][1].ids.tolist() == [1]
-    appeared = next(now for now, sight in sightings if len(sight.ids) == 2)
+    updates = list(zip(times(1), play(scene, tracker_of(scene), 1), strict=True))
+    assert updates[0][1].ids.tolist() == [1]
+    appeared = next(now for now, sight in updates if len(sight.ids) == 2)
     looks = [at for at in scene.calls if 0.5 < at <= appeared]
     assert len(looks) == 2
     assert appeared <= 0.5 + 5 / FPS
@@ -111,8 +111,8 @@ def test_false_detections_that_flicker_never_appear() -> None:
             return faces_at(*(tuple(xywh) for xywh in faces.xywh), (350, 60, 40, 40))
 
     scene = Flickering([Person(PEOPLE[0], still(150, 130))])
-    sightings = list(play(scene, tracker_of(scene), 3))
-    assert {one for sight in sightings for one in sight.ids.tolist()} == {1}
+    updates = list(play(scene, tracker_of(scene), 3))
+    assert {one for sight in updates for one in sight.ids.tolist()} == {1}
     assert len(scene.calls) > 20
 
 
@@ -141,7 +141,7 @@ def test_a_gap_in_time_keeps_a_face_that_stayed_in_its_place() -> None:
     scene = Scene([Person(PEOPLE[0], still(150, 130)), Person(PEOPLE[1], still(350, 130))])
     tracker = tracker_of(scene)
     for now in (0.0, 0.03, 4.0, 9.0):
-        assert tracker.follow(scene.frame(now), now).ids.tolist() == [1, 2]
+        assert tracker.update(scene.frame(now), now).ids.tolist() == [1, 2]
 
 
 def test_another_face_in_the_same_place_is_another_face() -> None:
@@ -149,7 +149,7 @@ def test_another_face_in_the_same_place_is_another_face() -> None:
     tracker = tracker_of(scene)
     list(play(scene, tracker, 1))
     scene.people = [Person(255 - PEOPLE[0], still(200, 130))]
-    ids = [tracker.follow(scene.frame(1 + now), 1 + now).ids.tolist() for now in times(1)]
+    ids = [tracker.update(scene.frame(1 + now), 1 + now).ids.tolist() for now in times(1)]
     assert ids[-1] == [2]
 
 
@@ -160,7 +160,7 @@ def test_frames_may_change_their_size() -> None:
     larger = Scene([Person(PEOPLE[0], still(240, 200, 120)), Person(PEOPLE[1], still(700, 260, 120))], size=(960, 540))
     tracker._detector = larger
     for now in times(0.5):
-        sight = tracker.follow(larger.frame(0.5 + now), 0.5 + now)
+        sight = tracker.update(larger.frame(0.5 + now), 0.5 + now)
         assert sight.ids.tolist() == [1, 2]
         assert sight.faces.xywh[:, 2] == pytest.approx(120, rel=0.1)
 
@@ -210,9 +210,9 @@ def test_faces_that_are_gone_leave_nothing_behind() -> None:
 
     scene = Scene([Person(PEOPLE[0], visiting)])
     tracker = tracker_of(scene)
-    sightings = list(play(scene, tracker, 10, fps=15))
-    assert {one for sight in sightings for one in sight.ids.tolist()} == {1, 2, 3, 4}
-    assert sightings[-1].remembered == frozenset()
+    updates = list(play(scene, tracker, 10, fps=15))
+    assert {one for sight in updates for one in sight.ids.tolist()} == {1, 2, 3, 4}
+    assert updates[-1].remembered == frozenset()
     gc.collect()
     assert not [one for one in gc.get_objects() if isinstance(one, Track)]
 
@@ -221,5 +221,5 @@ def test_the_detectors_time_is_told() -> None:
     ticks = iter([1.0, 1.025])
     scene = Scene([Person(PEOPLE[0], still(120, 100))])
     tracker = Tracker(scene, DEFAULT_GEOMETRY, clock=lambda: next(ticks))
-    assert tracker.follow(scene.frame(0.0), 0.0).detect_s == pytest.approx(0.025)
-    assert tracker.follow(scene.frame(0.03), 0.03).detect_s == 0.0
+    assert tracker.update(scene.frame(0.0), 0.0).detect_s == pytest.approx(0.025)
+    assert tracker.update(scene.frame(0.03), 0.03).detect_s == 0.0
