@@ -289,7 +289,7 @@ def test_videos_show_their_own_faces_and_what_is_missing_is_told(run, strange, t
     assert shown["1.mp4"] == shown["3.mpg"] == [1] * 6 and shown["2.mpg"] == [0] * 6
     assert 0 < len(shown["5.avi"]) < 12 and set(shown["5.avi"]) == {1}
     missing = documents["5.avi"]["incomplete"]
-    assert missing.startswith(f"expected a whole video, received one that ends early; {len(shown['5.avi'])} frames")
+    assert missing.startswith(f"expected a whole video, got one that ends early; {len(shown['5.avi'])} frames")
     assert done.exit_code == 1 and f"{strange / '5.avi'}: {missing}" in done.stderr
     assert "left out 1 other file, neither a picture nor a video: notes.txt" in done.stderr
     # Drawn on nothing, the copy of the grey video is grey.
@@ -299,7 +299,7 @@ def test_videos_show_their_own_faces_and_what_is_missing_is_told(run, strange, t
 def test_live_tells_of_a_video_that_ends_early(run, strange):
     done = run("live", "--source", strange / "5.avi", "--headless", "--fast")
     assert done.exit_code == 1
-    assert "5.avi: expected a whole video, received one that ends early; " in done.stderr
+    assert "5.avi: expected a whole video, got one that ends early; " in done.stderr
 
 
 def test_one_bad_name_stops_no_other(run, strange, tmp_path, astronaut):

@@ -126,7 +126,7 @@ def test_no_camera(run_process, shipped):
     done = run_process("live", "--source", "7", "--headless")
     assert (done.returncode, done.stdout) == (4, "")
     told = done.stderr.splitlines()
-    assert len(told) == 1 and told[0].startswith("error: camera 7: expected a camera, found none")
+    assert len(told) == 1 and told[0].startswith("error: camera 7: expected a camera, got none")
 
 
 def test_no_such_file(run, shipped, tmp_path):
@@ -164,7 +164,7 @@ def test_a_broken_picture_among_good_ones(run, shipped, astronaut, tmp_path):
 def test_nothing_but_broken_pictures(run, shipped, tmp_path):
     (tmp_path / "b.jpg").write_bytes(b"\xff\xd8\xff\xe0")
     (tmp_path / "c.jpg").write_bytes(b"")
-    refused(run("predict", tmp_path), 4, "could read none of 2", "b.jpg")
+    refused(run("predict", tmp_path), 4, "got 2 unreadable files", "b.jpg")
 
 
 def test_a_picture_without_a_face(run, shipped, blank):

@@ -1,4 +1,4 @@
-"""Where frames come from: a camera, a stream, a video, a picture, or a folder of pictures and videos."""
+"""Open a source: a camera, a stream, a video, a picture, or a folder of pictures and videos."""
 
 import logging
 import os
@@ -39,29 +39,30 @@ def open_source(
     clock: Callable[[], float] = time.monotonic,
     files_only: bool = False,
 ) -> Source:
-    """Opens a source.
+    """Open a source.
 
     Args:
-        spec: A camera's number ("0"), an address ("rtsp://..."), or the path of a picture, a video or a folder. A file
-            whose name is a number is "./0".
-        options: What is wished of a camera or stream, and how long it is tried again once it is lost. By default it is
-            taken as it is, and the end when it is lost. Files can only be mirrored.
-        on_event: Told, in one line, when a camera is lost, when it is back, and when it is not as was wished.
-        clock: Seconds, for the times of a camera's or stream's frames.
-        files_only: Whether to take pictures, videos and folders alone.
+        spec: A camera's number ("0"), an address ("rtsp://..."), or the path of a picture, a video or a folder. Write
+            "./0" for a file whose name is a number.
+        options: How to open a camera or stream. By default it is not mirrored, and not reopened when it is lost. Of the
+            options, files follow `mirror` only.
+        on_event: Called with a one-line message when a camera is lost, when it is back, and when it does not follow the
+            options.
+        clock: Return the time in seconds; used for the times of a camera's or stream's frames.
+        files_only: Whether to refuse cameras and streams.
 
     Raises:
-        SourceError: there is no such camera or file, it cannot be read, or the folder has no picture and no video.
+        SourceError: There is no such camera or file, it cannot be read, or the folder has no pictures or videos.
     """
-    wished = options or AS_IT_IS
+    chosen = options or AS_IT_IS
     if files_only:
         return _open_path(spec, "a picture, a video or a folder")
     if spec.isascii() and spec.isdigit():
-        return LiveSource(int(spec), f"camera {spec}", wished, on_event=on_event, clock=clock)
+        return LiveSource(int(spec), f"camera {spec}", chosen, on_event=on_event, clock=clock)
     if "://" in spec:
-        return LiveSource(spec, without_password(spec), wished, on_event=on_event, clock=clock)
+        return LiveSource(spec, without_password(spec), chosen, on_event=on_event, clock=clock)
     source = _open_path(spec, "a camera's number, an address, a file or a folder")
-    return Mirrored(source) if wished.mirror else source
+    return Mirrored(source) if chosen.mirror else source
 
 
 def _open_path(spec: str, expected: str) -> Source:
@@ -77,21 +78,21 @@ def _open_path(spec: str, expected: str) -> Source:
         raise SourceError(f"{address}: expected {expected}, got an address; watch it with `live --source {address}`")
     camera = _CAMERA_DEVICE.fullmatch(spec)
     advice = f"; name a camera by its number, {camera[1]}" if camera else ""
-    raise SourceError(f"{spec or repr(spec)}: expected {expected}, found {found}{advice}")
+    raise SourceError(f"{spec or repr(spec)}: expected {expected}, got {found}{advice}")
 
 
 class VideoSource(Source):
-    """The frames of a video file; a file that ends early or is damaged is `incomplete` after its last frame.
+    """The frames of a video file. A truncated or damaged file is listed in `incomplete` after its last frame.
 
     Args:
         path: The file.
-        most_pixels: How large a frame may be.
+        most_pixels: The maximum size of a frame in pixels.
 
     Attributes:
-        decoder: Tells how large, long and fast the video is.
+        decoder: The decoder, with the video's size, duration and frame rate.
 
     Raises:
-        SourceError: it cannot be read.
+        SourceError: The file cannot be read.
     """
 
     def __init__(self, path: Path, *, most_pixels: int = MAX_PIXELS) -> None:
@@ -111,34 +112,34 @@ class VideoSource(Source):
             raise SourceError(f"{self._name}: {error}") from error
         problem = self.decoder.problem
         if index == 0:
-            raise SourceError(f"{self._name}: {problem or 'expected frames, received none; is it a video?'}")
+            raise SourceError(f"{self._name}: {problem or 'expected frames, got none; is it a video?'}")
         if problem:
             self.incomplete.append(Skipped(self._name, problem))
 
     def close(self) -> None:
-        """Frees the file."""
+        """Close the file."""
         self.decoder.close()
 
 
 class AnimationSource(Source):
-    """The frames of an animated picture, GIF, WebP, APNG or AVIF, as those of a video.
+    """The frames of an animated GIF, WebP, APNG or AVIF, as those of a video.
 
     Args:
         path: The file.
 
     Attributes:
-        size: Width and height, pixels.
-        fps: Frames a second, as the first frame lasts.
+        size: Width and height in pixels.
+        fps: Frames per second, by the duration of the first frame.
 
     Raises:
-        SourceError: it cannot be read.
+        SourceError: The file cannot be read.
     """
 
     def __init__(self, path: Path) -> None:
         super().__init__()
         self._path = path
         try:
-            # Both are asked for before the frames are gone through; the first frame has them.
+            # Size and rate are needed before the frames are iterated; the first frame has both.
             rgb, seconds = next(read_frames(path))
         except (PictureError, OSError) as error:
             raise SourceError(f"{path}: {error}") from error
@@ -156,7 +157,7 @@ class AnimationSource(Source):
 
 
 class Mirrored(Source):
-    """The frames of another source, left and right exchanged."""
+    """The frames of another source, flipped horizontally."""
 
     def __init__(self, source: Source) -> None:
         super().__init__(live=source.live, root=source.root)
@@ -168,15 +169,18 @@ class Mirrored(Source):
             yield replace(frame, bgr=cast(ByteArray, cv2.flip(frame.bgr, 1)))
 
     def close(self) -> None:
-        """Frees what the other source holds."""
+        """Close the other source."""
         self._source.close()
 
 
 class PictureSource(Source):
-    """A picture as a source of one frame.
+    """A picture, as a source of one frame.
+
+    Args:
+        path: The file.
 
     Raises:
-        SourceError: it cannot be read.
+        SourceError: The file cannot be read.
     """
 
     live = False
@@ -194,13 +198,16 @@ class PictureSource(Source):
 
 
 class FolderSource(Source):
-    """The pictures and videos in a folder and the folders within, in the order of their paths, without hidden ones.
+    """The pictures and videos in a folder and its subfolders, sorted by path, without hidden files.
 
-    What is a picture or a video is decided by content. A file that is neither, and whose name claims neither, is
-    `left_out`.
+    The content decides whether a file is a picture or a video. A file that is neither, by its content and its name, is
+    listed in `left_out`.
+
+    Args:
+        root: The folder.
 
     Raises:
-        SourceError: there is none.
+        SourceError: There are no pictures or videos.
     """
 
     def __init__(self, root: Path) -> None:
@@ -212,7 +219,9 @@ class FolderSource(Source):
             else:
                 self._files.append(path)
         if not self._files and not self.skipped:
-            raise SourceError(f"{root}: expected a folder with pictures or videos, found none; name another")
+            raise SourceError(
+                f"{root}: expected a folder with pictures or videos, got one without; choose another folder"
+            )
 
     def __iter__(self) -> Iterator[Frame]:
         read = 0
@@ -228,16 +237,16 @@ class FolderSource(Source):
         if not read:
             first = self.skipped[0]
             raise SourceError(
-                f"{self.root}: expected readable pictures or videos, could read none of {len(self.skipped)}; "
+                f"{self.root}: expected readable pictures or videos, got {len(self.skipped)} unreadable files; "
                 f"{first.source}: {first.reason}"
             )
 
     def _listed(self, root: Path) -> list[Path]:
-        """Returns the files in a folder and below; a folder that cannot be looked into is skipped."""
+        """Return the files in a folder and its subfolders; skip folders that cannot be read."""
         found: list[Path] = []
 
         def skip(error: OSError) -> None:
-            reason = f"expected a folder that can be read, received: {error.strerror or error}"
+            reason = f"expected a folder that can be read, got: {error.strerror or error}"
             self.skipped.append(Skipped(str(error.filename), reason))
 
         for folder, folders, names in os.walk(root, onerror=skip):
@@ -247,24 +256,24 @@ class FolderSource(Source):
 
 
 def _open_file(path: Path) -> Source:
-    """Opens a file as what it holds.
+    """Open a file as a video, an animation or a picture, by its content.
 
     Raises:
-        SourceError: it cannot be read.
+        SourceError: The file cannot be read.
     """
     try:
         regular = stat.S_ISREG(path.stat().st_mode)
     except OSError as error:
-        raise SourceError(f"{path}: expected a file that can be read, received: {error.strerror or error}") from error
+        raise SourceError(f"{path}: expected a file that can be read, got: {error.strerror or error}") from error
     if not regular:
-        raise SourceError(f"{path}: expected a file, received a pipe or a device")
+        raise SourceError(f"{path}: expected a file, got a pipe or a device")
     if file_kind(path) is Kind.VIDEO:
         return VideoSource(path)
     return AnimationSource(path) if is_animated(path) else PictureSource(path)
 
 
 def without_password(address: str) -> str:
-    """Returns an address, or whatever else names a source, as it may be shown and kept."""
+    """Return a source's name without the password of an address, to be shown and stored."""
     if "://" not in address:
         return address
     parts = urlsplit(address)

@@ -1,26 +1,32 @@
-"""The newest frame of a source that does not wait: a thread takes every frame, the reader gets the last one."""
+"""Read a source in real time: the newest frame of a live one, and the frames of a video when they are due.
+
+A thread reads every frame of a camera, whose frames keep coming; the reader gets the last one.
+"""
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
 from typing import Self
 
 from moodspace.realtime.capture.source import Frame, Source
 
-# A source that hangs must not keep the program from ending; the thread is a daemon and ends with it.
-_PATIENCE_S = 1.0
-# Windows answers Ctrl-C only between two waits.
+# How long to wait for the thread at the end. If a source hangs, the thread is left alone; it is a daemon.
+_JOIN_S = 1.0
+# Windows handles Ctrl-C only between two waits.
 _LONGEST_WAIT_S = 0.5
 
 
 class NewestFrames:
-    """Frames of a source, without those that came while the reader was busy.
+    """The frames of a source, without those that arrived while the reader was busy.
 
-    The source is iterated, and closed, in a thread of its own, from the start of the `with` block to its end.
+    From the start of the `with` block to its end, a thread iterates the source, and closes it.
+
+    Args:
+        source: The source.
 
     Attributes:
-        dropped: How many frames the reader has not seen, because a newer one came before it asked.
+        dropped: The number of frames that were replaced by a newer one before the reader asked.
     """
 
     def __init__(self, source: Source) -> None:
@@ -34,18 +40,18 @@ class NewestFrames:
 
     @property
     def ended(self) -> bool:
-        """Whether there are no more frames to come."""
+        """Whether no more frames will come."""
         with self._changed:
             return self._stopped or (self._ended and self._frame is None and self._error is None)
 
     def latest(self, timeout: float) -> Frame | None:
-        """Returns the newest frame that has not been seen; None where none came in time or none will: see `ended`.
+        """Return the newest frame that was not returned yet; None if none came in time or no more will (see `ended`).
 
         Args:
-            timeout: Seconds to wait for one at most.
+            timeout: Seconds to wait at most.
 
         Raises:
-            SourceError: as the source does, once its last frame was seen.
+            SourceError: The source failed; raised once, after its last frame.
         """
         deadline = time.monotonic() + timeout
         with self._changed:
@@ -56,12 +62,12 @@ class NewestFrames:
                 return None
             error = self._error if frame is None else None
             if error is not None:
-                self._error = None  # raised once
+                self._error = None
                 raise error
             return frame
 
     def stop(self) -> None:
-        """Ends the frames at once, from any thread, for whoever waits for one."""
+        """End the frames at once and wake up the reader; callable from any thread."""
         with self._changed:
             self._stopped = True
             self._changed.notify_all()
@@ -77,14 +83,14 @@ class NewestFrames:
                 for frame in source:
                     if not self._give(frame):
                         break
-        except BaseException as raised:  # handed to the reader, which raises it
+        except BaseException as raised:  # `latest` raises it in the reader's thread
             error = raised
         with self._changed:
             self._error, self._ended = error, True
             self._changed.notify_all()
 
     def _give(self, frame: Frame) -> bool:
-        """Puts a frame in the place of the one before; returns whether more are wanted."""
+        """Replace the frame before; return whether more are wanted."""
         with self._changed:
             self.dropped += self._frame is not None
             self._frame = frame
@@ -92,10 +98,10 @@ class NewestFrames:
             return not self._stopped
 
     def __iter__(self) -> Iterator[Frame]:
-        """Yields the newest frame that has not been seen, waiting for one.
+        """Yield the newest frame, waiting for one that was not yielded yet.
 
         Raises:
-            SourceError: as the source does, once its last frame was seen.
+            SourceError: The source failed; raised once, after its last frame.
         """
         while not self.ended:
             if (frame := self.latest(_LONGEST_WAIT_S)) is not None:
@@ -109,4 +115,29 @@ class NewestFrames:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
-        self._thread.join(_PATIENCE_S)
+        self._thread.join(_JOIN_S)
+
+
+# A reader this late has paused or is too slow; the video then continues from where it is.
+_LATE_S = 0.5
+
+
+def paced_frames(frames: Iterable[Frame], clock: Callable[[], float]) -> Iterator[Frame]:
+    """Yield the frames of videos at the videos' own speed, without those that are overdue; pictures at once.
+
+    Args:
+        frames: The frames of one file or several.
+        clock: Return the time in seconds.
+    """
+    start = 0.0
+    for frame in frames:
+        if frame.fps is None:
+            yield frame
+            continue
+        early = start + frame.time - clock()
+        if frame.index == 0 or early < -_LATE_S:
+            start, early = clock() - frame.time, 0.0
+        if early > 0:
+            time.sleep(early)
+        if early > -1 / frame.fps:
+            yield frame

@@ -1,4 +1,4 @@
-"""One picture out of a source, and what a source is."""
+"""The interface of all sources, and the frames that they yield."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -11,26 +11,26 @@ from moodspace.arrays import ByteArray
 from moodspace.embeddings.data.labelled import Skipped
 from moodspace.errors import MoodspaceError
 
-# For files and streams that do not say how fast they are.
-_USUAL_FPS = 25.0
+# For files and streams without a frame rate.
+_DEFAULT_FPS = 25.0
 
 
 class SourceError(MoodspaceError):
-    """A source that gives no frames: no camera, no such file, nothing readable in it."""
+    """A source gives no frames: there is no such camera or file, or it cannot be read."""
 
     exit_code = 4
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
-    """One picture out of a source.
+    """A frame of a source.
 
     Attributes:
-        source: What it came from: the file's path, the stream's address without password, or "camera 0".
-        index: Its number within that, from 0.
-        time: Seconds since the first frame of that, never less than the frame before; 0 for a picture.
+        source: Its file's path, its stream's address without the password, or "camera 0".
+        index: Its number in that file or stream, from 0.
+        time: Seconds since the first frame of that file or stream; never decreases; 0 for a picture.
         bgr: `(h, w, 3)` uint8 in [0, 255], BGR, upright.
-        fps: Frames a second of the video; None for a picture.
+        fps: Frames per second of the video; None for a picture.
     """
 
     source: str
@@ -41,13 +41,13 @@ class Frame:
 
 
 class Source(ABC):
-    """Frames to go through once, in a `with` block, whose end frees the camera or file.
+    """Frames to iterate once, in a `with` block; the end of the block releases the camera or file.
 
     Attributes:
-        live: Whether frames keep coming in their own time, so that old ones should be dropped.
-        root: The folder that the frames' files lie in, where the source is a folder.
-        skipped: What could not be read so far, and why.
-        incomplete: What was read so far but for a part, and what is missing.
+        live: Whether frames arrive in real time, so that old ones should be dropped.
+        root: The folder of the frames' files if the source is a folder; else None.
+        skipped: Files that could not be read so far, with the reason.
+        incomplete: Files that were read only in part so far, with what is missing.
         left_out: Files of a folder that are neither pictures nor videos.
     """
 
@@ -60,17 +60,17 @@ class Source(ABC):
 
     @abstractmethod
     def __iter__(self) -> Iterator[Frame]:
-        """Yields the frames, in order.
+        """Yield the frames in order.
 
         Raises:
-            SourceError: there is none, or a camera stops.
+            SourceError: There are none, or a camera fails.
         """
 
-    def stop(self) -> None:  # noqa: B027 (those that never wait have nothing to do)
-        """Ends the frames at once, from any thread, where a live source waits for one."""
+    def stop(self) -> None:  # noqa: B027 (most sources never wait)
+        """End the frames of a live source at once; callable from any thread."""
 
-    def close(self) -> None:  # noqa: B027 (most have nothing to do)
-        """Frees what the source holds; most hold nothing between two frames."""
+    def close(self) -> None:  # noqa: B027 (most sources hold nothing)
+        """Release the camera or file."""
 
     def __enter__(self) -> Self:
         return self
@@ -82,5 +82,5 @@ class Source(ABC):
 
 
 def usable_fps(stated: float) -> float:
-    """Returns the frames a second that a video states, or a usual number where that cannot be right."""
-    return stated if 1 <= stated <= 1000 else _USUAL_FPS
+    """Return the frame rate that a video states, in frames per second; 25 if it cannot be right."""
+    return stated if 1 <= stated <= 1000 else _DEFAULT_FPS

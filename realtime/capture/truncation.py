@@ -1,7 +1,7 @@
-"""Whether a video file is as long as its own container says: a copy or download that broke off is not.
+"""Detect truncated video files, such as interrupted copies and downloads.
 
-Only what the container itself states is compared with the file's size. A number of frames or a duration in a healthy
-file is often wrong, and says nothing.
+The sizes that the container states are compared with the file's size. Frame counts and durations are not used: they are
+often wrong in good files.
 """
 
 import os
@@ -12,18 +12,19 @@ from typing import BinaryIO
 _MP4_CONTENT = (b"mdat", b"moov", b"moof")
 _MATROSKA = b"\x1a\x45\xdf\xa3"
 _ASF = b"\x30\x26\xb2\x75\x8e\x66\xcf\x11\xa6\xd9\x00\xaa\x00\x62\xce\x6c"
-# An Ogg page has at most this many bytes.
+# The maximum size of an Ogg page in bytes.
 _LARGEST_PAGE = 65_307
-# The bytes of a frame of DV: 25 a second, or 29.97; the larger ones are of DVCPRO.
+# Bytes per DV frame at 25 or 29.97 frames per second; the larger ones are DVCPRO.
 _DV_FRAMES = (144_000, 120_000, 288_000, 240_000, 576_000, 480_000)
 
 
 def ends_early(path: Path, kind: str = "") -> bool:
-    """Says whether a file ends before its container does.
+    """Return whether a file ends before its container does.
 
     Args:
         path: The file.
-        kind: What ffmpeg calls its format; looked for in its first bytes where it is empty.
+        kind: ffmpeg's name of its format. It is needed for MPEG transport streams and Motion JPEG only; the other
+            formats are known by their first bytes.
     """
     try:
         with path.open("rb") as stream:
@@ -62,7 +63,7 @@ def _mp4(stream: BinaryIO, size: int) -> bool:
         has_index |= kind in (b"moov", b"moof")
         if length == 1:
             length = int.from_bytes(header[8:16], "big")
-        elif length == 0:  # up to the end
+        elif length == 0:  # this box extends to the end of the file
             break
         if length < 8 or not kind.isascii():
             break
@@ -73,7 +74,7 @@ def _mp4(stream: BinaryIO, size: int) -> bool:
 
 
 def _vint(stream: BinaryIO, *, keep_mark: bool) -> int:
-    """Reads a number of Matroska's; -1 for one that is unknown."""
+    """Read a variable-length integer of Matroska; return -1 if it means "unknown"."""
     first = stream.read(1)[0]
     length = 9 - first.bit_length()
     value = int.from_bytes(bytes([first]) + stream.read(length - 1), "big")
@@ -94,7 +95,7 @@ def _matroska(stream: BinaryIO, size: int) -> bool:
     length = _vint(stream, keep_mark=False)
     if length >= 0:
         return stream.tell() + length > size
-    while stream.tell() < size:  # written as it came: its parts may know how long they are
+    while stream.tell() < size:  # written live: its parts may state their sizes
         _vint(stream, keep_mark=True)
         length = _vint(stream, keep_mark=False)
         if length < 0:
@@ -113,7 +114,7 @@ def _riff(stream: BinaryIO, size: int) -> bool:
         if header[:4] != b"RIFF":
             break
         length = int.from_bytes(header[4:], "little")
-        if length in (0, 0xFFFFFFFF):  # never filled in
+        if length in (0, 0xFFFFFFFF):  # the writer never filled it in
             break
         at += 8 + length + length % 2
     return at > size + 1
@@ -133,7 +134,7 @@ def _asf(stream: BinaryIO, size: int) -> bool:
     while at + 24 <= size:
         stream.seek(at + 16)
         length = int.from_bytes(stream.read(8), "little")
-        if length < 24:  # a broadcast does not know
+        if length < 24:  # unknown, as in a broadcast
             break
         at += length
     return at > size

@@ -8,8 +8,7 @@ from typing import Any
 
 from moodspace.arrays import FloatArray
 from moodspace.classifier.recognizer import Recognizer
-from moodspace.realtime.capture.newest import NewestFrames
-from moodspace.realtime.capture.playback import paced_frames
+from moodspace.realtime.capture.newest import NewestFrames, paced_frames
 from moodspace.realtime.capture.source import Frame, Source
 from moodspace.realtime.pipeline import LivePipeline, LiveResult
 from moodspace.realtime.window.background import Background, ProcessedFrame, recognize

@@ -103,5 +103,5 @@ def test_the_source_is_closed_even_when_the_reader_stops(pipeline: Pipeline) -> 
 
 
 def test_a_camera_is_refused(pipeline: Pipeline) -> None:
-    with pytest.raises(SourceError, match="expected pictures or videos, received a camera"):
+    with pytest.raises(SourceError, match="expected pictures or videos, got a camera"):
         next(predict_source(ListSource([], live=True), pipeline))

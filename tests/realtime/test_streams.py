@@ -98,7 +98,7 @@ def test_a_connection_that_drops_is_taken_up_again(server: Server) -> None:
     assert times == sorted(times)
     assert times[-1] - times[-2] >= 0.5
     name = f"http://127.0.0.1:{server.server_port}/video"
-    assert told[0] == f"{name} is lost: expected pictures, received none after {PICTURES}; trying again"
+    assert told[0] == f"{name} is lost: expected frames, got none after {PICTURES}; trying to reopen it"
     assert told[1].startswith(f"{name} is back after ")
 
 
@@ -111,7 +111,7 @@ def test_a_stream_is_live_and_read_once_by_default(server: Server) -> None:
 
 def test_a_server_that_refuses_is_an_error_without_the_password(server: Server) -> None:
     server.refusing = True
-    with pytest.raises(SourceError, match=r"^http://127\.0\.0\.1:\d+/video: expected a video, found none") as caught:
+    with pytest.raises(SourceError, match=r"^http://127\.0\.0\.1:\d+/video: expected a video, got none") as caught:
         open_source(server.address, options=CameraOptions())
     assert "secret" not in str(caught.value)
 

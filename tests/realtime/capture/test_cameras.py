@@ -73,7 +73,7 @@ def test_a_lost_camera_is_found_again(plug: Plug, fake: FakeTime, told: list[str
     assert [frame.time for frame in frames] == [0, 0, 3.5]
     assert fake.waited == [0.5, 1, 2]
     assert told == [
-        "camera 3 is lost: expected pictures, received none after 2; trying again",
+        "camera 3 is lost: expected frames, got none after 2; trying to reopen it",
         "camera 3 is back after 3.5 s",
     ]
     assert all(capture.released.wait(WAIT_S) for capture in cameras.opened)
@@ -105,7 +105,7 @@ def test_a_camera_that_hangs_is_left_behind(plug: Plug, fake: FakeTime, told: li
     cameras = plug([picture(1), HANG, picture(8), picture(9)], [picture(2)])
     with camera(fake, told, hang_s=0.05) as source:
         assert [frame.bgr[0, 1, 0] for frame in itertools.islice(source, 2)] == [1, 2]
-        assert told[0] == "camera 3 is lost: expected pictures, received none for 0.05 s; trying again"
+        assert told[0] == "camera 3 is lost: expected frames, got none for 0.05 s; trying to reopen it"
         assert not cameras.opened[0].released.is_set()
         cameras.let_go.set()
         assert cameras.opened[0].released.wait(WAIT_S)
@@ -128,7 +128,7 @@ def test_without_a_second_try_a_loss_is_an_error(plug: Plug, fake: FakeTime, tol
     plug([picture()], [picture()])
     with (
         camera(fake, told, regain_s=0) as source,
-        pytest.raises(SourceError, match="received none after 1; is it plug"),
+        pytest.raises(SourceError, match="got none after 1; is it plug"),
     ):
         list(source)
     assert told == []
@@ -137,9 +137,9 @@ def test_without_a_second_try_a_loss_is_an_error(plug: Plug, fake: FakeTime, tol
 @pytest.mark.parametrize(
     ("script", "message"),
     [
-        (REFUSE, "expected a camera, found none that can be opened"),
-        ([], "expected pictures, received none after 0"),
-        ([HANG], "expected pictures, received none for 0.05 s"),
+        (REFUSE, "expected a camera, got none that can be opened"),
+        ([], "expected frames, got none after 0"),
+        ([HANG], "expected frames, got none for 0.05 s"),
     ],
 )
 def test_a_camera_that_never_worked_is_an_error_at_once(
@@ -172,7 +172,7 @@ def test_what_came_instead_of_a_wish_is_told(plug: Plug, told: list[str], monkey
     monkeypatch.setattr("tests.realtime.scripted_cameras.ScriptedCapture.get", lambda _, what: stated.get(what, 0.0))
     with open_source("3", options=CameraOptions(width=1280, fps=30), on_event=told.append):
         assert cameras.opened
-    assert told == ["camera 3: expected 1280 x any at 30 frames a second, received 640 x 480 at 30; going on with that"]
+    assert told == ["camera 3: expected 1280 x any at 30 frames a second, got 640 x 480 at 30; going on with that"]
 
 
 def test_nothing_is_set_without_a_wish(plug: Plug) -> None:
@@ -257,10 +257,10 @@ def test_the_camera_is_released_at_the_end(plug: Plug) -> None:
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"width": 0}, "width: expected a number above 0, received 0"),
-        ({"fps": math.nan}, "fps: expected a number above 0, received nan"),
-        ({"hang_s": -1}, "hang_s: expected a number above 0, received -1"),
-        ({"regain_s": -1}, "regain_s: expected 0 seconds or more, received -1"),
+        ({"width": 0}, "width: expected a number above 0, got 0"),
+        ({"fps": math.nan}, "fps: expected a number above 0, got nan"),
+        ({"hang_s": -1}, "hang_s: expected a number above 0, got -1"),
+        ({"regain_s": -1}, "regain_s: expected 0 seconds or more, got -1"),
     ],
 )
 def test_wishes_that_make_no_sense(wrong: dict[str, float], message: str) -> None:

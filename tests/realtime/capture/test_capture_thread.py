@@ -48,7 +48,7 @@ def test_an_error_ends_the_pictures_and_is_logged(fails: str, caplog: pytest.Log
 
     with caplog.at_level(logging.ERROR):
         thread = CaptureThread(opener)
-        opened = thread.stated(PATIENCE_S)
+        opened = thread.properties(PATIENCE_S)
         assert (opened is None) == (fails in ("open", "isOpened", "get"))
         shots = 0
         while thread.take(PATIENCE_S) is not None:

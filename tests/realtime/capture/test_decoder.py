@@ -178,7 +178,7 @@ def test_a_file_that_ends_early_says_what_was_read(tmp_path: Path, name: str, co
         short = cut(whole, share, f"cut-{name}")
         means, times, problem = read(short)
         assert 0 < len(means) <= 40 and times == sorted(times)
-        assert problem.startswith("expected a whole video, received one that ends early; ")
+        assert problem.startswith("expected a whole video, got one that ends early; ")
         assert f"{len(means)} frames" in problem
         with open_source(str(short)) as source:
             assert len(list(source)) == len(means)
@@ -197,7 +197,7 @@ def test_a_damaged_part_is_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize("share", [0.2, 0.6, 0.9])
 def test_an_index_that_is_missing_is_told(tmp_path: Path, share: float) -> None:
     whole = write_video(tmp_path / "a.mp4", noise(20))
-    with pytest.raises(SourceError, match="received one that ends before its index; copy it again"):
+    with pytest.raises(SourceError, match="got one that ends before its index; copy it again"):
         Decoder(cut(whole, share, "b.mp4"))
 
 
@@ -213,7 +213,7 @@ def test_healthy_files_that_state_less_or_more_are_whole(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "expected a video, received an empty file"),
+        (b"", "expected a video, got an empty file"),
         (b"rubble" * 99, "expected a video that can be read"),
         (b"#EXTM3U\n#EXTINF:1,\n/etc/passwd\n", "expected a video that can be read"),
         (b"ffconcat version 1.0\nfile /etc/passwd\n", "expected a video that can be read"),
@@ -227,13 +227,13 @@ def test_what_is_no_video_is_one_line(tmp_path: Path, content: bytes, message: s
 
 
 def test_sound_alone_is_no_video(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match="expected a video, received sound alone"):
+    with pytest.raises(SourceError, match="expected a video, got sound alone"):
         Decoder(write_sound(tmp_path / "a.mp4"))
 
 
 def test_a_frame_that_is_too_large_is_refused(tmp_path: Path) -> None:
     path = write_video(tmp_path / "a.mp4", greys(VALUES))
-    with pytest.raises(SourceError, match=r"expected frames of at most 0\.001 million pixels, received 64 x 48"):
+    with pytest.raises(SourceError, match=r"expected frames of at most 0\.001 million pixels, got 64 x 48"):
         Decoder(path, most_pixels=1000)
 
 

@@ -87,7 +87,7 @@ def test_a_folder_with_nothing_readable_is_an_error(tmp_path: Path) -> None:
 
 def test_a_folder_without_pictures_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("no picture")
-    with pytest.raises(SourceError, match="expected a folder with pictures or videos, found none"):
+    with pytest.raises(SourceError, match="expected a folder with pictures or videos, got one without"):
         open_source(str(tmp_path))
 
 
@@ -106,7 +106,7 @@ def test_a_video_without_a_frame_is_an_error(make_clip: Callable[..., Path]) -> 
     path = make_clip(frames=3)
     with open_source(str(path)) as source:
         assert len(list(source)) == 3
-        with pytest.raises(SourceError, match="expected frames, received none"):
+        with pytest.raises(SourceError, match="expected frames, got none"):
             list(source)
 
 
@@ -158,7 +158,7 @@ def test_a_number_is_a_camera_timed_by_the_clock(captures: list[FakeCapture]) ->
             ("camera 2", 1.0),
             ("camera 2", 1.75),
         ]
-        with pytest.raises(SourceError, match="camera 2: expected pictures, received none after 3"):
+        with pytest.raises(SourceError, match="camera 2: expected frames, got none after 3"):
             next(frames)
     assert captures[0].spec == 2
     assert captures[0].released
@@ -173,7 +173,7 @@ def test_an_address_is_a_stream_whose_password_is_not_told(captures: list[FakeCa
 
 def test_no_camera_is_an_error(captures: list[FakeCapture], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(FakeCapture, "frames", 0)
-    with pytest.raises(SourceError, match="camera 7: expected a camera, found none that can be opened"):
+    with pytest.raises(SourceError, match="camera 7: expected a camera, got none that can be opened"):
         open_source("7")
     with pytest.raises(SourceError, match=r"^http://host/x\.mp4: expected a video"):
         open_source("http://me:secret@host/x.mp4")

@@ -158,7 +158,7 @@ def test_a_still_picture_is_no_video() -> None:
 def test_a_video_that_ends_early_says_so(tmp_path) -> None:
     whole = write_video(tmp_path / "a.avi", greys(range(40, 240, 5)), "mpeg4", options={"g": "5"})
     watched = seen(cut(whole, 0.6, "b.avi").read_bytes())
-    assert watched.incomplete.startswith(f"expected a whole video, received one that ends early; {watched.frames} fr")
+    assert watched.incomplete.startswith(f"expected a whole video, got one that ends early; {watched.frames} fr")
     assert str(tmp_path) not in watched.incomplete
 
 

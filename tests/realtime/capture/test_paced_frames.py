@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from moodspace.realtime.capture.playback import paced_frames
+from moodspace.realtime.capture.newest import paced_frames
 from moodspace.realtime.capture.source import Frame
 from tests.realtime.stand_ins import clip_frames
 

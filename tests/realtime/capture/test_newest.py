@@ -136,8 +136,8 @@ def test_who_waits_in_another_thread_is_let_go() -> None:
 
 HANGING = """
 import sys, time
-from realtime.capture import NewestFrames
-from realtime.frames import Source
+from moodspace.realtime.capture.newest import NewestFrames
+from moodspace.realtime.capture.source import Source
 
 class Hanging(Source):
     def __iter__(self):
