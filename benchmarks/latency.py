@@ -24,7 +24,9 @@ from benchmarks.watched import frame_in_window, watch
 from moodspace.arrays import ByteArray
 from moodspace.classifier.bundle.bundle import load_bundle
 from moodspace.classifier.recognizer import Recognizer
+from moodspace.embeddings.pictures import read_bgr
 from moodspace.realtime.capture.newest import NewestFrames
+from moodspace.realtime.demo import picture_path
 
 WIDTH, HEIGHT = 640, 480
 TARGET_S = 0.1
@@ -102,10 +104,8 @@ def against_session(source: CodedSource, bundle: Path, *, on_screen: bool) -> Ag
 
 
 def person() -> ByteArray:
-    """Returns the portrait of Eileen Collins that scikit-image brings, `(512, 512, 3)` uint8 BGR; public domain."""
-    from skimage.data import astronaut
-
-    return np.ascontiguousarray(astronaut()[..., ::-1])
+    """Return the portrait of Eileen Collins that ships with Moodspace, `(512, 512, 3)` uint8 BGR; public domain."""
+    return read_bgr(picture_path())
 
 
 def main() -> None:

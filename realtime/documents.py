@@ -1,4 +1,4 @@
-"""What a frame of a live session shows as plain values, a JSON line for other programs."""
+"""Convert results to plain values for JSON: the faces of pictures and videos, and the frames of a live session."""
 
 import math
 from typing import Any
@@ -13,23 +13,23 @@ from moodspace.realtime.capture.source import Frame
 from moodspace.realtime.evidence import listed, near_faces
 from moodspace.realtime.pipeline import FrameResult, LiveResult
 
-# How many of the neighbours that voted are named: evidence to look at, not the whole vote.
+# How many neighbors are listed per face; more of them vote.
 EVIDENCE = 5
 
 
 def face_documents(result: FrameResult | LiveResult, recognizer: Recognizer) -> list[dict[str, Any]]:
-    """Describes each face of a frame.
+    """Return the faces of a frame as plain values.
 
     Args:
-        result: What the frame shows.
-        recognizer: What recognised it; names the neighbours' labels.
+        result: The frame's result.
+        recognizer: The recognizer that made it; it names the neighbors' labels.
 
     Returns:
-        For each face `xywh` in pixels, the `expression` it shows, the `confidence` in that, `probabilities` by class,
-        which sum to 1, whether it is `unknown` (the confidence is too low to tell, or the face cannot be read), and the
-        most similar `neighbors`, best first, each with `id`, `label` (None where it has none), `similarity` (a cosine)
-        and `source`. If the user taught faces as this expression, the best of them is the last one where it is not
-        among the others. Where it was assessed, `quality` follows, see `quality_document`.
+        For each face: `xywh` in pixels, the `expression`, its `confidence`, `probabilities` by class, which sum to 1,
+        whether the expression is `unknown` (the confidence is too low, or the face cannot be read), and the most
+        similar `neighbors`, best first, each with `id`, `label` (None if it has none), `similarity` (a cosine) and
+        `source`. If the user taught faces as this expression, the best of them is always listed, in the last place if
+        need be. `quality` follows if it was assessed, see `quality_document`.
     """
     documents = []
     for row, xywh in enumerate(result.faces.xywh):
@@ -40,15 +40,15 @@ def face_documents(result: FrameResult | LiveResult, recognizer: Recognizer) -> 
 
 
 def quality_document(quality: FaceQuality, row: int) -> dict[str, Any]:
-    """Describe how well a face can be read.
+    """Return how well a face can be read, as plain values.
 
     Args:
-        quality: Of all faces.
-        row: Which of them.
+        quality: The quality of all faces.
+        row: The face's row.
 
     Returns:
-        `size` in pixels, `sharpness`, `yaw` in degrees to the viewer's right, whether that is `good` enough to be read,
-        and the `reason` why not, None where it is.
+        `size` in pixels, `sharpness`, `yaw` in degrees to the viewer's right, whether the face is `good` enough to be
+        read, and the `reason` if it is not, else None.
     """
     return {
         "size": finite(quality.size[row], 1),
@@ -60,13 +60,13 @@ def quality_document(quality: FaceQuality, row: int) -> dict[str, Any]:
 
 
 def finite(value: float | np.floating[Any], digits: int) -> float | None:
-    """Return a number that JSON has: 32-bit floats print as noise beyond a few digits, and NaN is no JSON."""
+    """Return a rounded number; None for NaN and infinity, which JSON does not have."""
     number = round(float(value), digits)
     return number if math.isfinite(number) else None
 
 
 def frame_document(frame: Frame, result: FrameResult | LiveResult, recognizer: Recognizer) -> dict[str, Any]:
-    """Describes a frame of a video or a camera: `source`, `time` in seconds and its `faces`."""
+    """Return a frame of a video as plain values: `source`, `time` in seconds and `faces`, see `face_documents`."""
     return {"source": frame.source, "time": round(frame.time, 3), "faces": face_documents(result, recognizer)}
 
 
@@ -90,29 +90,26 @@ def _neighbors(prediction: Prediction, row: int, recognizer: Recognizer) -> list
 
 
 def _rounded(value: float | np.floating[Any]) -> float:
-    # 32-bit floats carry no more than this, and print as noise beyond it.
+    # The precision of 32-bit floats.
     return round(float(value), 6)
 
 
 def live_document(frame: Frame, result: LiveResult) -> dict[str, Any]:
-    """Describes a frame of a live session.
-
-    All numbers are finite; one that is not is None.
+    """Return a frame of a live session as plain values. A number that is not finite is None.
 
     Args:
-        frame: As its source gave it.
-        result: What it shows.
+        frame: The frame.
+        result: Its result.
 
     Returns:
-        `source`, which is what the frame came from; `frame`, its number within that, from 0, where numbers are left out
-        of frames that were dropped; `time`, seconds since the first one, also over gaps; `size`, width and height in
-        pixels; `faces`, see below; and `timings_ms`, milliseconds by stage and their `total`.
+        `source`, the frame's source; `frame`, its number in the source from 0, without the numbers of dropped frames;
+        `time`, seconds since the first frame, including gaps; `size`, width and height in pixels; `faces`, see below;
+        and `timings_ms`, milliseconds by stage and their `total`.
 
-        Each face has `id`, which stays with it from frame to frame; `xywh`, left, top, width and height in pixels;
-        `detection` in [0, 1], how sure it is that this is a face; `expression`, the class shown, which does not
-        flicker, or None where it cannot be told; `unknown`, whether that is so; `smoothed` and `probabilities` by
-        class, which sum to 1, the latter of the newest look alone; and `quality`, how well it can be read, see
-        `realtime.documents.quality_document`.
+        Each face has `id`, the same from frame to frame; `xywh`, left, top, width and height in pixels; `detection`,
+        the detector's confidence in [0, 1]; `expression`, the class shown, which does not flicker, or None if unknown;
+        `unknown`; `smoothed`, probabilities over time by class, which sum to 1; `probabilities`, those of the newest
+        prediction; and `quality`, see `quality_document`.
     """
     timings_ms = {name: finite(spent, 3) for name, spent in result.timings_ms.items()}
     height, width = frame.bgr.shape[:2]
@@ -127,7 +124,7 @@ def live_document(frame: Frame, result: LiveResult) -> dict[str, Any]:
 
 
 def face_document(result: LiveResult, row: int) -> dict[str, Any]:
-    """Describes one face of a frame, as `live_document` says."""
+    """Return one face of a live frame as plain values; see `live_document`."""
     classes, column = result.prediction.classes, int(result.shown[row])
     return {
         "id": int(result.track_ids[row]),

@@ -1,4 +1,4 @@
-"""Pictures, folders and videos in, one document for each out."""
+"""Predict the faces of pictures, folders and videos, one document per file."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -17,27 +17,25 @@ from moodspace.realtime.pipeline import FrameResult, Process
 def predict_source(
     source: Source, pictures: Process, videos: Process | None = None, *, annotate: Path | None = None
 ) -> Iterator[dict[str, Any]]:
-    """Predicts what the faces in pictures and videos show.
+    """Predict the expressions in pictures and videos.
 
     Args:
-        source: Pictures or videos. It is closed when the last document was given, and its `skipped` then says what
-            could not be read.
-        pictures: A `Pipeline` with a detector for pictures, or `WholePicture` where each picture is one face.
-        videos: A `Pipeline` with a faster detector, for the frames of videos; `pictures` when None.
-        annotate: Folder for annotated copies; none are made when None.
+        source: Pictures or videos. It is closed after the last document; its `skipped` then lists the files that could
+            not be read, and its `incomplete` also the annotated copies that could not be written.
+        pictures: A `Pipeline` with a detector for pictures, or `WholePicture` if each picture is one face.
+        videos: A `Pipeline` with a faster detector, for the frames of videos; None uses `pictures`.
+        annotate: The folder for annotated copies; None writes none.
 
     Yields:
         For a picture `{"source": ..., "faces": [...]}`, for a video `{"source": ..., "frames": [{"time": ...,
-        "faces": [...]}, ...]}` with the time in seconds; the faces are as in `realtime.documents.face_documents`.
-        A video that ends early or is damaged has `"incomplete"` besides, which says what was read.
-
-    A copy that cannot be written is among the source's `incomplete`.
+        "faces": [...]}, ...]}` with the time in seconds; see `face_documents` for the faces. A truncated or damaged
+        video also has `"incomplete"`, which says how much was read.
 
     Raises:
-        SourceError: the source is a camera or a stream, which have no end, or nothing in it can be read.
+        SourceError: The source is a camera or a stream, or nothing in it can be read.
     """
     if source.live:
-        raise SourceError("expected pictures or videos, received a camera or a stream, which has no end; watch it live")
+        raise SourceError("expected pictures or videos, got a camera or a stream, which has no end; use `live`")
     with source, ExitStack() as outputs:
         annotator = outputs.enter_context(Annotator(annotate, source.root)) if annotate else None
         for name, frames in groupby(source, key=lambda frame: frame.source):
@@ -62,23 +60,23 @@ def _document(name: str, frames: Iterator[Frame], pictures: Process, videos: Pro
 
 
 class _Copy:
-    """The annotated copy of one picture or video; one that cannot be written is told of and keeps no other back."""
+    """The annotated copy of one picture or video. If it cannot be written, the source's `incomplete` says so."""
 
     def __init__(self, annotator: Annotator | None, source: Source, name: str) -> None:
         self._annotator, self._source, self._name = annotator, source, name
 
     def add(self, frame: Frame, result: FrameResult) -> None:
         if self._annotator is not None:
-            with self._telling():
+            with self._noting_failure():
                 self._annotator.add(frame, result)
 
     def end(self) -> None:
         if self._annotator is not None:
-            with self._telling():
+            with self._noting_failure():
                 self._annotator.end()
 
     @contextmanager
-    def _telling(self) -> Iterator[None]:
+    def _noting_failure(self) -> Iterator[None]:
         try:
             yield
         except OutputError as error:

@@ -35,12 +35,12 @@ def odd(tmp_path):
 def test_each_command_speaks_of_what_it_takes(run, shipped, odd):
     for path, found in odd.items():
         predicted = run("predict", path)
-        refused(predicted, 4, str(path), "expected a picture, a video or a folder, found " + found)
+        refused(predicted, 4, str(path), "expected a picture, a video or a folder, got " + found)
         assert "camera" not in predicted.stderr
         live = run("live", "--headless", "--source", path)
-        refused(live, 4, "expected a camera's number, an address, a file or a folder, found " + found)
+        refused(live, 4, "expected a camera's number, an address, a file or a folder, got " + found)
     device = run("live", "--headless", "--source", "/dev/video97")
-    refused(device, 4, "found no such path; name a camera by its number, 97")
+    refused(device, 4, "got no such path; name a camera by its number, 97")
 
 
 def test_predict_takes_no_camera_and_no_stream(run, shipped, tmp_path, astronaut, monkeypatch):
@@ -75,8 +75,8 @@ def test_an_empty_path_is_not_the_current_folder(run, command):
 
 
 def test_an_empty_source_is_not_the_current_folder(run, shipped):
-    refused(run("predict", ""), 4, "found an empty name")
-    refused(run("live", "--headless", "--source", ""), 4, "found an empty name")
+    refused(run("predict", ""), 4, "got an empty name")
+    refused(run("live", "--headless", "--source", ""), 4, "got an empty name")
 
 
 def test_a_link_to_itself_is_an_error_of_the_user(run, shipped, tmp_path):

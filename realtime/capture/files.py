@@ -219,9 +219,7 @@ class FolderSource(Source):
             else:
                 self._files.append(path)
         if not self._files and not self.skipped:
-            raise SourceError(
-                f"{root}: expected a folder with pictures or videos, got one without; choose another folder"
-            )
+            raise SourceError(f"{root}: expected a folder with pictures or videos, got one without; name another")
 
     def __iter__(self) -> Iterator[Frame]:
         read = 0
@@ -237,7 +235,7 @@ class FolderSource(Source):
         if not read:
             first = self.skipped[0]
             raise SourceError(
-                f"{self.root}: expected readable pictures or videos, got {len(self.skipped)} unreadable files; "
+                f"{self.root}: expected a picture or video that can be read, got none among {len(self.skipped)}; "
                 f"{first.source}: {first.reason}"
             )
 

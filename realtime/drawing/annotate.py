@@ -1,4 +1,4 @@
-"""Writes annotated copies of pictures and videos into a folder, beside whatever is there already."""
+"""Write annotated copies of pictures and videos to a folder."""
 
 from contextlib import ExitStack
 from dataclasses import replace
@@ -21,22 +21,22 @@ from moodspace.realtime.pipeline import FrameResult
 _KEPT_FORMATS = (".jpg", ".jpeg", ".png")
 _JPEG_QUALITY = 92
 
-# A 48x48 picture has no room for a label: shorter sides below this are enlarged.
+# Smaller pictures are enlarged: one of 48x48 has no room for a label. In pixels of the shorter side.
 _SHORTEST_SIDE = 240
-# A picture of one row must not become one of gigabytes.
+# The limit of that: a picture one pixel high must not become gigabytes large.
 _LONGEST_SIDE = 4096
 
 
 class Annotator:
-    """Writes what a source showed, frame by frame, to be used in a `with` block, which ends the last video.
+    """Write annotated copies frame by frame; use it in a `with` block, whose end finishes the last video.
 
-    Pictures stay JPEG or PNG, or become PNG; videos become H.264, without sound. A copy has its original's name, and
-    below a folder its path. No file is replaced: where the name is taken, by an earlier run or by the original itself,
-    a number is added.
+    JPEG and PNG files keep their format, other pictures become PNG, videos become H.264 without sound. A copy has its
+    original's name, and its path below `root`. No file is replaced: if the name is taken, by an earlier copy or by the
+    original itself, a number is added.
 
     Args:
-        folder: Where the copies go; made when missing.
-        root: The folder that the originals lie in, where they come from one.
+        folder: The folder for the copies; made if missing.
+        root: The folder of the originals, if they come from one.
     """
 
     def __init__(self, folder: Path, root: Path | None = None) -> None:
@@ -47,10 +47,10 @@ class Annotator:
         self._open = ExitStack()
 
     def add(self, frame: Frame, result: FrameResult) -> None:
-        """Writes a picture, or adds a frame to the video that it belongs to.
+        """Write a picture, or add a frame to its video.
 
         Raises:
-            OutputError: it cannot be written.
+            OutputError: It cannot be written.
         """
         picture = drawn(frame.bgr, result)
         if frame.fps is None:
@@ -76,7 +76,7 @@ class Annotator:
         try:
             wanted.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise OutputError(f"{wanted.parent}: expected a folder to write to, could not make it ({error})") from error
+            raise OutputError(f"{wanted.parent}: expected a folder to write to, got: {error}") from error
         path, number = wanted, 1
         while path.exists():
             number += 1
@@ -84,10 +84,10 @@ class Annotator:
         return path
 
     def end(self) -> None:
-        """Ends the video that was added last, if it was one.
+        """Finish the last video, if any.
 
         Raises:
-            OutputError: it cannot be written.
+            OutputError: It cannot be written.
         """
         self._end_video()
 
@@ -105,14 +105,14 @@ class Annotator:
 
 
 def write_picture(path: Path, bgr: ByteArray) -> None:
-    """Writes a picture under another name first, so that what has the name is whole.
+    """Write a picture atomically: under a temporary name first.
 
     Args:
-        path: Where it goes, `.jpg` or `.png`; a file there is replaced.
+        path: The file, `.jpg` or `.png`. An existing one is replaced.
         bgr: `(h, w, 3)` uint8 in [0, 255], BGR.
 
     Raises:
-        OutputError: it cannot be written.
+        OutputError: It cannot be written.
     """
     partial = unfinished(path)
     try:
@@ -122,35 +122,35 @@ def write_picture(path: Path, bgr: ByteArray) -> None:
         raise OutputError(f"{path}: {error}") from error
     except OSError as error:
         partial.unlink(missing_ok=True)
-        raise OutputError(f"{path}: expected to write a picture, could not ({error}); is the disk full?") from error
+        raise OutputError(f"{path}: expected to write a picture, got: {error}; is the disk full?") from error
 
 
 def picture_bytes(bgr: ByteArray, suffix: str) -> bytes:
-    """Returns the file of a picture.
+    """Return the encoded file of a picture.
 
     Args:
         bgr: `(h, w, 3)` uint8 in [0, 255], BGR.
         suffix: `.jpg`, `.jpeg` or `.png`.
 
     Raises:
-        OutputError: this kind of file cannot hold it: a side of a JPEG has at most 65,500 pixels.
+        OutputError: The format cannot hold it: the side of a JPEG is at most 65,500 pixels.
     """
     quality = [] if suffix == ".png" else [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]
     with quiet_opencv():
         done, content = cv2.imencode(suffix, bgr, quality)
     if not done:
         size = f"{bgr.shape[1]} x {bgr.shape[0]}"
-        raise OutputError(f"expected a picture that {suffix} can hold, received one of {size}")
+        raise OutputError(f"expected a picture that {suffix} can hold, got one of {size}")
     return bytes(content)
 
 
 def drawn(bgr: ByteArray, result: FrameResult, *, numbered: bool = False) -> ByteArray:
-    """Draw a result on a copy of its frame, a small one enlarged until a label can be read.
+    """Draw a result on a copy of its frame; enlarge a small frame until its labels are readable.
 
     Args:
-        bgr: `(h, w, 3)` uint8 in [0, 255], BGR; left as it is.
-        result: What it shows.
-        numbered: Whether its faces are numbered, where there are several.
+        bgr: `(h, w, 3)` uint8 in [0, 255], BGR; not changed.
+        result: The frame's result.
+        numbered: Whether to number the faces if there are several.
     """
     factor = min(-(-_SHORTEST_SIDE // min(bgr.shape[:2])), _LONGEST_SIDE // max(bgr.shape[:2]))
     if factor <= 1:

@@ -59,7 +59,7 @@ def test_hostile_files_with_a_real_detector(tmp_path):
 READS_BOMBS = """
 import resource, sys, time
 from pathlib import Path
-from embeddings.pictures import PictureError, read_rgb
+from moodspace.embeddings.pictures import PictureError, read_rgb
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 before, started = peak(), time.process_time()

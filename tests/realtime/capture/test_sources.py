@@ -81,7 +81,7 @@ def test_a_broken_file_in_a_folder_is_skipped_and_said(make_picture: Callable[..
 
 def test_a_folder_with_nothing_readable_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"no picture")
-    with pytest.raises(SourceError, match=r"could read none of 1; .*a\.png: expected"):
+    with pytest.raises(SourceError, match=r"got none among 1; .*a\.png: expected"):
         read(tmp_path)
 
 
@@ -93,7 +93,7 @@ def test_a_folder_without_pictures_is_an_error(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "message"),
-    [("none.png", "found no such path"), ("broken.png", "expected a"), ("broken.mp4", "expected a video")],
+    [("none.png", "got no such path"), ("broken.png", "expected a"), ("broken.mp4", "expected a video")],
 )
 def test_what_cannot_be_read_is_an_error(tmp_path: Path, name: str, message: str) -> None:
     for broken in ("broken.png", "broken.mp4"):
