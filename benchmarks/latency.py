@@ -1,12 +1,12 @@
-"""How old the shown picture is, when the camera is faster than we are: by time codes in the pixels.
+"""Measure the age of the shown picture when the camera is faster than the pipeline, by time codes in the pixels.
 
     python -m benchmarks.latency --seconds 300 --fps 120            # against a stand-in that takes 25 to 50 ms
     python -m benchmarks.latency --seconds 300 --fps 120 --real     # against the live session, without a screen
     python -m benchmarks.latency --seconds 300 --fps 120 --window   # the same, in a window
 
-A source gives pictures of 640x480 with a person who moves from side to side, and each picture's number drawn into it.
-A picture's age is the time from when it was due, as the camera would have made it, until it is shown; with --real the
-number is read out of what the window shows, scaled and drawn upon. The target is 100 ms and one frame of the source.
+A source yields pictures of 640x480 of a person who moves from side to side, with the picture's number drawn into it.
+The age of a picture is the time from when it was due, as a camera would take it, until it is shown. With --real and
+--window the number is read from the window's picture, which is scaled and drawn on. The target is 100 ms and one frame.
 """
 
 import argparse
@@ -30,20 +30,20 @@ from moodspace.realtime.demo import picture_path
 
 WIDTH, HEIGHT = 640, 480
 TARGET_S = 0.1
-# How long the stand-in takes for a frame, seconds.
+# Seconds that the stand-in takes per frame.
 SLOW_S = 0.025, 0.05
-# A person who goes from side to side and back in one or two seconds.
+# The pictures of one movement from side to side and back, which takes one or two seconds.
 _STEPS = 120
-# The first frames warm up what is loaded at first use; a person has not begun to look.
+# The first frames are not counted: much is loaded at first use.
 _WARM_UP_S = 2.0
 
 
 class Ages:
-    """Collects how old pictures are when they are shown.
+    """Collect the ages of the pictures shown.
 
     Args:
-        source: Made them.
-        clock: Seconds.
+        source: The source of the pictures.
+        clock: Return the time in seconds.
     """
 
     def __init__(self, source: CodedSource, clock: Callable[[], float] = time.perf_counter) -> None:
@@ -53,7 +53,7 @@ class Ages:
         self.unread = 0
 
     def look(self, frame_bgr: ByteArray) -> None:
-        """Takes note of a picture, `(480, 640, 3)` uint8 BGR, that is shown now."""
+        """Add a picture that is shown now, `(480, 640, 3)` uint8 BGR."""
         age = self._source.age(frame_bgr)
         if self._clock() - self._begun < _WARM_UP_S:
             return
@@ -64,12 +64,12 @@ class Ages:
 
 
 def summary(ages: Sequence[float], unread: int, fps: float) -> dict[str, Any]:
-    """Says what the ages are, in milliseconds, and whether all are as young as they should be.
+    """Return the percentiles of the ages in milliseconds, and whether all meet the target.
 
     Args:
-        ages: Seconds, one a picture shown.
-        unread: How many pictures could not be told the age of.
-        fps: The source's.
+        ages: Seconds, one per shown picture.
+        unread: The number of pictures whose code could not be read.
+        fps: Frames per second of the source.
     """
     limit = TARGET_S + 1 / fps
     found: dict[str, Any] = {"shown": len(ages), "unread": unread, "target_ms": round(1000 * limit, 1)}
@@ -81,7 +81,7 @@ def summary(ages: Sequence[float], unread: int, fps: float) -> dict[str, Any]:
 
 
 def against_stand_in(source: CodedSource) -> Ages:
-    """Shows the newest frames, each after the stand-in's time for it."""
+    """Show the newest frames, each after the time of the stand-in."""
     ages, draw = Ages(source), random.Random(0)
     with NewestFrames(source) as frames:
         for frame in frames:
@@ -91,7 +91,7 @@ def against_stand_in(source: CodedSource) -> Ages:
 
 
 def against_session(source: CodedSource, bundle: Path, *, on_screen: bool) -> Ages:
-    """Shows what the live session does."""
+    """Show the pictures of a live session."""
     recognizer = Recognizer(load_bundle(bundle))
     ages = Ages(source)
     watch(
@@ -109,13 +109,13 @@ def person() -> ByteArray:
 
 
 def main() -> None:
-    """Reads the arguments, measures, prints; exits with 1 where the target is missed."""
+    """Read the arguments, measure and print; exit with 1 if the target is missed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=300, help="how long to watch")
-    parser.add_argument("--fps", type=float, default=120, help="pictures a second of the source")
+    parser.add_argument("--fps", type=float, default=120, help="frames per second of the source")
     parser.add_argument("--real", action="store_true", help="the live session, without a screen")
     parser.add_argument("--window", action="store_true", help="the live session, in a window")
-    parser.add_argument("--bundle", type=Path, default=Path("bundles/fer2013"), help="the bundle to recognise with")
+    parser.add_argument("--bundle", type=Path, default=Path("bundles/fer2013"), help="the bundle")
     asked = parser.parse_args()
     source = CodedSource(moving(person(), WIDTH, HEIGHT, _STEPS), asked.fps, asked.seconds + _WARM_UP_S)
     if asked.real or asked.window:

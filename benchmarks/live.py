@@ -1,11 +1,12 @@
-"""Times the live pipeline on clips, and says how steady its labels and ids are.
+"""Measure the speed of the live pipeline on clips, and how steady its labels and ids are.
 
     python -m benchmarks.live CLIP... [--bundle bundles/fer2013] [--rounds 3] [--json]
 
-Each clip goes through as fast as it can, drawn and not shown: frames a second, and for each stage the 50th and 95th
-percentile of the frames in which it ran (faces are not looked for in every frame) and its mean over all frames. Then 16
-faces at 1280x720: copies of the clip side by side, each at another place in time. All are medians of the rounds. From
-command to first labelled frame is timed on `cli.py live --headless --json`.
+Each clip is processed and drawn as fast as possible, without a window. Printed are frames per second and, for each
+stage, the 50th and 95th percentile over the frames in which it ran (the detector does not run in every frame) and the
+mean over all frames. Then the same for 16 faces at 1280x720: copies of the clip side by side, each shifted in time. All
+figures are medians of the rounds. The time from the command to the first labeled frame is that of
+`cli.py live --headless --json`.
 """
 
 import argparse
@@ -43,12 +44,12 @@ Timed = Iterator[tuple[float, ByteArray]]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Run:
-    """One way through a clip.
+    """One run over a clip.
 
     Attributes:
-        results: What each frame showed.
-        ms: For each of `PARTS` `(frames,)` float64 milliseconds.
-        seconds: The whole took.
+        results: The result of each frame.
+        ms: For each of `PARTS` the milliseconds of each frame, `(frames,)` float64.
+        seconds: The total time.
     """
 
     results: list[LiveResult]
@@ -56,7 +57,7 @@ class Run:
     seconds: float
 
     def to_json(self) -> dict[str, Any]:
-        """Returns frames a second, faces, ids and the stages' milliseconds."""
+        """Return frames per second, faces, ids and the milliseconds of the stages."""
         faces = [len(result.faces) for result in self.results]
         return {
             "frames": len(faces),
@@ -76,7 +77,7 @@ def _summary(values: npt.NDArray[np.float64]) -> dict[str, float]:
 def run(
     frames: Timed, detector: Detector, recognizer: Recognizer, clock: Callable[[], float] = time.perf_counter
 ) -> Run:
-    """Takes frames, each with its time in seconds, through a new pipeline and draws what they show."""
+    """Process frames, each with its time in seconds, with a new pipeline, and draw the results."""
     pipeline = LivePipeline(detector, recognizer, clock=clock)
     results: list[LiveResult] = []
     ms: dict[str, list[float]] = {part: [] for part in PARTS}
@@ -96,21 +97,21 @@ def run(
 
 
 def clip_frames(clip: Path) -> Timed:
-    """Yields the frames of a clip, each with its time in seconds."""
+    """Yield the frames of a clip, each with its time in seconds."""
     with open_source(str(clip)) as source:
         for frame in source:
             yield frame.time, frame.bgr
 
 
 def montage(clip: Path, faces_in_clip: int) -> Callable[[], Timed]:
-    """Makes a clip of about 16 faces at 1280x720 out of one with fewer, its copies each at another place in time.
+    """Arrange copies of a clip, each shifted in time, to frames of about 16 faces at 1280x720.
 
     Args:
-        clip: Is held in memory, shrunk.
-        faces_in_clip: How many faces its frames have; one makes 4x4 copies, four make 2x2.
+        clip: The clip; its frames are kept in memory, shrunk.
+        faces_in_clip: How many faces a frame of it has; one gives 4x4 copies, four give 2x2.
 
     Returns:
-        What yields its frames, as often as it is called.
+        A function that yields the frames, each with its time in seconds; it can be called repeatedly.
     """
     side = max(1, round(math.sqrt(MONTAGE_FACES / max(1, faces_in_clip))))
     size = MONTAGE_SIZE[0] // side, MONTAGE_SIZE[1] // side
@@ -130,10 +131,10 @@ def montage(clip: Path, faces_in_clip: int) -> Callable[[], Timed]:
 
 
 def first_labelled_s(clip: Path, bundle: Path, clock: Callable[[], float] = time.perf_counter) -> float:
-    """Returns the seconds from starting `cli.py live` to its first line that has a face.
+    """Return the seconds from the start of `cli.py live` to its first line with a face.
 
     Raises:
-        RuntimeError: it ended without one.
+        RuntimeError: It ended without one.
     """
     command = [sys.executable, str(_CLI), "live", "--source", str(clip), "--headless", "--json"]
     start = clock()
@@ -144,11 +145,11 @@ def first_labelled_s(clip: Path, bundle: Path, clock: Callable[[], float] = time
                     return clock() - start
         finally:
             process.kill()
-    raise RuntimeError(f"{clip}: expected a frame with a face from cli.py live, received none")
+    raise RuntimeError(f"{clip}: expected a frame with a face from cli.py live, got none")
 
 
 def median(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Returns documents of one form as one: the median of each number."""
+    """Merge documents of the same structure: return the median of each number."""
     first = runs[0]
     return {
         key: median([one[key] for one in runs])
@@ -159,7 +160,7 @@ def median(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def measure(clip: Path, detector: Detector, recognizer: Recognizer, rounds: int) -> dict[str, Any]:
-    """Measures a clip and its montage; the labels, which are the same in each round, once."""
+    """Measure a clip and its montage; label changes once, as they are the same in each round."""
     runs = [run(clip_frames(clip), detector, recognizer) for _ in range(rounds)]
     found: dict[str, Any] = {"clip": clip.name, **median([one.to_json() for one in runs])}
     found["labels"] = steadiness(histories(runs[0].results)).to_json()
@@ -175,27 +176,27 @@ def measure(clip: Path, detector: Detector, recognizer: Recognizer, rounds: int)
 
 
 def table(found: dict[str, Any]) -> str:
-    """Returns what was measured of a clip as Markdown."""
+    """Return the figures of a clip as Markdown."""
     blocks = {found["clip"]: found}
     if "montage" in found:
         blocks["16 faces at 1280x720"] = found["montage"]
-    lines = [f"| ms: p50 / p95 (mean) | {' | '.join(PARTS)} | frames a second | faces | ids |", "|---" * 12 + "|"]
+    lines = [f"| ms: p50 / p95 (mean) | {' | '.join(PARTS)} | frames per second | faces | ids |", "|---" * 12 + "|"]
     for name, block in blocks.items():
         cells = ["{p50:.1f} / {p95:.1f} ({mean:.1f})".format(**block["stages_ms"][part]) for part in PARTS]
         counts = f"{block['frames_a_second']:.1f} | {block['faces']['median']:.0f} | {block['ids']:.0f}"
         lines.append(f"| {name} | {' | '.join(cells)} | {counts} |")
     if "first_labelled_s" in found:
-        lines.append(f"\nfirst labelled frame after {found['first_labelled_s']} s")
+        lines.append(f"\nfirst labeled frame after {found['first_labelled_s']} s")
     lines.append("labels: " + ", ".join(f"{name} {value}" for name, value in found["labels"].items()))
     return "\n".join(lines)
 
 
 def main() -> None:
-    """Reads the arguments, measures, prints."""
+    """Read the arguments, measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("clips", type=Path, nargs="+", help="videos")
-    parser.add_argument("--bundle", type=Path, default=Path("bundles/fer2013"), help="the bundle to recognise with")
-    parser.add_argument("--rounds", type=int, default=3, help="how often everything is timed")
+    parser.add_argument("--bundle", type=Path, default=Path("bundles/fer2013"), help="the bundle")
+    parser.add_argument("--rounds", type=int, default=3, help="number of rounds")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     arguments = parser.parse_args()
     detector, recognizer = open_detector(), Recognizer(load_bundle(arguments.bundle))

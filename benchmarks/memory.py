@@ -1,9 +1,9 @@
-"""Whether the live session's memory grows: a clip over and over, at its own speed, for twenty minutes.
+"""Measure whether the memory of a live session grows, with a clip repeated at its own speed for twenty minutes.
 
     python -m benchmarks.memory CLIP [--minutes 20] [--bundle bundles/fer2013]
 
-Prints the resident memory by the minute, MB, and its growth from minute 2, when everything is loaded and warm, to the
-end. The target is under 2 %. Linux only.
+Prints the resident memory in MB for each minute, and its growth from minute 2, when everything is loaded, to the end.
+The target is under 2 %. Linux only.
 """
 
 import argparse
@@ -28,13 +28,13 @@ _FROM_MINUTE = 2
 
 
 class LoopedClip(Source):
-    """A clip over and over, at its own speed, as from a camera.
+    """Repeat a clip at its own speed, as a camera would.
 
     Args:
         clip: The video.
-        seconds: How long.
-        clock: Seconds.
-        sleep: Waits.
+        seconds: The duration.
+        clock: Return the time in seconds.
+        sleep: Wait for so many seconds.
     """
 
     def __init__(
@@ -63,12 +63,12 @@ class LoopedClip(Source):
 
 
 class Memory:
-    """Notes the process's resident memory as time goes by.
+    """Record the resident memory of the process over time.
 
     Args:
-        measure: Returns it, bytes.
-        clock: Returns seconds.
-        minute_s: Length of a minute, seconds; less than 60 is for trying this program out.
+        measure: Return the memory in bytes.
+        clock: Return the time in seconds.
+        minute_s: The length of a minute in seconds; less than 60 for a quick trial.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class Memory:
         self.minutes: list[list[int]] = []
 
     def look(self, picture_bgr: ByteArray) -> None:
-        """Note the memory, 60 times a minute; called with each picture shown."""
+        """Record the memory 60 times per minute; called with each shown picture."""
         passed = self._clock() - self._begun
         if passed < self._next:
             return
@@ -90,32 +90,32 @@ class Memory:
 
 
 def resident() -> int:
-    """Returns this process's resident memory, bytes."""
+    """Return the resident memory of this process in bytes."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def growth(minutes: Sequence[Sequence[int]]) -> float:
-    """Returns by which share the median memory of the last minute is above that of the third one, minute 2 to 3.
+    """Return the relative growth of the median memory from minute 2 (the third one) to the last minute.
 
     Args:
-        minutes: Bytes, minute by minute.
+        minutes: The measurements of each minute in bytes.
 
     Raises:
-        ValueError: there is nothing after minute 3.
+        ValueError: There are no measurements after minute 3.
     """
     filled = [minute for minute in minutes if minute]
     if len(filled) <= _FROM_MINUTE + 1:
-        raise ValueError(f"minutes: expected more than {_FROM_MINUTE + 1}, received {len(filled)}; watch for longer")
+        raise ValueError(f"minutes: expected more than {_FROM_MINUTE + 1}, got {len(filled)}; run it longer")
     return statistics.median(filled[-1]) / statistics.median(filled[_FROM_MINUTE]) - 1
 
 
 def main() -> None:
-    """Reads the arguments, measures, prints; exits with 1 where the target is missed."""
+    """Read the arguments, measure and print; exit with 1 if the target is missed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("clip", type=Path, help="a video with faces")
-    parser.add_argument("--minutes", type=float, default=20, help="how long to watch")
-    parser.add_argument("--minute-s", type=float, default=60, help="seconds of a minute; less is to try this out")
-    parser.add_argument("--bundle", type=Path, default=Path("bundles/fer2013"), help="the bundle to recognise with")
+    parser.add_argument("--minutes", type=float, default=20, help="how long to run")
+    parser.add_argument("--minute-s", type=float, default=60, help="seconds per minute; less for a quick trial")
+    parser.add_argument("--bundle", type=Path, default=Path("bundles/fer2013"), help="the bundle")
     asked = parser.parse_args()
     if asked.minutes <= _FROM_MINUTE + 1:
         parser.error(f"--minutes: expected more than {_FROM_MINUTE + 1}, got {asked.minutes:g}")

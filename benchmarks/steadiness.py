@@ -1,8 +1,8 @@
-"""How steady the labels of a live session are, and how late they follow when an expression really changes.
+"""Measure how steady the labels of a live session are, and how late they follow real changes of expression.
 
-What really happened is read off the raw labels with hindsight: a face has settled on the label that it had most often
-within half a second before and after, where that stays the same for `SETTLED_S`. Going from one to the next is a real
-change; all other changes of a label are flicker.
+Real changes are derived from the raw labels afterwards: a face has settled on a label if that is its most frequent
+label within half a second before and after, for at least `SETTLED_S`. A change from one settled label to the next is
+real; all other label changes are flicker.
 """
 
 import itertools
@@ -16,8 +16,8 @@ from moodspace.realtime.pipeline import LiveResult
 
 SETTLED_S = 0.8
 _AROUND_S = 0.5
-# A real change begins with so many looks at the new label without a break.
-_LOOKS = 3
+# A real change starts with this many predictions of the new label in a row.
+_IN_A_ROW = 3
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -26,8 +26,8 @@ class History:
 
     Attributes:
         times: `(n,)` float64, seconds, ascending.
-        raw: `(n,)` int64, what each newest look says, columns of the classes, -1 for unknown.
-        shown: `(n,)` int64, what was shown, likewise.
+        raw: `(n,)` int64, the predicted labels, columns of the classes, -1 for unknown.
+        shown: `(n,)` int64, the labels shown, likewise.
     """
 
     times: DoubleArray
@@ -37,15 +37,15 @@ class History:
 
 @dataclass(frozen=True, slots=True)
 class Steadiness:
-    """What became of the labels, over all faces.
+    """The label changes of all faces.
 
     Attributes:
-        seconds: How long faces were seen, added up.
-        raw: How often their raw labels changed.
-        shown: How often the labels changed that were shown.
-        real: How often the expression really changed.
-        delays_s: From the beginning of each real change until its label was shown.
-        missed: Real changes that were never shown.
+        seconds: The total time that faces were visible.
+        raw: The number of changes of the raw labels.
+        shown: The number of changes of the labels shown.
+        real: The number of real changes.
+        delays_s: For each real change, the seconds until its label was shown.
+        missed: The number of real changes that were never shown.
     """
 
     seconds: float
@@ -56,7 +56,7 @@ class Steadiness:
     missed: int
 
     def to_json(self) -> dict[str, float | int | None]:
-        """Returns changes a minute, the flicker among them, and the delays."""
+        """Return the changes per minute, the flicker among them, and the delays."""
         minutes = max(self.seconds, 1e-9) / 60
         return {
             "minutes_of_faces": round(minutes, 2),
@@ -72,7 +72,7 @@ class Steadiness:
 
 
 def histories(results: Sequence[LiveResult]) -> list[History]:
-    """Returns the labels of each face of a session, in the order of their ids."""
+    """Return the labels of each face of a session, in the order of their ids."""
     seen: dict[int, list[tuple[float, int, int]]] = {}
     for result in results:
         raw = np.where(result.prediction.unknown, -1, result.prediction.labels)
@@ -85,7 +85,7 @@ def histories(results: Sequence[LiveResult]) -> list[History]:
 
 
 def steadiness(faces: Sequence[History]) -> Steadiness:
-    """Counts the changes of labels and measures the delays of the real ones."""
+    """Count the label changes and measure the delays of the real ones."""
     raw = sum(int((np.diff(face.raw) != 0).sum()) for face in faces)
     shown = sum(int((np.diff(face.shown) != 0).sum()) for face in faces)
     seconds = sum(float(face.times[-1] - face.times[0]) for face in faces)
@@ -95,7 +95,7 @@ def steadiness(faces: Sequence[History]) -> Steadiness:
 
 
 def settled(times: DoubleArray, raw: IntArray) -> list[tuple[int, int, int]]:
-    """Returns the stretches in which a face had settled on a label: first frame, the one after the last, and label."""
+    """Return the runs of frames in which a face had settled on a label: start, end (exclusive) and label."""
     usual = np.array([np.bincount(raw[np.abs(times - now) <= _AROUND_S] + 1).argmax() - 1 for now in times])
     edges = np.flatnonzero(np.diff(usual)) + 1
     runs: list[tuple[int, int, int]] = []
@@ -103,18 +103,18 @@ def settled(times: DoubleArray, raw: IntArray) -> list[tuple[int, int, int]]:
         if times[end - 1] - times[start] < SETTLED_S:
             continue
         if runs and runs[-1][2] == usual[start]:
-            start = runs.pop()[0]  # noqa: PLW2901 (two stretches of one label with a short one between are one)
+            start = runs.pop()[0]  # noqa: PLW2901 (joined over a short run between)
         runs.append((start, end, int(usual[start])))
     return runs
 
 
 def _delays(face: History) -> list[float | None]:
-    """Returns the delay of each real change; None for one that was never shown."""
+    """Return the delay of each real change; None for one that was never shown."""
     runs = settled(face.times, face.raw)
     delays: list[float | None] = []
     for (start, _, _), (begins, end, label) in itertools.pairwise(runs):
         new = face.raw == label
-        steady = [at for at in range(start + 1, end - _LOOKS + 1) if new[at : at + _LOOKS].all()]
+        steady = [at for at in range(start + 1, end - _IN_A_ROW + 1) if new[at : at + _IN_A_ROW].all()]
         first = steady[0] if steady else begins
         after = np.flatnonzero(face.shown[first:end] == label)
         delays.append(float(face.times[first + after[0]] - face.times[first]) if len(after) else None)

@@ -1,4 +1,4 @@
-"""A number drawn into a picture that survives scaling, and a live source whose pictures say when they were made."""
+"""Draw a number into a picture so that it survives scaling; a live source whose pictures contain their times."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -9,7 +9,7 @@ import numpy as np
 from moodspace.arrays import ByteArray
 from moodspace.realtime.capture.source import Frame, Source
 
-# Black and white blocks along the lower edge: a number of 24 bits, its lowest bit first, and 8 bits to check it by.
+# Black and white blocks along the lower edge: a number of 24 bits, lowest bit first, and a checksum of 8 bits.
 _BITS, _CHECK_BITS = 24, 8
 _BLOCK = 12
 WIDTH, HEIGHT = _BLOCK * (_BITS + _CHECK_BITS), _BLOCK
@@ -17,10 +17,10 @@ _BIT_VALUES = 1 << np.arange(_BITS + _CHECK_BITS)
 
 
 def write_code(bgr: ByteArray, number: int) -> None:
-    """Draws a number into the lower left corner of a picture, over what is there.
+    """Draw a number into the lower left corner of a picture.
 
     Args:
-        bgr: `(h, w, 3)` uint8, at least `WIDTH` wide; changed.
+        bgr: `(h, w, 3)` uint8, at least `WIDTH` wide; changed in place.
         number: 0 to 2**24 - 1.
     """
     word = number % 2**_BITS
@@ -29,7 +29,7 @@ def write_code(bgr: ByteArray, number: int) -> None:
 
 
 def read_code(bgr: ByteArray) -> int | None:
-    """Returns the number in a picture that was written into and not scaled; None where it cannot be read."""
+    """Return the number in a picture of its original size; None if it cannot be read."""
     half = _BLOCK // 2
     middles = (
         bgr[-half - 2 : -half + 2, :WIDTH].mean(axis=(0, 2)).reshape(-1, _BLOCK)[:, half - 2 : half + 2].mean(axis=1)
@@ -40,18 +40,18 @@ def read_code(bgr: ByteArray) -> int | None:
 
 
 def _check(number: int) -> int:
-    # Neither a black nor a white row passes.
+    # An all-black or all-white row must not be valid.
     return (sum(number.to_bytes(_BITS // 8, "little")) + 90) % 2**_CHECK_BITS
 
 
 class CodedSource(Source):
-    """Pictures that come in their own time, each with its number drawn into it; those that are late are left out.
+    """Yield pictures in real time, each with its number drawn into it; late ones are left out.
 
     Args:
-        pictures: `(h, w, 3)` uint8 each, shown in turn.
-        fps: Pictures a second.
-        seconds: How long they come.
-        clock: Seconds.
+        pictures: `(h, w, 3)` uint8 each, used in turn.
+        fps: Frames per second.
+        seconds: The duration.
+        clock: Return the time in seconds.
     """
 
     def __init__(
@@ -78,19 +78,19 @@ class CodedSource(Source):
             number = max(number + 1, int((self._clock() - self._begun) * self.fps))
 
     def age(self, bgr: ByteArray) -> float | None:
-        """Returns the seconds since a picture was due, by the code in it; None where that cannot be read."""
+        """Return the seconds since a picture was due, by its code; None if that cannot be read."""
         number = read_code(bgr)
         return None if number is None else self._clock() - self._begun - number / self.fps
 
 
 def moving(picture: ByteArray, width: int, height: int, steps: int) -> list[ByteArray]:
-    """Returns pictures of one that goes from side to side and back, as high as they are.
+    """Return pictures in which a smaller one of the same height moves from side to side and back.
 
     Args:
-        picture: `(h, w, 3)` uint8, of a part of the new pictures' width when it is as high.
-        width: Pixels.
-        height: Pixels.
-        steps: How many pictures.
+        picture: `(h, w, 3)` uint8; it is scaled to `height`.
+        width: The width of the pictures in pixels.
+        height: Their height in pixels.
+        steps: The number of pictures.
     """
     scale = height / picture.shape[0]
     small = cv2.resize(picture, (min(width, round(scale * picture.shape[1])), height), interpolation=cv2.INTER_AREA)

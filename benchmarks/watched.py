@@ -1,4 +1,4 @@
-"""The live session as `cli.py live` runs it, with a window whose pictures can be looked at."""
+"""Run the live session as `cli.py live` does, with a window whose pictures a function gets."""
 
 import time
 from collections.abc import Callable
@@ -22,10 +22,10 @@ Look = Callable[[ByteArray], None]
 
 
 class WatchedWindow(Window):
-    """A window on the screen; each picture is looked at once it is there.
+    """A window on the screen that calls a function with each picture once it is shown.
 
     Args:
-        look: Called with each picture, as large as the window.
+        look: Called with each picture, `(h, w, 3)` uint8 BGR, as large as the window.
     """
 
     def __init__(self, look: Look) -> None:
@@ -34,12 +34,12 @@ class WatchedWindow(Window):
         self._fresh: ByteArray | None = None
 
     def show(self, picture_bgr: ByteArray) -> None:
-        """Shows a picture, `(h, w, 3)` uint8 BGR."""
+        """Show a picture, `(h, w, 3)` uint8 BGR."""
         super().show(picture_bgr)
         self._fresh = picture_bgr
 
     def key(self, wait: float) -> int | None:
-        """Returns the key that was pressed; it is then that OpenCV puts the picture onto the screen."""
+        """Return the pressed key. OpenCV updates the screen during this call."""
         key = super().key(wait)
         if self._fresh is not None:
             self._look(self._fresh)
@@ -48,29 +48,29 @@ class WatchedWindow(Window):
 
 
 class UnseenWindow(WatchedWindow):
-    """As large as a window would be, where there is no screen."""
+    """A window without a screen."""
 
     @property
     def size(self) -> tuple[int, int] | None:
-        """Width and height, pixels; None before `open_at`."""
+        """Width and height in pixels; None before `open_at`."""
         return self._size
 
     def open_at(self, size: tuple[int, int]) -> None:
-        """Takes this width and height, pixels."""
+        """Set the width and height in pixels."""
         self._size = size
 
     def show(self, picture_bgr: ByteArray) -> None:
-        """Looks at a picture, `(h, w, 3)` uint8 BGR."""
+        """Pass on a picture, `(h, w, 3)` uint8 BGR."""
         self._look(picture_bgr)
 
     def key(self, wait: float) -> int | None:
-        """Waits as long as a window does for a key; none is pressed."""
+        """Wait as long as a window does for a key; return None."""
         time.sleep(wait)
         return None
 
     @property
     def is_closed(self) -> bool:
-        """Whether somebody has closed it: nobody can."""
+        """Whether it was closed; always False."""
         return False
 
     def __enter__(self) -> "UnseenWindow":
@@ -81,13 +81,13 @@ class UnseenWindow(WatchedWindow):
 
 
 def watch(source: Source, recognizer: Recognizer, look: Look, *, on_screen: bool) -> int:
-    """Runs a live session over a source until that ends; returns how many frames went through.
+    """Run a live session until its source ends; return the number of frames.
 
     Args:
-        source: A live one.
-        recognizer: What recognises the faces.
-        look: Called with each picture that is shown, as large as the window.
-        on_screen: Whether there is a real window.
+        source: A live source.
+        recognizer: The recognizer.
+        look: Called with each shown picture, as large as the window.
+        on_screen: Whether to open a real window.
     """
     pipeline = LivePipeline(open_detector(), recognizer)
     window = WatchedWindow(look) if on_screen else UnseenWindow(look)
@@ -97,12 +97,12 @@ def watch(source: Source, recognizer: Recognizer, look: Look, *, on_screen: bool
 
 
 def frame_in_window(picture: ByteArray, width: int, height: int) -> ByteArray:
-    """Cuts the frame out of a window's picture and scales it to its own size; the panel has to be beside it.
+    """Cut the frame out of a window's picture and scale it to the frame's size; the panel must be beside it.
 
     Args:
         picture: `(h, w, 3)` uint8 BGR, as large as the window.
-        width: The frame's own, pixels.
-        height: The frame's own, pixels.
+        width: The frame's width in pixels.
+        height: The frame's height in pixels.
     """
     size = picture.shape[1], picture.shape[0]
     place = arrange((height, width), ViewState(size=size, evidence=True)).picture

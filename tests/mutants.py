@@ -7,9 +7,10 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-import skimage.data
 from PIL import Image
 
+from moodspace.embeddings.pictures import read_rgb
+from moodspace.realtime.demo import picture_path
 from tests.made_videos import INTERLACED, greys, write_video
 
 Change = Callable[[bytes, random.Random], bytes]
@@ -17,7 +18,7 @@ Change = Callable[[bytes, random.Random], bytes]
 
 def _picture(kind: str, mode: str = "RGB", **how: object) -> bytes:
     stream = io.BytesIO()
-    image = Image.fromarray(skimage.data.astronaut()[40:232, 130:322])
+    image = Image.fromarray(read_rgb(picture_path())[40:232, 130:322])
     if kind == "HEIF":
         import pillow_heif
 

@@ -63,4 +63,4 @@ def test_the_table_has_a_line_for_the_clip_and_one_for_the_montage() -> None:
     assert "| four.mp4 | 1.0 / 2.0 (1.5) |" in shown
     assert "| 16 faces at 1280x720 |" in shown
     assert "41.0 | 4 | 4 |" in shown
-    assert "first labelled frame after 1.2 s" in shown
+    assert "first labeled frame after 1.2 s" in shown

@@ -20,7 +20,7 @@ def test_growth_is_from_minute_2_to_the_last():
 
 @pytest.mark.parametrize("minutes", [[], [[1], [1], [1]], [[1], [1], [1], []]])
 def test_too_short_a_watch_says_nothing(minutes):
-    with pytest.raises(ValueError, match="watch for longer"):
+    with pytest.raises(ValueError, match="run it longer"):
         growth(minutes)
 
 
