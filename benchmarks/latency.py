@@ -30,12 +30,8 @@ from moodspace.realtime.demo import picture_path
 
 WIDTH, HEIGHT = 640, 480
 TARGET_S = 0.1
-# Seconds that the stand-in takes per frame.
-SLOW_S = 0.025, 0.05
 # The pictures of one movement from side to side and back, which takes one or two seconds.
 _STEPS = 120
-# The first frames are not counted: much is loaded at first use.
-_WARM_UP_S = 2.0
 
 
 class Ages:
@@ -43,11 +39,12 @@ class Ages:
 
     Args:
         source: The source of the pictures.
+        warm_up_s: Pictures of the first seconds are not counted, because much is loaded at first use.
         clock: Return the time in seconds.
     """
 
-    def __init__(self, source: CodedSource, clock: Callable[[], float] = time.perf_counter) -> None:
-        self._source, self._clock = source, clock
+    def __init__(self, source: CodedSource, warm_up_s: float, clock: Callable[[], float] = time.perf_counter) -> None:
+        self._source, self._warm_up_s, self._clock = source, warm_up_s, clock
         self._begun = clock()
         self.seconds: list[float] = []
         self.unread = 0
@@ -55,7 +52,7 @@ class Ages:
     def look(self, frame_bgr: ByteArray) -> None:
         """Add a picture that is shown now, `(480, 640, 3)` uint8 BGR."""
         age = self._source.age(frame_bgr)
-        if self._clock() - self._begun < _WARM_UP_S:
+        if self._clock() - self._begun < self._warm_up_s:
             return
         if age is None:
             self.unread += 1
@@ -80,20 +77,20 @@ def summary(ages: Sequence[float], unread: int, fps: float) -> dict[str, Any]:
     return found | {"met": bool(ages) and not unread and max(ages) <= limit}
 
 
-def against_stand_in(source: CodedSource) -> Ages:
-    """Show the newest frames, each after the time of the stand-in."""
-    ages, draw = Ages(source), random.Random(0)
+def against_stand_in(source: CodedSource, warm_up_s: float, slow_ms: Sequence[float]) -> Ages:
+    """Show the newest frames, each after a random time within two limits."""
+    ages, draw = Ages(source, warm_up_s), random.Random(0)
     with NewestFrames(source) as frames:
         for frame in frames:
-            time.sleep(draw.uniform(*SLOW_S))
+            time.sleep(draw.uniform(slow_ms[0], slow_ms[1]) / 1000)
             ages.look(frame.bgr)
     return ages
 
 
-def against_session(source: CodedSource, bundle: Path, *, on_screen: bool) -> Ages:
+def against_session(source: CodedSource, bundle: Path, warm_up_s: float, *, on_screen: bool) -> Ages:
     """Show the pictures of a live session."""
     recognizer = Recognizer(load_bundle(bundle))
-    ages = Ages(source)
+    ages = Ages(source, warm_up_s)
     watch(
         source,
         recognizer,
@@ -116,12 +113,14 @@ def main() -> None:
     parser.add_argument("--real", action="store_true", help="the live session, without a screen")
     parser.add_argument("--window", action="store_true", help="the live session, in a window")
     parser.add_argument("--bundle", type=Path, default=Path("bundles/fer2013"), help="the bundle")
+    parser.add_argument("--warm-up", type=float, default=2, help="seconds before the first picture that counts")
+    parser.add_argument("--slow", type=float, nargs=2, default=(25, 50), help="limits of the stand-in's time, ms")
     asked = parser.parse_args()
-    source = CodedSource(moving(person(), WIDTH, HEIGHT, _STEPS), asked.fps, asked.seconds + _WARM_UP_S)
+    source = CodedSource(moving(person(), WIDTH, HEIGHT, _STEPS), asked.fps, asked.seconds + asked.warm_up)
     if asked.real or asked.window:
-        ages = against_session(source, asked.bundle, on_screen=asked.window)
+        ages = against_session(source, asked.bundle, asked.warm_up, on_screen=asked.window)
     else:
-        ages = against_stand_in(source)
+        ages = against_stand_in(source, asked.warm_up, asked.slow)
     found = summary(ages.seconds, ages.unread, asked.fps)
     print(json.dumps(found))
     raise SystemExit(not found["met"])

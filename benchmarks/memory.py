@@ -34,7 +34,7 @@ class LoopedClip(Source):
         clip: The video.
         seconds: The duration.
         clock: Return the time in seconds.
-        sleep: Wait for so many seconds.
+        sleep: Wait for some seconds.
     """
 
     def __init__(

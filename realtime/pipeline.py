@@ -375,7 +375,7 @@ class _EncodedFaces:
         """Encode crops as one batch, and put the results in the place of the older ones of the same faces.
 
         Args:
-            crops: `(m, 48, 48)` uint8 grey in [0, 255]; m = 0 is legal.
+            crops: `(m, 48, 48)` uint8 gray in [0, 255]; m = 0 is legal.
             ids: The ids of the m faces.
             visible: The ids of all visible faces; each was encoded now or before.
             remembered: The ids that are visible or may come back; other faces are dropped.

@@ -64,8 +64,8 @@ class CameraOptions:
             raise ValueError(f"regain_s: expected 0 seconds or more, got {self.regain_s}")
 
 
-# For reading a source once: frames as they come, and no reopening.
-AS_IT_IS = CameraOptions(mirror=False, regain_s=0)
+# The default: frames are not mirrored, and a lost camera ends the frames.
+READ_ONCE = CameraOptions(mirror=False, regain_s=0)
 
 
 class LiveSource(Source):
@@ -81,7 +81,8 @@ class LiveSource(Source):
         on_event: Called with a one-line message when it is lost, when it is back, and when the camera does not follow
             the options; called in the thread that iterates the frames.
         clock: Return the time in seconds.
-        wait: Wait for so many seconds or until the source is stopped; return whether it was stopped.
+        wait: Wait for some seconds or until the source is stopped; return whether it was stopped.
+        delays: Yield the seconds to wait before each reopening; `reopening_delays` when None.
 
     Raises:
         SourceError: It cannot be opened.
@@ -96,12 +97,14 @@ class LiveSource(Source):
         on_event: Callable[[str], None] = logger.warning,
         clock: Callable[[], float] = time.monotonic,
         wait: Callable[[float], bool] | None = None,
+        delays: Callable[[], Iterator[float]] | None = None,
     ) -> None:
         super().__init__()
         self._spec, self._name, self._options = spec, name, options
         self._tell, self._clock = on_event, clock
         self._stopping = threading.Event()
         self._wait = wait or self._stopping.wait
+        self._delays = delays or reopening_delays
         self._mirror = isinstance(spec, int) if options.mirror is None else options.mirror
         self._thread = CaptureThread(self._open)
         stated = self._wait_until_open()
@@ -154,7 +157,7 @@ class LiveSource(Source):
         """
         lost, limit = self._clock(), self._options.regain_s
         self._tell(f"{self._name} is lost: expected frames, got {problem}; trying to reopen it")
-        for delay in delays():
+        for delay in self._delays():
             self._thread.stop()
             if self._wait(delay):
                 return None
@@ -213,7 +216,7 @@ class LiveSource(Source):
             return open_capture(self._spec, self._options)
 
 
-def delays() -> Iterator[float]:
+def reopening_delays() -> Iterator[float]:
     """Yield the seconds to wait before each reopening: 0.5, doubled up to 10."""
     delay = _FIRST_DELAY_S
     while True:

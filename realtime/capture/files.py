@@ -20,7 +20,7 @@ from moodspace.embeddings.data.layout import is_visible
 from moodspace.embeddings.files.kind import Kind, file_kind
 from moodspace.embeddings.files.paths import FILE, FOLDER, what_is
 from moodspace.embeddings.pictures import PictureError, is_animated, read_bgr, read_frames
-from moodspace.realtime.capture.cameras import AS_IT_IS, CameraOptions, LiveSource
+from moodspace.realtime.capture.cameras import READ_ONCE, CameraOptions, LiveSource
 from moodspace.realtime.capture.decoder import MAX_PIXELS, Decoder
 from moodspace.realtime.capture.source import Frame, Source, SourceError, usable_fps
 
@@ -54,7 +54,7 @@ def open_source(
     Raises:
         SourceError: There is no such camera or file, it cannot be read, or the folder has no pictures or videos.
     """
-    chosen = options or AS_IT_IS
+    chosen = options or READ_ONCE
     if files_only:
         return _open_path(spec, "a picture, a video or a folder")
     if spec.isascii() and spec.isdigit():

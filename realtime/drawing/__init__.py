@@ -1,1 +1,1 @@
-"""Draw results on frames, and write annotated pictures and clips."""
+"""Draw results on pictures, and write annotated pictures and videos."""

@@ -25,10 +25,10 @@ def appearances(crops: ByteArray) -> FloatArray:
     """Return vectors that tell faces apart over a few seconds, at any brightness.
 
     Args:
-        crops: `(n, 48, 48)` uint8 grey in [0, 255].
+        crops: `(n, 48, 48)` uint8 gray in [0, 255].
 
     Returns:
-        `(n, 64)` float32 rows of length 1; zeros for a crop of a single grey level.
+        `(n, 64)` float32 rows of length 1; zeros for a crop of a single gray level.
     """
     blurred = [cv2.GaussianBlur(crop, (0, 0), _BLUR_SIGMA) for crop in crops]
     small = [cv2.resize(crop, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA) for crop in blurred]

@@ -39,7 +39,7 @@ def test_one_old_or_unread_picture_misses_it(ages, unread, late):
 def test_ages_are_counted_after_the_warm_up():
     now = [0.0]
     source = CodedSource([], 10, 9, lambda: now[0])
-    ages = Ages(source, lambda: now[0])
+    ages = Ages(source, 2.0, lambda: now[0])
     picture = np.zeros((480, 640, 3), np.uint8)
     for at in (1.0, 2.5, 3.0):
         now[0] = at
@@ -52,10 +52,8 @@ def test_ages_are_counted_after_the_warm_up():
 
 
 def test_a_short_run_prints_what_it_found(monkeypatch, capsys):
-    monkeypatch.setattr(latency, "_WARM_UP_S", 0.0)
-    monkeypatch.setattr(latency, "SLOW_S", (0.001, 0.002))
-    monkeypatch.setattr(latency, "person", lambda: np.zeros((48, 48, 3), np.uint8))
-    monkeypatch.setattr(sys, "argv", ["latency", "--seconds", "0.3", "--fps", "100"])
+    arguments = ["--seconds", "0.3", "--fps", "100", "--warm-up", "0", "--slow", "1", "2"]
+    monkeypatch.setattr(sys, "argv", ["latency", *arguments])
     with pytest.raises(SystemExit) as ended:
         latency.main()
     found = json.loads(capsys.readouterr().out)

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from moodspace.realtime.capture.cameras import CameraOptions, LiveSource, delays
+from moodspace.realtime.capture.cameras import CameraOptions, LiveSource, reopening_delays
 from moodspace.realtime.capture.files import open_source
 from moodspace.realtime.capture.newest import NewestFrames
 from moodspace.realtime.capture.source import SourceError
@@ -61,7 +61,7 @@ def camera(fake: FakeTime, told: list[str], **options: float) -> LiveSource:
 
 
 def test_the_wait_doubles_up_to_ten_seconds() -> None:
-    assert list(itertools.islice(delays(), 7)) == [0.5, 1, 2, 4, 8, 10, 10]
+    assert list(itertools.islice(reopening_delays(), 7)) == [0.5, 1, 2, 4, 8, 10, 10]
 
 
 def test_a_lost_camera_is_found_again(plug: Plug, fake: FakeTime, told: list[str]) -> None:
@@ -218,13 +218,13 @@ def test_a_stream_that_ends_is_found_again(plug: Plug, fake: FakeTime, told: lis
 
 
 @pytest.mark.parametrize("second", [REFUSE, HANG, [HANG]])
-def test_leaving_waits_for_nobody(plug: Plug, second: list[str] | str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_leaving_waits_for_nobody(plug: Plug, second: list[str] | str) -> None:
     """While it waits to try again, while the camera hangs as it is opened, and while it hangs as it is read."""
-    if second == REFUSE:
-        monkeypatch.setattr("moodspace.realtime.capture.cameras.delays", lambda: iter([2 * WAIT_S]))
+    delays = (lambda: iter([2 * WAIT_S])) if second == REFUSE else None
     cameras = plug([picture()], second)
     lost = threading.Event()
-    with NewestFrames(open_source("0", options=CameraOptions(), on_event=lambda _: lost.set())) as frames:
+    source = LiveSource(0, "camera 0", CameraOptions(), on_event=lambda _: lost.set(), delays=delays)
+    with NewestFrames(source) as frames:
         assert frames.latest(WAIT_S) is not None
         assert (lost if second == REFUSE else cameras.hanging).wait(WAIT_S)
         left = time.monotonic()
