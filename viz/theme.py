@@ -14,7 +14,7 @@ from moodspace.classifier.palette import COLOURS, class_shades
 
 __all__ = ["COLOURS", "DARK", "LIGHT", "Tones", "class_shades", "mark", "page", "picture_style", "stylesheet", "text"]
 
-_STYLE = Path(__file__).with_name("page") / "theme.css"
+_STYLE = Path(__file__).with_name("theme.css")
 
 # A page may show pictures that it carries itself; it loads nothing and sends nothing.
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"

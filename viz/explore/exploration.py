@@ -1,6 +1,5 @@
 """What is in a data set: read it, measure it, and write a page to look at and a document to work with."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,6 @@ from moodspace.viz.explore.data import DataParts, Stages, read_parts
 from moodspace.viz.explore.embeddings import embed_faces
 from moodspace.viz.explore.label_errors import LabelErrors, find_label_errors
 
-PAGE, DOCUMENT = "explore.html", "explore.json"
 # Grey levels; a picture with less contrast shows nothing. FER2013's faint but real faces start at 8.
 BLANK_BELOW = 4.0
 _CHUNK = 4096
@@ -75,26 +73,6 @@ def explore_parts(
         progress("look for wrong labels")
         errors = find_label_errors(embeddings, faces.labels, copies.families, learned, len(faces.classes))
     return Exploration(data, brightness, contrast, copies, errors)
-
-
-def write_exploration(exploration: Exploration, folder: Path) -> tuple[Path, Path]:
-    """Writes `explore.html`, one self-contained page, and `explore.json`; makes the folder.
-
-    Returns:
-        The two files.
-
-    Raises:
-        OSError: they cannot be written.
-    """
-    from moodspace.viz.explore.document import exploration_document
-    from moodspace.viz.explore.page import exploration_page
-
-    document = exploration_document(exploration)
-    folder.mkdir(parents=True, exist_ok=True)
-    page, data = folder / PAGE, folder / DOCUMENT
-    page.write_text(exploration_page(exploration, document), encoding="utf-8")
-    data.write_text(json.dumps(document, allow_nan=False), encoding="utf-8")
-    return page, data
 
 
 def _light(crops: npt.NDArray[np.uint8]) -> tuple[FloatArray, FloatArray]:

@@ -146,7 +146,7 @@ def _places(face_map: FaceMap, atlas: npt.NDArray[np.int64]) -> npt.NDArray[np.i
     return place_of[face_map.picture]
 
 
-FOLDER = Path(__file__).parents[1] / "page"
+FOLDER = Path(__file__).with_name("assets")
 SCRIPTS = ("data", "drawing", "marks", "filters", "pictures", "card", "list", "search", "controls")
 
 
@@ -168,7 +168,7 @@ def write_map_page(face_map: FaceMap, path: Path) -> None:
         "honest": text(_honest(face_map)),
         "note": text(face_map.note),
         "faces": payload.replace("<", "\\u003c"),  # so that no source ends the element
-        "script": "\n".join((FOLDER / f"map_{name}.js").read_text(encoding="utf-8") for name in SCRIPTS),
+        "script": "\n".join((FOLDER / f"{name}.js").read_text(encoding="utf-8") for name in SCRIPTS),
         # After the script, which draws the map before the browser has read them.
         "sheets": "".join(f'<script type="text/plain" class="sheet">{sheet}</script>\n'
                           for sheet in atlas_sheets(face_map.crops, atlas)),

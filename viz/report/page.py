@@ -25,7 +25,7 @@ from moodspace.viz.report.sections import (
 )
 from moodspace.viz.theme import page, text
 
-_FOLDER = Path(__file__).parents[1] / "page"
+_FOLDER = Path(__file__).parent
 
 # Seconds that a stretch of the drawings stands for, and how many stretches are as fine as a screen.
 _WIDTHS, _MOST_STRETCHES = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600, 14400, 86400), 600

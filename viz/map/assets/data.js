@@ -1,5 +1,5 @@
 "use strict";
-// The columns of all faces, as viz/map_payload.py packs them, and what is known of one face.
+// The columns of all faces, as viz/map/page.py packs them, and what is known of one face.
 const byId = (id) => document.getElementById(id);
 const isNarrow = () => innerWidth <= 760; // as in map.css
 const faces = unpacked(JSON.parse(byId("faces").textContent));

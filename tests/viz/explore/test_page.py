@@ -12,10 +12,11 @@ from PIL import Image
 from moodspace.viz.explore.data import DataParts, Unreadable
 from moodspace.viz.explore.document import exploration_document
 from moodspace.viz.explore.exploration import explore_parts
-from moodspace.viz.explore.page import BINS, CLASSES, COLUMNS, EXAMPLES, MOST, Thumbnails, exploration_page, histogram
+from moodspace.viz.explore.figures import BINS, COLUMNS, MOST, Thumbnails, histogram
+from moodspace.viz.explore.page import CLASSES, EXAMPLES, exploration_page
 from tests.drawn_faces import drawn_faces
 from tests.fake_encoder import fake_bundle
-from tests.viz.drawn_parts import noted, two_parts, with_copies
+from tests.viz.explore.drawn_parts import noted, two_parts, with_copies
 
 VOID = {"meta", "br", "img"}
 

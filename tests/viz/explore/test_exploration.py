@@ -8,10 +8,11 @@ import pytest
 from moodspace.embeddings.data.labelled import DataError
 from moodspace.viz.explore.data import DataParts, Unreadable
 from moodspace.viz.explore.document import exploration_document, summary
-from moodspace.viz.explore.exploration import explore, explore_parts, write_exploration
+from moodspace.viz.explore.exploration import explore, explore_parts
+from moodspace.viz.explore.page import write_exploration
 from tests.drawn_faces import drawn_faces, write_folder, write_parquet
 from tests.fake_encoder import fake_bundle
-from tests.viz.drawn_parts import OTHER, TRAIN, noted, two_parts, with_copies
+from tests.viz.explore.drawn_parts import OTHER, TRAIN, noted, two_parts, with_copies
 
 
 def test_copies_across_parts_are_found_and_checked_against_the_marks():
