@@ -1,4 +1,4 @@
-"""The drawings of the page of a data set: face thumbnails on one sheet, and histograms."""
+"""Drawings on the page of a data set: face thumbnails from one sprite sheet, and histograms."""
 
 import base64
 import io
@@ -12,15 +12,15 @@ from moodspace.embeddings.crops import SIZE
 from moodspace.viz.theme import text
 
 COLUMNS = 24
-# WebP's largest side is 16,383 pixels.
-MOST = COLUMNS * (16383 // SIZE)
+# The largest side of a WebP image is 16,383 pixels.
+MAX_FACES = COLUMNS * (16383 // SIZE)
 _QUALITY = 80
 BINS = 32
 _WIDTH, _HEIGHT = 160, 44
 
 
 class Thumbnails:
-    """Collects faces while a page is written; its `style` then shows them."""
+    """Collects faces while a page is written; its CSS then shows them from one sprite sheet."""
 
     def __init__(self) -> None:
         self._crops: list[ByteArray] = []
@@ -29,23 +29,23 @@ class Thumbnails:
         return len(self._crops)
 
     def face(self, crop: ByteArray, note: str) -> str:
-        """Adds a face and returns the element that shows it, as wide as the CSS property `--side` says.
+        """Add a face and return its HTML element, which is as wide as the CSS property `--side`.
 
         Args:
-            crop: `(48, 48)` uint8 in [0, 255], grey.
-            note: What it is, plain text, for who cannot see it and for who asks for more.
+            crop: `(48, 48)` uint8 in [0, 255], gray.
+            note: Plain text that describes the face, for screen readers and the magnifier.
 
         Raises:
-            ValueError: there is no room for another.
+            ValueError: The sheet is full.
         """
-        if len(self) >= MOST:
-            raise ValueError(f"thumbnails: expected at most {MOST}, received one more; show fewer faces")
+        if len(self) >= MAX_FACES:
+            raise ValueError(f"thumbnails: expected at most {MAX_FACES}, got one more; show fewer faces")
         row, column = divmod(len(self), COLUMNS)
         self._crops.append(crop)
         return f'<i class="face" style="--x:{column};--y:{row}" role="img" aria-label="{text(note)}"></i>'
 
     def style(self) -> str:
-        """The CSS rules that show the faces, with their picture inside."""
+        """Return the CSS rules that show the faces, with the sprite sheet as a data URL."""
         rows = max(1, -(-len(self) // COLUMNS))
         sheet = np.zeros((rows * SIZE, COLUMNS * SIZE), np.uint8)
         for number, crop in enumerate(self._crops):
@@ -54,7 +54,7 @@ class Thumbnails:
         packed = io.BytesIO()
         Image.fromarray(sheet).save(packed, "WEBP", quality=_QUALITY)
         picture = base64.b64encode(packed.getvalue()).decode("ascii")
-        # In shares of the element's own size, so that a face may be as wide as its place allows.
+        # Positions in percent of the element, so that a face can have any size.
         across, down = (f"calc(var(--{axis}) * 100% / {max(1, n - 1)})" for axis, n in (("x", COLUMNS), ("y", rows)))
         return (
             ".face { display: inline-block; flex: none; width: var(--side, 48px); aspect-ratio: 1; border-radius: 8%; "
@@ -63,16 +63,16 @@ class Thumbnails:
         )
 
 
-def histogram(values: FloatArray, everybody: FloatArray, shade: str, top: float) -> str:
-    """Draws how values lie between 0 and `top`; each curve encloses the same area.
+def histogram(values: FloatArray, overall: FloatArray, shade: str, top: float) -> str:
+    """Draw the distribution of one class over that of all faces, as SVG; both curves enclose the same area.
 
     Args:
-        values: `(m,)` float32, of one class, at least one.
-        everybody: `(n,)` float32, of all faces.
-        shade: Hex colour of the class.
-        top: What the right edge stands for; what is beyond counts in the last bin.
+        values: `(m,)` float32 of one class, m > 0.
+        overall: `(n,)` float32 of all faces.
+        shade: Hex color of the class.
+        top: Value at the right edge; larger values count in the last bin.
     """
-    own, rest = (np.histogram(np.clip(some, 0, top), BINS, (0, top))[0] / len(some) for some in (values, everybody))
+    own, rest = (np.histogram(np.clip(some, 0, top), BINS, (0, top))[0] / len(some) for some in (values, overall))
     highest = max(own.max(), rest.max())
     return (
         f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT + 1}" preserveAspectRatio="none" style="--shade:{shade}" '

@@ -1,4 +1,4 @@
-"""Tests of viz/explore.py and the document that it writes."""
+"""Tests of exploring a data set, and of the document that it writes."""
 
 import json
 
@@ -113,6 +113,6 @@ def test_nothing_readable_is_an_error(tmp_path):
 def test_the_summary_names_what_matters():
     lines = list(summary(exploration_document(explore_parts(with_copies()))))
     assert lines[0] == "210 faces, 7 classes: train 140, validation 70"
-    assert "  in both: 2 faces of train, 2 of validation" in lines
+    assert "  in both parts: 2 faces of train, 2 of validation" in lines
     assert any(line.startswith("identical pixels: 4 faces in 2 groups, 1 of them") for line in lines)
     assert not any("label errors" in line for line in lines)
