@@ -6,8 +6,8 @@ then at full size, at every shift of up to `REACH` pixels. The similarity of two
 their overlapping pixels, which does not depend on brightness and contrast.
 
 `NEAR` was measured on the 30,766 distinct images of FER2013's training and validation splits; it separates chance
-resemblance from copies. Of the 5,761 pairs of a face and a mirrored other face that were closest at 8 x 8, nearly all of
-different photographs, 35 reach 0.93. Copies shifted by up to 2 pixels or 20 gray levels brighter or darker
+resemblance from copies. Of the 5,761 pairs of a face and a mirrored other face that were closest at 8 x 8, nearly all
+of different photographs, 35 reach 0.93. Copies shifted by up to 2 pixels or 20 gray levels brighter or darker
 (`classifier.taught_scores.perturbations`) exceed 0.98. All 24 inspected pairs between 0.93 and 0.96 showed one
 photograph. The comparison at 8 x 8 keeps all copies shifted by one pixel, 90% of those shifted by two pixels along one
 axis and 50% of those shifted by two along both. Blurred faces with one crop geometry resemble each other more: of 7

@@ -191,8 +191,9 @@ def _light(found: Exploration, document: dict[str, Any], thumbnails: Thumbnails)
         else ""
     )
     return (
-        "<section><h2>Light</h2><p class=faint>Brightness is the mean gray level of a face, from 0 (black) to 255 (white); "
-        "contrast is its standard deviation. The number is the median of the class, the line shows all faces.</p>"
+        "<section><h2>Light</h2><p class=faint>Brightness is the mean gray level of a face, from 0 (black) to 255 "
+        "(white); contrast is its standard deviation. The number is the median of the class; the line shows all "
+        "faces.</p>"
         f'<div class="cards">{"".join(cards)}</div>{blank}</section>\n'
     )
 
@@ -257,10 +258,11 @@ def _labels(found: Exploration, rows: npt.NDArray[np.integer[Any]]) -> str:
     classes = found.data.faces.classes
     shade_of = dict(zip(classes, class_shades(classes), strict=True))
     counts = Counter((record["label"], record["part"]) for record in (face_record(found, row) for row in rows))
-    return "".join(
-        f"<div>{mark(label, shade_of[label])} <small class=faint>{text(part)}{f' ({n} faces)' if n > 1 else ''}</small></div>"
-        for (label, part), n in counts.items()
-    )
+    lines = []
+    for (label, part), n in counts.items():
+        times = f" ({n} faces)" if n > 1 else ""
+        lines.append(f"<div>{mark(label, shade_of[label])} <small class=faint>{text(part)}{times}</small></div>")
+    return "".join(lines)
 
 
 def _pairs(found: Exploration, document: dict[str, Any], thumbnails: Thumbnails) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from moodspace.classifier.palette import class_shades
-from moodspace.viz.map.face_map import UNLABELLED_SHADE
+from moodspace.viz.map.face_map import UNLABELED_SHADE
 from moodspace.viz.report.changes import DEVIATIONS, LEAST, WINDOW_S, Change
 from moodspace.viz.report.data import Kept, Report, TimeBins, bin_session, seconds_kept
 from moodspace.viz.report.figures import bar, clock, moment, percent, plot, stacked, strip, voids
@@ -153,7 +153,7 @@ def single_faces(report: Report, bins: TimeBins) -> str:
     faces, shades = report.faces, class_shades(report.classes)
     if not report.individuals:
         return ""
-    fills = [f'fill="{shade}"' for shade in (*shades, UNLABELLED_SHADE)]
+    fills = [f'fill="{shade}"' for shade in (*shades, UNLABELED_SHADE)]
     ids, counts = np.unique(faces.track_ids, return_counts=True)
     rows = []
     for at in sorted(np.argsort(-counts, kind="stable")[:_MOST_FACES]):
