@@ -32,8 +32,11 @@ def draw_curves(runs: Mapping[str, Rows], path: Path) -> None:
     if not runs or not all(runs.values()):
         raise ValueError("curves: expected runs with at least one epoch, got none; train first")
     epochs = max(int(rows[-1]["epoch"]) for rows in runs.values())
-    best = (f"{name} {max(row[_ACCURACY] for row in rows):.1%}" for name, rows in runs.items() if _ACCURACY in rows[0])
-    note = f"{len(runs)} run{'s' if len(runs) > 1 else ''}, up to {epochs} epochs. Best validation accuracy: {', '.join(best)}."
+    best = ", ".join(
+        f"{name} {max(row[_ACCURACY] for row in rows):.1%}" for name, rows in runs.items() if _ACCURACY in rows[0]
+    )
+    counted = f"{len(runs)} run{'s' if len(runs) > 1 else ''}, up to {epochs} epochs"
+    note = f"{counted}. Best validation accuracy: {best}."
     panels = [(title, columns) for title, columns in _panels(runs) if columns]
     rows = -(-len(panels) // 2)
     figure = new_figure(11.0, 0.9 + 3.3 * rows, "Training", note)
