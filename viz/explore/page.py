@@ -78,8 +78,8 @@ def _heading(document: dict[str, Any]) -> str:
         ("with an identical copy", same["faces"]),
         ("pairs of near copies", near["pairs"]),
         ("likely label errors", "not checked" if errors is None else errors["likely"]),
-        ("blank", len(document["blank"])),
-        ("unreadable", len(document["unreadable"])),
+        ("blank images", len(document["blank"])),
+        ("unreadable images", len(document["unreadable"])),
     ]
     figures_html = "".join(
         f"<div><dt>{name}</dt><dd>{value if isinstance(value, str) else f'{value:,}'}</dd></div>"
@@ -204,15 +204,19 @@ def copies_section(found: Exploration, document: dict[str, Any], thumbnails: Thu
     if not same["groups"] and not near["pairs"]:
         return "<section><h2>Duplicates</h2><p class=faint>No duplicates and no near copies found.</p></section>\n"
     summary = (
-        f"{same['faces']:,} faces in {same['groups']:,} groups have identical pixels. {near['pairs']:,} pairs are near "
-        "copies: the same photograph with a different crop, brightness or compression; "
-        f"{near['mirrored']:,} of them are mirrored. Test faces that are copies of training faces make a network look "
+        f"Identical pixels: {same['faces']:,} faces in {_counted_noun(same['groups'], 'group')}. Near copies, the same "
+        f"photograph with a different crop, brightness or compression: {_counted_noun(near['pairs'], 'pair')}, "
+        f"{near['mirrored']:,} mirrored. Test faces that are copies of training faces make a network look "
         "more accurate than it is."
     )
     return (
         f"<section><h2>Duplicates</h2><p class=faint>{summary}</p>{_table(document)}"
         f"{_contradictions(found, thumbnails)}{_pairs(found, document, thumbnails)}</section>\n"
     )
+
+
+def _counted_noun(n: int, noun: str) -> str:
+    return f"{n:,} {noun}{'s' if n != 1 else ''}"
 
 
 def _table(document: dict[str, Any]) -> str:
@@ -332,7 +336,8 @@ def _explanation(errors: dict[str, Any]) -> list[str]:
         beside = f", and with {unseen:.0%} of those of the other faces" if unseen is not None else ""
         lines.append(
             f"The network was trained on {errors['learned']:,} of these faces and agrees with {learned:.0%} of their "
-            f"labels{beside}. It has memorized them, errors included, so this list misses some errors."
+            f"labels{beside}. It has memorized the labels of its training faces, errors included, so some are "
+            "missing here."
         )
     if (people := errors["people"]) is not None and people["asked"]:
         lines.append(

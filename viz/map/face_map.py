@@ -21,8 +21,8 @@ NEIGHBORS = 5
 
 SUBTITLE = "Similar faces are close together"
 EXPLANATION = (
-    "Each dot is a face; the network finds faces similar whose dots are close. A class name marks where the class is "
-    "density_peak. Axes and distances between distant groups have no meaning."
+    "Each dot is a face; nearby faces look similar to the network. Class names mark the densest places. Axes and "
+    "distances between distant groups have no meaning."
 )
 
 
@@ -167,7 +167,7 @@ def density_peak(coordinates: FloatArray, span: float) -> npt.NDArray[np.float64
         span: Longer side of the whole map; the density is smoothed over a twentieth of it.
 
     Returns:
-        `(2,)` float64, the median of the faces around the density_peak place.
+        `(2,)` float64, the median of the faces around the densest place.
     """
     from scipy.ndimage import gaussian_filter
 

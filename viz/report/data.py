@@ -69,7 +69,7 @@ class Report:
         source: The camera or file.
         started: Unix seconds.
         utc_offset: Local time minus UTC, in seconds.
-        ended: Unix seconds; None where the recording was bins off.
+        ended: Unix seconds; None where the recording was cut off.
         duration: Seconds.
         min_group: Minimum number of faces for the group to be recorded.
         individuals: Whether single faces were recorded too.

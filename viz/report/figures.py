@@ -131,8 +131,8 @@ def _ticks(length_s: float) -> range:
     return range(0, int(length_s) + 1, step)
 
 
-def _share(bin_session: float, bins: TimeBins) -> str:
-    return f"{100 * bin_session / len(bins.kept):.5g}%"
+def _share(n_bins: float, bins: TimeBins) -> str:
+    return f"{100 * n_bins / len(bins.kept):.5g}%"
 
 
 def _svg(n: int, paths: str) -> str:
