@@ -1075,7 +1075,7 @@ def explore(
     from moodspace.embeddings.files.paths import require_folder_at
     from moodspace.viz.explore.document import exploration_document, summary
     from moodspace.viz.explore.exploration import explore as look
-    from moodspace.viz.explore.exploration import write_exploration
+    from moodspace.viz.explore.page import write_exploration
 
     require_folder_at(out)
     loaded = load_bundle(bundle) if errors else None

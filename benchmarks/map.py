@@ -1,9 +1,9 @@
-"""What the map of a bundle costs and keeps: seconds and memory of drawing it, of placing new faces, bytes, quality.
+"""Measure the map of a bundle: seconds and memory to draw it, milliseconds to place new faces, page size, quality.
 
     python -m benchmarks.map fer2013/train.parquet
 
-Each figure of drawing is of a whole process, as a person waits for it: cold lays the gallery out, warm takes the places
-that the bundle keeps. Nothing is written but to a temporary folder.
+Drawing is measured for a whole process, as a user waits for it: cold computes the layout, warm reads the coordinates
+that the bundle stores. Files are written to a temporary folder only.
 """
 
 import argparse
@@ -28,8 +28,8 @@ NEW = 100
 REPEATS = 20
 
 
-def drawn(out: Path, bundle: Path, *arguments: str) -> tuple[float, float, float]:
-    """Runs `cli.py visualize` in a process of its own; returns its seconds, its processor seconds and its peak MiB."""
+def measure_drawing(out: Path, bundle: Path, *arguments: str) -> tuple[float, float, float]:
+    """Run `cli.py visualize` in its own process; return seconds, processor seconds and peak MiB."""
     line = [sys.executable, str(ROOT / "cli.py"), "visualize", *arguments]
     started = time.perf_counter()
     process = subprocess.Popen(
@@ -43,12 +43,12 @@ def drawn(out: Path, bundle: Path, *arguments: str) -> tuple[float, float, float
 
 
 def placing_ms(bundle: Path) -> list[float]:
-    """Places `NEW` faces, not of the gallery, again and again; returns the milliseconds that each time took."""
+    """Place `NEW` faces that are not in the gallery, several times; return the milliseconds of each run."""
     loaded = load_bundle(bundle)
     coordinates = loaded.map_coordinates
     if coordinates is None:
-        raise SystemExit(f"{bundle}: expected a bundle with a map; draw it with `visualize`")
-    queries = _near(loaded.index.gallery.embeddings[:NEW])
+        raise SystemExit(f"{bundle}: expected a bundle with a map, got none; run `visualize`")
+    queries = _perturbed(loaded.index.gallery.embeddings[:NEW])
     times = []
     for _ in range(REPEATS):
         started = time.perf_counter()
@@ -58,13 +58,13 @@ def placing_ms(bundle: Path) -> list[float]:
     return times
 
 
-def _near(rows: FloatArray) -> FloatArray:
+def _perturbed(rows: FloatArray) -> FloatArray:
     moved = rows + np.random.default_rng(0).normal(scale=0.02, size=rows.shape)
     return (moved / np.linalg.norm(moved, axis=1, keepdims=True)).astype(np.float32)
 
 
 def quality_lines(bundle: Path) -> list[str]:
-    """Says for each view of the bundle what its map keeps."""
+    """Return a line on the map's quality for each view of the bundle."""
     lines = []
     loaded = load_bundle(bundle)
     for view in loaded.views:
@@ -80,7 +80,7 @@ def quality_lines(bundle: Path) -> list[str]:
 
 
 def same_files(one: Path, other: Path) -> bool:
-    """Whether two folders hold the same files, byte for byte."""
+    """Return whether two folders hold the same files, byte for byte."""
     names = [
         sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file()) for folder in (one, other)
     ]
@@ -88,22 +88,22 @@ def same_files(one: Path, other: Path) -> bool:
 
 
 def main() -> None:
-    """Prints the figures."""
+    """Print the measurements."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", nargs="?", help="the gallery's own data, for a page with pictures")
+    parser.add_argument("data", nargs="?", help="the data that the gallery was made from, for a page with images")
     parser.add_argument("--bundle", type=Path, default=ROOT / "bundles" / "fer2013")
-    asked = parser.parse_args()
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        bundle = shutil.copytree(asked.bundle, folder / "bundle")
+        bundle = shutil.copytree(options.bundle, folder / "bundle")
         runs = [("cold", ["--refit"]), ("cold again", ["--refit"]), ("warm", []), ("warm again", [])]
-        runs += [("warm, with pictures", [asked.data])] if asked.data else []
+        runs += [("warm, with images", [options.data])] if options.data else []
         for what, arguments in runs:
-            seconds, processor, memory = drawn(folder / what, bundle, *arguments)
+            seconds, processor, memory = measure_drawing(folder / what, bundle, *arguments)
             page = (folder / what / "map.html").stat().st_size / 1e6
-            print(f"{what}: {seconds:.1f} s, {processor:.1f} s of a processor, {memory:.0f} MiB, page {page:.1f} MB")
-        print(f"cold twice the same files: {same_files(folder / 'cold', folder / 'cold again')}")
-        print(f"cold and warm the same files: {same_files(folder / 'cold', folder / 'warm')}")
+            print(f"{what}: {seconds:.1f} s, {processor:.1f} processor seconds, {memory:.0f} MiB, page {page:.1f} MB")
+        print(f"cold runs write the same files: {same_files(folder / 'cold', folder / 'cold again')}")
+        print(f"cold and warm runs write the same files: {same_files(folder / 'cold', folder / 'warm')}")
         times = placing_ms(bundle)
         print(f"placing {NEW} new faces: median {np.median(times):.1f} ms, slowest of {REPEATS} {max(times):.1f} ms")
         print("\n".join(quality_lines(bundle)))

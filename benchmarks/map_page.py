@@ -1,13 +1,13 @@
-"""Measures the map's page in a headless Chromium: its size, how soon it shows, how long its frames take.
+"""Measure the map's page in headless Chromium: size, time to display, frame times.
 
     python -m benchmarks.map_page                 # synthetic faces: 28,709 and 35,000
-    python -m benchmarks.map_page out/map.html    # pages that `cli.py visualize` wrote
+    python -m benchmarks.map_page out/map.html    # pages written by `cli.py visualize`
     python -m benchmarks.map_page --json
 
-Synthetic faces have every column and no pictures. A page is opened three times, each in a fresh context, and medians
-are told: `first_paint_ms` is Chromium's first contentful paint, `map_ms` when all dots stand. Then a mouse drags the
-map and wanders over its faces: `*_frame_ms` are the times between Chromium's frames, 16.7 where none is late, and
-`*_work_ms` what the page's own script needs for one. Exits with 1 where a target is missed.
+Synthetic faces have every column and no images. A page is opened three times, each in a fresh context; the results are
+medians. `first_paint_ms` is Chromium's first contentful paint, `map_ms` the time until all dots are drawn. Then a mouse
+drags the map and moves over its faces: `*_frame_ms` are the times between frames, 16.7 if none is late, and `*_work_ms`
+the time of the page's own script for one frame. Exits with 1 if a target is missed.
 """
 
 import argparse
@@ -29,12 +29,12 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 FACES = (28_709, 35_000)
-# What is asked of it; a frame of more than 33 ms is one that somebody sees.
+# Upper limits; frames longer than 33 ms are visible.
 TARGETS = {"first_paint_ms": 3000.0, "map_ms": 3000.0, "drag_frame_p95_ms": 34.0, "hover_frame_p95_ms": 34.0}
 PLAIN_MB, PICTURED_MB = 8.0, 15.0
 _CLASSES = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
 _OPENINGS = 3
-# As promises, not with Playwright's wait_for_function: that evaluates strings, which the page's policy forbids.
+# Promises instead of Playwright's wait_for_function, which evaluates strings: the page's policy forbids that.
 _FIRST_PAINT_AND_MAP = """() => new Promise((done) => {
     const wait = () => {
         const [paint] = performance.getEntriesByName("first-contentful-paint");
@@ -68,7 +68,7 @@ _WORK = """(step) => {
 
 
 def synthetic(n: int) -> FaceMap:
-    """Faces in one cloud for each class, with predictions, neighbours, splits, and some that were taught."""
+    """Return faces in one cluster per class, with predictions, neighbors, splits, and some taught faces."""
     draw = np.random.default_rng(0)
     labels = draw.integers(len(_CLASSES), size=n)
     angle = 2 * np.pi * labels / len(_CLASSES)
@@ -88,7 +88,7 @@ def synthetic(n: int) -> FaceMap:
 
 
 def measure(browser: "Browser", path: Path) -> dict[str, Any]:
-    """Opens a page and uses it; returns its figures by name."""
+    """Open a page and use it; return the measurements by name."""
     openings = [_opening(browser, path) for _ in range(_OPENINGS)]
     page = browser.new_context(viewport={"width": 1280, "height": 800}).new_page()
     page.goto(path.resolve().as_uri())
@@ -111,7 +111,7 @@ def measure(browser: "Browser", path: Path) -> dict[str, Any]:
 
 
 def _opening(browser: "Browser", path: Path) -> tuple[float, float]:
-    """Milliseconds from the start of loading to the first paint and to the whole map."""
+    """Return the milliseconds from the start of loading to the first paint and to the whole map."""
     page = browser.new_context(viewport={"width": 1280, "height": 800}).new_page()
     page.add_init_script(_WHEN_DRAWN)
     page.goto(path.resolve().as_uri())
@@ -121,7 +121,7 @@ def _opening(browser: "Browser", path: Path) -> tuple[float, float]:
 
 
 def _frames(page: "Page", move: "Callable[[Page], None]") -> list[float]:
-    """When each frame began while the mouse moved, milliseconds."""
+    """Return when each frame began while the mouse moved, in milliseconds."""
     page.evaluate(_RECORD)
     move(page)
     return list(page.evaluate("() => { const seen = frames_; frames_ = null; return seen; }"))
@@ -147,10 +147,10 @@ def _is_met(found: dict[str, Any]) -> bool:
 
 
 def main() -> None:
-    """Reads the arguments, measures, prints."""
+    """Parse the arguments, measure, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("pages", nargs="*", type=Path, help="pages to measure; synthetic ones where none is named")
-    parser.add_argument("--json", action="store_true", help="one JSON document")
+    parser.add_argument("pages", nargs="*", type=Path, help="pages to measure (default: synthetic pages)")
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, chromium() as browser:
         pages = asked.pages

@@ -1,1 +1,1 @@
-"""From data, training logs, evaluations and galleries to pictures and pages."""
+"""Pictures and pages: the gallery's map, explored data, session reports, evaluation plots, training curves."""

@@ -1,4 +1,4 @@
-"""A plot in the project's language: a heading, a line that says how to read it, quiet axes."""
+"""Plots in the common style: a title, a note, and axes without a frame."""
 
 from pathlib import Path
 from typing import Any
@@ -6,12 +6,12 @@ from typing import Any
 from moodspace.viz.theme import LIGHT, picture_style
 
 _DPI = 160
-# Room above the axes for a heading and one line of words, and for each further line.
+# Space above the axes for the title and one line of the note, and for each further line, in inches.
 _ABOVE_IN, _LINE_IN = 0.8, 0.2
 
 
 def new_figure(width_in: float, height_in: float, title: str, note: str) -> Any:
-    """Return a matplotlib figure with a heading and, below it, how to read it, in lines; its axes come below both."""
+    """Return a matplotlib figure with a title, a note of one or more lines below it, and space for axes."""
     from matplotlib import rc_context
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -29,7 +29,7 @@ def new_figure(width_in: float, height_in: float, title: str, note: str) -> Any:
 
 
 def add_axes(figure: Any, *place: Any, **labels: Any) -> Any:
-    """Adds axes, as `Figure.add_subplot` at `place` and `Axes.set` with `labels`."""
+    """Add axes: `place` as for `Figure.add_subplot`, `labels` as for `Axes.set`."""
     from matplotlib import rc_context
 
     style: Any = picture_style()
@@ -42,7 +42,7 @@ def add_axes(figure: Any, *place: Any, **labels: Any) -> Any:
 
 
 def in_percent(*sides: Any) -> None:
-    """Writes the numbers of axes (`Axes.xaxis`, `Axes.yaxis`) as per cent."""
+    """Format the ticks of axes (`Axes.xaxis`, `Axes.yaxis`) as percentages."""
     from matplotlib.ticker import PercentFormatter
 
     for side in sides:
@@ -50,15 +50,15 @@ def in_percent(*sides: Any) -> None:
 
 
 def add_legend(axes: Any, **place: Any) -> None:
-    """Adds a legend without a frame, as `Axes.legend` with `place`."""
+    """Add a legend without a frame; arguments as for `Axes.legend`."""
     axes.legend(frameon=False, labelcolor=LIGHT.ink, fontsize=10, **place)
 
 
 def save(figure: Any, path: Path) -> Path:
-    """Writes a figure as PNG and returns the path.
+    """Write a figure as PNG and return the path.
 
     Raises:
-        OSError: It cannot be written.
+        OSError: The file cannot be written.
     """
     figure.savefig(path, dpi=_DPI, facecolor=LIGHT.paper)
     return path

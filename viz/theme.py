@@ -1,8 +1,8 @@
-"""One visual language for every page and picture: tones for light and dark, type, the colours of the expressions.
+"""The common style of pages and pictures: light and dark tones, fonts, and colors of the expressions.
 
-The tones stand here once. Pages get them as CSS custom properties that follow the reader's light or dark setting, and
-with them the rules of `page/theme.css`; pictures get them as matplotlib settings. The colour of an expression is
-`classifier.palette.class_shades`, as in the live window; classes of a user's own have one, too.
+The tones are defined once, here. Pages get them as CSS custom properties that follow the reader's light or dark scheme,
+with the rules of `theme.css`; pictures get them as matplotlib settings. The colors of the expressions and of the user's
+own classes come from `classifier.palette.class_shades`, as in the live window.
 """
 
 import html
@@ -14,24 +14,24 @@ from moodspace.classifier.palette import COLOURS, class_shades
 
 __all__ = ["COLOURS", "DARK", "LIGHT", "Tones", "class_shades", "mark", "page", "picture_style", "stylesheet", "text"]
 
-_STYLE = Path(__file__).with_name("page") / "theme.css"
+_STYLE = Path(__file__).with_name("theme.css")
 
-# A page may show pictures that it carries itself; it loads nothing and sends nothing.
+# Allows embedded images only: a page loads and sends nothing.
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 
 
 @dataclass(frozen=True, slots=True)
 class Tones:
-    """The colours beside those of the expressions, as hex; ink and faint are readable on paper and raised (WCAG AA).
+    """The colors besides those of the expressions, as hex; text is readable on paper and raised (WCAG AA).
 
     Attributes:
-        paper: The ground of a page or picture.
-        raised: Cards and tips on that ground.
-        wash: Empty parts of bars, pictures not at hand.
-        ink: Type.
-        faint: Type that steps back: captions, axes.
-        line: Rules and frames.
-        alert: What asks to be looked at.
+        paper: Background of a page or picture.
+        raised: Background of cards and tooltips.
+        wash: Empty parts of bars, missing images.
+        ink: Text.
+        faint: Secondary text: captions, axes.
+        line: Rules and borders.
+        alert: Text that needs attention.
     """
 
     paper: str
@@ -52,7 +52,7 @@ DARK = Tones(
 
 
 def stylesheet() -> str:
-    """The tones as CSS custom properties (`--paper`, `--ink`, ...), light and dark, then the rules that use them."""
+    """Return the tones as CSS custom properties (`--paper`, `--ink`, ...), light and dark, then the common rules."""
     light, dark = (" ".join(f"--{name}: {value};" for name, value in asdict(tones).items()) for tones in (LIGHT, DARK))
     return (
         f":root {{ color-scheme: light dark; {light} }}\n"
@@ -61,13 +61,13 @@ def stylesheet() -> str:
 
 
 def page(title: str, body: str, *, style: str = "", script: str = "") -> str:
-    """One self-contained HTML document in the project's language, which loads nothing from anywhere.
+    """Return a self-contained HTML document in the common style, which loads nothing.
 
     Args:
-        title: Plain text, for the window.
-        body: HTML; whatever came from data in it went through `text`.
-        style: CSS of this page alone, after the common rules.
-        script: JavaScript of this page alone, run when the body is there.
+        title: Plain text for the window.
+        body: HTML; pass all text from data through `text`.
+        style: CSS of this page, after the common rules.
+        script: JavaScript of this page, run after the body is parsed.
     """
     running = f"<script>{script}</script>\n" if script else ""
     return (
@@ -80,24 +80,24 @@ def page(title: str, body: str, *, style: str = "", script: str = "") -> str:
 
 
 def text(value: object) -> str:
-    """A value as HTML text, safe in elements and quoted attributes; what is no Unicode, as in odd file names, is ?."""
+    """Escape a value for HTML elements and quoted attributes; lone surrogates, as in odd file names, become ?."""
     return html.escape(str(value).encode("utf-8", "replace").decode("utf-8"), quote=True)
 
 
 def mark(name: str, shade: str) -> str:
-    """A class's name with a dot of its colour before it.
+    """Return the name of a class after a dot of its color, as HTML.
 
     Args:
         name: Plain text.
-        shade: Hex, of `class_shades`.
+        shade: Hex color from `class_shades`.
     """
     return f'<span class="mark" style="--shade:{shade}">{text(name)}</span>'
 
 
 def picture_style(tones: Tones = LIGHT) -> dict[str, Any]:
-    """Settings for `matplotlib.rc_context`: the same tones, type and quiet axes as the pages have.
+    """Return settings for `matplotlib.rc_context`: the tones, fonts and axes of the pages.
 
-    The font is the one that matplotlib carries, so that a picture is the same on every machine.
+    The font ships with matplotlib, so that a picture is the same on every machine.
     """
     return {
         "font.family": "DejaVu Sans",

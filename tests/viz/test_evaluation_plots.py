@@ -5,12 +5,12 @@ import pytest
 from PIL import Image
 
 from moodspace.classifier.evaluation import ScoredFaces
-from moodspace.viz.evaluation_plots import plot_evaluation, surest_mistakes
+from moodspace.viz.evaluation_plots import most_confident_errors, plot_evaluation
 
 CLASSES = ("happy", "sad", "surprise")
 
 
-def judged(n: int, seed: int = 0, right: float = 0.7) -> ScoredFaces:
+def scored(n: int, seed: int = 0, right: float = 0.7) -> ScoredFaces:
     rng = np.random.default_rng(seed)
     truth = rng.integers(0, 3, n)
     proba = rng.dirichlet([1, 1, 1], n)
@@ -23,7 +23,7 @@ def judged(n: int, seed: int = 0, right: float = 0.7) -> ScoredFaces:
 
 
 def test_all_pictures_are_written(tmp_path) -> None:
-    one = judged(40)
+    one = scored(40)
     crops = np.random.default_rng(0).integers(0, 256, (40, 48, 48), np.uint8)
     written = plot_evaluation(one, crops, tmp_path / "new" / "plots")
     names = ["confusion", "reliability", "risk-coverage", "classes", "mistakes"]
@@ -34,8 +34,8 @@ def test_all_pictures_are_written(tmp_path) -> None:
 
 
 def test_surest_mistakes_come_first_and_are_mistakes() -> None:
-    one = judged(200)
-    rows = surest_mistakes(one)
+    one = scored(200)
+    rows = most_confident_errors(one)
     assert (one.ensemble[rows].argmax(axis=1) != one.truth[rows]).all()
     confidence = one.ensemble[rows].max(axis=1)
     assert (np.diff(confidence) <= 0).all() and len(rows) == 48
@@ -45,5 +45,5 @@ def test_surest_mistakes_come_first_and_are_mistakes() -> None:
 
 @pytest.mark.parametrize("n", [1, 3])
 def test_few_faces_and_no_mistake_make_sensible_pictures(n: int, tmp_path) -> None:
-    written = plot_evaluation(judged(n, right=1.0), np.zeros((n, 48, 48), np.uint8), tmp_path)
+    written = plot_evaluation(scored(n, right=1.0), np.zeros((n, 48, 48), np.uint8), tmp_path)
     assert [path.name for path in written][-1] == "classes.png"

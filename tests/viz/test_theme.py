@@ -46,7 +46,7 @@ def test_text_is_safe(given, written):
     assert text(given) == written
 
 
-def test_a_mark_has_its_colour_and_an_escaped_name():
+def test_a_mark_has_its_color_and_an_escaped_name():
     assert mark("<i>", COLOURS["sad"]) == '<span class="mark" style="--shade:#0072B2">&lt;i&gt;</span>'
     assert class_shades(("sad", "confused"))[0] == COLOURS["sad"]
 

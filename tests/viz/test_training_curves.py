@@ -19,7 +19,7 @@ def test_each_quantity_has_a_panel() -> None:
     shown = {title: columns for title, columns in _panels({"a": rows, "b": log(2, val_recall_at_1=0.5)}) if columns}
     assert shown["validation accuracy"] == ["val_fer2013_accuracy"]
     assert shown["active triplets"] == ["embedding_active_triplets"]
-    assert shown["recall@1, validation"] == ["val_recall_at_1"]
+    assert shown["validation recall@1"] == ["val_recall_at_1"]
     assert len(shown) == 7
 
 
@@ -39,6 +39,6 @@ def test_another_run_changes_the_picture(tmp_path) -> None:
 
 @pytest.mark.parametrize("runs", [{}, {"a": []}])
 def test_without_epochs_there_is_nothing_to_draw(runs, tmp_path) -> None:
-    with pytest.raises(ValueError, match="expected runs with an epoch or more"):
+    with pytest.raises(ValueError, match="expected runs with at least one epoch"):
         draw_curves(runs, tmp_path / "curves.png")
     assert not list(tmp_path.iterdir())

@@ -1,1 +1,1 @@
-"""explore."""
+"""The `explore` command: what a labeled data set contains, as one page and one JSON document."""

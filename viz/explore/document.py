@@ -1,4 +1,4 @@
-"""What was found in a data set, as one JSON document and as a few lines for people."""
+"""The findings about a data set as one JSON document, and as a short summary in text."""
 
 from collections.abc import Iterator
 from itertools import combinations
@@ -11,11 +11,11 @@ from moodspace.embeddings.data.labels import FERPLUS_CLASSES, VOTE_COLUMNS, cano
 from moodspace.viz.explore.copies import NEAR
 from moodspace.viz.explore.exploration import Exploration
 
-TOP = 50  # likely label errors that are shown and checked against votes
+TOP = 50  # number of likely label errors to show and to compare with the annotators' votes
 
 
 def exploration_document(found: Exploration) -> dict[str, Any]:
-    """Returns everything that was found as plain JSON values."""
+    """Return all findings as plain JSON values."""
     data = found.data
     counts = dict(zip(data.names, data.counts.T.tolist(), strict=True))
     return {
@@ -40,7 +40,7 @@ def exploration_document(found: Exploration) -> dict[str, Any]:
 
 
 def face_record(found: Exploration, row: int | np.integer[Any]) -> dict[str, str]:
-    """Says which face this is: its part, source and label."""
+    """Return the part, source and label of a face."""
     faces = found.data.faces
     return {
         "part": found.data.names[found.data.part[row]],
@@ -50,13 +50,13 @@ def face_record(found: Exploration, row: int | np.integer[Any]) -> dict[str, str
 
 
 def different_labels(found: Exploration) -> list[IntArray]:
-    """Groups of faces with the same pixels that are not all labelled the same: at least one label of each is wrong."""
+    """Return the groups of identical faces with different labels; at least one label of each group is wrong."""
     labels = found.data.faces.labels
     return [rows for rows in found.copies.groups if len(set(labels[rows].tolist())) > 1]
 
 
 def votes_of(found: Exploration, row: int | np.integer[Any]) -> dict[str, int]:
-    """What people saw in a face and how many of them, most first; empty where nobody was asked."""
+    """Return the votes of a face's annotators by class, most votes first; empty where the data have no votes."""
     votes = found.data.faces.votes
     if votes is None:
         return {}
@@ -65,7 +65,7 @@ def votes_of(found: Exploration, row: int | np.integer[Any]) -> dict[str, int]:
 
 
 def summary(document: dict[str, Any]) -> Iterator[str]:
-    """Yields what was found, a line for each matter."""
+    """Yield the findings as lines of text."""
     parts = ", ".join(f"{name} {part['faces']:,}" for name, part in document["parts"].items())
     yield f"{document['faces']:,} faces, {len(document['light'])} classes: {parts}"
     yield f"unreadable: {len(document['unreadable']):,}; blank: {len(document['blank']):,}"
@@ -74,11 +74,11 @@ def summary(document: dict[str, Any]) -> Iterator[str]:
     yield f"identical pixels: {same['faces']:,} faces in {groups}"
     for pair in same["across"]:
         (one, other), (n_one, n_other) = pair["parts"], pair["faces"]
-        yield f"  in both: {n_one:,} faces of {one}, {n_other:,} of {other}"
+        yield f"  in both parts: {n_one:,} faces of {one}, {n_other:,} of {other}"
     kinds = f"{near['across']:,} across parts, {near['other_label']:,} with different labels"
     yield f"near copies: {near['pairs']:,} pairs, {kinds}"
     if errors is not None:
-        yield f"likely label errors: {errors['likely']:,} of {errors['judged']:,} faces judged"
+        yield f"likely label errors: {errors['likely']:,} of {errors['judged']:,} faces checked"
 
 
 def _light(found: Exploration) -> dict[str, Any]:
@@ -98,7 +98,7 @@ def _light(found: Exploration) -> dict[str, Any]:
 
 def _identical(found: Exploration) -> dict[str, Any]:
     names, part, groups = found.data.names, found.data.part, found.copies.groups
-    # How many faces of each picture stand in each part.
+    # Faces of each image (row) in each part (column).
     spread = np.zeros((len(groups), len(names)), np.int64)
     for number, rows in enumerate(groups):
         np.add.at(spread[number], part[rows], 1)
@@ -123,7 +123,7 @@ def _identical(found: Exploration) -> dict[str, Any]:
 
 
 def _twins(found: Exploration) -> dict[str, dict[str, int]]:
-    """Compares what the data say of copies in other splits with the copies found here; empty if they say nothing."""
+    """Compare the copies that the data mark as twins with the copies found; empty if the data mark none."""
     part, twin = found.data.part, found.data.faces.twin
     if not twin.any():
         return {}
@@ -188,7 +188,7 @@ def _label_errors(found: Exploration) -> dict[str, Any] | None:
 
 
 def _people(found: Exploration) -> dict[str, int] | None:
-    """What most people saw in the `TOP` likeliest errors; None where the data hold no votes."""
+    """Compare the `TOP` likeliest errors with the annotators' majority; None where the data have no votes."""
     faces, errors = found.data.faces, found.errors
     if faces.votes is None or errors is None:
         return None

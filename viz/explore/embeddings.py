@@ -1,7 +1,7 @@
-"""Embeddings of a data set's faces, taken from the bundle's gallery where it holds them already.
+"""Embeddings of a data set's faces, reused from the bundle's gallery where it contains them.
 
-A bundle's gallery is made of the faces that its network was trained on. Where the data are those, nearly a minute of
-embedding is saved, and which faces the network has learned from is known.
+A bundle's gallery holds the faces that its network was trained on. For these faces this saves nearly a minute of
+encoding, and tells which faces the network has learned from.
 """
 
 from collections import Counter
@@ -15,23 +15,24 @@ from moodspace.embeddings.data.labelled import LabelledFaces, Progress
 from moodspace.embeddings.encoder import encode_all
 
 _SAMPLE = 64
-# Cosine; the gallery holds 16-bit numbers and processors differ, 0.9997 was seen. Other faces are far below.
+# Minimum cosine. 0.9997 was observed, due to the gallery's 16-bit rounding and to different processors; other faces are
+# far below.
 _SAME = 0.99
 
 
 def embed_faces(bundle: Bundle, faces: LabelledFaces, progress: Progress | None = None) -> tuple[FloatArray, BoolArray]:
-    """Embeds faces, and says which the bundle's network was trained on.
+    """Embed faces, and tell which of them the bundle's network was trained on.
 
-    A face counts as one of the gallery's when its source has the same name there. A sample of those is embedded anew:
-    if any of it differs, the names mean other pictures, and none of them is taken for known.
+    A face counts as a gallery face if its source has the same name. A sample of these faces is encoded again: if any
+    embedding differs, the names refer to other images and no face counts as a gallery face.
 
     Args:
-        bundle: Holds the encoder and the gallery.
-        faces: The faces.
-        progress: Called with the faces embedded so far and their number.
+        bundle: Provides the encoder and the gallery.
+        faces: The n faces.
+        progress: Called with the number of faces encoded so far and the total.
 
     Returns:
-        `(n, d)` float32 unit rows, and `(n,)` bool, whether the gallery holds the face.
+        `(n, d)` float32, rows of unit length, and `(n,)` bool, whether the gallery holds the face.
     """
     rows = gallery_rows(bundle, faces)
     known = rows >= 0
@@ -43,7 +44,7 @@ def embed_faces(bundle: Bundle, faces: LabelledFaces, progress: Progress | None 
 
 
 def gallery_rows(bundle: Bundle, faces: LabelledFaces) -> IntArray:
-    """Returns `(n,)` int64, the gallery's row of each face that it holds, -1 for others; see `embed_faces`."""
+    """Return `(n,)` int64, the gallery row of each face, -1 where the gallery does not hold it; see `embed_faces`."""
     gallery = bundle.index.gallery
     place = {source: row for row, source in enumerate(_numbered(gallery.sources.tolist()))}
     rows = np.array([place.get(source, -1) for source in _numbered(faces.sources)], np.int64)
@@ -56,7 +57,7 @@ def gallery_rows(bundle: Bundle, faces: LabelledFaces) -> IntArray:
 
 
 def _numbered(sources: Iterable[str]) -> Iterator[tuple[str, int]]:
-    """Tells apart, in their order, those that have one name: two pairs of FER2013's training faces do."""
+    """Number sources of the same name in order: two pairs of FER2013's training faces share one name."""
     seen: Counter[str] = Counter()
     for source in sources:
         seen[source] += 1

@@ -1,6 +1,5 @@
-"""What is in a data set: read it, measure it, and write a page to look at and a document to work with."""
+"""Explore a labeled data set: class counts, light, duplicates and likely label errors."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,22 +14,21 @@ from moodspace.viz.explore.data import DataParts, Stages, read_parts
 from moodspace.viz.explore.embeddings import embed_faces
 from moodspace.viz.explore.label_errors import LabelErrors, find_label_errors
 
-PAGE, DOCUMENT = "explore.html", "explore.json"
-# Grey levels; a picture with less contrast shows nothing. FER2013's faint but real faces start at 8.
+# Gray levels. An image with less contrast is blank; FER2013's faintest real faces start at 8.
 BLANK_BELOW = 4.0
 _CHUNK = 4096
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Exploration:
-    """What was found in a data set of n faces.
+    """The findings about a data set of n faces.
 
     Attributes:
-        data: The faces, and which part each is of.
-        brightness: `(n,)` float32, mean grey in [0, 255].
-        contrast: `(n,)` float32, standard deviation of the grey, in [0, 127.5].
-        copies: Faces that are there more than once.
-        errors: Labels that are likely wrong; None where nobody asked.
+        data: The faces, and the part of each.
+        brightness: `(n,)` float32, mean gray level in [0, 255].
+        contrast: `(n,)` float32, standard deviation of the gray levels, in [0, 127.5].
+        copies: Duplicate faces.
+        errors: Likely label errors; None if they were not searched.
     """
 
     data: DataParts
@@ -41,22 +39,22 @@ class Exploration:
 
     @property
     def blank(self) -> IntArray:
-        """Pictures that show nothing."""
+        """Return the rows of images without visible content."""
         return np.flatnonzero(self.contrast < BLANK_BELOW)
 
 
 def explore(
     paths: Sequence[Path], *, bundle: Bundle | None = None, progress: Stages = lambda stage: None
 ) -> Exploration:
-    """Looks at data sets, all of their splits together.
+    """Explore data sets, all their splits together.
 
     Args:
-        paths: One or more of what `embeddings.datasets` reads.
-        bundle: Whose network says which labels are likely wrong; None to leave that out, and its time.
-        progress: Called with a stage's name, returns what is called as the stage goes on.
+        paths: One or more paths that `embeddings.data.readers` can read.
+        bundle: Its network finds likely label errors; None skips this step, which takes the longest.
+        progress: Called with the name of each stage; returns a callback for its progress.
 
     Raises:
-        DataError: there is no path, one is named twice, or one cannot be read.
+        DataError: There is no path, a path is named twice, or one cannot be read.
     """
     return explore_parts(read_parts(paths, progress), bundle=bundle, progress=progress)
 
@@ -64,41 +62,21 @@ def explore(
 def explore_parts(
     data: DataParts, *, bundle: Bundle | None = None, progress: Stages = lambda stage: None
 ) -> Exploration:
-    """Does what `explore` does with what is read already."""
+    """Explore data that are already read; see `explore`."""
     faces = data.faces
     brightness, contrast = _light(faces.crops)
     copies = find_copies(faces.crops, progress("compare"))
     errors = None
     if bundle is not None:
         embeddings, learned = embed_faces(bundle, faces, progress("embed"))
-        # It tells no steps: the bar only moves, and in a pipe a line says that it goes on.
-        progress("look for wrong labels")
+        # This stage reports no steps.
+        progress("find label errors")
         errors = find_label_errors(embeddings, faces.labels, copies.families, learned, len(faces.classes))
     return Exploration(data, brightness, contrast, copies, errors)
 
 
-def write_exploration(exploration: Exploration, folder: Path) -> tuple[Path, Path]:
-    """Writes `explore.html`, one self-contained page, and `explore.json`; makes the folder.
-
-    Returns:
-        The two files.
-
-    Raises:
-        OSError: they cannot be written.
-    """
-    from moodspace.viz.explore.document import exploration_document
-    from moodspace.viz.explore.page import exploration_page
-
-    document = exploration_document(exploration)
-    folder.mkdir(parents=True, exist_ok=True)
-    page, data = folder / PAGE, folder / DOCUMENT
-    page.write_text(exploration_page(exploration, document), encoding="utf-8")
-    data.write_text(json.dumps(document, allow_nan=False), encoding="utf-8")
-    return page, data
-
-
 def _light(crops: npt.NDArray[np.uint8]) -> tuple[FloatArray, FloatArray]:
-    """Returns mean and standard deviation of each face's grey, a few thousand faces at a time for memory's sake."""
+    """Return mean and standard deviation of each face's gray levels, in chunks that bound memory."""
     moments = [np.zeros((2, 0), np.float32)]
     for start in range(0, len(crops), _CHUNK):
         grey = crops[start : start + _CHUNK].reshape(-1, crops[0].size).astype(np.float32)

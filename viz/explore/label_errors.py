@@ -1,12 +1,12 @@
-"""Faces whose label is likely wrong: where a classifier that never saw the label is sure of another one.
+"""Find label errors: faces for which a classifier that never saw the label is confident of another class.
 
-Confident learning: the probabilities of each face come from a classifier that was fitted to other faces; a class's
-threshold is the mean probability that its own faces get for it; a face is a likely error when a class other than its
-label reaches that class's threshold and is the most probable that does.
+The method is confident learning. The probabilities of each face come from a classifier fitted to other faces. The
+threshold of a class is the mean probability of that class over its own faces. A face is a likely error if another
+class reaches its threshold and is the most probable.
 
-The classifier is a softmax regression on the embeddings, as the head of a network is; five folds take three seconds on
-32,000 faces. Faces that the network itself learned from are judged among themselves: it has learned most of their
-labels by heart, so that few of their errors show and what is uncertain elsewhere looks certain there.
+The classifier is a softmax regression on the embeddings, like the head of a network; five folds take three seconds for
+32,000 faces. Faces that the network was trained on are judged separately: it has memorized most of their labels, so
+that few of their errors show, and faces it has not seen would look uncertain beside them.
 
 Source:
     Northcutt, Jiang and Chuang, "Confident Learning: Estimating Uncertainty in Dataset Labels", Journal of Artificial
@@ -20,23 +20,23 @@ import numpy as np
 from moodspace.arrays import BoolArray, DoubleArray, FloatArray, IntArray
 
 FOLDS = 5
-# A class with fewer faces cannot be learned, so nothing is said about its faces.
+# Minimum number of faces of a class; smaller classes are not judged.
 LEAST = 10
-# Of 1e-3, 3e-3 and 1e-2 the one whose 50 likeliest errors in FER2013 the people of FER+ confirm most often: for 45 they
+# Chosen from 1e-3, 3e-3 and 1e-2: of its 50 likeliest errors in FER2013, FER+'s annotators confirm most. For 45 they
 # chose the suggested expression, for one the label.
-_RIDGE = 1e-2
+_L2 = 1e-2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LabelErrors:
-    """What a classifier that did not see a face's label says about it.
+    """The out-of-fold predictions for n faces, and the label errors they suggest.
 
     Attributes:
         proba: `(n, C)` float32, rows sum to 1; all zero where a face was not judged.
-        judged: `(n,)` bool: faces of classes with at least `LEAST` faces to learn from, where there are two such.
+        judged: `(n,)` bool: faces of classes with at least `LEAST` faces, if there are two such classes.
         learned: `(n,)` bool, whether the network that made the embeddings was trained on the face.
-        rows: `(m,)` int64, the faces whose label is likely wrong, likeliest first.
-        suggested: `(m,)` int64, the class that each shows more likely.
+        rows: `(m,)` int64, faces whose label is likely wrong, likeliest first.
+        suggested: `(m,)` int64, the more likely class of each.
     """
 
     proba: FloatArray
@@ -46,7 +46,15 @@ class LabelErrors:
     suggested: IntArray
 
     def agreement(self, labels: IntArray, learned: bool) -> float | None:
-        """Share of judged faces whose label is the most probable, of those the network learned from or the others."""
+        """Return the share of judged faces whose label is the most probable class.
+
+        Args:
+            labels: `(n,)` int64.
+            learned: Whether to count the faces that the network was trained on, or the others.
+
+        Returns:
+            A share in [0, 1]; None where there is no such face.
+        """
         asked = self.judged & (self.learned == learned)
         return float((self.proba[asked].argmax(axis=1) == labels[asked]).mean()) if asked.any() else None
 
@@ -54,12 +62,12 @@ class LabelErrors:
 def find_label_errors(
     embeddings: FloatArray, labels: IntArray, families: IntArray, learned: BoolArray, n_classes: int
 ) -> LabelErrors:
-    """Judges each face by a classifier fitted to others, and lists those whose label is likely wrong.
+    """Predict each face out of fold, and list the faces whose label is likely wrong.
 
     Args:
-        embeddings: `(n, d)` float32, unit rows.
+        embeddings: `(n, d)` float32, rows of unit length.
         labels: `(n,)` int64, from 0 to `n_classes - 1`.
-        families: `(n,)` int64, equal for copies of one photograph; they are all seen or all left out.
+        families: `(n,)` int64, equal for copies of one photograph, which share a fold.
         learned: `(n,)` bool, whether the network that made the embeddings was trained on the face.
         n_classes: C.
     """
@@ -70,7 +78,7 @@ def find_label_errors(
         present, own = np.unique(labels[asked], return_inverse=True)
         if len(present) < 2:
             continue
-        found = _unseen(embeddings[asked], own, families[asked], len(present))
+        found = _out_of_fold(embeddings[asked], own, families[asked], len(present))
         wrong, better = confident_errors(found, own)
         proba[np.ix_(asked, present)] = found
         judged |= asked
@@ -82,23 +90,25 @@ def find_label_errors(
 
 
 def confident_errors(proba: DoubleArray, labels: IntArray) -> tuple[IntArray, IntArray]:
-    """Lists rows whose label is likely wrong, by confident learning, and the class that each more likely has.
+    """Return the rows whose label is likely wrong by confident learning, and the suggested class of each.
 
     Args:
-        proba: `(n, C)` float64, rows sum to 1, each from a classifier that was not fitted to that row.
+        proba: `(n, C)` float64, rows sum to 1, each predicted by a classifier that was not fitted to that row.
         labels: `(n,)` int64; each class has at least one row.
+
+    Returns:
+        Rows `(m,)` int64, ascending, and classes `(m,)` int64.
     """
     thresholds = np.array([proba[labels == column, column].mean() for column in range(proba.shape[1])])
-    sure = np.where(proba >= thresholds, proba, 0)
-    best = sure.argmax(axis=1)
-    # That the label's own column is sure but less so does not save it; that the mode is another one without being sure
-    # does not condemn it.
-    wrong = np.flatnonzero((sure.max(axis=1) > 0) & (best != labels) & (proba.argmax(axis=1) == best))
+    confident = np.where(proba >= thresholds, proba, 0)
+    best = confident.argmax(axis=1)
+    # The label may reach its own threshold too. A most probable class that misses its threshold is no error.
+    wrong = np.flatnonzero((confident.max(axis=1) > 0) & (best != labels) & (proba.argmax(axis=1) == best))
     return wrong, best[wrong]
 
 
-def _unseen(embeddings: FloatArray, labels: IntArray, families: IntArray, n_classes: int) -> DoubleArray:
-    """Returns `(n, C)` probabilities of each face, by a classifier fitted to the other folds."""
+def _out_of_fold(embeddings: FloatArray, labels: IntArray, families: IntArray, n_classes: int) -> DoubleArray:
+    """Return `(n, C)` probabilities of each face, from a classifier fitted to the other folds."""
     names, family = np.unique(families, return_inverse=True)
     fold = (np.random.default_rng(0).permutation(len(names)) % FOLDS)[family]
     features = np.column_stack([embeddings, np.ones(len(embeddings), np.float32)])
@@ -112,7 +122,7 @@ def _unseen(embeddings: FloatArray, labels: IntArray, families: IntArray, n_clas
 
 
 def _fit(features: FloatArray, labels: IntArray, n_classes: int) -> FloatArray:
-    """Fits a softmax regression with a ridge penalty; returns `(d, C)` weights."""
+    """Fit a softmax regression with an L2 penalty; return `(d, C)` weights."""
     from scipy.optimize import minimize
 
     wanted = np.eye(n_classes, dtype=np.float32)[labels]
@@ -122,8 +132,8 @@ def _fit(features: FloatArray, labels: IntArray, n_classes: int) -> FloatArray:
         weights = flat.reshape(shape).astype(np.float32)
         proba = _softmax(features @ weights)
         likelihood = np.log(np.maximum(proba[np.arange(len(labels)), labels], 1e-30)).mean(dtype=np.float64)
-        slope = features.T @ (proba - wanted) / np.float32(len(labels)) + _RIDGE * weights
-        return float(_RIDGE / 2 * np.square(flat).sum() - likelihood), slope.ravel().astype(np.float64)
+        slope = features.T @ (proba - wanted) / np.float32(len(labels)) + _L2 * weights
+        return float(_L2 / 2 * np.square(flat).sum() - likelihood), slope.ravel().astype(np.float64)
 
     fitted = minimize(loss, np.zeros(shape[0] * shape[1]), jac=True, method="L-BFGS-B", options={"maxiter": 60})
     return fitted.x.reshape(shape).astype(np.float32)

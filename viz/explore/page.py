@@ -1,306 +1,58 @@
-"""The page of an explored data set: from its counts to the labels that are likely wrong, with the faces to look at."""
+"""The page of a data set: class counts, example faces, light, duplicates, likely label errors, unreadable images."""
 
-import base64
-import io
+import json
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
-from moodspace.arrays import ByteArray, FloatArray
 from moodspace.classifier.palette import class_shades
-from moodspace.embeddings.crops import SIZE
 from moodspace.embeddings.data.labels import canonical
-from moodspace.viz.explore.document import TOP, different_labels, face_record
+from moodspace.viz.explore.document import TOP, different_labels, exploration_document, face_record
 from moodspace.viz.explore.exploration import BLANK_BELOW, Exploration
+from moodspace.viz.explore.figures import Thumbnails, histogram
 from moodspace.viz.explore.label_errors import FOLDS, LEAST
 from moodspace.viz.theme import mark, page, text
 
-BINS = 32
-_WIDTH, _HEIGHT = 160, 44
-
-
-def histogram(values: FloatArray, everybody: FloatArray, shade: str, top: float) -> str:
-    """Draws how values lie between 0 and `top`; each curve encloses the same area.
-
-    Args:
-        values: `(m,)` float32, of one class, at least one.
-        everybody: `(n,)` float32, of all faces.
-        shade: Hex colour of the class.
-        top: What the right edge stands for; what is beyond counts in the last bin.
-    """
-    own, rest = (np.histogram(np.clip(some, 0, top), BINS, (0, top))[0] / len(some) for some in (values, everybody))
-    highest = max(own.max(), rest.max())
-    return (
-        f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT + 1}" preserveAspectRatio="none" style="--shade:{shade}" '
-        'aria-hidden="true">'
-        f'<path class="own" d="M0 {_HEIGHT} {_steps(own / highest)} L{_WIDTH} {_HEIGHT}Z"/>'
-        f'<path class="all" d="M0 {_HEIGHT} {_steps(rest / highest)} L{_WIDTH} {_HEIGHT}"/></svg>'
-    )
-
-
-def _steps(shares: npt.NDArray[np.float64]) -> str:
-    step = _WIDTH / len(shares)
-    return " ".join(
-        f"L{number * step:g} {_HEIGHT * (1 - share):.1f} L{(number + 1) * step:g} {_HEIGHT * (1 - share):.1f}"
-        for number, share in enumerate(shares)
-    )
-
-
-COLUMNS = 24
-# WebP's largest side is 16,383 pixels.
-MOST = COLUMNS * (16383 // SIZE)
-_QUALITY = 80
-
-
-class Thumbnails:
-    """Collects faces while a page is written; its `style` then shows them."""
-
-    def __init__(self) -> None:
-        self._crops: list[ByteArray] = []
-
-    def __len__(self) -> int:
-        return len(self._crops)
-
-    def face(self, crop: ByteArray, note: str) -> str:
-        """Adds a face and returns the element that shows it, as wide as the CSS property `--side` says.
-
-        Args:
-            crop: `(48, 48)` uint8 in [0, 255], grey.
-            note: What it is, plain text, for who cannot see it and for who asks for more.
-
-        Raises:
-            ValueError: there is no room for another.
-        """
-        if len(self) >= MOST:
-            raise ValueError(f"thumbnails: expected at most {MOST}, received one more; show fewer faces")
-        row, column = divmod(len(self), COLUMNS)
-        self._crops.append(crop)
-        return f'<i class="face" style="--x:{column};--y:{row}" role="img" aria-label="{text(note)}"></i>'
-
-    def style(self) -> str:
-        """The CSS rules that show the faces, with their picture inside."""
-        rows = max(1, -(-len(self) // COLUMNS))
-        sheet = np.zeros((rows * SIZE, COLUMNS * SIZE), np.uint8)
-        for number, crop in enumerate(self._crops):
-            top, left = (place * SIZE for place in divmod(number, COLUMNS))
-            sheet[top : top + SIZE, left : left + SIZE] = crop
-        packed = io.BytesIO()
-        Image.fromarray(sheet).save(packed, "WEBP", quality=_QUALITY)
-        picture = base64.b64encode(packed.getvalue()).decode("ascii")
-        # In shares of the element's own size, so that a face may be as wide as its place allows.
-        across, down = (f"calc(var(--{axis}) * 100% / {max(1, n - 1)})" for axis, n in (("x", COLUMNS), ("y", rows)))
-        return (
-            ".face { display: inline-block; flex: none; width: var(--side, 48px); aspect-ratio: 1; border-radius: 8%; "
-            f"vertical-align: top; background-color: var(--wash); background-size: {COLUMNS}00% {rows}00%; "
-            f"background-position: {across} {down}; background-image: url(data:image/webp;base64,{picture}); }}\n"
-        )
-
-
-SHOWN = 24  # of each kind; the document has them all
-
-
-def copies_section(found: Exploration, document: dict[str, Any], thumbnails: Thumbnails) -> str:
-    """Returns the section as HTML, and adds the faces that it shows to `thumbnails`."""
-    same, near = document["identical"], document["near"]
-    if not same["groups"] and not near["pairs"]:
-        return "<section><h2>Copies</h2><p class=faint>No face is there twice, and none nearly.</p></section>\n"
-    told = (
-        f"{same['faces']:,} faces share their pixels with another, in {same['groups']:,} groups; {near['pairs']:,} "
-        "pairs are near copies: the same photograph cut, lit or packed otherwise, "
-        f"{near['mirrored']:,} of them mirrored. A network tested on copies of what it learned from looks better than "
-        "it is."
-    )
-    return (
-        f"<section><h2>Copies</h2><p class=faint>{told}</p>{_table(document)}"
-        f"{_contradictions(found, thumbnails)}{_pairs(found, document, thumbnails)}</section>\n"
-    )
-
-
-def _table(document: dict[str, Any]) -> str:
-    twins, rows = document["twins"], []
-    for name, part in document["parts"].items():
-        across = sum(
-            n
-            for pair in document["identical"]["across"]
-            for n, own in zip(pair["faces"], pair["parts"], strict=True)
-            if own == name
-        )
-        cells = [part["faces"], document["identical"]["within"][name], across]
-        if twins:
-            cells += [twins[name]["marked"], twins[name]["elsewhere"]]
-        numbers = "".join(f'<td class="number">{n:,}</td>' for n in cells)
-        rows.append(f"<tr><td>{text(name)}</td>{numbers}</tr>")
-    head = ["faces", "same pixels in this part", "same pixels in another part"]
-    head += ["marked as twins", "of these, copy not at hand"] if twins else []
-    titles = "".join(f'<th class="number">{title}</th>' for title in head)
-    return (
-        f'<div class="scroll card"><table><thead><tr><th>part</th>{titles}</tr></thead>'
-        f"<tbody>{''.join(rows)}</tbody></table></div>"
-    )
-
-
-def _contradictions(found: Exploration, thumbnails: Thumbnails) -> str:
-    if not (groups := different_labels(found)):
-        return ""
-    cards = []
-    # Blank pictures come last: what they are labelled as teaches nothing about the labels.
-    for rows in sorted(groups, key=lambda rows: found.contrast[rows[0]] < BLANK_BELOW)[:SHOWN]:
-        sources = [found.data.faces.sources[row] for row in rows[:4]]
-        face = thumbnails.face(found.data.faces.crops[rows[0]], ", ".join(sources) + ", …" * (len(rows) > 4))
-        cards.append(f'<article class="twin">{face}<div>{_labels(found, rows)}</div></article>')
-    return (
-        f'<h3>The same pixels under different labels <span class="faint">{len(groups):,}</span></h3>'
-        f'<p class=faint>At least one label of each is wrong.</p><div class="pairs single">{"".join(cards)}</div>'
-    )
-
-
-def _labels(found: Exploration, rows: npt.NDArray[np.integer[Any]]) -> str:
-    """The labels of some faces, one below the other, each with the part that it is of and how often it is there."""
-    classes = found.data.faces.classes
-    shade_of = dict(zip(classes, class_shades(classes), strict=True))
-    told = Counter((record["label"], record["part"]) for record in (face_record(found, row) for row in rows))
-    return "".join(
-        f"<div>{mark(label, shade_of[label])} <small class=faint>{text(part)}"
-        f"{f', {n} times' if n > 1 else ''}</small></div>"
-        for (label, part), n in told.items()
-    )
-
-
-def _pairs(found: Exploration, document: dict[str, Any], thumbnails: Thumbnails) -> str:
-    copies, part = found.copies, found.data.part
-    if not len(copies.pairs):
-        return ""
-    one, other = copies.pairs.T
-    across = np.flatnonzero(part[one] != part[other])
-    chosen = across if len(across) else np.arange(len(copies.pairs))
-    # From the best to the least of them, so that the threshold can be judged too.
-    chosen = chosen[np.linspace(0, len(chosen) - 1, min(SHOWN, len(chosen))).astype(np.int64)]
-    cards = []
-    for number in chosen:
-        faces = "".join(
-            thumbnails.face(found.data.faces.crops[row], found.data.faces.sources[row]) for row in copies.pairs[number]
-        )
-        how = f"{copies.similarity[number]:.3f}{' mirrored' if copies.mirrored[number] else ''}"
-        cards.append(
-            f'<article class="twin">{faces}<div>{_labels(found, copies.pairs[number])}'
-            f"<small class=faint>{how}</small></div></article>"
-        )
-    where = "in two parts" if len(across) else "in one part"
-    return (
-        f'<h3>Near copies {where} <span class="faint">{len(across) or len(copies.pairs):,}</span></h3>'
-        f"<p class=faint>From the closest to the least close; a pair counts from a correlation of "
-        f'{document["near"]["threshold"]} after the best shift.</p><div class="pairs">{"".join(cards)}</div>'
-    )
-
-
-_NOBODY = "#b9bcc2"  # votes for no face, or for nothing known
-
-
-def errors_section(found: Exploration, document: dict[str, Any], thumbnails: Thumbnails) -> str:
-    """Returns the section as HTML, none where nobody asked, and adds the faces that it shows to `thumbnails`."""
-    errors, judged = document["label_errors"], found.errors
-    if errors is None or judged is None:
-        return ""
-    heading = f'<h2>Labels likely wrong <span class="faint">{errors["likely"]:,}</span></h2>'
-    if not errors["judged"]:
-        need = f"To judge labels takes two classes with at least {LEAST} faces each."
-        return f"<section><h2>Labels likely wrong</h2><p class=faint>{need}</p></section>\n"
-    told = "".join(f"<p class=faint>{line}</p>" for line in _words(errors))
-    if not errors["list"]:
-        return f"<section>{heading}{told}<p>No label stands out.</p></section>\n"
-    shown = errors["list"][:TOP]
-    cards = "".join(
-        _card(one, thumbnails.face(found.data.faces.crops[row], _note(one)), document)
-        for one, row in zip(shown, judged.rows, strict=False)
-    )
-    chips = "".join(
-        f'<button type="button" data-label="{text(name)}">{mark(name, shade)} {n}</button>'
-        for name, shade in zip(document["classes"], class_shades(tuple(document["classes"])), strict=True)
-        if (n := sum(one["label"] == name for one in shown))
-    )
-    return (
-        f'<section>{heading}{told}<nav class="chips" aria-label="Labelled"><button type="button" data-label="" '
-        f'aria-pressed="true">the {len(shown)} likeliest</button>{chips}</nav>'
-        f'<div class="doubts">{cards}</div></section>\n'
-    )
-
-
-def _words(errors: dict[str, Any]) -> list[str]:
-    """Says how the list came about and how far it can be trusted."""
-    lines = [
-        f"A classifier fitted to the other faces is sure of another class (confident learning, {FOLDS} folds, copies "
-        "kept together). A suggestion to look, not a verdict."
-    ]
-    learned, unseen = errors["agreement_learned"], errors["agreement_unseen"]
-    if learned is not None:
-        beside = f", against {unseen:.0%} of those that it never saw" if unseen is not None else ""
-        lines.append(
-            f"The network was trained on {errors['learned']:,} of these faces and agrees with {learned:.0%} of their "
-            f"labels{beside}: it has learned them by heart, wrong ones too, so more are wrong than show here."
-        )
-    if (people := errors["people"]) is not None and people["asked"]:
-        lines.append(
-            f"People who voted on the {people['asked']} likeliest mostly saw the suggested expression in "
-            f"{people['saw_suggested']}, the label in {people['saw_label']}, and in the others something else or "
-            "no agreement. The strip below a face is their votes."
-        )
-    return lines
-
-
-def _note(one: dict[str, Any]) -> str:
-    votes = _counted(one["votes"])
-    return f"{one['part']} · {one['source']}{f' · votes: {votes}' if votes else ''}"
-
-
-def _counted(votes: dict[str, int]) -> str:
-    return ", ".join(f"{canonical(name)} {n}" for name, n in votes.items())
-
-
-def _card(one: dict[str, Any], face: str, document: dict[str, Any]) -> str:
-    shade_of = dict(zip(document["classes"], class_shades(tuple(document["classes"])), strict=True))
-    return (
-        f'<article class="card doubt" data-label="{text(one["label"])}">{face}<div>'
-        f"<dl><dt>labelled</dt><dd>{mark(one['label'], shade_of[one['label']])}</dd>"
-        f"<dt>suggested</dt><dd><b>{mark(one['suggested'], shade_of[one['suggested']])}</b> "
-        f"<small class=faint>{one['probability_suggested']:.0%}</small></dd></dl>"
-        f"{_votes(one['votes'])}<small class='faint source'>{text(one['source'])}</small></div></article>"
-    )
-
-
-def _votes(votes: dict[str, int]) -> str:
-    """A strip with as many parts as people voted, in the colours of what they saw."""
-    if not votes:
-        return ""
-    names = tuple(canonical(name) for name in votes)
-    shades = [_NOBODY if name in ("unknown", "not-a-face") else shade
-              for name, shade in zip(names, class_shades(names), strict=True)]  # fmt: skip
-    parts = "".join(
-        f'<i style="flex:{n};background:{shade}"></i>' for n, shade in zip(votes.values(), shades, strict=True)
-    )
-    told = text(_counted(votes))
-    return f'<span class="votes" role="img" aria-label="votes: {told}" title="{told}">{parts}</span>'
-
-
-EXAMPLES = 24  # of each class
-CLASSES = 60  # of so many; a folder for each person would make a page that nobody reads to its end
-BLANKS, UNREADABLE = 24, 200  # shown; the document has them all
-_FOLDER = Path(__file__).parents[1] / "page"
+PAGE, DOCUMENT = "explore.html", "explore.json"
+# Maximum numbers on the page; the document lists all.
+EXAMPLES, CLASSES = 24, 60  # examples of each class; classes with examples
+BLANKS, UNREADABLE = 24, 200
+_FOLDER = Path(__file__).parent
 _HONEST = (
-    "A label says which expression somebody saw in a picture, not what the person felt. "
-    "Everything on this page was counted on this machine, and the page loads nothing."
+    "A label names the expression that an annotator saw in an image, not what the person felt. "
+    "Everything on this page was computed on this computer; the page loads nothing from the network."
 )
+
+SHOWN = 24  # duplicates of each kind
+_NOBODY = "#b9bcc2"  # votes for an unknown expression, or for not a face
+
+
+def write_exploration(exploration: Exploration, folder: Path) -> tuple[Path, Path]:
+    """Write `explore.html`, one self-contained page, and `explore.json` into a folder, which is made if missing.
+
+    Returns:
+        The two files.
+
+    Raises:
+        OSError: A file cannot be written.
+    """
+    document = exploration_document(exploration)
+    folder.mkdir(parents=True, exist_ok=True)
+    page, data = folder / PAGE, folder / DOCUMENT
+    page.write_text(exploration_page(exploration, document), encoding="utf-8")
+    data.write_text(json.dumps(document, allow_nan=False), encoding="utf-8")
+    return page, data
 
 
 def exploration_page(found: Exploration, document: dict[str, Any]) -> str:
-    """Returns one self-contained HTML document.
+    """Return the findings as one self-contained HTML document.
 
     Args:
-        found: What was found.
-        document: The same as `viz.explore_document.exploration_document` says it.
+        found: The findings.
+        document: The same findings, as `viz.explore.document.exploration_document` returns them.
     """
     thumbnails = Thumbnails()
     sections = [
@@ -323,18 +75,18 @@ def _heading(document: dict[str, Any]) -> str:
     figures = [
         ("faces", document["faces"]),
         ("class" if len(document["light"]) == 1 else "classes", len(document["light"])),
-        ("with the same pixels as another", same["faces"]),
+        ("with an identical copy", same["faces"]),
         ("pairs of near copies", near["pairs"]),
-        ("labels likely wrong", "not asked" if errors is None else errors["likely"]),
-        ("blank", len(document["blank"])),
-        ("unreadable", len(document["unreadable"])),
+        ("likely label errors", "not checked" if errors is None else errors["likely"]),
+        ("blank images", len(document["blank"])),
+        ("unreadable images", len(document["unreadable"])),
     ]
-    told = "".join(
+    figures_html = "".join(
         f"<div><dt>{name}</dt><dd>{value if isinstance(value, str) else f'{value:,}'}</dd></div>"
         for name, value in figures
     )
     parts = " and ".join(f"<b>{text(name)}</b>" for name in document["parts"])
-    return f'<header><p class="faint">What is in</p><h1>{parts}</h1><dl class="figures">{told}</dl></header>\n'
+    return f'<header><p class="faint">Data set</p><h1>{parts}</h1><dl class="figures">{figures_html}</dl></header>\n'
 
 
 def _counts(found: Exploration, document: dict[str, Any]) -> str:
@@ -363,17 +115,17 @@ def _counts(found: Exploration, document: dict[str, Any]) -> str:
 
 
 def _balance(found: Exploration) -> str:
-    """Says how far apart the largest and the smallest class are."""
+    """Compare the largest class with the smallest."""
     counts, classes = found.data.counts.sum(axis=1), found.data.faces.classes
     if len(classes) == 1:
-        return "There is one class alone, so there is nothing to tell it from."
+        return "There is only one class."
     if len(missing := np.flatnonzero(counts == 0)):
-        return f"There is no face of {text(', '.join(classes[column] for column in missing))}."
+        return f"No faces of class {text(', '.join(classes[column] for column in missing))}."
     most, least = int(counts.argmax()), int(counts.argmin())
     ratio = counts[most] / counts[least]
     if ratio < 1.5:
-        return "The classes are about as large as each other."
-    return f"For each face of {text(classes[least])} there are {ratio:.1f} of {text(classes[most])}."
+        return "The classes are of similar size."
+    return f"Class {text(classes[most])} has {ratio:.1f} times as many faces as class {text(classes[least])}."
 
 
 def _examples(found: Exploration, thumbnails: Thumbnails) -> str:
@@ -390,14 +142,14 @@ def _examples(found: Exploration, thumbnails: Thumbnails) -> str:
             f'<div class="strip">{shown}</div></div></article>'
         )
     return (
-        "<section><h2>What they look like</h2><p class=faint>The mean of all faces of a class, its contrast "
-        f"stretched, and faces drawn by lot. Point at a face to see it larger.</p>"
+        "<section><h2>Example faces</h2><p class=faint>The mean face of each class with its contrast stretched, and a "
+        f"random sample of faces. Point at a face to enlarge it.</p>"
         f"{''.join(cards)}{_rest(found)}</section>\n"
     )
 
 
 def _shown_classes(found: Exploration) -> list[tuple[str, str, int]]:
-    """Name, shade and column of the first classes that have a face."""
+    """Return name, color and column of the first classes that have faces."""
     classes, counts = found.data.faces.classes, found.data.counts.sum(axis=1)
     shades = class_shades(classes)
     return [(classes[column], shades[column], int(column)) for column in np.flatnonzero(counts)[:CLASSES]]
@@ -409,14 +161,14 @@ def _rest(found: Exploration) -> str:
 
 
 def _mean(crops: npt.NDArray[np.uint8], rows: npt.NDArray[np.intp]) -> npt.NDArray[np.uint8]:
-    """The mean face, stretched to the full range of grey, or all that is common to so many would be fog."""
+    """Return the mean face, with its contrast stretched to [0, 255]."""
     total = sum(crops[some].sum(axis=0, dtype=np.int64) for some in np.array_split(rows, 1 + len(rows) // 4096))
     mean = np.asarray(total) / len(rows)
     return np.rint((mean - mean.min()) / max(float(np.ptp(mean)), 1.0) * 255).astype(np.uint8)
 
 
 def note(found: Exploration, row: int | np.integer[Any]) -> str:
-    """Says which face this is, for the tip."""
+    """Return plain text that identifies a face."""
     faces, data = found.data.faces, found.data
     return f"{faces.classes[faces.labels[row]]} · {data.names[data.part[row]]} · {faces.sources[row]}"
 
@@ -433,16 +185,201 @@ def _light(found: Exploration, document: dict[str, Any], thumbnails: Thumbnails)
         cards.append(f'<article class="card light"><h3>{mark(label, shade)}</h3>{drawn}</article>')
     shown = "".join(thumbnails.face(faces.crops[row], note(found, row)) for row in found.blank[:BLANKS])
     blank = (
-        f'<div class="card"><h3>Blank pictures <span class="faint">{len(found.blank):,}</span></h3>'
+        f'<div class="card"><h3>Blank images <span class="faint">{len(found.blank):,}</span></h3>'
         f'<div class="strip">{shown}</div></div>'
         if len(found.blank)
         else ""
     )
     return (
-        "<section><h2>Light</h2><p class=faint>Brightness is the mean grey of a face, 0 black to 255 white; contrast "
-        "its standard deviation. The line is all faces, the number the median.</p>"
+        "<section><h2>Light</h2><p class=faint>Brightness is the mean gray level of a face, from 0 (black) to 255 "
+        "(white); contrast is its standard deviation. The number is the median of the class; the line shows all "
+        "faces.</p>"
         f'<div class="cards">{"".join(cards)}</div>{blank}</section>\n'
     )
+
+
+def copies_section(found: Exploration, document: dict[str, Any], thumbnails: Thumbnails) -> str:
+    """Return the section on duplicates as HTML; add the faces it shows to `thumbnails`."""
+    same, near = document["identical"], document["near"]
+    if not same["groups"] and not near["pairs"]:
+        return "<section><h2>Duplicates</h2><p class=faint>No duplicates and no near copies found.</p></section>\n"
+    summary = (
+        f"Identical pixels: {same['faces']:,} faces in {_counted_noun(same['groups'], 'group')}. Near copies, the same "
+        f"photograph with a different crop, brightness or compression: {_counted_noun(near['pairs'], 'pair')}, "
+        f"{near['mirrored']:,} mirrored. Test faces that are copies of training faces make a network look "
+        "more accurate than it is."
+    )
+    return (
+        f"<section><h2>Duplicates</h2><p class=faint>{summary}</p>{_table(document)}"
+        f"{_contradictions(found, thumbnails)}{_pairs(found, document, thumbnails)}</section>\n"
+    )
+
+
+def _counted_noun(n: int, noun: str) -> str:
+    return f"{n:,} {noun}{'s' if n != 1 else ''}"
+
+
+def _table(document: dict[str, Any]) -> str:
+    twins, rows = document["twins"], []
+    for name, part in document["parts"].items():
+        across = sum(
+            n
+            for pair in document["identical"]["across"]
+            for n, own in zip(pair["faces"], pair["parts"], strict=True)
+            if own == name
+        )
+        cells = [part["faces"], document["identical"]["within"][name], across]
+        if twins:
+            cells += [twins[name]["marked"], twins[name]["elsewhere"]]
+        numbers = "".join(f'<td class="number">{n:,}</td>' for n in cells)
+        rows.append(f"<tr><td>{text(name)}</td>{numbers}</tr>")
+    head = ["faces", "identical in the same part", "identical in another part"]
+    head += ["marked as twins", "of these, copy not in the data"] if twins else []
+    titles = "".join(f'<th class="number">{title}</th>' for title in head)
+    return (
+        f'<div class="scroll card"><table><thead><tr><th>part</th>{titles}</tr></thead>'
+        f"<tbody>{''.join(rows)}</tbody></table></div>"
+    )
+
+
+def _contradictions(found: Exploration, thumbnails: Thumbnails) -> str:
+    if not (groups := different_labels(found)):
+        return ""
+    cards = []
+    # Blank images come last: their labels do not matter.
+    for rows in sorted(groups, key=lambda rows: found.contrast[rows[0]] < BLANK_BELOW)[:SHOWN]:
+        sources = [found.data.faces.sources[row] for row in rows[:4]]
+        face = thumbnails.face(found.data.faces.crops[rows[0]], ", ".join(sources) + ", …" * (len(rows) > 4))
+        cards.append(f'<article class="twin">{face}<div>{_labels(found, rows)}</div></article>')
+    return (
+        f'<h3>Identical images with different labels <span class="faint">{len(groups):,}</span></h3>'
+        f'<p class=faint>At least one label of each group is wrong.</p><div class="pairs single">{"".join(cards)}</div>'
+    )
+
+
+def _labels(found: Exploration, rows: npt.NDArray[np.integer[Any]]) -> str:
+    """Return each label and part of some faces, with its count, as HTML."""
+    classes = found.data.faces.classes
+    shade_of = dict(zip(classes, class_shades(classes), strict=True))
+    counts = Counter((record["label"], record["part"]) for record in (face_record(found, row) for row in rows))
+    lines = []
+    for (label, part), n in counts.items():
+        times = f" ({n} faces)" if n > 1 else ""
+        lines.append(f"<div>{mark(label, shade_of[label])} <small class=faint>{text(part)}{times}</small></div>")
+    return "".join(lines)
+
+
+def _pairs(found: Exploration, document: dict[str, Any], thumbnails: Thumbnails) -> str:
+    copies, part = found.copies, found.data.part
+    if not len(copies.pairs):
+        return ""
+    one, other = copies.pairs.T
+    across = np.flatnonzero(part[one] != part[other])
+    chosen = across if len(across) else np.arange(len(copies.pairs))
+    # Spread from the most to the least similar, so that the page shows what the threshold accepts.
+    chosen = chosen[np.linspace(0, len(chosen) - 1, min(SHOWN, len(chosen))).astype(np.int64)]
+    cards = []
+    for number in chosen:
+        faces = "".join(
+            thumbnails.face(found.data.faces.crops[row], found.data.faces.sources[row]) for row in copies.pairs[number]
+        )
+        how = f"{copies.similarity[number]:.3f}{', mirrored' if copies.mirrored[number] else ''}"
+        cards.append(
+            f'<article class="twin">{faces}<div>{_labels(found, copies.pairs[number])}'
+            f"<small class=faint>{how}</small></div></article>"
+        )
+    where = "across parts" if len(across) else "within a part"
+    return (
+        f'<h3>Near copies {where} <span class="faint">{len(across) or len(copies.pairs):,}</span></h3>'
+        f"<p class=faint>From most to least similar. A pair counts as near copies from a correlation of "
+        f'{document["near"]["threshold"]} at the best shift.</p><div class="pairs">{"".join(cards)}</div>'
+    )
+
+
+def errors_section(found: Exploration, document: dict[str, Any], thumbnails: Thumbnails) -> str:
+    """Return the section on label errors as HTML, empty if they were not searched; add its faces to `thumbnails`."""
+    errors, judged = document["label_errors"], found.errors
+    if errors is None or judged is None:
+        return ""
+    heading = f'<h2>Likely label errors <span class="faint">{errors["likely"]:,}</span></h2>'
+    if not errors["judged"]:
+        need = f"Finding label errors needs two classes with at least {LEAST} faces each."
+        return f"<section><h2>Likely label errors</h2><p class=faint>{need}</p></section>\n"
+    paragraphs = "".join(f"<p class=faint>{line}</p>" for line in _explanation(errors))
+    if not errors["list"]:
+        return f"<section>{heading}{paragraphs}<p>No likely errors found.</p></section>\n"
+    shown = errors["list"][:TOP]
+    cards = "".join(
+        _card(one, thumbnails.face(found.data.faces.crops[row], _note(one)), document)
+        for one, row in zip(shown, judged.rows, strict=False)
+    )
+    chips = "".join(
+        f'<button type="button" data-label="{text(name)}">{mark(name, shade)} {n}</button>'
+        for name, shade in zip(document["classes"], class_shades(tuple(document["classes"])), strict=True)
+        if (n := sum(one["label"] == name for one in shown))
+    )
+    return (
+        f'<section>{heading}{paragraphs}<nav class="chips" aria-label="Label"><button type="button" data-label="" '
+        f'aria-pressed="true">top {len(shown)}</button>{chips}</nav>'
+        f'<div class="doubts">{cards}</div></section>\n'
+    )
+
+
+def _explanation(errors: dict[str, Any]) -> list[str]:
+    """Return how the list was made and how reliable it is, a paragraph each."""
+    lines = [
+        f"A classifier fitted to the other faces is confident of another class (confident learning, {FOLDS} folds, "
+        "copies in one fold). Check each suggestion yourself."
+    ]
+    learned, unseen = errors["agreement_learned"], errors["agreement_unseen"]
+    if learned is not None:
+        beside = f", and with {unseen:.0%} of those of the other faces" if unseen is not None else ""
+        lines.append(
+            f"The network was trained on {errors['learned']:,} of these faces and agrees with {learned:.0%} of their "
+            f"labels{beside}. It has memorized the labels of its training faces, errors included, so some are "
+            "missing here."
+        )
+    if (people := errors["people"]) is not None and people["asked"]:
+        lines.append(
+            f"Of the {people['asked']} likeliest errors, the annotators' majority chose the suggested expression for "
+            f"{people['saw_suggested']}, the label for {people['saw_label']}, and something else or nothing for the "
+            "others. The bar below a face shows the votes."
+        )
+    return lines
+
+
+def _note(one: dict[str, Any]) -> str:
+    votes = _counted(one["votes"])
+    return f"{one['part']} · {one['source']}{f' · votes: {votes}' if votes else ''}"
+
+
+def _counted(votes: dict[str, int]) -> str:
+    return ", ".join(f"{canonical(name)} {n}" for name, n in votes.items())
+
+
+def _card(one: dict[str, Any], face: str, document: dict[str, Any]) -> str:
+    shade_of = dict(zip(document["classes"], class_shades(tuple(document["classes"])), strict=True))
+    return (
+        f'<article class="card doubt" data-label="{text(one["label"])}">{face}<div>'
+        f"<dl><dt>label</dt><dd>{mark(one['label'], shade_of[one['label']])}</dd>"
+        f"<dt>suggested</dt><dd><b>{mark(one['suggested'], shade_of[one['suggested']])}</b> "
+        f"<small class=faint>{one['probability_suggested']:.0%}</small></dd></dl>"
+        f"{_votes(one['votes'])}<small class='faint source'>{text(one['source'])}</small></div></article>"
+    )
+
+
+def _votes(votes: dict[str, int]) -> str:
+    """Return the annotators' votes as a bar in the colors of their classes."""
+    if not votes:
+        return ""
+    names = tuple(canonical(name) for name in votes)
+    shades = [_NOBODY if name in ("unknown", "not-a-face") else shade
+              for name, shade in zip(names, class_shades(names), strict=True)]  # fmt: skip
+    parts = "".join(
+        f'<i style="flex:{n};background:{shade}"></i>' for n, shade in zip(votes.values(), shades, strict=True)
+    )
+    words = text(_counted(votes))
+    return f'<span class="votes" role="img" aria-label="votes: {words}" title="{words}">{parts}</span>'
 
 
 def _unreadable(document: dict[str, Any]) -> str:
@@ -454,7 +391,7 @@ def _unreadable(document: dict[str, Any]) -> str:
     )
     more = f"<p class=faint>and {len(lost) - UNREADABLE:,} more in the JSON</p>" if len(lost) > UNREADABLE else ""
     return (
-        f'<section><h2>Unreadable <span class="faint">{len(lost):,}</span></h2><div class="scroll card"><table>'
-        "<thead><tr><th>part</th><th>source</th><th>why</th></tr></thead>"
+        f'<section><h2>Unreadable images <span class="faint">{len(lost):,}</span></h2><div class="scroll card"><table>'
+        "<thead><tr><th>part</th><th>source</th><th>reason</th></tr></thead>"
         f"<tbody>{rows}</tbody></table></div>{more}</section>\n"
     )

@@ -1,4 +1,4 @@
-"""Who is to stand on a map: the faces of a bundle's gallery, those that the user taught, and those of data named."""
+"""Collect the faces of a map: the bundle's gallery, the user's gallery, and the data given."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,12 +22,12 @@ _CHUNK = 1000
 
 
 class TaughtOnMap(NamedTuple):
-    """What the user taught.
+    """The faces of the user's gallery.
 
     Attributes:
-        faces: n faces.
-        crops: `(m, 48, 48)` uint8 in [0, 255], grey; the pictures at hand.
-        picture: `(n,)` int64, each face's row in `crops`, -1 where its picture is not at hand.
+        faces: The n faces.
+        crops: `(m, 48, 48)` uint8 in [0, 255], gray; the available images.
+        picture: `(n,)` int64, the row of each face in `crops`, -1 for no image.
     """
 
     faces: TaughtFaces
@@ -37,11 +37,11 @@ class TaughtOnMap(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MapFaces:
-    """Faces that want a place on a map, as parallel arrays; columns and classes are as in `viz.face_map.FaceMap`.
+    """The faces of a map without coordinates; columns and classes are as in `viz.map.face_map.FaceMap`.
 
     Attributes:
-        embeddings: `(n, d)` float32 unit rows.
-        known: How many of them are of the bundle's gallery; they come first, in the gallery's order.
+        embeddings: `(n, d)` float32, rows of unit length.
+        known: Number of the bundle's gallery faces, which come first, in the gallery's order.
     """
 
     embeddings: FloatArray
@@ -64,16 +64,16 @@ class MapFaces:
 def gather_faces(
     recognizer: Recognizer, taught: TaughtOnMap | None, data: DataParts | None, progress: Progress | None = None
 ) -> MapFaces:
-    """Puts together who is to stand on the map of a bundle.
+    """Collect the faces for the map of a bundle.
 
-    Faces of the data that the gallery holds already give it their pictures and splits. Of the others, the network says
-    what they show. It cannot be asked about the gallery's and the taught, as their pictures are not kept.
+    Data faces that the gallery contains are not added; they provide images and splits of the gallery's faces. The
+    network predicts the other data faces. It cannot predict gallery faces, because their images are not stored.
 
     Args:
-        recognizer: Whose bundle's gallery is drawn, and whose view says what its faces show.
-        taught: The user's own faces; None for none.
-        data: Labelled faces; None for none.
-        progress: Called with the faces of the data embedded so far and their number.
+        recognizer: Provides the bundle and its view.
+        taught: The faces of the user's gallery; None for none.
+        data: Labeled faces; None for none.
+        progress: Called with the number of data faces encoded so far and the total.
     """
     classes = list(recognizer.classes)
     known = _of_gallery(recognizer, data)
@@ -90,7 +90,7 @@ def gather_faces(
 
 
 def _of_gallery(recognizer: Recognizer, data: DataParts | None) -> dict[str, Any]:
-    """The columns of the bundle's faces; as `new` the rows of the data that are not among them."""
+    """Return the columns of the bundle's faces, and as `new` the rows of the data that are not among them."""
     gallery = recognizer.bundle.index.gallery
     part = _part(GALLERY, gallery.embeddings, recognizer.gallery_labels, gallery.ids, gallery.sources)
     if data is not None:
@@ -105,7 +105,7 @@ def _of_gallery(recognizer: Recognizer, data: DataParts | None) -> dict[str, Any
 
 def _of_taught(taught: TaughtOnMap, classes: list[str], first_crop: int) -> dict[str, Any]:
     faces = taught.faces
-    # Rounded to 16 bits in the gallery, so no longer quite of unit length.
+    # The user's gallery stores 16-bit numbers, so restore unit length.
     rows = faces.embeddings / np.linalg.norm(faces.embeddings, axis=1, keepdims=True)
     labels = _columns(faces.labels, classes)
     part = _part(TAUGHT, rows.astype(np.float32), labels, faces.ids, np.array(faces.sources, np.str_))
@@ -118,20 +118,20 @@ def _of_data(
 ) -> dict[str, Any]:
     faces = data.faces.take(rows)
     encoded = encode_all(recognizer.bundle.encoder, faces.crops, progress)
-    labels = _said(recognizer, faces)
-    strange = np.array([name not in recognizer.classes for name in faces.classes], np.bool_)[faces.labels]
-    labels[strange] = _columns([faces.classes[label] for label in faces.labels[strange]], classes)
-    # Beyond the gallery's, which are numbered from 0, and below the taught ones.
+    labels = _labels_in_view(recognizer, faces)
+    is_new = np.array([name not in recognizer.classes for name in faces.classes], np.bool_)[faces.labels]
+    labels[is_new] = _columns([faces.classes[label] for label in faces.labels[is_new]], classes)
+    # Ids of the gallery start at 0 and those of taught faces at a large number; use the range between.
     first = 1 + int(recognizer.bundle.index.gallery.ids.max(initial=-1))
     part = _part(DATA, encoded.embeddings, labels, first + np.arange(len(rows)), np.array(faces.sources, np.str_))
     part["picture"] = rows
     part["splits"] = np.array(data.names)[data.part[rows]]
-    part["predicted"], part["confidence"] = _recognized(recognizer, encoded, classes)
+    part["predicted"], part["confidence"] = _predictions(recognizer, encoded, classes)
     return part
 
 
-def _said(recognizer: Recognizer, faces: LabelledFaces) -> IntArray:
-    """What the data say of each face in the view's columns; of the blend as the gallery does, where they can."""
+def _labels_in_view(recognizer: Recognizer, faces: LabelledFaces) -> IntArray:
+    """Return the labels of the data in the view's columns, blended as in the gallery where possible."""
     sets, blend = label_sets(faces), recognizer.bundle.blend
     if recognizer.label_set == BLEND and blend is not None and sets.keys() >= blend.shares.keys():
         return blend.labels(
@@ -140,8 +140,8 @@ def _said(recognizer: Recognizer, faces: LabelledFaces) -> IntArray:
     return match_truth(faces, recognizer.label_set, recognizer.classes).labels
 
 
-def _recognized(recognizer: Recognizer, encoded: Encoded, classes: list[str]) -> tuple[IntArray, FloatArray]:
-    """What is predicted of each face, and how surely; some at a time for memory's sake."""
+def _predictions(recognizer: Recognizer, encoded: Encoded, classes: list[str]) -> tuple[IntArray, FloatArray]:
+    """Return predictions `(n,)` and confidences `(n,)`, computed in chunks that bound memory."""
     predicted, confidence = [np.empty(0, np.int64)], [np.empty(0, np.float32)]
     for start in range(0, len(encoded), _CHUNK):
         some = slice(start, start + _CHUNK)
@@ -153,14 +153,14 @@ def _recognized(recognizer: Recognizer, encoded: Encoded, classes: list[str]) ->
 
 
 def _columns(names: Sequence[str], classes: list[str]) -> IntArray:
-    """The column of each name in `classes`, which grows by those that are new."""
+    """Return the column of each name in `classes`, and append new names to it."""
     classes.extend(dict.fromkeys(name for name in names if name not in classes))
     column = {name: number for number, name in enumerate(classes)}
     return np.array([column[name] for name in names], np.int64)
 
 
 def _part(origin: str, embeddings: FloatArray, labels: IntArray, ids: IntArray, sources: StringArray) -> dict[str, Any]:
-    """The columns of faces of one origin, of which nothing else is known yet."""
+    """Return the columns of faces of one origin, with defaults for what is unknown."""
     n = len(labels)
     return {
         "embeddings": embeddings,

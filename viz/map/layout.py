@@ -1,4 +1,4 @@
-"""The places of a bundle's own faces: those that the bundle keeps, where they are what is asked for, or new ones."""
+"""The coordinates of a bundle's gallery: read from the bundle where they match the request, or computed."""
 
 import hashlib
 from dataclasses import dataclass
@@ -12,18 +12,18 @@ from moodspace.viz.explore.data import Stages
 from moodspace.viz.map.projection import MIN_DIST, N_NEIGHBORS, project
 
 METRIC: Final = "cosine"
-# The name under which the bundle's manifest says how its places were made, among what was measured.
+# Key of the layout's settings among the metrics of the bundle's manifest.
 _RECORD = "map"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Layout:
-    """Where the faces of a bundle's gallery stand.
+    """The coordinates of a bundle's gallery.
 
     Attributes:
         coordinates: `(n, 2)` float32, finite.
-        seed: Of the layout.
-        fresh: Whether they were made now, so that the bundle does not have them yet.
+        seed: Seed of the layout.
+        fresh: Whether it was computed now, so that the bundle does not store it yet.
     """
 
     coordinates: FloatArray
@@ -34,16 +34,16 @@ class Layout:
 def lay_out(
     bundle: Bundle, seed: int | None = None, *, refit: bool = False, progress: Stages = lambda stage: None
 ) -> Layout:
-    """Returns the places that a bundle keeps, or makes them.
+    """Return the coordinates that a bundle stores, or compute them.
 
     Args:
-        bundle: Whose gallery to lay out.
-        seed: Of the layout; the kept one's when None, 0 where none is kept.
-        refit: Whether to make them anew in any case.
-        progress: Called with a stage's name, returns what is called as the stage goes on.
+        bundle: The bundle.
+        seed: Seed of the layout; by default that of the stored layout, or 0.
+        refit: Compute the layout in any case.
+        progress: Called with the name of each stage; returns a callback for its progress.
 
     Raises:
-        ValueError: a row of the gallery is no finite unit vector.
+        ValueError: A gallery row is not a finite vector of unit length.
     """
     made = bundle.meta["metrics"].get(_RECORD)
     kept = bundle.map_coordinates
@@ -52,15 +52,15 @@ def lay_out(
             return Layout(kept, made["seed"], fresh=False)
         seed = made["seed"] if seed is None else seed
     seed = seed or 0
-    told = _by_stage(progress)
-    return Layout(project(bundle.index.gallery.embeddings, seed=seed, metric=METRIC, progress=told), seed, fresh=True)
+    report = _by_stage(progress)
+    return Layout(project(bundle.index.gallery.embeddings, seed=seed, metric=METRIC, progress=report), seed, fresh=True)
 
 
 def keep_layout(bundle: Bundle, layout: Layout) -> None:
-    """Writes places into their bundle, where live, web and the next map find them.
+    """Store the coordinates in their bundle, for live, web and the next map.
 
     Raises:
-        BundleError: the bundle cannot be written, or another program has replaced its gallery since.
+        BundleError: The bundle cannot be written, or another program has replaced its gallery.
     """
     coordinates = layout.coordinates
     metrics = {_RECORD: _record(coordinates, layout.seed)}
@@ -74,13 +74,13 @@ def _record(coordinates: FloatArray, seed: Any) -> dict[str, Any]:
 
 
 def _by_stage(progress: Stages) -> Any:
-    """From bars by stage to what `viz.projection.project` calls: a stage's name and the share of it done."""
+    """Convert progress bars by stage to the callback of `viz.map.projection.project`."""
     bars: dict[str, Any] = {}
 
-    def told(stage: str, share: float) -> None:
+    def report(stage: str, share: float) -> None:
         if stage not in bars:
             bars[stage] = progress(stage)
         if bars[stage] is not None:
             bars[stage](round(100 * share), 100)
 
-    return told
+    return report

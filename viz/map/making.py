@@ -1,4 +1,4 @@
-"""The map of a bundle's gallery, with what the user taught and data beside it: made, and written in all its forms."""
+"""Make the map of a bundle's gallery, with taught faces and data added, and write it in all formats."""
 
 import os
 import tempfile
@@ -23,22 +23,22 @@ from moodspace.viz.map.quality import map_quality
 
 PICTURE, DARK_PICTURE, PAGE, PROJECTOR = "map.png", "map-dark.png", "map.html", "projector"
 
-_EMPTY = "The bundle's gallery is empty: index some faces to see them here."
+_EMPTY = "The bundle's gallery is empty; add faces with `index`."
 _PREDICTED = (
-    "Predictions: for faces of the bundle and taught ones, what the bundle's other faces most like them vote; the "
-    "network learned from the bundle's faces, so votes are right about them more often than about new ones."
+    "Predictions of gallery and taught faces are votes of the most similar other gallery faces; they are more often "
+    "right than for new faces, because the network learned from the gallery's faces."
 )
-_PREDICTED_DATA = "For your data, what the network and the votes say together."
+_PREDICTED_DATA = "Predictions of your data combine the network and the votes."
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class MapMade:
+class GalleryMap:
     """A map that can be written.
 
     Attributes:
-        face_map: The faces; its note says how the map was made, and what the predictions are.
-        embeddings: `(n, d)` float32 unit rows, of the same faces.
-        caption: The part of the note that goes below a picture.
+        face_map: The faces; its note is the caption and an explanation of the predictions.
+        embeddings: `(n, d)` float32, rows of unit length, of the same faces.
+        caption: The caption of the picture.
     """
 
     face_map: FaceMap
@@ -53,18 +53,18 @@ def make_map(
     taught: TaughtOnMap | None = None,
     data: DataParts | None = None,
     progress: Stages = lambda stage: None,
-) -> MapMade:
-    """Puts faces on the map of a bundle, says what they are predicted to show and which others are most like them.
+) -> GalleryMap:
+    """Make the map of a bundle, with predictions and nearest neighbors of all faces.
 
-    Nothing of the layout moves: who is not of the bundle stands among its faces most like them. Without any, on the
-    map of an empty gallery, nobody can stand.
+    The layout does not change: faces that are not in the bundle are placed among their nearest gallery faces. If the
+    gallery is empty, no other faces can be placed.
 
     Args:
-        recognizer: Whose bundle's gallery is drawn, and in whose view.
-        layout: The places of the gallery's faces.
-        taught: The user's own faces; None for none.
-        data: Labelled faces; None for none.
-        progress: Called with a stage's name, returns what is called as the stage goes on.
+        recognizer: Provides the bundle and its view.
+        layout: The coordinates of the gallery's faces.
+        taught: The faces of the user's gallery; None for none.
+        data: Labeled faces; None for none.
+        progress: Called with the name of each stage; returns a callback for its progress.
     """
     if not len(layout.coordinates):
         taught = data = None
@@ -76,31 +76,31 @@ def make_map(
     caption = _caption(faces, layout)
     face_map = FaceMap(
         coordinates=np.concatenate([layout.coordinates, places]),
-        note=" · ".join([caption, _words(faces)]) if len(faces) else caption,
+        note=" · ".join([caption, _note(faces)]) if len(faces) else caption,
         predicted=predicted,
         confidence=confidence,
-        neighbors=_most_alike(faces, rows),
+        neighbors=_nearest(faces, rows),
         **{name: getattr(faces, name) for name in ("labels", "classes", "ids", "sources", "splits", "origin")},
         **{name: getattr(faces, name) for name in ("crops", "picture")},
     )
-    return MapMade(face_map, faces.embeddings, caption)
+    return GalleryMap(face_map, faces.embeddings, caption)
 
 
-def write_map(made: MapMade, folder: Path, *, dark: bool = False) -> list[Path]:
-    """Writes a map as a picture for print, a page for the browser and a folder for the TensorBoard projector.
+def write_map(made: GalleryMap, folder: Path, *, dark: bool = False) -> list[Path]:
+    """Write a map as a picture, a page for the browser and a folder for the TensorBoard projector.
 
-    All is drawn aside first, so that an error or an interrupt leaves what the folder held before.
+    All files are written to a temporary folder first, so that an error or interrupt leaves old files intact.
 
     Args:
         made: The map.
-        folder: Where to; made when missing.
-        dark: Whether to draw the picture on dark ground, too.
+        folder: Output folder, made if missing.
+        dark: Also draw the picture on a dark background.
 
     Returns:
-        What was written.
+        The files written.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: A file cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
     picture = replace(made.face_map, note=made.caption)
@@ -120,10 +120,10 @@ def write_map(made: MapMade, folder: Path, *, dark: bool = False) -> list[Path]:
 def _predicted(
     recognizer: Recognizer, faces: MapFaces, similarities: FloatArray, rows: IntArray
 ) -> tuple[IntArray, FloatArray]:
-    """What the network said where it was asked, and what the votes say elsewhere."""
+    """Return the network's predictions where there are any, and those of the votes elsewhere."""
     bundle, view = recognizer.bundle, recognizer.label_set
-    proba, voted = votes_alone(bundle, view, bundle.index.gallery.labels, similarities, rows)
-    ask = voted & (faces.predicted < 0)
+    proba, has_votes = votes_alone(bundle, view, bundle.index.gallery.labels, similarities, rows)
+    ask = has_votes & (faces.predicted < 0)
     return np.where(ask, proba.argmax(axis=1), faces.predicted), np.where(ask, proba.max(axis=1), faces.confidence)
 
 
@@ -132,8 +132,8 @@ def _placed(similarities: FloatArray, rows: IntArray, coordinates: FloatArray) -
     return map_positions(Neighbors(rows, {}, similarities, rows >= 0, nameless), rows, coordinates)
 
 
-def _most_alike(faces: MapFaces, of_gallery: IntArray) -> IntArray:
-    """The nearest others among all on the map; the search among the gallery's has them where nobody else is there."""
+def _nearest(faces: MapFaces, of_gallery: IntArray) -> IntArray:
+    """Return the nearest neighbors among all faces; if all are the gallery's, their search already found them."""
     if faces.known == len(faces):
         missing = np.full((len(faces), NEIGHBORS), -1)
         return np.concatenate([of_gallery, missing], axis=1)[:, :NEIGHBORS]
@@ -154,14 +154,14 @@ def _caption(faces: MapFaces, layout: Layout) -> str:
         min_dist=MIN_DIST,
         metric=METRIC,
         quality=quality,
-        alike=faces.known > 1 and not np.ptp(layout.coordinates, axis=0).any(),
+        identical=faces.known > 1 and not np.ptp(layout.coordinates, axis=0).any(),
     )
     counts = {origin: int((faces.origin == origin).sum()) for origin in (TAUGHT, DATA)}
     named = {TAUGHT: "that you taught", DATA: "of your data"}
     if added := [f"{count:,} {named[origin]}" for origin, count in counts.items() if count]:
-        words += f" · placed afterwards among those most like them: {' and '.join(added)}"
+        words += f" · placed among their most similar gallery faces: {' and '.join(added)}"
     return words
 
 
-def _words(faces: MapFaces) -> str:
+def _note(faces: MapFaces) -> str:
     return f"{_PREDICTED} {_PREDICTED_DATA}" if (faces.origin == DATA).any() else _PREDICTED

@@ -1,7 +1,7 @@
-"""From unit vectors to places on a two-dimensional map.
+"""Project unit vectors onto a two-dimensional map with UMAP.
 
-Distances that matter live in the embedding space; the map only tries to keep neighbours together. New faces are put
-beside their neighbours (`classifier.placing`) while nothing else moves.
+Distances are meaningful only in the embedding space; the map preserves neighborhoods. New faces are placed next to
+their neighbors (`classifier.map_positions`) without changing the layout.
 """
 
 import contextlib
@@ -19,16 +19,15 @@ from moodspace.index.vectors import nearest_rows
 
 
 def nearest_others(rows: FloatArray, k: int, among: int | None = None) -> tuple[FloatArray, IntArray]:
-    """Finds the k most similar other faces of each; copies of a face are others.
+    """Find the k most similar other faces of each face; copies of a face count as others.
 
     Args:
-        rows: `(n, d)` float32 unit rows; n = 0 is legal.
-        k: How many, 1 or more.
-        among: Only the first so many faces are looked among; all when None.
+        rows: `(n, d)` float32, rows of unit length; n = 0 is legal.
+        k: Number of neighbors, 1 or more.
+        among: Search only the first `among` rows; all when None.
 
     Returns:
-        Cosine similarities `(n, k)` float32, best first, -1 where there is no k-th; and row numbers `(n, k)` int64, -1
-        where there is none.
+        Cosine similarities `(n, k)` float32, best first, and row numbers `(n, k)` int64; both -1 where there is none.
     """
     candidates = rows[:among]
     similarities = np.full((len(rows), k + 1), -1, np.float32)
@@ -36,18 +35,18 @@ def nearest_others(rows: FloatArray, k: int, among: int | None = None) -> tuple[
     if width := min(k + 1, len(candidates)):
         near, numbers = nearest_rows(np.ascontiguousarray(candidates), np.ascontiguousarray(rows), width)
         similarities[:, :width], found[:, :width] = near.clip(-1, 1), numbers
-    # Among many copies, a face need not be in its own list: then the last is one too many.
+    # Of many copies, one may not find itself; then drop the last instead.
     order = np.argsort(found == np.arange(len(rows))[:, None], axis=1, kind="stable")[:, :k]
     order = np.take_along_axis(order, np.argsort(np.take_along_axis(found, order, axis=1) < 0, kind="stable"), axis=1)
     return np.take_along_axis(similarities, order, axis=1), np.take_along_axis(found, order, axis=1)
 
 
 def majority(votes: npt.NDArray[np.int64], classes: int) -> IntArray:
-    """Returns the class with the most votes in each row, the first of several; -1 where nobody votes.
+    """Return the class with the most votes in each row, the lowest on ties, -1 without votes.
 
     Args:
         votes: `(n, k)` int64 in [-1, classes), -1 for no vote.
-        classes: How many there are.
+        classes: Number of classes.
     """
     cells = np.arange(len(votes))[:, None] * classes + votes
     counts = np.bincount(cells[votes >= 0], minlength=len(votes) * classes).reshape(len(votes), classes)
@@ -58,7 +57,7 @@ Progress = Callable[[str, float], None]
 
 N_NEIGHBORS = 15
 MIN_DIST = 0.1
-IDENTICAL_BELOW = 1e-6  # float32 noise on unit rows; drawing it as structure would be a lie
+IDENTICAL_BELOW = 1e-6  # differences within float32 rounding are not structure
 UNIT_TOLERANCE = 1e-3
 
 log = logging.getLogger(__name__)
@@ -73,35 +72,35 @@ def project(
     metric: Literal["cosine", "euclidean"] = "cosine",
     progress: Progress | None = None,
 ) -> FloatArray:
-    """Lay the space out on a plane with UMAP (McInnes, Healy & Melville 2018).
+    """Project embeddings onto a plane with UMAP (McInnes, Healy & Melville 2018).
 
-    The same rows, seed and settings give the same map. Neighbours are exact, and the layout starts from the principal
-    plane, which keeps the large-scale arrangement (Kobak & Linderman 2021) and survives unconnected groups. Up to
-    `n_neighbors` rows are all neighbours of each other, so UMAP has nothing to go by: they get the principal plane
-    itself.
+    The same rows, seed and settings give the same map. Neighbors are exact. The layout starts from the principal
+    plane, which preserves the large-scale structure (Kobak & Linderman 2021) and works with disconnected groups. Up to
+    `n_neighbors` rows are all neighbors of each other, which gives UMAP no information: they get the principal plane.
 
     Args:
-        embeddings: `(n, d)` float32, unit rows; n = 0 is legal.
+        embeddings: `(n, d)` float32, rows of unit length; n = 0 is legal.
         seed: Seed of the layout, 0 or more.
-        n_neighbors: Size of a neighbourhood, itself included, 2 or more. More shows larger structure and less detail.
-        min_dist: How close dots may come, in map units, in [0, 1].
-        metric: Distance between rows. Both order neighbours alike; they differ in how fast closeness fades.
-        progress: Called with the stage's name and the share of it done, in [0, 1].
+        n_neighbors: Size of a neighborhood including the face itself, 2 or more. Larger values show more of the global
+            structure and less detail.
+        min_dist: Minimum distance of points in map units, in [0, 1].
+        metric: Distance between rows. Both give the same neighbors, but different weights.
+        progress: Called with the name of the stage and its completed share in [0, 1].
 
     Returns:
         `(n, 2)` float32 map coordinates in arbitrary units.
 
     Raises:
-        ValueError: Rows are not finite unit vectors, or a setting is out of range.
+        ValueError: Rows are not finite vectors of unit length, or a setting is out of range.
     """
     rows = unit_rows(embeddings)
     _check_settings(n_neighbors, min_dist, metric)
     if len(rows) <= n_neighbors or np.ptp(rows, axis=0).max(initial=0) < IDENTICAL_BELOW:
         return _principal_plane(rows)
     report = progress or _silent
-    report("finding neighbours", 0.0)
+    report("finding neighbors", 0.0)
     knn = _nearest(rows, n_neighbors, metric)
-    report("finding neighbours", 1.0)
+    report("finding neighbors", 1.0)
     report("preparing the layout", 0.0)
     layout = _umap(
         n_neighbors=n_neighbors,
@@ -110,11 +109,11 @@ def project(
         init="pca",
         precomputed_knn=knn,
         random_state=seed,
-        n_jobs=1,  # a seed and several threads exclude each other
+        n_jobs=1,  # UMAP is reproducible with one thread only
         tqdm_kwds={"disable": False, "file": _Epochs(report), "bar_format": "{n_fmt}/{total_fmt}", "mininterval": 0.2},
     )
     with warnings.catch_warnings():
-        # True and meant: new faces are put in by their neighbours, not by transform().
+        # transform() is not needed: new faces are placed by their neighbors.
         warnings.filterwarnings("ignore", message=r"precomputed_knn\[2\]")
         coordinates = layout.fit_transform(rows)
     report("laying out", 1.0)
@@ -123,33 +122,33 @@ def project(
 
 def _check_settings(n_neighbors: int, min_dist: float, metric: str) -> None:
     if n_neighbors < 2:
-        raise ValueError(f"n_neighbors: expected 2 or more, received {n_neighbors}; {N_NEIGHBORS} is a good start.")
+        raise ValueError(f"n_neighbors: expected 2 or more, got {n_neighbors}; the default is {N_NEIGHBORS}")
     if metric not in ("cosine", "euclidean"):
-        raise ValueError(f"metric: expected cosine or euclidean, received {metric}; the gallery is searched by cosine.")
+        raise ValueError(f"metric: expected cosine or euclidean, got {metric}")
     if not 0 <= min_dist <= 1:
-        raise ValueError(f"min_dist: expected 0 to 1, received {min_dist}; {MIN_DIST} is a good start.")
+        raise ValueError(f"min_dist: expected 0 to 1, got {min_dist}; the default is {MIN_DIST}")
 
 
 def unit_rows(embeddings: FloatArray) -> FloatArray:
-    """`embeddings` as contiguous `(n, d)` float32 after a check that every row is finite and of unit length.
+    """Return the embeddings as contiguous `(n, d)` float32 after checking that all rows have unit length.
 
     Raises:
-        ValueError: They are not.
+        ValueError: A row is not finite or not of unit length.
     """
     rows = np.ascontiguousarray(embeddings, np.float32)
     if rows.ndim != 2:
-        raise ValueError(f"embeddings: expected shape (n, d), received {rows.shape}; pass one row for each face.")
-    wrong = np.flatnonzero(~(np.abs(np.linalg.norm(rows, axis=1) - 1) <= UNIT_TOLERANCE))  # NaN is wrong, too
+        raise ValueError(f"embeddings: expected shape (n, d), got {rows.shape}")
+    wrong = np.flatnonzero(~(np.abs(np.linalg.norm(rows, axis=1) - 1) <= UNIT_TOLERANCE))  # also finds NaN
     if len(wrong):
         raise ValueError(
-            f"embeddings: expected finite rows of unit length, received {len(wrong)} of {len(rows)} that are not, "
-            f"first row {wrong[0]}; leave these faces out, or encode them again."
+            f"embeddings: expected finite rows of unit length, got {len(wrong)} of {len(rows)} that are not, "
+            f"first row {wrong[0]}; leave these faces out, or encode them again"
         )
     return rows
 
 
 def _principal_plane(rows: FloatArray) -> FloatArray:
-    """The two directions of largest spread; signs are fixed, so that the picture is the same on every machine."""
+    """Return the projection on the two directions of largest variance, with signs fixed to be reproducible."""
     if len(rows) == 0 or np.ptp(rows, axis=0).max() < IDENTICAL_BELOW:
         return np.zeros((len(rows), 2), np.float32)
     _, _, axes = np.linalg.svd(rows - rows.mean(axis=0), full_matrices=False)
@@ -159,7 +158,7 @@ def _principal_plane(rows: FloatArray) -> FloatArray:
 
 
 def _nearest(rows: FloatArray, n_neighbors: int, metric: str) -> tuple[npt.NDArray[np.int32], FloatArray]:
-    """Exact neighbours, each row's first being itself, as UMAP wants them; its own search is approximate and slower."""
+    """Return exact neighbors in UMAP's format, each row's first being itself; UMAP's own search is approximate."""
     similarities, others = nearest_others(rows, n_neighbors - 1)
     distances = np.maximum(1 - similarities, 0)
     if metric == "euclidean":
@@ -172,16 +171,16 @@ def _nearest(rows: FloatArray, n_neighbors: int, metric: str) -> tuple[npt.NDArr
 
 
 def _umap(**settings: Any) -> Any:
-    """`umap.UMAP(**settings)`, imported without the TensorFlow that `import umap` would load for a part unused here."""
+    """Return `umap.UMAP(**settings)`; prevent `import umap` from loading TensorFlow, which is not needed."""
     with _without("tensorflow"), warnings.catch_warnings():
-        warnings.simplefilter("ignore", ImportWarning)  # umap's word that ParametricUMAP is not there
+        warnings.simplefilter("ignore", ImportWarning)  # umap warns that ParametricUMAP is missing
         from umap import UMAP
     return UMAP(**settings)
 
 
 @contextlib.contextmanager
 def _without(module: str) -> Iterator[None]:
-    """Make `import module` fail inside, unless it is loaded already; everything is as before afterwards."""
+    """Make `import module` fail inside the context, unless it is already loaded."""
     if module in sys.modules:
         yield
         return
@@ -193,7 +192,7 @@ def _without(module: str) -> Iterator[None]:
 
 
 class _Epochs:
-    """The file-like object that UMAP's progress bar writes to: passes "done/total" on as a share."""
+    """A file for UMAP's progress bar to write to: reports `done/total` as a share."""
 
     def __init__(self, report: Progress) -> None:
         self._report = report
@@ -206,7 +205,7 @@ class _Epochs:
             self._report("laying out", int(done) / int(total))
 
     def flush(self) -> None:
-        """Nothing is held back."""
+        """Do nothing: nothing is buffered."""
 
 
 def _silent(stage: str, share: float) -> None:

@@ -1,4 +1,4 @@
-"""How far a map can be trusted: what it keeps of the space it was made from."""
+"""Measure how well a map preserves the neighborhoods of the embedding space."""
 
 from dataclasses import dataclass
 
@@ -12,14 +12,14 @@ _CHUNK = 500
 
 @dataclass(frozen=True, slots=True)
 class MapQuality:
-    """What a map keeps of the space it was made from; `None` where too few faces or labels leave nothing to measure.
+    """How well a map preserves the embedding space; None where there are too few faces or labels.
 
     Attributes:
-        trustworthiness: In [0, 1]; 1 when every neighbour on the map is a neighbour in the space (Venna & Kaski 2001).
-        knn_accuracy_map: Leave-one-out k-nearest-neighbour accuracy on the map, in [0, 1].
-        knn_accuracy_space: The same in the full space: what the map could keep at best.
-        k: Number of neighbours in all three.
-        dim: How many dimensions the full space has.
+        trustworthiness: In [0, 1]; 1 if all neighbors on the map are neighbors in the space (Venna & Kaski 2001).
+        knn_accuracy_map: Leave-one-out k-nearest-neighbor accuracy on the map, in [0, 1].
+        knn_accuracy_space: The same in the embedding space, an upper bound for good maps.
+        k: Number of neighbors in all three.
+        dim: Dimensions of the embedding space.
     """
 
     trustworthiness: float | None
@@ -32,28 +32,27 @@ class MapQuality:
 def map_quality(
     embeddings: FloatArray, coordinates: FloatArray, labels: IntArray, *, seed: int, k: int = 15, sample: int = 4000
 ) -> MapQuality:
-    """Measure what a map keeps of its space.
+    """Measure how well a map preserves the embedding space.
 
     Args:
-        embeddings: `(n, d)` float32, unit rows.
+        embeddings: `(n, d)` float32, rows of unit length.
         coordinates: `(n, 2)` float32, the map coordinates of the same rows.
-        labels: `(n,)` int64 class of each row, -1 for none.
+        labels: `(n,)` int64, the class of each row, -1 for none.
         seed: Seed of the sample.
-        k: Number of neighbours; lowered where there are too few faces.
-        sample: Trustworthiness is the mean over so many faces (over all when there are fewer), each of which has its
-            neighbours among all faces.
+        k: Number of neighbors; lowered if there are too few faces.
+        sample: Number of faces over which trustworthiness is averaged; their neighbors are searched among all faces.
 
     Returns:
-        The three measurements; the accuracies are over all labelled faces.
+        The three measurements; the accuracies are over all labeled faces.
 
     Raises:
-        ValueError: Rows are not finite unit vectors, or the three arrays do not have the same length.
+        ValueError: Rows are not finite vectors of unit length, or the arrays differ in length.
     """
     rows = unit_rows(embeddings)
     if coordinates.shape != (len(rows), 2) or labels.shape != (len(rows),):
         raise ValueError(
-            f"coordinates and labels: expected ({len(rows)}, 2) and ({len(rows)},), received {coordinates.shape} and "
-            f"{labels.shape}; measure a map with the rows that it was made from."
+            f"coordinates and labels: expected ({len(rows)}, 2) and ({len(rows)},), got {coordinates.shape} and "
+            f"{labels.shape}; pass the rows that the map was made from"
         )
     k = min(k, max(1, (len(rows) - 1) // 2))
     known = np.flatnonzero(labels >= 0)
@@ -65,7 +64,7 @@ def map_quality(
 
 
 def _trustworthiness(rows: FloatArray, coordinates: FloatArray, k: int, seed: int, sample: int) -> float | None:
-    """One less what the intruders cost: by how much each map neighbour's rank in the space is beyond k."""
+    """Return 1 minus the normalized sum of how far each map neighbor's rank in the space exceeds k."""
     n = len(rows)
     if k >= n / 2:
         return None
@@ -84,11 +83,11 @@ def _trustworthiness(rows: FloatArray, coordinates: FloatArray, k: int, seed: in
 
 
 def _near_on_map(coordinates: FloatArray, k: int) -> IntArray:
-    """`(n, k)`: row numbers of the nearest others of n points, more than k, on the plane."""
+    """Return `(n, k)`: row numbers of the nearest other points on the map, for n > k points."""
     from scipy.spatial import cKDTree
 
     found = np.asarray(cKDTree(coordinates).query(coordinates, k + 1)[1], np.int64)
-    # Among many points on one spot, a point need not be the nearest of its own: then the last is one too many.
+    # Of many identical points, one may not find itself; then drop the last instead.
     itself = np.argsort(found == np.arange(len(found))[:, None], axis=1, kind="stable")[:, :k]
     return np.take_along_axis(found, itself, axis=1)
 

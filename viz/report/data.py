@@ -1,4 +1,4 @@
-"""What a report tells of a recorded session, and its sums: over stretches of equal length, and of what was left out."""
+"""The data of a report: the columns of a recorded session, summed over bins of time and by reason of omission."""
 
 from dataclasses import dataclass, fields
 from enum import IntEnum
@@ -10,19 +10,19 @@ from moodspace.arrays import BoolArray, FloatArray, IntArray
 
 Columns = TypeVar("Columns", bound="GroupSeconds | FaceSeconds")
 
-# In place of a count that was not kept.
+# Replaces a count that was not kept.
 WITHHELD = -1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GroupSeconds:
-    """What a group showed, one row a second in which frames came; n = 0 is legal.
+    """What a group showed, one row per second with frames; n = 0 is legal.
 
     Attributes:
         second: `(n,)` int64, seconds since the session began, ascending.
-        faces: `(n,)` int64, faces in view; `WITHHELD` where they were fewer than the smallest group.
-        readable: `(n,)` int64, how many of them could be read; `WITHHELD` where those were fewer.
-        unsure: `(n,)` int64, how many of the readable ones showed nothing certain; the same.
+        faces: `(n,)` int64, visible faces; `WITHHELD` below the minimum group size.
+        readable: `(n,)` int64, readable faces; `WITHHELD` below the minimum group size.
+        unsure: `(n,)` int64, readable faces without a confident prediction; withheld like `readable`.
         proba: `(n, C)` float32, mean probabilities, rows sum to 1; NaN where `readable` is withheld.
     """
 
@@ -37,13 +37,13 @@ class GroupSeconds:
 
     @property
     def recorded(self) -> BoolArray:
-        """`(n,)` bool, whether something is said of the group."""
+        """Return `(n,)` bool, whether the group's expressions were recorded."""
         return self.readable != WITHHELD
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FaceSeconds:
-    """What single faces showed, one row a second and face; m = 0 is legal.
+    """What single faces showed, one row per second and face; m = 0 is legal.
 
     Attributes:
         second: `(m,)` int64, ascending.
@@ -66,20 +66,20 @@ class Report:
     """A recorded session.
 
     Attributes:
-        source: What was recorded.
+        source: The camera or file.
         started: Unix seconds.
-        utc_offset: Seconds by which its local time was ahead of UTC.
-        ended: Unix seconds; None where the recording did not end by itself.
+        utc_offset: Local time minus UTC, in seconds.
+        ended: Unix seconds; None where the recording was cut off.
         duration: Seconds.
-        min_group: The least number of faces of which something was kept as a group.
-        individuals: Whether single faces were kept too.
+        min_group: Minimum number of faces for the group to be recorded.
+        individuals: Whether single faces were recorded too.
         classes: Names of the C columns.
-        since: `(C,)` int64, the second in which each class was first known.
+        since: `(C,)` int64, the second from which each class was known.
         group: What the group showed.
         faces: What single faces showed.
-        gaps: When no frames came: first second, last second, and why.
-        missing: What is not in it, in sentences.
-        keeps_video: Whether an annotated video was kept too.
+        gaps: Interruptions: first second, last second, reason.
+        missing: Sentences that say what is missing from the session.
+        keeps_video: Whether an annotated video was kept.
     """
 
     source: str
@@ -99,25 +99,25 @@ class Report:
 
     @classmethod
     def of(cls, session: Any) -> "Report":
-        """Takes the fields of these names from a `realtime.session_reading.Session`."""
+        """Copy the fields of a `realtime.session.reading.Session`."""
         values = {field.name: getattr(session, field.name) for field in fields(cls)}
-        values["group"] = _taken(GroupSeconds, session.group)
-        values["faces"] = _taken(FaceSeconds, session.faces)
+        values["group"] = _copied(GroupSeconds, session.group)
+        values["faces"] = _copied(FaceSeconds, session.faces)
         return cls(**values)
 
     def __post_init__(self) -> None:
         expected = (len(self.group.second), len(self.classes))
         if self.group.proba.shape != expected:
-            raise ValueError(f"group: expected probabilities of shape {expected}, received {self.group.proba.shape}")
+            raise ValueError(f"group: expected probabilities of shape {expected}, got {self.group.proba.shape}")
 
     @property
     def length(self) -> int:
-        """Whole seconds, enough for all that is told; more than 0."""
+        """Return the length in whole seconds, more than 0, enough for every row."""
         return max(round(self.duration), int(self.group.second[-1:].sum()) + 1)
 
 
 class Kept(IntEnum):
-    """What is known of a stretch of a session."""
+    """What was recorded in a bin of time, or why nothing was."""
 
     SHARES = 0
     TOO_FEW_READABLE = 1
@@ -125,17 +125,17 @@ class Kept(IntEnum):
     NO_FRAMES = 3
 
 
-class Stretches(NamedTuple):
-    """A session in s stretches of equal length, from its beginning to its end.
+class TimeBins(NamedTuple):
+    """A session in s bins of equal width, from beginning to end.
 
     Attributes:
-        width: Seconds of each; the last one may end after the session.
-        kept: `(s,)` int64, a `Kept`: the first that any of the stretch's seconds is.
-        proba: `(s, C)` float32, mean probabilities over the recorded seconds; NaN where there is none, as below.
-        faces: `(s,)` float32, mean number of faces in view.
-        readable: `(s,)` float32, of those that could be read.
-        unsure: `(s,)` float32, of those of them that showed nothing certain.
-        seconds: `(s,)` int64, how many seconds were recorded.
+        width: Seconds of each bin; the last one may end after the session.
+        kept: `(s,)` int64, a `Kept`: the lowest value of the bin's seconds.
+        proba: `(s, C)` float32, mean probabilities over the recorded seconds; NaN where there are none, as below.
+        faces: `(s,)` float32, mean number of visible faces.
+        readable: `(s,)` float32, mean number of readable faces.
+        unsure: `(s,)` float32, mean number of readable faces without a confident prediction.
+        seconds: `(s,)` int64, number of recorded seconds.
     """
 
     width: int
@@ -147,8 +147,8 @@ class Stretches(NamedTuple):
     seconds: IntArray
 
 
-def stretches(report: Report, width: int) -> Stretches:
-    """Sums up a session over stretches of so many seconds."""
+def bin_session(report: Report, width: int) -> TimeBins:
+    """Average a session over bins of `width` seconds."""
     group, n = report.group, -(-report.length // width)
     at = group.second // width
     kept = np.full(n, Kept.NO_FRAMES, np.int64)
@@ -162,11 +162,11 @@ def stretches(report: Report, width: int) -> Stretches:
     with np.errstate(invalid="ignore"):
         means = (sums / seconds[:, None]).astype(np.float32)
     faces, readable, unsure = means[:, -3:].T
-    return Stretches(width, kept, means[:, :-3], faces, readable, unsure, seconds)
+    return TimeBins(width, kept, means[:, :-3], faces, readable, unsure, seconds)
 
 
 def seconds_kept(report: Report) -> dict[Kept, float]:
-    """Returns how many seconds of a session are of which kind."""
+    """Return the number of seconds for each `Kept`."""
     group = report.group
     counts = {
         Kept.SHARES: float(group.recorded.sum()),
@@ -179,10 +179,10 @@ def seconds_kept(report: Report) -> dict[Kept, float]:
 def _check_rows(columns: GroupSeconds | FaceSeconds) -> None:
     n = len(columns.second)
     for field in fields(columns):
-        received = len(getattr(columns, field.name))
-        if received != n:
-            raise ValueError(f"{field.name}: expected {n} rows, as second has, received {received}")
+        got = len(getattr(columns, field.name))
+        if got != n:
+            raise ValueError(f"{field.name}: expected {n} rows, as in second, got {got}")
 
 
-def _taken(kind: type[Columns], source: Any) -> Columns:
+def _copied(kind: type[Columns], source: Any) -> Columns:
     return kind(**{field.name: getattr(source, field.name) for field in fields(kind)})

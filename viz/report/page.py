@@ -1,4 +1,4 @@
-"""The report of a recorded session as one page for a browser, which loads nothing from anywhere."""
+"""The report of a recorded session as one self-contained page."""
 
 import json
 from datetime import UTC, datetime, timedelta, timezone
@@ -9,7 +9,7 @@ import numpy as np
 
 from moodspace.classifier.palette import class_shades
 from moodspace.viz.report.changes import changes
-from moodspace.viz.report.data import Report, Stretches, stretches
+from moodspace.viz.report.data import Report, TimeBins, bin_session
 from moodspace.viz.report.figures import clock
 from moodspace.viz.report.sections import (
     NOTICE,
@@ -25,41 +25,41 @@ from moodspace.viz.report.sections import (
 )
 from moodspace.viz.theme import page, text
 
-_FOLDER = Path(__file__).parents[1] / "page"
+_FOLDER = Path(__file__).parent
 
-# Seconds that a stretch of the drawings stands for, and how many stretches are as fine as a screen.
-_WIDTHS, _MOST_STRETCHES = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600, 14400, 86400), 600
+# Possible widths of a bin in seconds, and the maximum number of bins in a drawing.
+_WIDTHS, _MAX_BINS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600, 14400, 86400), 600
 
 
 def write_report(report: Report, path: Path) -> None:
-    """Writes the report of a session as one self-contained HTML file.
+    """Write the report of a session as one self-contained HTML file.
 
     Args:
-        report: The session; one of which nothing was kept is legal.
+        report: The session; it may be empty.
         path: The file to write; its folder exists.
 
     Raises:
-        OSError: the file cannot be written.
+        OSError: The file cannot be written.
     """
     path.write_text(report_page(report), encoding="utf-8")
 
 
 def report_page(report: Report) -> str:
-    """The report of a session as an HTML document; as `write_report`."""
-    cut, found = drawn_stretches(report), changes(report.group)
+    """Return the report of a session as an HTML document; see `write_report`."""
+    bins, found = drawn_stretches(report), changes(report.group)
     body = [
         f'<header><h1>Expressions shown</h1><p class="faint">{_when(report)}</p></header>',
         f'<p class="card notice">{NOTICE}</p>',
         key_figures(report, found),
-        timeline(report, cut, found),
+        timeline(report, bins, found),
         moments(report, found),
         by_minute(report),
-        certainty(report, cut),
-        single_faces(report, cut),
+        certainty(report, bins),
+        single_faces(report, bins),
         not_recorded(report),
         _settings(report),
     ]
-    data = json.dumps(_payload(report, cut), separators=(",", ":")).replace("<", "\\u003c")
+    data = json.dumps(_payload(report, bins), separators=(",", ":")).replace("<", "\\u003c")
     body.append(f'<div id="tip" hidden></div><script type="application/json" id="data">{data}</script>')
     return page(
         f"Expressions shown: {report.source}",
@@ -69,10 +69,10 @@ def report_page(report: Report) -> str:
     )
 
 
-def drawn_stretches(report: Report) -> Stretches:
-    """Sums up a session over stretches that are as fine as a screen."""
-    width = next((w for w in _WIDTHS if report.length / w <= _MOST_STRETCHES), _WIDTHS[-1])
-    return stretches(report, width)
+def drawn_stretches(report: Report) -> TimeBins:
+    """Average a session over bins that are about as narrow as a pixel."""
+    width = next((w for w in _WIDTHS if report.length / w <= _MAX_BINS), _WIDTHS[-1])
+    return bin_session(report, width)
 
 
 def _when(report: Report) -> str:
@@ -86,13 +86,13 @@ def _when(report: Report) -> str:
 
 def _settings(report: Report) -> str:
     since = zip(report.classes, report.since.tolist(), strict=True)
-    learned = ", ".join(f"{text(name)} (from {clock(second)} on)" if second else text(name) for name, second in since)
+    learned = ", ".join(f"{text(name)} (since {clock(second)})" if second else text(name) for name, second in since)
     began = datetime.fromtimestamp(report.started, UTC).isoformat(timespec="seconds")
     rows = {
         "Source": text(report.source),
-        "Began": began,
+        "Started": began,
         "Expressions": learned,
-        "Smallest group": str(report.min_group),
+        "Minimum group size": str(report.min_group),
         "Single faces": "recorded" if report.individuals else "not recorded",
         "Video": "kept" if report.keeps_video else "not kept",
     }
@@ -100,17 +100,17 @@ def _settings(report: Report) -> str:
     return f'<section id=settings><h2>Settings</h2><table class="narrow">{table}</table></section>'
 
 
-def _payload(report: Report, cut: Stretches) -> dict[str, Any]:
-    """What the script shows of the stretch under the pointer: shares in thousandths, counts in tenths."""
+def _payload(report: Report, bins: TimeBins) -> dict[str, Any]:
+    """Return the data of the tooltip as JSON values: shares in thousandths, counts in tenths."""
     order, shades = shown_order(report), class_shades(report.classes)
-    shares = np.rint(1000 * np.nan_to_num(cut.proba[:, order])).astype(int)
-    counts = np.rint(10 * np.nan_to_num(np.column_stack([cut.faces, cut.readable, cut.unsure]))).astype(int)
+    shares = np.rint(1000 * np.nan_to_num(bins.proba[:, order])).astype(int)
+    counts = np.rint(10 * np.nan_to_num(np.column_stack([bins.faces, bins.readable, bins.unsure]))).astype(int)
     return {
-        "width": cut.width,
+        "width": bins.width,
         "names": [report.classes[at] for at in order],
         "shades": [shades[at] for at in order],
         "reasons": {int(kept): reason for kept, reason in reasons(report).items()},
-        "kept": cut.kept.tolist(),
+        "kept": bins.kept.tolist(),
         "shares": shares.tolist(),
         "counts": counts.tolist(),
     }

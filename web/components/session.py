@@ -82,7 +82,7 @@ def _time(seconds: float) -> str:
     return datetime.fromtimestamp(float(seconds), UTC).isoformat(timespec="milliseconds")
 
 
-_STYLE = files("moodspace.viz") / "page" / "report.css"
+_STYLE = files("moodspace.viz.report") / "report.css"
 _DRAWING = re.compile(r"<svg .*?</svg>", re.DOTALL)
 
 # The newest second is known up to two seconds late: only after so many seconds without one do frames seem to miss.

@@ -1,6 +1,6 @@
 """The web app's look: the tones and rules of the project's pages, laid over Streamlit's own elements.
 
-What the project's pages and this app have in common stays in `viz/theme.py` and `viz/page/theme.css`: its rules apply
+What the project's pages and this app have in common stays in `viz/theme.py` and `viz/theme.css`: its rules apply
 within `.ms`, so that they leave Streamlit's own elements alone; `style.css` dresses those.
 """
 
@@ -14,7 +14,7 @@ import streamlit as st
 from moodspace.classifier.palette import class_shades
 from moodspace.viz.theme import DARK, LIGHT, mark
 
-_SHARED = files("moodspace.viz") / "page" / "theme.css"
+_SHARED = files("moodspace.viz") / "theme.css"
 _OWN = Path(__file__).parents[1] / "style.css"
 
 

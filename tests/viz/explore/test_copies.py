@@ -1,4 +1,4 @@
-"""Tests of viz/copies.py."""
+"""Tests of viz/explore/copies.py."""
 
 import numpy as np
 import pytest

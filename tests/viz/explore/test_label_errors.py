@@ -1,4 +1,4 @@
-"""Tests of viz/label_errors.py."""
+"""Tests of viz/explore/label_errors.py."""
 
 import numpy as np
 import pytest

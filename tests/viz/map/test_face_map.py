@@ -4,7 +4,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from moodspace.viz.map.face_map import ORIGINS, UNLABELLED, FaceMap, densest, describe_map, readable_on
+from moodspace.viz.map.face_map import ORIGINS, UNLABELED, FaceMap, density_peak, describe_map, readable_on
 from moodspace.viz.map.quality import MapQuality
 
 QUALITY = MapQuality(trustworthiness=0.9321, knn_accuracy_map=0.612, knn_accuracy_space=0.7, k=15, dim=128)
@@ -17,8 +17,8 @@ QUALITY = MapQuality(trustworthiness=0.9321, knn_accuracy_map=0.612, knn_accurac
         ("coordinates", np.full((9, 2), np.nan, np.float32), "finite"),
         ("ids", np.arange(8), "ids: expected"),
         ("sources", np.array(["a"]), "sources: expected"),
-        ("labels", np.full(9, 3), "labels: expected -1 to 2, received 3"),
-        ("labels", np.full(9, -2), "labels: expected -1 to 2, received -2"),
+        ("labels", np.full(9, 3), "labels: expected -1 to 2, got 3"),
+        ("labels", np.full(9, -2), "labels: expected -1 to 2, got -2"),
         ("predicted", np.full(9, 3), "predicted: expected -1 to 2"),
         ("predicted", np.full(8, 1), "predicted: expected shape"),
         ("confidence", np.full((9, 1), 1, np.float32), "confidence: expected shape"),
@@ -37,11 +37,11 @@ def test_columns_that_do_not_fit(make_map: Callable[..., FaceMap], column: str, 
 
 def test_groups_hold_each_face_once(make_map: Callable[..., FaceMap]) -> None:
     face_map = make_map(9, labels=np.array([0, 1, 2, -1, 0, -1, 2, 2, 0]))
-    assert [(group.name, group.labelled, group.rows.tolist()) for group in face_map.groups] == [
+    assert [(group.name, group.labeled, group.rows.tolist()) for group in face_map.groups] == [
         ("happy", True, [0, 4, 8]),
         ("sad", True, [1]),
         ("confused", True, [2, 6, 7]),
-        (UNLABELLED, False, [3, 5]),
+        (UNLABELED, False, [3, 5]),
     ]
 
 
@@ -72,7 +72,7 @@ def test_the_caption_names_seed_settings_and_quality() -> None:
     for part in (
         "UMAP",
         "cosine",
-        "15 neighbours",
+        "15 neighbors",
         "min_dist 0.1",
         "seed 7",
         "0.932 at k = 15",
@@ -93,9 +93,9 @@ def test_a_name_stands_among_its_faces_though_they_lie_apart() -> None:
     rng = np.random.default_rng(0)
     spots = np.array([[0, 0], [100, 0], [50, 80]], np.float32)[np.arange(300) % 3]
     points = np.concatenate([spots, np.full((60, 2), (100, 0), np.float32)]) + rng.normal(size=(360, 2))
-    assert np.linalg.norm(densest(points.astype(np.float32), 110.0) - (100, 0)) < 3
+    assert np.linalg.norm(density_peak(points.astype(np.float32), 110.0) - (100, 0)) < 3
 
 
 @pytest.mark.parametrize("n", [1, 2, 50])
 def test_a_name_stands_where_all_faces_are(n: int) -> None:
-    assert densest(np.full((n, 2), (3, 4), np.float32), 0.0).tolist() == [3, 4]
+    assert density_peak(np.full((n, 2), (3, 4), np.float32), 0.0).tolist() == [3, 4]

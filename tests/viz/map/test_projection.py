@@ -113,8 +113,8 @@ class TestWhatUmapIsGiven:
         told: list[tuple[str, float]] = []
         project(random_rows(40), seed=3, progress=lambda stage, share: told.append((stage, share)))
         assert [share for stage, share in told if stage == "laying out"] == [0.0, 0.25, 1.0]
-        assert told[0] == ("finding neighbours", 0.0)
-        assert {("finding neighbours", 1.0), ("preparing the layout", 1.0)} <= set(told)
+        assert told[0] == ("finding neighbors", 0.0)
+        assert {("finding neighbors", 1.0), ("preparing the layout", 1.0)} <= set(told)
 
 
 UMAP_FOR_REAL = """
@@ -139,7 +139,7 @@ assert (found == labels).all(), "the blobs are mixed up"
 assert np.array_equal(places, again), "the same seed gave another map"
 assert not np.array_equal(places, other), "the seed changes nothing"
 assert np.isfinite(copies).all(), "copies"
-for stage in ("finding neighbours", "preparing the layout", "laying out"):
+for stage in ("finding neighbors", "preparing the layout", "laying out"):
     shares = [share for name, share in told if name == stage]
     assert shares[-1] == 1 and shares == sorted(shares), (stage, shares)
 assert len(shares) > 2, shares

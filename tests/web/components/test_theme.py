@@ -16,7 +16,7 @@ __all__ = ["make_map"]  # a fixture
 
 ROOT = Path(__file__).parents[3]
 CONFIG = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text(encoding="utf-8"))
-TYPE = (ROOT / "viz" / "page" / "theme.css").read_text(encoding="utf-8")
+TYPE = (ROOT / "viz" / "theme.css").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(("scheme", "tones"), [("light", LIGHT), ("dark", DARK)])

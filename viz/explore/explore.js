@@ -1,6 +1,6 @@
 "use strict";
 
-// A face under the pointer is shown large, with what it is.
+// Enlarge the face under the pointer, with its description.
 const loupe = document.createElement("div");
 loupe.id = "loupe";
 loupe.className = "card";
@@ -27,7 +27,7 @@ for (const happening of ["pointerover", "pointerdown"]) {
 }
 addEventListener("scroll", () => { loupe.hidden = true; }, { passive: true });
 
-// The buttons above the doubtful labels leave one label's faces.
+// The buttons above the likely label errors show the faces of one label.
 const chips = [...document.querySelectorAll(".chips button")];
 for (const chip of chips) {
   chip.addEventListener("click", () => {

@@ -1,4 +1,4 @@
-"""Tests of viz/data_parts.py."""
+"""Tests of viz/explore/data.py."""
 
 import numpy as np
 import pytest
@@ -42,7 +42,7 @@ def test_parts_of_one_name_are_told_apart_by_their_paths(tmp_path):
 def test_nothing_and_the_same_twice_are_refused(tmp_path):
     write_folder(ONE, tmp_path)
     for paths in ([], [tmp_path, tmp_path / "." / ""]):
-        with pytest.raises(DataError, match="data: expected one or more data sets, each once"):
+        with pytest.raises(DataError, match="data: expected one or more different data sets"):
             read_parts(paths)
 
 

@@ -21,12 +21,12 @@ def draw(face_map: FaceMap, folder: Path, *, size_px: tuple[int, int] = (800, 60
 
 
 def share_of(pixels: np.ndarray, shade: str, within: int = 12) -> float:
-    colour = [int(shade[at : at + 2], 16) for at in (1, 3, 5)]
-    return float((np.abs(pixels.astype(int) - colour).max(axis=2) <= within).mean())
+    color = [int(shade[at : at + 2], 16) for at in (1, 3, 5)]
+    return float((np.abs(pixels.astype(int) - color).max(axis=2) <= within).mean())
 
 
 @pytest.mark.parametrize("size_px", [(800, 600), (801, 656)])
-def test_size_and_colours(make_map: Callable[..., FaceMap], tmp_path: Path, size_px: tuple[int, int]) -> None:
+def test_size_and_colors(make_map: Callable[..., FaceMap], tmp_path: Path, size_px: tuple[int, int]) -> None:
     pixels = draw(make_map(90, ("happy", "sad")), tmp_path, size_px=size_px)
     assert share_of(pixels, COLOURS["happy"]) > 0.001
     assert share_of(pixels, COLOURS["sad"]) > 0.001

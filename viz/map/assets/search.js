@@ -1,4 +1,4 @@
-// Search by id or by a part of the source: what is found stays bright, Enter goes from one to the next.
+// Search by id or part of the source; other faces fade, Enter selects the next match.
 let found = [], next = 0;
 
 function search() {
@@ -6,11 +6,11 @@ function search() {
   found = words ? rowsWhere((i) => String(faces.id[i]) === words) : [];
   if (words && !found.length) found = rowsWhere((i) => folded[i].includes(words));
   next = 0;
-  byId("found").textContent = !words ? "" : found.length ? `${counted(found.length, "face", "faces")} found, Enter goes to the next` : "No face has this source or id";
+  byId("found").textContent = !words ? "" : found.length ? `${counted(found.length, "face", "faces")} found; press Enter for the next` : "No face with this source or id";
   refocus();
 }
 
-function refocus() { // on what is searched, else on what is picked
+function refocus() { // emphasize search results, or else the list
   const rows = found.length ? found : listed;
   focus = rows.length ? new Uint8Array(n) : null;
   for (const i of rows) focus[i] = 1;

@@ -1,19 +1,19 @@
-// The dots. They are blended into one pixel buffer by hand: 6 ms a frame for 28,709 of them on a machine without a GPU,
-// where drawing each with the canvas takes 15 to 160 ms and WebGL may be missing.
+// The dots. They are blended in one pixel buffer: 6 ms per frame for 28,709 dots on a machine without a GPU, where canvas
+// calls take 15 to 160 ms and WebGL may be missing.
 const dots = byId("dots");
 const pen = dots.getContext("2d", { alpha: false });
-const order = shuffled(n); // one mixed order, so that no class lies on top because of its number
+const order = shuffled(n); // random order, so that no class hides others
 const [wide, high] = [faces.x, faces.y].map((steps) => steps.reduce((most, step) => Math.max(most, step), 0));
 let drawn = order; // the rows to draw, in this order
-let shown = new Uint8Array(n).fill(1); // whether the filters leave a face
-let focus = null; // 1 for each face that was searched or picked; the others step back. null: all are alike
+let shown = new Uint8Array(n).fill(1); // whether a face passes the filters
+let focus = null; // 1 for each found or selected face; the others fade. null: no emphasis
 let ratio, width, height, image, pixels; // the canvas, in device pixels
-let scale, left, top_, fitted; // map to device pixels: left + x * scale, top_ - y * scale; fitted: the scale that shows all
+let scale, left, top_, fitted; // map to device pixels: left + x * scale, top_ - y * scale; fitted: the scale that fits all faces
 let room; // side of the fitted map, in CSS pixels
-let untouched = true; // nobody has moved or zoomed since all was shown
-let foot; // height of the footer's words, in CSS pixels
+let untouched = true; // no pan or zoom since the map was fitted
+let foot; // height of the footer, in CSS pixels
 let wanted = false;
-let shades, ink, paper; // colours of the groups, of type and of the ground, as hex
+let shades, ink, paper; // hex colors of the groups, the text and the background
 const sprites = new Map();
 
 function shuffled(length) {
@@ -31,13 +31,13 @@ function packed(hex) { // a pixel: alpha, blue, green, red from the highest byte
   return (255 << 24) | (blue << 16) | (green << 8) | red;
 }
 
-function colour(name) {
+function color(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 }
 
-function paint() { // light or dark
-  shades = faces.groups.map((_, g) => colour(`--g${g}`));
-  [ink, paper] = ["--ink", "--paper"].map(colour);
+function paint() { // read the colors of the light or dark scheme
+  shades = faces.groups.map((_, g) => color(`--g${g}`));
+  [ink, paper] = ["--ink", "--paper"].map(color);
   redraw();
 }
 
@@ -57,12 +57,12 @@ function resize() {
   [left, top_, untouched] = [width / 2 - anchor.x * scale, height / 2 + anchor.y * scale, false];
 }
 
-function fit() { // into what header, panel and footer leave free; the same whether the list is open, which must not move it
+function fit() { // to the area between header, panel and footer; the list does not change it, so that opening it moves nothing
   const [above, right, below, least, list] = (isNarrow() ? [104, 60, 160, 20, 20] : [90, 310, foot, 50, 330]).map((v) => v * ratio);
   const [w, h] = [Math.max(width - right - least, 50), Math.max(height - above - below, 50)];
   scale = fitted = Math.min(w / Math.max(wide, 1), h / Math.max(high, 1));
   room = Math.sqrt(w * h) / ratio;
-  const side = Math.min(list, Math.max(least, width - right - wide * scale)); // room for the list, where there is some
+  const side = Math.min(list, Math.max(least, width - right - wide * scale)); // space for the list, if available
   left = side + Math.max(width - right - side - wide * scale, 0) / 2;
   top_ = above + (h + high * scale) / 2;
   untouched = true;
@@ -74,7 +74,7 @@ function radius() { // of a dot, in device pixels
   return ratio * Math.min(9, base * Math.sqrt(Math.max(1, scale / fitted)));
 }
 
-function stamp(r, strength) { // where a dot puts how much of its colour, soft at the rim
+function stamp(r, strength) { // pixel offsets and weights of a dot with an antialiased rim
   const flat = [], weights = [];
   for (let y = -Math.ceil(r); y <= r + 1; y++) {
     for (let x = -Math.ceil(r); x <= r + 1; x++) {
@@ -88,14 +88,14 @@ function stamp(r, strength) { // where a dot puts how much of its colour, soft a
   return { flat: Int32Array.from(flat), weights: Int32Array.from(weights), rim: Math.ceil(r) + 1 };
 }
 
-function blend(rows, { flat, weights, rim }) { // red and blue at once, 16 bits apart: half the time
+function blend(rows, { flat, weights, rim }) { // red and blue together, 16 bits apart, which halves the time
   const tones = Int32Array.from(shades, packed), { x: across, y: up } = faces;
   for (const i of rows) {
     const x = Math.round(left + across[i] * scale), y = Math.round(top_ - up[i] * scale);
     if (x < rim || y < rim || x >= width - rim || y >= height - rim) continue;
-    const tone = tones[look[i]], redBlue = tone & 0xff00ff, green = (tone >> 8) & 0xff, centre = y * width + x;
+    const tone = tones[look[i]], redBlue = tone & 0xff00ff, green = (tone >> 8) & 0xff, center = y * width + x;
     for (let s = 0; s < flat.length; s++) {
-      const at = centre + flat[s], under = pixels[at], w = weights[s], rest = 256 - w;
+      const at = center + flat[s], under = pixels[at], w = weights[s], rest = 256 - w;
       pixels[at] = (255 << 24) | (((Math.imul(under & 0xff00ff, rest) + Math.imul(redBlue, w)) >>> 8) & 0xff00ff)
         | ((((under >> 8) & 0xff) * rest + green * w) & 0xff00);
     }
@@ -124,10 +124,10 @@ function standingRadius() {
   return Math.max(5.5 * ratio, 1.7 * radius());
 }
 
-function sprite(shade, origin) { // a taught face is a disc, a session's a diamond, both with a rim
+function sprite(shade, origin) { // taught faces are discs, session faces diamonds, both outlined
   const r = standingRadius(), key = [shade, origin, r, ink].join();
   if (sprites.has(key)) return sprites.get(key);
-  if (sprites.size > 200) sprites.clear(); // left over from other zooms
+  if (sprites.size > 200) sprites.clear(); // sprites of other zoom levels
   const picture = document.createElement("canvas"), c = Math.ceil(r + 4 * ratio), at = picture.getContext("2d");
   picture.width = picture.height = 2 * c;
   const shape = new Path2D();
@@ -145,7 +145,7 @@ function sprite(shade, origin) { // a taught face is a disc, a session's a diamo
   return picture;
 }
 
-function redraw() { // any number of changes, one picture a frame
+function redraw() { // at most once per frame
   if (wanted) return;
   wanted = true;
   requestAnimationFrame(() => {
@@ -160,7 +160,7 @@ function position(i) { // in CSS pixels
   return [(left + faces.x[i] * scale) / ratio, (top_ - faces.y[i] * scale) / ratio];
 }
 
-function nearest(x, y) { // looking at all faces takes a tenth of a millisecond
+function nearest(x, y) { // a linear search takes 0.1 ms
   return nearestOf(standing, x, y, standingRadius() / ratio + 2) ?? nearestOf(drawn, x, y, radius() / ratio + 6) ?? -1;
 }
 

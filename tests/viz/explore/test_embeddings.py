@@ -1,4 +1,4 @@
-"""Tests of viz/known_embeddings.py."""
+"""Tests of viz/explore/embeddings.py."""
 
 from dataclasses import replace
 

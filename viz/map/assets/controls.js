@@ -1,22 +1,22 @@
-// Mouse, fingers and keys.
-const pointers = new Map(); // pointer id -> [x, y]; two of them pinch
+// Mouse, touch and keyboard.
+const pointers = new Map(); // pointer id -> [x, y]; two pointers pinch
 const STEP = 1.35;
-let travelled = 0; // pixels since the pointer went down: a click is one that stayed
-let drawing = false; // the lasso is drawn by the next drag
+let travelled = 0; // pixels since the pointer went down; a click moves less than 4
+let drawing = false; // the next drag draws a lasso
 
-function zoom(factor, x, y) { // around a point in CSS pixels, which stays where it is
+function zoom(factor, x, y) { // around a fixed point in CSS pixels
   const to = Math.min(fitted * 80, Math.max(fitted * 0.5, scale * factor));
   [left, top_] = [x * ratio - ((x * ratio - left) * to) / scale, y * ratio - ((y * ratio - top_) * to) / scale];
   [scale, untouched] = [to, false];
   redraw();
 }
 
-function zoomAtCentre(factor) {
+function zoomAtCenter(factor) {
   zoom(factor, innerWidth / 2, innerHeight / 2);
 }
 
 function pan(dx, dy) {
-  left += Math.round(dx * ratio); // whole pixels, so that all dots move alike
+  left += Math.round(dx * ratio); // whole pixels, so that all dots move by the same distance
   top_ += Math.round(dy * ratio);
   untouched = false;
   redraw();
@@ -72,12 +72,12 @@ function released(event) {
     list(event.type === "pointerup" ? inside(ring_) : []);
   } else if (clicked) {
     pin(nearest(event.clientX, event.clientY));
-    if (pinned >= 0 && isNarrow()) reveal(pinned); // from below the card
+    if (pinned >= 0 && isNarrow()) reveal(pinned); // not covered by the card
   }
   drawMarks();
 }
 
-function walk(dx, dy) { // to the nearest face that way, so that the keyboard reaches each
+function walk(dx, dy) { // to the nearest face in a direction
   const from = hovered >= 0 ? hovered : pinned, [x, y] = from >= 0 ? position(from) : [innerWidth / 2, innerHeight / 2];
   let best = Infinity, to = from;
   for (let i = 0; i < n; i++) {
@@ -90,7 +90,7 @@ function walk(dx, dy) { // to the nearest face that way, so that the keyboard re
   else hover(to);
 }
 
-function leave() { // one thing at a time
+function leave() { // undo one step: lasso, selection, hover, list
   if (drawing || lasso) {
     lasso = null;
     draw(false);
@@ -103,10 +103,10 @@ function leave() { // one thing at a time
 function typed(event) {
   const ways = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
   const keys = {
-    "+": () => zoomAtCentre(STEP), "=": () => zoomAtCentre(STEP), "-": () => zoomAtCentre(1 / STEP), 0: fit,
+    "+": () => zoomAtCenter(STEP), "=": () => zoomAtCenter(STEP), "-": () => zoomAtCenter(1 / STEP), 0: fit,
     Enter: () => pin(hovered >= 0 ? hovered : pinned), Escape: leave, l: () => draw(!drawing), "/": () => byId("search").focus(),
   };
-  if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input")) return; // the browser's own
+  if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input")) return; // leave browser shortcuts and text input alone
   if (event.key in ways && event.target !== document.body && event.target !== dots) return;
   if (event.key === "Enter" && event.target !== dots) return;
   if (event.key in ways) {
@@ -134,8 +134,8 @@ function start() {
   dots.addEventListener("dblclick", (event) => zoom(2, event.clientX, event.clientY));
   addEventListener("keydown", typed);
   byId("lasso").addEventListener("click", () => draw(!drawing));
-  byId("in").addEventListener("click", () => zoomAtCentre(STEP));
-  byId("out").addEventListener("click", () => zoomAtCentre(1 / STEP));
+  byId("in").addEventListener("click", () => zoomAtCenter(STEP));
+  byId("out").addEventListener("click", () => zoomAtCenter(1 / STEP));
   byId("fit").addEventListener("click", fit);
   byId("open").addEventListener("click", () => byId("open").setAttribute("aria-expanded", document.body.classList.toggle("filtering")));
   addEventListener("resize", resize);

@@ -175,7 +175,7 @@ def test_all_on_one_spot(make_map: Callable[..., FaceMap], tmp_path: Path) -> No
     reader = written(make_map(9, ("happy",), coordinates=np.ones((9, 2), np.float32)), tmp_path)[1]
     faces = reader.faces
     assert set(faces["x"]) == set(faces["y"]) == {0}
-    assert "in one place" in reader.texts["shown"]
+    assert "in the same place" in reader.texts["shown"]
 
 
 def test_faces_without_a_label_are_a_group_that_gets_no_name(make_map: Callable[..., FaceMap], tmp_path: Path) -> None:

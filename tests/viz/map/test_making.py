@@ -1,4 +1,4 @@
-"""Tests of viz/map_making.py and viz/map_faces.py."""
+"""Tests of making and writing the map of a bundle."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,7 +15,7 @@ from moodspace.viz.explore.data import DataParts
 from moodspace.viz.map import making as map_making
 from moodspace.viz.map.faces import TaughtOnMap
 from moodspace.viz.map.layout import Layout
-from moodspace.viz.map.making import MapMade, make_map, write_map
+from moodspace.viz.map.making import GalleryMap, make_map, write_map
 from tests.drawn_faces import drawn_faces
 from tests.fake_encoder import fake_bundle
 
@@ -48,7 +48,7 @@ def as_data(faces: LabelledFaces, name: str = "validation") -> DataParts:
     return DataParts(faces, np.zeros(len(faces), np.int64), (name,))
 
 
-def made(recognizer: Recognizer, mine: TaughtOnMap | None = None, data: DataParts | None = None) -> MapMade:
+def made(recognizer: Recognizer, mine: TaughtOnMap | None = None, data: DataParts | None = None) -> GalleryMap:
     return make_map(recognizer, layout_of(recognizer), taught=mine, data=data)
 
 
@@ -97,7 +97,7 @@ def test_a_wrong_label_among_right_ones_is_outvoted() -> None:
     face_map = make_map(alike, Layout(np.zeros((70, 2), np.float32), 0, fresh=False)).face_map
     assert (face_map.predicted == 4).all()
     assert face_map.labels[5] == 3
-    assert "All on one spot" in face_map.note
+    assert "All faces have the same place" in face_map.note
 
 
 def test_a_user_class_is_the_last_and_the_expression_keeps_its_column(recognizer: Recognizer) -> None:
@@ -157,7 +157,7 @@ def test_the_caption_is_honest(recognizer: Recognizer) -> None:
     result = made(recognizer, taught(recognizer, ["happy"]), as_data(NEW))
     for part in ("UMAP", "seed 0", "trustworthiness", "in all 16 dimensions", "1 that you taught and 14 of your data"):
         assert part in result.caption
-    assert "learned from the bundle's faces" in result.face_map.note
+    assert "learned from the gallery's faces" in result.face_map.note
     assert "learned from" not in result.caption
 
 

@@ -58,8 +58,8 @@ def at(page: "Page", row: int) -> tuple[float, float]:
     return x, y
 
 
-def colours_around(page: "Page", row: int) -> int:
-    """How many colours the dots' canvas has near a face."""
+def colors_around(page: "Page", row: int) -> int:
+    """How many colors the dots' canvas has near a face."""
     x, y = (place - 12 for place in at(page, row))
     return int(page.evaluate(f"new Set(new Uint32Array(pen.getImageData({x}, {y}, 24, 24).data.buffer)).size"))
 
@@ -70,8 +70,8 @@ def test_a_face_under_the_pointer_tells_what_it_is(opened: Callable[..., "Page"]
     card, row = page.locator("#card"), page.evaluate("hovered")
     words = card.inner_text()
     assert f"{row:03}.png" in words and str(2**60 + row) in words
-    assert page.evaluate("told") == row and card.locator(".mark").count() == 7  # label, prediction, five neighbours
-    assert "sure" in words and ("wrong" in words) == (row < 10)
+    assert page.evaluate("cardRow") == row and card.locator(".mark").count() == 7  # label, prediction, five neighbours
+    assert "confident" in words and ("wrong" in words) == (row < 10)
     # Every picture is the face's own: of one grey, twice its row.
     page.evaluate("Promise.all(sheets.values()).then(() => null)")
     grey = page.evaluate("document.querySelector('.head canvas').getContext('2d').getImageData(9, 9, 1, 1).data[0]")
@@ -105,14 +105,14 @@ def test_filters_leave_what_passes_all_of_them(opened: Callable[..., "Page"], kn
     assert page.locator("#legend b").first.inner_text() == "4"
     page.fill("#source", "TRAIN/00")
     assert shown(page) == 5  # the hostile one begins otherwise
-    assert page.locator("#shown").inner_text() == "5 of them shown"
+    assert page.locator("#shown").inner_text() == "5 faces shown"
     page.click("#all")
     assert shown(page) == N and page.input_value("#source") == ""
     page.evaluate("byId('below').value = 50, byId('below').dispatchEvent(new Event('input'))")
     assert shown(page) == N // 2
     page.click("#origins button >> text=gallery")
     assert shown(page) == 0  # the taught face and the session's are surer
-    assert "None" in page.locator("#shown").inner_text()
+    assert "No face" in page.locator("#shown").inner_text()
 
 
 def test_search_finds_by_id_and_by_source(opened: Callable[..., "Page"], known: dict[str, Any]) -> None:
@@ -182,22 +182,22 @@ def test_all_shown_faces_can_be_listed_and_copied(opened: Callable[..., "Page"],
     page.get_by_text("Copied").wait_for()
     lines = page.evaluate("navigator.clipboard.readText()").splitlines()
     assert lines[0] == "id,source,label,predicted,confidence,split,origin"
-    assert page.locator("#right").inner_text() == "0 of 10 predicted as labelled"
+    assert page.locator("#right").inner_text() == "0 of 10 predictions right"
     assert page.evaluate("byId('list').getBoundingClientRect().bottom < byId('note').parentNode.offsetTop")
 
 
 def test_taught_and_session_faces_stand_out(opened: Callable[..., "Page"], known: dict[str, Any]) -> None:
     page = opened(**known)
     assert page.locator("#origins .glyph").all_inner_texts() == ["gallery 118", "this session 1", "taught by you 1"]
-    outlined = [colours_around(page, row) for row in (100, 110)]
+    outlined = [colors_around(page, row) for row in (100, 110)]
     page.evaluate("standing.length = 0; drawDots()")
-    assert all(with_rim > colours_around(page, row) for with_rim, row in zip(outlined, (100, 110), strict=True))
+    assert all(with_rim > colors_around(page, row) for with_rim, row in zip(outlined, (100, 110), strict=True))
 
 
-def test_a_face_without_a_label_has_the_colour_of_what_is_predicted(opened: Callable[..., "Page"]) -> None:
+def test_a_face_without_a_label_has_the_color_of_its_prediction(opened: Callable[..., "Page"]) -> None:
     page = opened(3, labels=np.array([0, -1, -1]), predicted=np.array([0, 1, -1]))
     assert page.evaluate("Array.from(look)") == [0, 1, 3]
-    assert "colour of what is predicted" in page.locator("footer").inner_text()
+    assert "color of their prediction" in page.locator("footer").inner_text()
 
 
 def test_the_keyboard_alone_is_enough(opened: Callable[..., "Page"], known: dict[str, Any]) -> None:
@@ -287,5 +287,5 @@ def test_no_dot_runs_through_the_words_of_a_zoomed_map(
     there = f"left = {x} * ratio - faces.x[60] * scale; top_ = {y} * ratio + faces.y[60] * scale"
     page.evaluate(f"scale *= 3; {there}; redraw()")
     page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
-    assert colours_around(page, 60) > 1, "expected dots behind the words"
+    assert colors_around(page, 60) > 1, "expected dots behind the words"
     assert page.screenshot(clip=inner) == before

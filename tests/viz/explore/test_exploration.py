@@ -1,4 +1,4 @@
-"""Tests of viz/explore.py and the document that it writes."""
+"""Tests of exploring a data set, and of the document that it writes."""
 
 import json
 
@@ -8,10 +8,11 @@ import pytest
 from moodspace.embeddings.data.labelled import DataError
 from moodspace.viz.explore.data import DataParts, Unreadable
 from moodspace.viz.explore.document import exploration_document, summary
-from moodspace.viz.explore.exploration import explore, explore_parts, write_exploration
+from moodspace.viz.explore.exploration import explore, explore_parts
+from moodspace.viz.explore.page import write_exploration
 from tests.drawn_faces import drawn_faces, write_folder, write_parquet
 from tests.fake_encoder import fake_bundle
-from tests.viz.drawn_parts import OTHER, TRAIN, noted, two_parts, with_copies
+from tests.viz.explore.drawn_parts import OTHER, TRAIN, noted, two_parts, with_copies
 
 
 def test_copies_across_parts_are_found_and_checked_against_the_marks():
@@ -112,6 +113,6 @@ def test_nothing_readable_is_an_error(tmp_path):
 def test_the_summary_names_what_matters():
     lines = list(summary(exploration_document(explore_parts(with_copies()))))
     assert lines[0] == "210 faces, 7 classes: train 140, validation 70"
-    assert "  in both: 2 faces of train, 2 of validation" in lines
+    assert "  in both parts: 2 faces of train, 2 of validation" in lines
     assert any(line.startswith("identical pixels: 4 faces in 2 groups, 1 of them") for line in lines)
     assert not any("label errors" in line for line in lines)

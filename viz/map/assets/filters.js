@@ -1,4 +1,4 @@
-// Which faces are shown: the legend and the filters below it. A face is shown when it passes all of them.
+// The legend and the filters. A face is shown if it passes all of them.
 const VERDICTS = ["all", "right", "wrong"];
 const everything = () => ({
   groups: faces.groups.map(() => true), origins: faces.origins.map(() => true), splits: faces.splits.map(() => true),
@@ -6,9 +6,9 @@ const everything = () => ({
 });
 let filters = everything();
 const totals = faces.groups.map((_, g) => rowsWhere((i) => faces.group[i] === g).length);
-let passing = totals; // of each group, how many pass the other filters
+let passing = totals; // number of faces of each group that pass the other filters
 
-function passes(i) { // all but the legend
+function passes(i) { // all filters but the legend
   if (!filters.origins[faces.origin[i]] || !filters.splits[faces.split[i]]) return false;
   if (filters.verdict !== "all" && verdictOf(i) !== filters.verdict) return false;
   if (filters.below < 100 && !(confidenceOf(i) * 100 <= filters.below)) return false;
@@ -33,7 +33,7 @@ function apply(change = {}) {
 
 function tell() {
   const count = shown.reduce((sum, one) => sum + one, 0), subtitle = byId("shown").dataset.whole ??= byId("shown").textContent;
-  byId("shown").textContent = count === n ? subtitle : count ? `${count.toLocaleString("en")} of them shown` : "None of them passes all filters";
+  byId("shown").textContent = count === n ? subtitle : count ? `${count.toLocaleString("en")} faces shown` : "No face passes all filters";
   byId("all").disabled = count === n;
   byId("take").disabled = count === 0;
   for (const [g, row] of [...byId("legend").children].entries()) {
@@ -87,7 +87,7 @@ function addFilters() {
   byId("all").addEventListener("click", () => apply(everything()));
 }
 
-function folders() { // the most frequent beginnings of sources: their folders, or what stands before a number
+function folders() { // the most frequent prefixes of sources: folders, or the text before a number
   const counts = new Map();
   for (const source of faces.source) {
     const [beginning] = source.match(/^.*[/\\#]/s) ?? source.match(/^[^\d]*/);

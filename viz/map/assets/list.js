@@ -1,8 +1,8 @@
-// Faces picked with the lasso, or all that are shown, as a list beside the map and as a table to take along.
-const ROWS = 200; // in the list; the table has them all
+// Faces selected with the lasso, or all shown faces, as a list and as CSV.
+const ROWS = 200; // maximum in the list; the CSV has all
 let listed = []; // rows
 
-function inside(polygon) { // rows of the shown faces within, by the even-odd rule
+function inside(polygon) { // rows of the shown faces inside, by the even-odd rule
   const [xs, ys] = [0, 1].map((axis) => polygon.map((at) => at[axis]));
   const [west, east, north, south] = [Math.min(...xs), Math.max(...xs), Math.min(...ys), Math.max(...ys)];
   return rowsWhere((i) => {
@@ -26,7 +26,7 @@ function list(rows) {
   byId("rows").replaceChildren(...rows.slice(0, ROWS).map(entry));
   byId("more").textContent = rows.length > ROWS ? `and ${(rows.length - ROWS).toLocaleString("en")} more in the CSV` : "";
   const compared = rows.filter(verdictOf), right = compared.filter((i) => verdictOf(i) === "right").length;
-  byId("right").textContent = compared.length ? `${right.toLocaleString("en")} of ${compared.length.toLocaleString("en")} predicted as labelled` : "";
+  byId("right").textContent = compared.length ? `${right.toLocaleString("en")} of ${compared.length.toLocaleString("en")} predictions right` : "";
   byId("shares").replaceChildren(...faces.groups.map((group, g) => {
     const part = tint(element("i"), g), own = rows.filter((i) => faces.group[i] === g).length;
     part.style.setProperty("--share", `${(100 * own) / rows.length}%`);
@@ -50,7 +50,7 @@ function entry(i) {
   return item;
 }
 
-function table() { // RFC 4180; a quote before what a spreadsheet would take for a formula
+function table() { // RFC 4180; a quote escapes what a spreadsheet would read as a formula
   const cell = (value) => {
     const words = /^[=+\-@\t\r]/.test(value) ? `'${value}` : String(value);
     return /[",\r\n]/.test(words) ? `"${words.replaceAll('"', '""')}"` : words;
@@ -76,7 +76,7 @@ async function copy() {
     await navigator.clipboard.writeText(table());
     byId("copy").textContent = "Copied";
   } catch {
-    byId("copy").textContent = "Not allowed here";
+    byId("copy").textContent = "Copying not allowed";
   }
   setTimeout(() => { byId("copy").textContent = before; }, 2000);
 }

@@ -1,4 +1,4 @@
-"""Tests of viz/map_layout.py; UMAP itself is tried in test_projection.py."""
+"""Tests of viz/map/layout.py; test_projection.py tests UMAP itself."""
 
 from pathlib import Path
 from typing import Any

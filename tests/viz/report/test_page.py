@@ -1,4 +1,4 @@
-"""Tests of viz/report_page.py and the parts it is made of: what a reader sees of a session, and what it loads."""
+"""Tests of the report of a session: its figures, its texts, and that it loads nothing."""
 
 import json
 import re
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from moodspace.viz.report.changes import WINDOW_S, changes
-from moodspace.viz.report.data import WITHHELD, FaceSeconds, GroupSeconds, Kept, Report, seconds_kept, stretches
+from moodspace.viz.report.data import WITHHELD, FaceSeconds, GroupSeconds, Kept, Report, bin_session, seconds_kept
 from moodspace.viz.report.page import report_page, write_report
 
 CLASSES = ("happy", "neutral", "sad")
@@ -89,11 +89,13 @@ def test_stretches_are_means_of_what_was_recorded():
     group = seconds(
         [CALM, CALM, GLAD, CALM, CALM], second=[0, 1, 2, 4, 9], faces=[5, 6, 8, -1, 7], readable=[5, 5, 7, -1, -1]
     )
-    cut = stretches(report(group), 2)
-    assert cut.kept.tolist() == [Kept.SHARES, Kept.SHARES, Kept.TOO_FEW, Kept.NO_FRAMES, Kept.TOO_FEW_READABLE]
-    np.testing.assert_allclose(cut.proba[:2], [CALM, GLAD], atol=1e-6)
+    bins = bin_session(report(group), 2)
+    assert bins.kept.tolist() == [Kept.SHARES, Kept.SHARES, Kept.TOO_FEW, Kept.NO_FRAMES, Kept.TOO_FEW_READABLE]
+    np.testing.assert_allclose(bins.proba[:2], [CALM, GLAD], atol=1e-6)
     assert (
-        cut.faces[:2].tolist() == [5.5, 8] and np.isnan(cut.proba[2:]).all() and cut.seconds.tolist() == [2, 1, 0, 0, 0]
+        bins.faces[:2].tolist() == [5.5, 8]
+        and np.isnan(bins.proba[2:]).all()
+        and bins.seconds.tolist() == [2, 1, 0, 0, 0]
     )
     told = {Kept.SHARES: 3, Kept.TOO_FEW: 1, Kept.TOO_FEW_READABLE: 1, Kept.NO_FRAMES: 5}
     assert seconds_kept(report(group)) == told
@@ -140,11 +142,11 @@ def test_nothing_is_said_of_what_was_not_kept():
         report(group, gaps=((10.0, 12.5, "camera 0 was <lost>"),), missing=("The recording was killed.",))
     )
     said = words(made)
-    assert "Fewer than 5 faces in view 0:30 50 %" in said
-    assert "5 faces or more in view, fewer than 5 of them readable 0:30 50 %" in said
+    assert "Fewer than 5 faces visible 0:30 50 %" in said
+    assert "5 or more faces visible, fewer than 5 readable 0:30 50 %" in said
     assert "0:10 to 0:12: camera 0 was &lt;lost&gt;" in made and "<lost>" not in made
     assert "The recording was killed." in said
-    assert "Single faces were not recorded" in said and "neutral 70 %" not in said and "how sure" not in said
+    assert "Single faces were not recorded" in said and "neutral 70 %" not in said and "Number of faces" not in said
     assert payload(made)["kept"] == [Kept.TOO_FEW] * 30 + [Kept.TOO_FEW_READABLE] * 30
 
 
@@ -152,14 +154,12 @@ def test_shares_by_minute_and_doubt_are_numbers_on_the_page():
     group = seconds([CALM] * 60 + [GLAD] * 30, unsure=[1] * 90, faces=[10] * 90, readable=[8] * 90)
     said = words(report_page(report(group)))
     assert "0:00 60 s 10.0 70 % 20 % 10 % 1:00 30 s 10.0 20 % 70 % 10 %" in said
-    assert (
-        "unreadable: too small, blurred or turned away 20 %" in said and "unsure: no expression was clear 10 %" in said
-    )
+    assert "unreadable: too small, blurred or turned away 20 %" in said and "unsure: no clear expression 10 %" in said
 
 
 def test_a_session_that_ends_within_a_second_has_no_gap_after_it():
     made = report_page(report(seconds([CALM] * 15), duration=15.002))
-    assert "recorded from beginning to end" in words(made) and payload(made)["kept"] == [Kept.SHARES] * 15
+    assert "recorded all the time" in words(made) and payload(made)["kept"] == [Kept.SHARES] * 15
     assert payload(report_page(report(seconds([CALM] * 15), duration=24.7)))["kept"][15:] == [Kept.NO_FRAMES] * 10
 
 
@@ -173,14 +173,14 @@ def test_single_faces_stand_there_only_when_they_were_recorded():
     faces = FaceSeconds(np.array([0, 0, 1]), np.array([3, 4, 3]), np.array([0, -1, 1]), np.ones(3, bool))
     group = seconds([CALM] * 2)
     shown = words(report_page(report(group, individuals=True, faces=faces)))
-    assert "face 3 0:02" in shown and "face 4 0:01" in shown and "Single faces were recorded too" in shown
+    assert "face 3 0:02" in shown and "face 4 0:01" in shown and "Single faces were recorded, identified" in shown
     assert "face 3" not in words(report_page(report(group)))
 
 
 def test_a_session_with_nothing_in_it_makes_a_page():
     made = report_page(report(seconds([]), ended=None, duration=0.0))
     Balanced().feed(made)
-    assert "No frames came" in words(made) and "nan" not in made.split("<script")[0].split("<body>")[1]
+    assert "No frames received" in words(made) and "nan" not in made.split("<script")[0].split("<body>")[1]
 
 
 def test_the_page_says_what_it_is_and_is_not():
@@ -218,7 +218,7 @@ def test_a_report_of_twenty_minutes_is_made_at_once():
 
 
 def test_columns_of_other_lengths_are_refused():
-    with pytest.raises(ValueError, match="faces: expected 2 rows, as second has, received 1"):
+    with pytest.raises(ValueError, match="faces: expected 2 rows, as in second, got 1"):
         seconds([CALM] * 2, faces=[5], readable=[5, 5])
     with pytest.raises(ValueError, match=r"expected probabilities of shape \(2, 4\)"):
         report(seconds([CALM] * 2), classes=(*CLASSES, "more"))

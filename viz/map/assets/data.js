@@ -1,5 +1,5 @@
 "use strict";
-// The columns of all faces, as viz/map_payload.py packs them, and what is known of one face.
+// The columns of all faces, as viz/map/page.py encodes them, and the attributes of one face.
 const byId = (id) => document.getElementById(id);
 const isNarrow = () => innerWidth <= 760; // as in map.css
 const faces = unpacked(JSON.parse(byId("faces").textContent));
@@ -7,11 +7,11 @@ const n = faces.id.length;
 const UNSURE = 65535;
 const folded = faces.source.map((source) => source.toLowerCase());
 const predictions = faces.predicted.some((group) => group >= 0);
-const look = faces.group.map((group, i) => (isLabelled(i) || faces.predicted[i] < 0 ? group : faces.predicted[i])); // the group in whose colour it is
-const standing = rowsWhere((i) => ["taught", "session"].includes(originOf(i))); // drawn larger, on top of all others
+const look = faces.group.map((group, i) => (isLabelled(i) || faces.predicted[i] < 0 ? group : faces.predicted[i])); // group that determines the color
+const standing = rowsWhere((i) => ["taught", "session"].includes(originOf(i))); // drawn larger, on top of the others
 const ORIGINS = { gallery: "gallery", taught: "taught by you", session: "this session", data: "your data" };
 
-function unpacked(packed) { // every machine with a browser is little-endian
+function unpacked(packed) { // assumes little-endian, as in all browsers
   const kinds = { x: Uint16Array, y: Uint16Array, group: Int16Array, predicted: Int16Array, confidence: Uint16Array,
     split: Uint16Array, origin: Uint16Array, neighbors: Int32Array, picture: Int32Array, id: BigInt64Array };
   for (const [name, Kind] of Object.entries(kinds)) {
@@ -40,12 +40,12 @@ function isLabelled(i) {
   return faces.groups[faces.group[i]].named;
 }
 
-function verdictOf(i) { // "right", "wrong", or "" where there is no label or no prediction to compare
+function verdictOf(i) { // "right", "wrong", or "" without a label or a prediction
   if (faces.predicted[i] < 0 || !isLabelled(i)) return "";
   return faces.predicted[i] === faces.group[i] ? "right" : "wrong";
 }
 
-function confidenceOf(i) { // in [0, 1]; NaN where nothing was predicted
+function confidenceOf(i) { // in [0, 1]; NaN without a prediction
   return faces.confidence[i] === UNSURE ? NaN : faces.confidence[i] / 10000;
 }
 
@@ -58,7 +58,7 @@ function counted(number, one, many) {
   return `${number.toLocaleString("en")} ${number === 1 ? one : many}`;
 }
 
-function element(tag, className, words) { // only ever text: sources and labels are anybody's
+function element(tag, className, words) { // text only, because sources and labels are untrusted
   const made = document.createElement(tag);
   if (className) made.className = className;
   if (words !== undefined) made.textContent = words;

@@ -1,5 +1,5 @@
-// The faces' pictures, on sheets that are unpacked when one of their faces is asked for.
-const sheets = new Map(); // number -> promise of an image that is ready to be drawn
+// The faces' images, on sheets that are decoded on demand.
+const sheets = new Map(); // number -> promise of a decoded image
 
 function sheet(number) {
   if (!sheets.has(number)) {
@@ -10,7 +10,7 @@ function sheet(number) {
   return sheets.get(number);
 }
 
-function thumbnail(i) { // null where no picture is at hand
+function thumbnail(i) { // null without an image
   const place = faces.picture[i], { side, size } = faces.atlas;
   if (place < 0) return null;
   const canvas = element("canvas", "thumb");

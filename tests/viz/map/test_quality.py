@@ -69,7 +69,7 @@ def test_no_labels_at_all() -> None:
 
 def test_columns_of_other_lengths() -> None:
     rows, labels = circle(50)
-    with pytest.raises(ValueError, match="rows that it was made from"):
+    with pytest.raises(ValueError, match="rows that the map was made from"):
         map_quality(rows, rows[:49], labels, seed=1)
 
 

@@ -12,10 +12,11 @@ from PIL import Image
 from moodspace.viz.explore.data import DataParts, Unreadable
 from moodspace.viz.explore.document import exploration_document
 from moodspace.viz.explore.exploration import explore_parts
-from moodspace.viz.explore.page import BINS, CLASSES, COLUMNS, EXAMPLES, MOST, Thumbnails, exploration_page, histogram
+from moodspace.viz.explore.figures import BINS, COLUMNS, MAX_FACES, Thumbnails, histogram
+from moodspace.viz.explore.page import CLASSES, EXAMPLES, exploration_page
 from tests.drawn_faces import drawn_faces
 from tests.fake_encoder import fake_bundle
-from tests.viz.drawn_parts import noted, two_parts, with_copies
+from tests.viz.explore.drawn_parts import noted, two_parts, with_copies
 
 VOID = {"meta", "br", "img"}
 
@@ -56,8 +57,8 @@ def written(data, bundle=None):
 
 def test_every_matter_has_its_section():
     page, reader = written(with_copies(), fake_bundle(drawn_faces(350, 5)))
-    for words in ("Faces by class", "What they look like", "Light", "Copies", "under different labels",
-                  "marked as twins", "Labels likely wrong", "train and validation"):  # fmt: skip
+    for words in ("Faces by class", "Example faces", "Light", "Duplicates", "with different labels",
+                  "marked as twins", "Likely label errors", "train and validation"):  # fmt: skip
         assert words in re.sub(r"\s+", " ", reader.words)
     assert reader.faces >= 7 * (EXAMPLES + 1)
     assert page.count('class="card examples"') == 7
@@ -90,8 +91,8 @@ def test_one_class_no_copy_no_question():
     noise = np.random.default_rng(0).integers(0, 256, (3, 48, 48)).astype(np.uint8)
     faces = noted(drawn_faces(3, 1, ("happy",)), crops=noise)
     _, reader = written(DataParts(faces, np.zeros(3, np.int64), ("few",)), fake_bundle(drawn_faces(28, 1)))
-    assert "There is one class alone" in reader.words
-    assert "No face is there twice" in reader.words
+    assert "There is only one class" in reader.words
+    assert "No duplicates and no near copies" in reader.words
     assert "at least 10 faces each" in reader.words
     assert reader.faces == 3 + 1
 
@@ -125,7 +126,7 @@ def test_thumbnails_show_their_own_face():
 
 def test_a_page_has_room_for_so_many_faces():
     full = Thumbnails()
-    for _ in range(MOST):
+    for _ in range(MAX_FACES):
         full.face(np.zeros((48, 48), np.uint8), "")
     with pytest.raises(ValueError, match="thumbnails: expected at most"):
         full.face(np.zeros((48, 48), np.uint8), "")

@@ -1,5 +1,5 @@
 "use strict";
-// Shows the numbers of the stretch of time under the pointer, or at the cursor that the arrow keys move.
+// Show the numbers of the bin under the pointer, or at the cursor that the arrow keys move.
 const data = JSON.parse(document.getElementById("data").textContent);
 const tip = document.getElementById("tip");
 const cursor = document.createElement("i");
