@@ -344,7 +344,6 @@ def report(
     from moodspace.realtime.session.export import export_session
     from moodspace.realtime.session.file import REPORT, delete_session
     from moodspace.realtime.session.reading import open_session
-    from moodspace.viz.report.data import Report
     from moodspace.viz.report.page import write_report
 
     if delete:
@@ -360,7 +359,7 @@ def report(
         typer.echo("wrote " + ", ".join(str(path) for path in export_session(opened, export)))
     if export is None or out is not None:
         page = out or (session if session.is_dir() else session.parent) / REPORT
-        write_report(Report.of(opened), page)
+        write_report(opened, page)
         typer.echo(f"wrote {page}")
 
 

@@ -14,7 +14,7 @@ from moodspace.realtime.drawing.video import OutputError
 from moodspace.realtime.pipeline import LiveResult
 from moodspace.realtime.window.background import ProcessedFrame
 from moodspace.realtime.window.draw import draw_live
-from moodspace.realtime.window.label_text import RECORDING
+from moodspace.realtime.window.state import RECORDING
 
 
 @dataclass(frozen=True, slots=True, eq=False)

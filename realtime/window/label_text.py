@@ -7,8 +7,6 @@ from moodspace.realtime.pipeline import LiveResult
 
 GREY: Colour = from_hex("#5f6368")
 
-RECORDING = "recording"
-
 
 def live_label(result: LiveResult, row: int, *, strong: bool) -> Label:
     """Returns what is written at a face of a live picture: its id, the expression, how sure that is, and why not surer.
@@ -33,19 +31,3 @@ def live_label(result: LiveResult, row: int, *, strong: bool) -> Label:
 def quality_word(quality: FaceQuality, row: int) -> str:
     """Returns what is wrong with the picture of a face, in a word or two; empty when it is good enough."""
     return quality.reasons[row]
-
-
-def recording_words(readable: int, in_view: int, min_group: int) -> str:
-    """Return `RECORDING`, or what a recording of groups waits for.
-
-    Args:
-        readable: How many faces can be read.
-        in_view: How many faces there are.
-        min_group: The least number of readable faces of which anything is kept.
-    """
-    if readable >= min_group:
-        return RECORDING
-    faces = "face" if min_group == 1 else "faces"
-    if readable == in_view:
-        return f"waiting for {min_group} {faces}, {in_view} in view"
-    return f"waiting for {min_group} readable {faces}, {readable} of {in_view} in view"

@@ -24,8 +24,7 @@ from moodspace.realtime.drawing.canvas import (
 )
 from moodspace.realtime.drawing.faces import default_text_height
 from moodspace.realtime.window.keys import HELP
-from moodspace.realtime.window.label_text import RECORDING
-from moodspace.realtime.window.state import ClassNameInput, ViewState
+from moodspace.realtime.window.state import RECORDING, ClassNameInput, ViewState
 
 _WHO = "name what this face shows"
 _HOW = "enter teaches it · esc cancels"

@@ -7,6 +7,9 @@ from math import ceil
 from moodspace.arrays import ByteArray, FloatArray
 from moodspace.realtime.drawing.canvas import Rectangle
 
+# What the window says while everything is recorded.
+RECORDING = "recording"
+
 # A window at least this wide has the panel beside the picture; a narrower one has it on the picture.
 _WIDE = 760
 # On less than this there is no room for a panel.

@@ -5,7 +5,8 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from moodspace.viz.report.data import FaceSeconds, Kept, Stretches
+from moodspace.sessions import FaceSeconds
+from moodspace.viz.report.data import Kept, Stretches
 from moodspace.viz.theme import text
 
 # SVG units of a drawing's height, and of a stretch's width: whole numbers are fine enough and short to write.

@@ -1,4 +1,4 @@
-"""What a recording says that it keeps, and what the window and the command line make of that."""
+"""What a recording reports as its state, for the window and the command line."""
 
 from pathlib import Path
 
@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from moodspace.realtime.capture.source import Frame
-from moodspace.realtime.session.recording import Recording, RecordingOptions
-from moodspace.realtime.window.label_text import RECORDING, recording_words
+from moodspace.realtime.session.recording import Recording, RecordingOptions, recording_words
+from moodspace.realtime.window.state import RECORDING
 from tests.realtime.recording import CLASSES, group, shows
 
 FRAME = Frame("clip", 0, 0.0, np.zeros((64, 64, 3), np.uint8), 30.0)
@@ -29,10 +29,10 @@ def test_the_words(readable: int, in_view: int, least: int, words: str) -> None:
     assert recording_words(readable, in_view, least) == words
 
 
-def states(folder: Path, faces: list[tuple[float, int]], **keeping: bool | int) -> tuple[list[str], bool]:
+def states(folder: Path, faces: list[tuple[float, int]], **options: bool | int) -> tuple[list[str], bool]:
     """What a recording says after frames of so many faces at these seconds, and whether it kept anything."""
     told = []
-    with Recording(RecordingOptions(folder, **keeping), CLASSES, "clip") as recording:  # type: ignore[arg-type]
+    with Recording(RecordingOptions(folder, **options), CLASSES, "clip") as recording:  # type: ignore[arg-type]
         for at, n in faces:
             recording.add(FRAME, group(n, time=at))
             told.append(recording.state())
@@ -58,6 +58,6 @@ def test_faces_that_cannot_be_read_do_not_count(tmp_path: Path) -> None:
         assert recording.state() == "waiting for 5 readable faces, 4 of 6 in view"
 
 
-@pytest.mark.parametrize("keeping", [{"individuals": True}, {"min_group": 1}])
-def test_what_keeps_single_faces_records_them(tmp_path: Path, keeping: dict[str, bool | int]) -> None:
-    assert states(tmp_path, [(0.0, 1)], **keeping) == ([RECORDING], True)
+@pytest.mark.parametrize("options", [{"individuals": True}, {"min_group": 1}])
+def test_what_keeps_single_faces_records_them(tmp_path: Path, options: dict[str, bool | int]) -> None:
+    assert states(tmp_path, [(0.0, 1)], **options) == ([RECORDING], True)

@@ -1,4 +1,4 @@
-"""Tests of realtime/session_reading.py and realtime/session_export.py: what comes back of a session, in which form."""
+"""Reading a recorded session, whole or damaged, exporting it, and making its report."""
 
 import csv
 import sqlite3
@@ -13,7 +13,7 @@ from moodspace.realtime.session.export import export_session
 from moodspace.realtime.session.file import DATABASE, SessionError
 from moodspace.realtime.session.reading import open_session
 from moodspace.realtime.session.recorder import SessionRecorder
-from moodspace.viz.report.data import Report, seconds_kept
+from moodspace.viz.report.data import seconds_kept
 from moodspace.viz.report.page import report_page, write_report
 from tests.realtime.recording import CLASSES, STARTED, group, shows
 
@@ -42,7 +42,7 @@ def test_the_file_is_as_good_as_its_folder(session):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ("PRAGMA user_version = 2", "expected a session of version 1, received 2"),
+        ("PRAGMA user_version = 2", "expected a session of version 1, got 2"),
         ("UPDATE seconds SET proba = '[0.1'", "cannot be read"),
         ("UPDATE seconds SET proba = '[1, 2, 3, 4, 5, 6]'", "cannot be read"),
         ("UPDATE seconds SET faces = 'five'", "cannot be read"),
@@ -67,9 +67,9 @@ def test_a_torn_file_is_one_error(session):
 @pytest.mark.parametrize("content", [b"", b"SQLite", b"\x89PNG\r\n\x1a\n" + bytes(100)])
 def test_another_file_is_one_error(tmp_path, content):
     (tmp_path / "x.sqlite").write_bytes(content)
-    with pytest.raises(SessionError, match="found another kind of file"):
+    with pytest.raises(SessionError, match="got another kind of file"):
         open_session(tmp_path / "x.sqlite")
-    with pytest.raises(SessionError, match="found none"):
+    with pytest.raises(SessionError, match="got none"):
         open_session(tmp_path / "missing")
 
 
@@ -124,16 +124,16 @@ def test_an_empty_session_has_the_same_columns(session, tmp_path):
 
 
 def test_another_form_is_refused_and_nothing_written(session, tmp_path, monkeypatch):
-    with pytest.raises(SessionError, match=r"ends in \.csv or \.parquet, received '\.xlsx'"):
+    with pytest.raises(SessionError, match=r"ends in \.csv or \.parquet, got '\.xlsx'"):
         export_session(session, tmp_path / "group.xlsx")
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(SessionError, match=r"expected pyarrow for parquet, it is not installed; write a \.csv"):
+    with pytest.raises(SessionError, match=r"expected pyarrow for Parquet, got none; install it or write a \.csv"):
         export_session(session, tmp_path / "group.parquet")
     assert not list(tmp_path.glob("group*"))
 
 
 def test_a_session_makes_a_report(session):
-    made = report_page(Report.of(session))
+    made = report_page(session)
     assert "confused (from 0:03 on)" in made and "fewer than 5 faces in view" in made and "face 6" in made
 
 
@@ -146,7 +146,7 @@ def test_twenty_minutes_are_read_and_told_within_two_seconds(tmp_path):
         for second, proba in enumerate(shares):
             recorder.add(shows(proba, time=float(second)), STARTED + second)
     start = time.process_time()  # what others do on this machine does not count
-    report = Report.of(open_session(tmp_path))
+    report = open_session(tmp_path)
     write_report(report, tmp_path / "session.html")
     assert time.process_time() - start < 2
     assert sum(seconds_kept(report).values()) == 1200 and (tmp_path / "session.html").stat().st_size < 1_000_000

@@ -1,10 +1,10 @@
-"""Tests of realtime/session_video.py: the annotated video of a session."""
+"""The annotated video of a session."""
 
 import cv2
 import numpy as np
 import pytest
 
-from moodspace.realtime.session.video import SessionVideo
+from moodspace.realtime.session.recording import SessionVideo
 from tests.realtime.recording import group
 
 

@@ -1,4 +1,4 @@
-"""Tests of realtime/session.py: what is kept of a session, and what is not."""
+"""The recorder: what it writes, what it withholds, and what survives errors and kills."""
 
 import json
 import signal
@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 
 from moodspace.realtime.session.file import DATABASE, SessionError
-from moodspace.realtime.session.reading import WITHHELD, open_session
+from moodspace.realtime.session.reading import open_session
 from moodspace.realtime.session.recorder import SessionRecorder
+from moodspace.sessions import WITHHELD
 from tests.realtime.recording import CLASSES, STARTED, group, shows
 
 ROOT = Path(__file__).parents[3]
@@ -222,7 +223,7 @@ def test_a_session_that_cannot_begin_is_one_error(tmp_path, monkeypatch):
 
 
 def test_a_group_of_nobody_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="min_group: expected 1 or more, received 0"):
+    with pytest.raises(ValueError, match="min_group: expected 1 or more, got 0"):
         SessionRecorder(tmp_path, classes=CLASSES, source="x", min_group=0)
 
 

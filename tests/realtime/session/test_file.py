@@ -1,4 +1,4 @@
-"""Tests of realtime/session_file.py: what is a session, and that only sessions are deleted."""
+"""Which files are sessions, and that only sessions are deleted."""
 
 import logging
 import os
@@ -80,7 +80,7 @@ def test_what_is_no_session_is_not_deleted(tmp_path, make):
 def test_a_copy_of_another_name_deletes_nothing(tmp_path):
     folder = record(tmp_path / "session")
     (folder / "copy.sqlite").write_bytes((folder / DATABASE).read_bytes())
-    with pytest.raises(SessionError, match="delete a copy of another name by hand"):
+    with pytest.raises(SessionError, match="delete a copy with another name by hand"):
         delete_session(folder / "copy.sqlite")
     assert (folder / DATABASE).exists()
 
@@ -139,7 +139,7 @@ def test_the_age_of_a_damaged_session_is_that_of_its_file(tmp_path):
 
 
 def test_days_are_not_negative_and_a_missing_folder_holds_nothing(tmp_path):
-    with pytest.raises(ValueError, match="keep_days: expected 0 or more, received -1"):
+    with pytest.raises(ValueError, match="keep_days: expected 0 or more, got -1"):
         expire_sessions(tmp_path, -1, 0.0)
     assert expire_sessions(tmp_path / "missing", 1, 0.0) == []
 
