@@ -285,8 +285,8 @@ def live(
     from moodspace.realtime.pipeline import LivePipeline
     from moodspace.realtime.session.notice import start_notice
     from moodspace.realtime.session.recording import Recording, RecordingOptions
-    from moodspace.realtime.window.display import require_display
-    from moodspace.realtime.window.session import live as watch
+    from moodspace.realtime.window.loop import live as watch
+    from moodspace.realtime.window.screen import require_display
 
     if record is None and (individuals or keep_video or keep_days is not None):
         raise typer.BadParameter(

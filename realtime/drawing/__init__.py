@@ -1,1 +1,1 @@
-"""drawing."""
+"""Draw results on pictures, and write annotated pictures and videos."""

@@ -56,7 +56,7 @@ def crowd(n: int, width: int, height: int) -> Faces:
 
 
 class PlainPipeline:
-    """Recognises the faces it is told of in every frame, without following or smoothing."""
+    """Recognizes the faces it is told of in every frame, without following or smoothing."""
 
     def __init__(self, recognizer: Recognizer, faces: Faces) -> None:
         self.recognizer, self.faces = recognizer, faces

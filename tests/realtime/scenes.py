@@ -89,7 +89,7 @@ def wall(width: int, height: int) -> ByteArray:
 
 
 def paste(frame: ByteArray, picture: ByteArray, box: tuple[float, float, float, float]) -> None:
-    """Puts a grey picture into a box of the frame, to parts of pixels."""
+    """Puts a gray picture into a box of the frame, to parts of pixels."""
     x, y, width, height = box
     matrix = np.array([[width / 48, 0, x], [0, height / 48, y]])
     size = (frame.shape[1], frame.shape[0])

@@ -55,7 +55,7 @@ def noise(height: int = 90, width: int = 120, seed: int = 0) -> ByteArray:
 
 
 def clip_frames(count: int, source: str = "clip.mp4", fps: float | None = 10.0) -> list[Frame]:
-    """Frames whose grey is 10 times their number."""
+    """Frames whose gray is 10 times their number."""
     return [Frame(source, i, i / 10, np.full((60, 80, 3), 10 * i, np.uint8), fps) for i in range(count)]
 
 

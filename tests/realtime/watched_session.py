@@ -19,7 +19,7 @@ from moodspace.embeddings.pictures import read_rgb
 from moodspace.index.taught.faces import LIVE, NewFaces
 from moodspace.realtime.capture.source import Frame, Source
 from moodspace.realtime.pipeline import LivePipeline, LiveResult
-from moodspace.realtime.window.session import live
+from moodspace.realtime.window.loop import live
 
 
 class Still(Source):

@@ -56,7 +56,7 @@ def test_only_the_faces_surroundings_change(recognizer: Recognizer) -> None:
     np.testing.assert_array_equal(drawn[160:280, 210:310], frame[160:280, 210:310])
 
 
-def test_box_and_plate_have_the_expressions_colour(recognizer: Recognizer) -> None:
+def test_box_and_plate_have_the_expressions_color(recognizer: Recognizer) -> None:
     for name in recognizer.classes:
         drawn = draw(np.zeros((360, 640, 3), np.uint8), shown(faces_at((200, 150, 120, 140)), recognizer, name))
         count = (drawn == bgr(name)).all(axis=2).sum()
@@ -118,7 +118,7 @@ def test_a_small_face_in_a_large_frame_has_a_small_label(recognizer: Recognizer)
     assert top > 470
 
 
-def test_a_label_that_would_hide_neighbours_is_shortened() -> None:
+def test_a_label_that_would_hide_neighbors_is_shortened() -> None:
     frame, faces = np.zeros((1080, 1920, 3), np.uint8), faces_at((900, 500, 30, 40))
 
     def width(label: Label) -> int:
@@ -139,7 +139,7 @@ def test_what_is_not_sure_says_so(recognizer: Recognizer) -> None:
     assert label_of(shown(result.faces, recognizer).prediction, 0) == Label("happy 87%", tuple(bgr("happy")), "happy")
 
 
-def test_classes_of_the_users_own_have_colours_of_their_own(recognizer: Recognizer) -> None:
+def test_classes_of_the_users_own_have_colors_of_their_own(recognizer: Recognizer) -> None:
     prediction = shown(faces_at((1, 2, 3, 4)), recognizer).prediction
     names = ("angry", "happy", "müde", "bored", "neutral", "sad", "surprise")
     own: Prediction = replace(prediction, classes=names, proba=np.eye(7, dtype=np.float32)[2:3])
@@ -147,10 +147,10 @@ def test_classes_of_the_users_own_have_colours_of_their_own(recognizer: Recogniz
     assert len(set(class_colors(names))) == len(names)
 
 
-def test_every_expression_has_a_colour_of_its_own() -> None:
+def test_every_expression_has_a_color_of_its_own() -> None:
     assert set(COLOURS) == set(FERPLUS_CLASSES)
     assert len(set(COLOURS.values())) == len(COLOURS)
-    assert all(len(bytes.fromhex(colour.removeprefix("#"))) == 3 for colour in COLOURS.values())
+    assert all(len(bytes.fromhex(color.removeprefix("#"))) == 3 for color in COLOURS.values())
 
 
 def written(monkeypatch: pytest.MonkeyPatch, frame: ByteArray, result: FrameResult, *, numbered: bool) -> list[str]:

@@ -1,4 +1,4 @@
-"""Frames recognised in a thread: all of them, in order, with the thread's errors, and an end at any time."""
+"""Frames recognized in a thread: all of them, in order, with the thread's errors, and an end at any time."""
 
 import threading
 import time
@@ -9,7 +9,7 @@ import pytest
 from moodspace.classifier.recognizer import Recognizer
 from moodspace.realtime.capture.source import Frame, SourceError
 from moodspace.realtime.window.background import Background, ProcessedFrame
-from moodspace.realtime.window.fps_meter import FPSMeter
+from moodspace.realtime.window.loop import FPSMeter
 from tests.realtime.live_results import PlainPipeline
 from tests.realtime.stand_ins import ListSource, clip_frames, faces_at
 

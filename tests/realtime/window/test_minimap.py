@@ -1,4 +1,4 @@
-"""The small map: classes where they are, dots where faces stand, and faces that move towards their neighbours."""
+"""The small map: classes where they are, dots where faces stand, and faces that move towards their neighbors."""
 
 from dataclasses import replace
 
@@ -8,8 +8,7 @@ import pytest
 from moodspace.classifier.recognizer import Recognizer
 from moodspace.index.search import Neighbors
 from moodspace.realtime.drawing.canvas import Rectangle
-from moodspace.realtime.window.map_dots import MapDots
-from moodspace.realtime.window.minimap import Minimap
+from moodspace.realtime.window.minimap import MapDots, Minimap
 from tests.realtime.live_results import live_result
 from tests.realtime.stand_ins import ByteArray, faces_at
 
@@ -31,8 +30,8 @@ def drawn(places: dict[int, list[float]], selected: int | None = None) -> ByteAr
     return picture
 
 
-def middle(picture: ByteArray, colour: tuple[int, int, int]) -> tuple[float, float]:
-    rows, columns = np.nonzero((picture == colour).all(axis=2))
+def middle(picture: ByteArray, color: tuple[int, int, int]) -> tuple[float, float]:
+    rows, columns = np.nonzero((picture == color).all(axis=2))
     return float(columns.mean()), float(rows.mean())
 
 

@@ -13,11 +13,11 @@ from moodspace.arrays import FloatArray
 from moodspace.classifier.recognizer import Recognizer
 from moodspace.realtime.capture.source import Frame, SourceError
 from moodspace.realtime.pipeline import LiveResult
+from moodspace.realtime.window import loop as loop_module
 from moodspace.realtime.window import screen as screen_module
-from moodspace.realtime.window import session as live_loop
-from moodspace.realtime.window.display import WindowError
+from moodspace.realtime.window.loop import live
 from moodspace.realtime.window.panel import Panel
-from moodspace.realtime.window.session import live
+from moodspace.realtime.window.screen import WindowError
 from moodspace.realtime.window.state import ViewState
 from tests.realtime.live_results import PlainPipeline
 from tests.realtime.stand_ins import ByteArray, ListSource, clip_frames, faces_at, noise, read
@@ -298,7 +298,7 @@ def test_no_display_is_an_error(pipeline: PlainPipeline, monkeypatch: pytest.Mon
     monkeypatch.setattr(screen_module.sys, "platform", "linux")
     monkeypatch.delenv("DISPLAY", raising=False)
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
-    with pytest.raises(WindowError, match="expected a display, found none"):
+    with pytest.raises(WindowError, match="expected a display, got none"):
         live(ListSource(clip_frames(1)), pipeline)
 
 
@@ -306,13 +306,13 @@ def test_the_window_says_what_a_recording_waits_for(
     pipeline: PlainPipeline, screen: Screen, picture: ListSource, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     views: list[str] = []
-    draw = live_loop.draw_live
+    draw = loop_module.draw_live
 
     def drawn(frame_bgr: ByteArray, result: LiveResult, view: ViewState, panel: Panel) -> ByteArray:
         views.append(view.recording)
         return draw(frame_bgr, result, view, panel)
 
-    monkeypatch.setattr(live_loop, "draw_live", drawn)
+    monkeypatch.setattr(loop_module, "draw_live", drawn)
     screen.keys = [(1, ord("q"))]
     live(picture, pipeline, record=lambda frame, result: None, recording=lambda: "waiting for 5 faces, 2 in view")
     assert set(views) == {"waiting for 5 faces, 2 in view"}
