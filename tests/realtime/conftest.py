@@ -11,7 +11,7 @@ from moodspace.classifier.recognizer import Recognizer
 from moodspace.realtime.pipeline import Pipeline
 from tests.drawn_faces import drawn_faces
 from tests.fake_encoder import fake_bundle
-from tests.realtime.stand_ins import ToldDetector, faces_at
+from tests.realtime.fakes import ToldDetector, faces_at
 
 
 @pytest.fixture(scope="session")

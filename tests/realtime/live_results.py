@@ -12,7 +12,7 @@ from moodspace.embeddings.detection.quality import FaceQuality
 from moodspace.realtime.evidence import near_faces
 from moodspace.realtime.pipeline import LiveResult
 from tests.drawn_faces import drawn_faces
-from tests.realtime.stand_ins import faces_at
+from tests.realtime.fakes import faces_at
 
 
 def live_result(

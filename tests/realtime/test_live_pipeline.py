@@ -15,8 +15,8 @@ from moodspace.realtime.pipeline import LivePipeline, LiveResult
 from moodspace.realtime.window.draw import live_label
 from tests.drawn_faces import drawn_faces
 from tests.fake_encoder import fake_bundle
-from tests.realtime.scenes import PEOPLE, Person, Scene, still, times
-from tests.realtime.stand_ins import ByteArray
+from tests.realtime.fakes import ByteArray
+from tests.realtime.tracking.scenes import PEOPLE, Person, Scene, still, times
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from moodspace.embeddings.detection.faces import Faces
 from moodspace.realtime.drawing.canvas import class_colors
 from moodspace.realtime.drawing.faces import Label, draw, draw_faces, label_of
 from moodspace.realtime.pipeline import FrameResult
-from tests.realtime.stand_ins import ByteArray, faces_at, noise
+from tests.realtime.fakes import ByteArray, faces_at, noise
 
 
 def shown(faces: Faces, recognizer: Recognizer, name: str = "happy", *, sure: bool = True) -> FrameResult:

@@ -21,7 +21,7 @@ from moodspace.realtime.session.file import (
     new_session_folder,
 )
 from moodspace.realtime.session.recorder import SessionRecorder
-from tests.realtime.recording import CLASSES, STARTED, group
+from tests.realtime.session.recordings import CLASSES, STARTED, group
 
 DAY = 86400.0
 
@@ -103,7 +103,7 @@ def test_a_session_that_is_being_recorded_is_not_deleted(tmp_path):
 
 
 def test_a_session_that_was_killed_can_be_deleted(tmp_path):
-    command = [sys.executable, "-m", "tests.realtime.recording", str(tmp_path / "killed")]
+    command = [sys.executable, "-m", "tests.realtime.session.recordings", str(tmp_path / "killed")]
     root = Path(__file__).parents[3]
     with subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None and process.stdout.readline()

@@ -15,7 +15,7 @@ from moodspace.realtime.session.reading import open_session
 from moodspace.realtime.session.recorder import SessionRecorder
 from moodspace.viz.report.data import seconds_kept
 from moodspace.viz.report.page import report_page, write_report
-from tests.realtime.recording import CLASSES, STARTED, group, shows
+from tests.realtime.session.recordings import CLASSES, STARTED, group, shows
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from moodspace.realtime.session.file import DATABASE, SessionError
 from moodspace.realtime.session.reading import open_session
 from moodspace.realtime.session.recorder import SessionRecorder
 from moodspace.sessions import WITHHELD
-from tests.realtime.recording import CLASSES, STARTED, group, shows
+from tests.realtime.session.recordings import CLASSES, STARTED, group, shows
 
 ROOT = Path(__file__).parents[3]
 
@@ -237,7 +237,7 @@ def test_a_session_can_be_read_while_it_is_recorded(tmp_path):
 
 def test_kill_9_loses_at_most_two_seconds(tmp_path):
     folder = tmp_path / "killed"
-    command = [sys.executable, "-m", "tests.realtime.recording", str(folder)]
+    command = [sys.executable, "-m", "tests.realtime.session.recordings", str(folder)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         for line in process.stdout:

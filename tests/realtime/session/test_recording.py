@@ -8,7 +8,7 @@ import pytest
 from moodspace.realtime.capture.source import Frame
 from moodspace.realtime.session.recording import Recording, RecordingOptions, recording_words
 from moodspace.realtime.window.state import RECORDING
-from tests.realtime.recording import CLASSES, group, shows
+from tests.realtime.session.recordings import CLASSES, group, shows
 
 FRAME = Frame("clip", 0, 0.0, np.zeros((64, 64, 3), np.uint8), 30.0)
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from moodspace.realtime.session.recording import SessionVideo
-from tests.realtime.recording import group
+from tests.realtime.session.recordings import group
 
 
 def frames_of(path):

@@ -10,8 +10,8 @@ from moodspace.classifier.recognizer import Recognizer
 from moodspace.realtime.capture.source import Frame, SourceError
 from moodspace.realtime.window.background import Background, ProcessedFrame
 from moodspace.realtime.window.loop import FPSMeter
+from tests.realtime.fakes import ListSource, clip_frames, faces_at
 from tests.realtime.live_results import PlainPipeline
-from tests.realtime.stand_ins import ListSource, clip_frames, faces_at
 
 WAIT = 30.0
 

@@ -16,8 +16,8 @@ from moodspace.realtime.window.draw import draw_live, live_label
 from moodspace.realtime.window.overlays import Overlays
 from moodspace.realtime.window.panel import Panel
 from moodspace.realtime.window.state import ClassNameInput, ViewState, arrange
+from tests.realtime.fakes import ByteArray, faces_at, noise
 from tests.realtime.live_results import crowd, live_result, quality
-from tests.realtime.stand_ins import ByteArray, faces_at, noise
 
 FACE = (100, 80, 90, 110)
 OPEN = ViewState(evidence=True, map=True, selected=1, fps=30, latency_ms=20)

@@ -19,8 +19,8 @@ from moodspace.realtime.window.loop import live
 from moodspace.realtime.window.panel import Panel
 from moodspace.realtime.window.screen import WindowError
 from moodspace.realtime.window.state import ViewState
+from tests.realtime.fakes import ByteArray, ListSource, clip_frames, faces_at, noise, read
 from tests.realtime.live_results import PlainPipeline
-from tests.realtime.stand_ins import ByteArray, ListSource, clip_frames, faces_at, noise, read
 
 # No test waits for this long.
 PATIENCE_S = 60.0

@@ -9,8 +9,8 @@ from moodspace.classifier.recognizer import Recognizer
 from moodspace.index.search import Neighbors
 from moodspace.realtime.drawing.canvas import Rectangle
 from moodspace.realtime.window.minimap import MapDots, Minimap
+from tests.realtime.fakes import ByteArray, faces_at
 from tests.realtime.live_results import live_result
-from tests.realtime.stand_ins import ByteArray, faces_at
 
 RED, BLUE = (0, 0, 255), (255, 0, 0)
 AREA = Rectangle(20, 10, 220, 110)

@@ -1,6 +1,6 @@
 """Made-up results for the tests of sessions, and a process that records them until it is killed.
 
-Run as `python -m tests.realtime.recording FOLDER`, it prints the second of each frame that it has added.
+Run as `python -m tests.realtime.session.recordings FOLDER`, it prints the second of each frame that it has added.
 """
 
 import sys

@@ -12,7 +12,7 @@ from moodspace.embeddings.detection.faces import Faces
 from moodspace.realtime.tracking.association import overlaps
 from moodspace.realtime.tracking.tracker import TrackedFaces, Tracker
 from tests.drawn_faces import drawn_faces
-from tests.realtime.stand_ins import ByteArray, faces_at, noise
+from tests.realtime.fakes import ByteArray, faces_at, noise
 
 FPS = 30.0
 PEOPLE = drawn_faces(12, seed=5).crops

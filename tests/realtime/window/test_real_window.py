@@ -16,7 +16,7 @@ import pytest
 
 from moodspace.embeddings.pictures import read_rgb
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 START_S, SOON_S = 120.0, 60.0
 
 pytestmark = [
