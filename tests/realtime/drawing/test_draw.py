@@ -1,4 +1,4 @@
-"""Drawing changes pixels at the faces alone, never leaves the frame, and can be read on any picture."""
+"""Drawing changes only pixels at the faces, stays within the frame, and is readable on any picture."""
 
 from dataclasses import replace
 
@@ -19,7 +19,7 @@ from tests.realtime.fakes import ByteArray, faces_at, noise
 
 
 def shown(faces: Faces, recognizer: Recognizer, name: str = "happy", *, sure: bool = True) -> FrameResult:
-    """All faces show this expression at 87 %."""
+    """Return a result in which all faces show this expression at 87 %."""
     n, classes = len(faces), recognizer.classes
     proba = np.full((n, len(classes)), 0.13 / (len(classes) - 1), np.float32)
     proba[:, classes.index(name)] = 0.87
@@ -32,7 +32,7 @@ def bgr(name: str) -> list[int]:
 
 
 def changed(before: ByteArray, after: ByteArray) -> tuple[int, int, int, int]:
-    """The first and last changed column and row: left, top, right, bottom."""
+    """Return the first and last changed column and row: left, top, right, bottom."""
     rows, columns = np.nonzero((before != after).any(axis=2))
     return int(columns.min()), int(rows.min()), int(columns.max()), int(rows.max())
 
@@ -95,7 +95,7 @@ def test_any_box_in_any_frame_can_be_drawn(
 
 @pytest.mark.parametrize("box", [(-30, -20, 120, 90), (540, -5, 120, 90), (-9, 300, 120, 90), (540, 320, 120, 90)])
 def test_a_label_at_the_border_is_whole(recognizer: Recognizer, box: tuple[float, float, float, float]) -> None:
-    """The same letters stand at the border as in the middle of the frame."""
+    """A label at the border has as many text pixels as one in the middle."""
     frame = np.full((360, 640, 3), 128, np.uint8)
 
     def ink(xywh: tuple[float, float, float, float]) -> int:
@@ -108,7 +108,7 @@ def test_a_label_gives_way_to_a_face_above(recognizer: Recognizer) -> None:
     frame = np.zeros((360, 640, 3), np.uint8)
     above, below = (200, 60, 120, 120), (200, 190, 120, 120)
     drawn = draw(frame, shown(faces_at(below, above), recognizer))
-    assert not drawn[70:170, 210:310].any()  # the upper face is in sight
+    assert not drawn[70:170, 210:310].any()  # the upper face is not covered
 
 
 def test_a_small_face_in_a_large_frame_has_a_small_label(recognizer: Recognizer) -> None:
@@ -154,7 +154,7 @@ def test_every_expression_has_a_color_of_its_own() -> None:
 
 
 def written(monkeypatch: pytest.MonkeyPatch, frame: ByteArray, result: FrameResult, *, numbered: bool) -> list[str]:
-    """Returns what is written at each face, tag and text apart."""
+    """Return the texts drawn at each face, tags and texts as separate items."""
     texts: list[str] = []
     monkeypatch.setattr("moodspace.realtime.drawing.faces.write", lambda picture, text, *rest: texts.append(text))
     draw(frame, result, numbered=numbered)

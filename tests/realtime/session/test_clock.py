@@ -5,7 +5,7 @@ import pytest
 from moodspace.realtime.session.recorder import NO_FRAMES, SessionClock
 from moodspace.sessions import Gap
 
-# Frames as (time of the source, seconds of the clock), where each then stands, and what was missed before the last.
+# Frames as (source time, wall clock), the position after each, and the gap before the last one.
 CASES = {
     "a camera that opens slowly": ([(0.0, 1.5), (0.1, 1.6)], [0.0, 0.1], None),
     "a camera that opens very slowly": ([(0.0, 9.0)], [9.0], Gap(0.0, 9.0, NO_FRAMES)),
@@ -20,7 +20,7 @@ CASES = {
 
 
 @pytest.mark.parametrize(("frames", "places", "gap"), CASES.values(), ids=CASES)
-def test_where_frames_stand(frames, places, gap):
+def test_positions_and_gaps(frames, places, gap):
     clock, stood = SessionClock(1000.0), []
     for time, wall in frames:
         missed = clock.advance(time, 1000.0 + wall)
@@ -39,7 +39,7 @@ def test_a_changed_clock_is_noted_and_moves_nothing(by, words):
     assert clock.advance(1.0, 1001.0 + by) is None and clock.position == 1.0
 
 
-def test_a_reason_is_told_once_and_the_first_one_is():
+def test_only_the_first_reason_is_kept():
     clock = SessionClock(0.0)
     clock.interrupt("not as wide as was wished")
     assert clock.advance(0.0, 0.0) is None

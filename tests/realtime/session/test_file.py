@@ -116,7 +116,7 @@ def test_a_session_that_was_killed_can_be_deleted(tmp_path):
 def test_only_old_sessions_expire(tmp_path, caplog):
     now = STARTED + 30 * DAY
     old, new = record(tmp_path / "old", now - 8 * DAY), record(tmp_path / "new", now - 6 * DAY)
-    for folder in (old, new):  # a copy, as a backup makes it, is as old as what it holds
+    for folder in (old, new):  # the age of a backup copy is that of its session
         os.utime(folder / DATABASE, (now, now))
     bank = other_database(tmp_path / "bank")
     (tmp_path / "photos").mkdir()

@@ -20,7 +20,7 @@ from tests.realtime.session.recordings import CLASSES, STARTED, group, shows
 
 @pytest.fixture
 def session(tmp_path):
-    """Two recorded seconds, the second one with a new class, between them one with too few faces and one with none."""
+    """Return a session of seconds 0 and 3; second 3 has a new class, second 1 too few faces, second 2 no frames."""
     with SessionRecorder(
         tmp_path / "session", classes=CLASSES, source="camera 0", individuals=True, now=lambda: STARTED
     ) as recorder:
@@ -35,7 +35,7 @@ def damage(folder, change):
         connection.execute(change)
 
 
-def test_the_file_is_as_good_as_its_folder(session):
+def test_a_session_opens_by_its_file_too(session):
     assert open_session(session.folder / DATABASE).folder == session.folder
 
 
@@ -73,7 +73,7 @@ def test_another_file_is_one_error(tmp_path, content):
         open_session(tmp_path / "missing")
 
 
-def test_an_unfinished_video_is_said_to_be_missing(session):
+def test_an_unfinished_video_is_reported_as_missing(session):
     (session.folder / ".session.mp4.partial").write_bytes(b"half")
     (said,) = open_session(session.folder).missing
     assert "The video was not finished" in said and ".session.mp4.partial" in said
@@ -82,7 +82,7 @@ def test_an_unfinished_video_is_said_to_be_missing(session):
     assert open_session(session.folder).keeps_video
 
 
-def test_csv_has_a_row_a_second_and_says_why_some_are_empty(session, tmp_path):
+def test_csv_has_a_row_a_second_and_the_reasons_of_empty_rows(session, tmp_path):
     written = export_session(session, tmp_path / "group.csv")
     assert [path.name for path in written] == ["group.csv", "group-faces.csv"]
     with written[0].open(newline="") as file:
@@ -123,7 +123,7 @@ def test_an_empty_session_has_the_same_columns(session, tmp_path):
     assert parquet.read_schema(empty).equals(parquet.read_schema(full)) and parquet.read_table(empty).num_rows == 0
 
 
-def test_another_form_is_refused_and_nothing_written(session, tmp_path, monkeypatch):
+def test_an_unknown_format_is_refused_and_nothing_written(session, tmp_path, monkeypatch):
     with pytest.raises(SessionError, match=r"ends in \.csv or \.parquet, got '\.xlsx'"):
         export_session(session, tmp_path / "group.xlsx")
     monkeypatch.setitem(sys.modules, "pyarrow", None)
@@ -145,7 +145,7 @@ def test_twenty_minutes_are_read_and_told_within_two_seconds(tmp_path):
         shares = np.random.default_rng(0).dirichlet([3, 2, 1], (1200, 16))
         for second, proba in enumerate(shares):
             recorder.add(shows(proba, time=float(second)), STARTED + second)
-    start = time.process_time()  # what others do on this machine does not count
+    start = time.process_time()  # CPU time, so that other processes do not count
     report = open_session(tmp_path)
     write_report(report, tmp_path / "session.html")
     assert time.process_time() - start < 2

@@ -1,4 +1,4 @@
-"""Frames recognized in a thread: all of them, in order, with the thread's errors, and an end at any time."""
+"""Frames processed in a thread: all of them, in order, with the thread's errors; the thread can stop at any time."""
 
 import threading
 import time

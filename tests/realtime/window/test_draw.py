@@ -1,4 +1,4 @@
-"""The drawn window: every part is where it should be, in the right color, at any size; the frame stays as it is."""
+"""The drawn window: every part in its place and color at any size; the frame is not changed."""
 
 from dataclasses import replace
 

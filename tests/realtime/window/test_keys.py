@@ -1,4 +1,4 @@
-"""Keys change the state of the window, or ask for something to be done; neither needs a window."""
+"""Keys change the state of the window or return an action; neither needs a window."""
 
 import pytest
 

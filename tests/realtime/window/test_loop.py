@@ -1,4 +1,4 @@
-"""The live session shows, reports and answers keys, and leaves when asked; OpenCV's window is stood in for."""
+"""The live session shows and reports frames, answers keys, and ends when asked; OpenCV's window is faked."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -22,12 +22,12 @@ from moodspace.realtime.window.state import ViewState
 from tests.realtime.fakes import ByteArray, ListSource, clip_frames, faces_at, noise, read
 from tests.realtime.live_results import PlainPipeline
 
-# No test waits for this long.
+# No test waits this long.
 PATIENCE_S = 60.0
 
 
 class Screen:
-    """What OpenCV was told to show; keys that are pressed once so many pictures were shown."""
+    """A fake of OpenCV's window: records the pictures, and presses each key after a number of pictures."""
 
     def __init__(self) -> None:
         self.shown: list[ByteArray] = []
@@ -84,7 +84,7 @@ def pipeline(recognizer: Recognizer) -> PlainPipeline:
 
 @pytest.fixture
 def picture() -> ListSource:
-    """Stays in the window until space is pressed."""
+    """Return a source of one picture, which stays until space is pressed."""
     return ListSource(clip_frames(1, "a.png", None))
 
 
@@ -174,7 +174,7 @@ def test_a_camera_is_read_by_the_capture_thread(pipeline: PlainPipeline, screen:
     assert source.closed
 
 
-def test_a_source_that_gives_nothing_is_said_to(pipeline: PlainPipeline, screen: Screen) -> None:
+def test_a_source_without_frames_is_reported(pipeline: PlainPipeline, screen: Screen) -> None:
     clock = [100.0]
 
     def watch() -> None:
@@ -222,7 +222,7 @@ def test_a_number_teaches_the_selected_face(pipeline: PlainPipeline, screen: Scr
 
 
 def test_a_name_teaches_the_face_as_it_was_when_asked(pipeline: PlainPipeline, screen: Screen) -> None:
-    """While the name is typed other frames come; their faces are not the one that was meant."""
+    """While the name is typed, other frames come; their faces are not the selected one."""
     frames = [replace(frame, bgr=noise(60, 80, frame.index)) for frame in clip_frames(8)]
     seen: list[FloatArray] = []
     named_at: list[int] = []
@@ -248,7 +248,7 @@ def test_a_name_teaches_the_face_as_it_was_when_asked(pipeline: PlainPipeline, s
     assert not np.array_equal(embedding, seen[4])
 
 
-def test_what_went_wrong_is_told_and_nothing_ends(pipeline: PlainPipeline, screen: Screen, picture: ListSource) -> None:
+def test_errors_are_shown_and_nothing_ends(pipeline: PlainPipeline, screen: Screen, picture: ListSource) -> None:
     def refuse(*arguments: object) -> str:
         raise ValueError("the disk is full")
 

@@ -1,4 +1,4 @@
-"""The small map: classes where they are, dots where faces stand, and faces that move towards their neighbors."""
+"""The minimap: classes and dots at their positions, and dots that move toward the faces' neighbors."""
 
 from dataclasses import replace
 
@@ -17,7 +17,7 @@ AREA = Rectangle(20, 10, 220, 110)
 
 
 def minimap(spread: float = 0.2) -> Minimap:
-    """The first class lies at the upper left, the second at the lower right."""
+    """Return a map with the first class at the upper left and the second at the lower right."""
     rng = np.random.default_rng(0)
     low, high = rng.normal([-5, 5], spread, (300, 2)), rng.normal([5, -5], spread, (300, 2))
     return Minimap(np.concatenate([low, high]).astype(np.float32), np.repeat([0, 1], 300), (RED, BLUE))

@@ -1,4 +1,4 @@
-"""A display that cannot be used is an error with advice, found before Qt starts and ends the process."""
+"""An unusable display is an error with advice, raised before Qt starts and ends the process."""
 
 import os
 import socket
@@ -17,7 +17,7 @@ from moodspace.realtime.window.screen import WindowError, require_display
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="displays of Linux")
 
-# How the X protocol refuses a client: the length of the reason, version 11.0, the length of all in words, the reason.
+# A refusal of the X protocol: length of the reason, version 11.0, total length in words, the reason.
 REFUSED = b"\x00\x04\x0b\x00\x00\x00\x01\x00nope"
 
 
@@ -30,14 +30,14 @@ def _bare(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def with_plugin(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Skips where OpenCV has not brought its own Qt."""
+    """Skip if OpenCV does not come with its own Qt."""
     if not any(folder.glob("libqxcb.so") for folder in screen._plugin_folders(os.environ)):
-        pytest.skip("expected OpenCV's package with Qt, found another build")
+        pytest.skip("expected OpenCV's package with Qt, got another build")
 
 
 @contextmanager
 def x_server(answer: bytes | None) -> Iterator[str]:
-    """A server of X that gives each client this answer, or none; gives its name."""
+    """Run an X server that gives each client this answer, or none; yield its display name."""
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         listening.listen()
