@@ -285,8 +285,8 @@ def live(
     from moodspace.realtime.pipeline import LivePipeline
     from moodspace.realtime.session.notice import start_notice
     from moodspace.realtime.session.recording import Recording, RecordingOptions
-    from moodspace.realtime.window.display import require_display
-    from moodspace.realtime.window.session import live as watch
+    from moodspace.realtime.window.loop import live as watch
+    from moodspace.realtime.window.screen import require_display
 
     if record is None and (individuals or keep_video or keep_days is not None):
         raise typer.BadParameter(
@@ -344,7 +344,6 @@ def report(
     from moodspace.realtime.session.export import export_session
     from moodspace.realtime.session.file import REPORT, delete_session
     from moodspace.realtime.session.reading import open_session
-    from moodspace.viz.report.data import Report
     from moodspace.viz.report.page import write_report
 
     if delete:
@@ -360,7 +359,7 @@ def report(
         typer.echo("wrote " + ", ".join(str(path) for path in export_session(opened, export)))
     if export is None or out is not None:
         page = out or (session if session.is_dir() else session.parent) / REPORT
-        write_report(Report.of(opened), page)
+        write_report(opened, page)
         typer.echo(f"wrote {page}")
 
 

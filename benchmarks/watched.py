@@ -13,9 +13,8 @@ from moodspace.realtime.capture.newest import NewestFrames
 from moodspace.realtime.capture.source import Source
 from moodspace.realtime.pipeline import LivePipeline
 from moodspace.realtime.window.background import Background
-from moodspace.realtime.window.key_actions import WindowCallbacks
+from moodspace.realtime.window.loop import LiveLoop, WindowCallbacks
 from moodspace.realtime.window.screen import Window
-from moodspace.realtime.window.session import LiveLoop
 from moodspace.realtime.window.state import ViewState, arrange
 
 Look = Callable[[ByteArray], None]

@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 
-# A subpackage of `moodspace` may import itself, these, and the two modules that everybody may.
+# A subpackage of `moodspace` may import itself, these, and the three modules that everybody may.
 BELOW = {
     "embeddings": set(),
     "index": {"embeddings"},
@@ -19,7 +19,7 @@ BELOW = {
     "viz": {"embeddings", "index", "classifier"},
     "web": {"embeddings", "index", "classifier", "realtime", "viz"},
 }
-EVERYBODY = {"moodspace.arrays", "moodspace.errors"}
+EVERYBODY = {"moodspace.arrays", "moodspace.errors", "moodspace.sessions"}
 
 # Only files whose path starts with one of these may import the library.
 HOMES = {

@@ -1,16 +1,16 @@
-"""Every command as somebody uses it wrongly: one clear line, the right exit code, nothing lost, no traceback."""
+"""Misuse of every command: one clear line, the right exit code, no traceback, and nothing lost."""
 
 import errno
 import os
 import re
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
 
 import pytest
 
 import cli
+import moodspace
 from tests.conftest import ROOT
 from tests.drawn_faces import drawn_faces, write_folder
 from tests.test_cli_errors import misused, refused
@@ -18,7 +18,7 @@ from tests.test_cli_errors import misused, refused
 
 @pytest.fixture
 def odd(tmp_path):
-    """Paths of which none is a picture, with what they are."""
+    """Return paths that are not pictures, and what each one is."""
     os.mkfifo(tmp_path / "pipe.jpg")
     (tmp_path / "dangling.jpg").symlink_to(tmp_path / "gone")
     (tmp_path / "loop.jpg").symlink_to("loop.jpg")
@@ -32,7 +32,7 @@ def odd(tmp_path):
     }
 
 
-def test_each_command_speaks_of_what_it_takes(run, shipped, odd):
+def test_each_command_names_the_inputs_it_takes(run, shipped, odd):
     for path, found in odd.items():
         predicted = run("predict", path)
         refused(predicted, 4, str(path), "expected a picture, a video or a folder, got " + found)
@@ -98,7 +98,7 @@ def test_what_is_imported_must_be_there(run, shipped, tmp_path):
 
 @pytest.fixture
 def outputs(tmp_path, shipped, astronaut):
-    """Commands that write, without the name of their output, and whether that is a folder."""
+    """Return commands that write, without the output's name, and whether the output is a folder."""
     write_folder(drawn_faces(14, seed=2), tmp_path / "faces")
     faces = tmp_path / "faces"
     return [
@@ -141,7 +141,7 @@ def test_errors_in_words():
 
 
 @pytest.mark.parametrize("error", [KeyError("x"), RuntimeError("x"), MemoryError(), ZeroDivisionError("x")])
-def test_what_nobody_foresaw_is_one_line_too(run, monkeypatch, error):
+def test_an_unexpected_error_is_one_line_too(run, monkeypatch, error):
     def fail(*arguments):
         raise error
 
@@ -151,10 +151,9 @@ def test_what_nobody_foresaw_is_one_line_too(run, monkeypatch, error):
     assert type(run("--debug", "doctor").exception) is type(error)
 
 
-def test_the_version_is_the_projects(run):
+def test_the_version_is_that_of_the_package(run):
     told = run("--version")
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    assert (told.exit_code, told.stdout) == (0, f"moodspace {project['version']}\n")
+    assert (told.exit_code, told.stdout) == (0, f"moodspace {moodspace.__version__}\n")
 
 
 @pytest.mark.parametrize(("shell", "word"), [("bash", "complete"), ("zsh", "compdef"), ("fish", "complete")])
@@ -173,7 +172,7 @@ def test_completion_completes():
 
 
 def into(stdout, *arguments):
-    """Runs a command with this stdout; returns its exit code and what it complained."""
+    """Run a command with this stdout; return its exit code and stderr."""
     line = [sys.executable, str(ROOT / "cli.py"), *map(str, arguments)]
     done = subprocess.run(line, cwd=ROOT, stdout=stdout, stderr=subprocess.PIPE, text=True)
     return done.returncode, done.stderr
@@ -188,7 +187,7 @@ def test_a_full_disk_behind_stdout_is_one_line(shipped, arguments):
 
 
 @pytest.mark.parametrize("arguments", [["doctor"], ["--version"]])
-def test_a_reader_that_has_gone_is_no_error_to_tell_of(shipped, arguments):
+def test_a_closed_pipe_is_not_reported(shipped, arguments):
     reading, writing = os.pipe()
     os.close(reading)
     try:

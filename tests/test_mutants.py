@@ -27,9 +27,9 @@ from moodspace.web.components.videos import VideoError, analyze_video
 from moodspace.web.server.decoding import UploadError, decode_picture
 from moodspace.web.server.settings import Limits
 from tests.fake_encoder import FakeEncoder
+from tests.index.ingest.folder_sync import sync
 from tests.mutants import mutated, originals, tables
-from tests.realtime.interrupted_sync import sync
-from tests.realtime.stand_ins import ToldDetector, faces_at
+from tests.realtime.fakes import ToldDetector, faces_at
 from tests.web.looked_at import RECOGNIZER, recognize
 
 COUNT = int(os.environ.get("MOODSPACE_MUTANTS", "60"))

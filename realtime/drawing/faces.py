@@ -1,4 +1,4 @@
-"""Draws a result on its frame: a box for each face, in the colour of the expression it shows, and a label."""
+"""Draw a result on its frame: for each face a box and a label in the color of its expression."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -14,7 +14,7 @@ from moodspace.realtime.drawing.canvas import (
     DARK,
     SEMIBOLD,
     WHITE,
-    Colour,
+    Color,
     Rectangle,
     bar,
     class_colors,
@@ -29,31 +29,31 @@ from moodspace.realtime.pipeline import FrameResult
 
 UNSURE = "unsure"
 
-# The height of the letters in a frame whose shorter side has 1,000 pixels, and the least that can be read.
+# Text height in a frame whose shorter side has 1,000 pixels, and the smallest readable one.
 _LETTERS_PER_1000 = 34
 _SMALLEST_LETTERS = 13
 
-# In a crowd, where faces are small, a label is no wider than this many boxes, as long as it can be read; one that would
-# be wider than the second number all the same is shortened.
+# Widths of a label in widths of its box. Text shrinks, down to the smallest readable height, to keep a label within the
+# first; a label that then is still wider than the second is shortened.
 _WIDEST_LABEL, _WIDEST_WHOLE = 1.3, 2.2
 
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """What is written at a face.
+    """The label of a face.
 
     Attributes:
-        text: The words.
-        colour: Of box and plate.
-        short: The words at a face so small that the others would hide its neighbours, without tag; empty for the same.
-        tag: A short word before the text, less striking.
-        share: How full the bar below the text is, in [0, 1]; None for no bar.
-        strong: Whether the box stands out from others.
-        numbered: Whether the tag stays, and the words go, at a face too small for both.
+        text: The text.
+        color: Color of box and plate.
+        short: Shorter text, without tag, for a face so small that the label would cover its neighbors; empty for none.
+        tag: A number before the text.
+        share: Filled share of the bar below the text, in [0, 1]; None for no bar.
+        strong: Whether to draw a thicker box and never shorten the label.
+        numbered: Whether to keep the tag instead of the text if there is no room for both.
     """
 
     text: str
-    colour: Colour
+    color: Color
     short: str = ""
     tag: str = ""
     share: float | None = None
@@ -65,12 +65,12 @@ def draw(frame_bgr: ByteArray, result: FrameResult, *, numbered: bool = False) -
     """Draw boxes, labels and confidences.
 
     Args:
-        frame_bgr: `(h, w, 3)` uint8 in [0, 255], BGR; left as it is.
-        result: What the frame shows.
-        numbered: Whether the faces are numbered from 1, in their order, where there are several.
+        frame_bgr: `(h, w, 3)` uint8 in [0, 255], BGR; not changed.
+        result: The faces of the frame.
+        numbered: Whether to number the faces from 1, in their order, if there are several.
 
     Returns:
-        `(h, w, 3)` uint8 in [0, 255], BGR, another array.
+        `(h, w, 3)` uint8 in [0, 255], BGR, a new array.
     """
     picture = frame_bgr.copy()
     labels = [label_of(result.prediction, row, _reason(result, row)) for row in range(len(result.faces))]
@@ -81,12 +81,12 @@ def draw(frame_bgr: ByteArray, result: FrameResult, *, numbered: bool = False) -
 
 
 def label_of(prediction: Prediction, row: int, reason: str = "") -> Label:
-    """Returns what is written at a face of a picture, "happy 93%", or that it is not sure enough and why."""
+    """Return the label of a face: "happy 93%", or "unsure" with the reason."""
     if prediction.unknown[row]:
         return Label(f"{UNSURE} · {reason}" if reason else UNSURE, DARK, UNSURE)
     column = int(prediction.labels[row])
-    name, colour = prediction.classes[column], class_colors(prediction.classes)[column]
-    return Label(f"{name} {100 * float(prediction.confidence[row]):.0f}%", colour, name)
+    name, color = prediction.classes[column], class_colors(prediction.classes)[column]
+    return Label(f"{name} {100 * float(prediction.confidence[row]):.0f}%", color, name)
 
 
 def _reason(result: FrameResult, row: int) -> str:
@@ -99,22 +99,22 @@ def draw_faces(
     labels: Sequence[Label],
     taken: Sequence[Rectangle] = (),
 ) -> list[Rectangle]:
-    """Draws a box and a label for each face.
+    """Draw a box and a label for each face.
 
-    Lines and letters grow with the picture. A label stands above its box, below it or just inside, where it hides least
-    of the other faces and labels, and always within the picture.
+    Lines and text grow with the picture. A label is placed above its box, below it or inside at its top, wherever it
+    covers least of the other faces and labels, and always within the picture.
 
     Args:
         picture: `(h, w, 3)` uint8 in [0, 255], BGR; changed.
-        xywh: `(n, 4)` left, top, width and height in pixels; may reach beyond the picture.
+        xywh: `(n, 4)` floating, left, top, width and height in pixels; may reach beyond the picture.
         labels: The n labels.
-        taken: Where something else will lie on the picture, which labels avoid.
+        taken: Areas that labels avoid.
 
     Returns:
-        Where the n labels are.
+        The areas of the n labels.
     """
     boxes = [_box(one, picture.shape) for one in xywh]
-    # Boxes first, so that no box crosses a neighbour's label.
+    # Draw the boxes first, so that no box crosses another face's label.
     for box, label in zip(boxes, labels, strict=True):
         _draw_box(picture, box, label)
     plates: list[Rectangle] = []
@@ -127,12 +127,12 @@ def draw_faces(
 
 
 def default_text_height(shape: tuple[int, ...]) -> int:
-    """Returns the height of letters, pixels, that can be read in a picture of this height and width."""
+    """Return the default text height in pixels for a picture of this shape, height and width first."""
     return max(_SMALLEST_LETTERS, round(min(shape[:2]) * _LETTERS_PER_1000 / 1000))
 
 
 def _shortened(label: Label, box: Rectangle) -> Label:
-    """Returns the label that a face has room for; that of a face which stands out stays whole."""
+    """Return the longest form of a label that fits its face; a strong label stays whole."""
     shorter = [label]
     if label.numbered:
         shorter += [replace(label, text=label.short), replace(label, text=label.tag, tag="")]
@@ -144,7 +144,7 @@ def _shortened(label: Label, box: Rectangle) -> Label:
 
 
 def _letters(label: Label, box: Rectangle, shape: tuple[int, ...]) -> int:
-    """Returns the height of the letters: the picture's usual one, less at a small face or in a narrow picture."""
+    """Return the text height of a label: the picture's default, less at a small face or in a narrow picture."""
     usual = default_text_height(shape)
     width = _plate_size(label, usual)[0]
     wanted = max(_SMALLEST_LETTERS, min(usual, round(usual * _WIDEST_LABEL * box.width / width)))
@@ -169,7 +169,7 @@ def _plate_size(label: Label, letters: int) -> tuple[int, int]:
 
 
 def _place(size: tuple[int, int], box: Rectangle, shape: tuple[int, ...], taken: list[Rectangle]) -> Rectangle:
-    """Finds a label's place, out of those within the picture: above the box, below it, or inside at its top."""
+    """Return the best area for a label within the picture: above the box, below it, or inside at its top."""
     width, height = min(size[0], shape[1]), min(size[1], shape[0])
     left = min(box.left, shape[1] - width)
     lowest = shape[0] - height
@@ -179,29 +179,29 @@ def _place(size: tuple[int, int], box: Rectangle, shape: tuple[int, ...], taken:
 
 
 def _draw_box(picture: ByteArray, box: Rectangle, label: Label) -> None:
-    """Draws the box with a rim in the opposite brightness, so that one of the two stands out on any picture."""
+    """Draw the box with a rim of opposite brightness, so that one of the two contrasts with any picture."""
     line = max(1, round(default_text_height(picture.shape) / (4 if label.strong else 9)))
     corners = (box.left, box.top), (box.right - 1, box.bottom - 1)
-    rim = DARK if is_light(label.colour) else WHITE
+    rim = DARK if is_light(label.color) else WHITE
     cv2.rectangle(picture, *corners, rim, line + 2 * max(1, line // 2), cv2.LINE_AA)
-    cv2.rectangle(picture, *corners, label.colour, line, cv2.LINE_AA)
+    cv2.rectangle(picture, *corners, label.color, line, cv2.LINE_AA)
 
 
 def _draw_label(picture: ByteArray, plate: Rectangle, label: Label, letters: int) -> None:
-    fill(picture, plate, label.colour)
-    ink, margin, tag = text_color_on(label.colour), _margin(letters), _tag_width(label, letters)
+    fill(picture, plate, label.color)
+    text_color, margin, tag = text_color_on(label.color), _margin(letters), _tag_width(label, letters)
     if label.tag:
-        # Darker or lighter than the plate, so that number and word are told apart at a glance.
-        fill(picture, plate._replace(right=plate.left + tag), mix(ink, label.colour, 0.25))
-        write(picture, label.tag, plate.left + margin, plate.top + margin, ink, letters, SEMIBOLD)
-    write(picture, label.text, plate.left + tag + margin, plate.top + margin, ink, letters, SEMIBOLD)
+        # Darker or lighter than the plate, to set the number apart from the text.
+        fill(picture, plate._replace(right=plate.left + tag), mix(text_color, label.color, 0.25))
+        write(picture, label.tag, plate.left + margin, plate.top + margin, text_color, letters, SEMIBOLD)
+    write(picture, label.text, plate.left + tag + margin, plate.top + margin, text_color, letters, SEMIBOLD)
     if label.share is not None:
         foot = plate._replace(top=plate.bottom - _bar_height(letters))
-        bar(picture, foot, label.share, ink, mix(ink, label.colour, 0.25))
+        bar(picture, foot, label.share, text_color, mix(text_color, label.color, 0.25))
 
 
 def _box(xywh: npt.NDArray[np.floating[Any]], shape: tuple[int, ...]) -> Rectangle:
-    """Returns the pixels of a box, at least one, cut to the picture."""
+    """Return a box clipped to the picture, with at least one pixel."""
     limit = np.array([shape[1], shape[0]])
     first = np.clip(np.round(xywh[:2]), 0, limit - 1).astype(int)
     last = np.clip(np.round(xywh[:2] + xywh[2:]), first + 1, limit).astype(int)

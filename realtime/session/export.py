@@ -1,4 +1,4 @@
-"""A recorded session as tables for other programs: CSV, or parquet where pyarrow is installed."""
+"""Export a recorded session as tables: CSV, or Parquet if pyarrow is installed."""
 
 import csv
 from datetime import UTC, datetime
@@ -9,28 +9,28 @@ import numpy as np
 
 from moodspace.arrays import IntArray
 from moodspace.realtime.session.file import SessionError
-from moodspace.realtime.session.reading import WITHHELD, FaceSeconds, Session
+from moodspace.sessions import WITHHELD, FaceSeconds, Session
 
 Table = dict[str, list[Any]]
 
 
 def export_session(session: Session, out: Path) -> list[Path]:
-    """Writes what a session holds, a row a second, and beside it what single faces showed, where that was kept.
+    """Write the group's table with one row a second and, if single faces were recorded, a second table of them.
 
-    The columns of the group's table are `second`, `time` (UTC), `frames`, `faces`, `readable`, `unsure`, `withheld`
-    (why the counts and shares are empty), and `share_NAME` for each class. Those of the faces' table, `NAME-faces`,
-    are `second`, `face`, `shown`, `readable`, `size_px`, `sharpness`, `yaw_degrees` and `probability_NAME`.
+    The group's columns are `second`, `time` (UTC), `frames`, `faces`, `readable`, `unsure`, `withheld` (why counts and
+    shares are empty), and `share_NAME` for each class. The faces' columns, in a file that ends in `-faces`, are
+    `second`, `face`, `shown`, `readable`, `size_px`, `sharpness`, `yaw_degrees` and `probability_NAME`.
 
     Args:
-        session: What was recorded.
-        out: The group's file, `.csv` or `.parquet`; a file there is replaced.
+        session: The session.
+        out: The group's file, `.csv` or `.parquet`; an existing file is replaced.
 
     Returns:
         The files written.
 
     Raises:
-        SessionError: a name that ends otherwise, or parquet without pyarrow.
-        OSError: a file cannot be written.
+        SessionError: The name has another ending, or pyarrow is missing for Parquet.
+        OSError: A file cannot be written.
     """
     tables = {out: _group_table(session)}
     if session.individuals:
@@ -41,7 +41,7 @@ def export_session(session: Session, out: Path) -> list[Path]:
         case ".parquet":
             write = _write_parquet
         case other:
-            raise SessionError(f"{out}: expected a name that ends in .csv or .parquet, received {other or 'neither'!r}")
+            raise SessionError(f"{out}: expected a name that ends in .csv or .parquet, got {other or 'neither'!r}")
     for path, table in tables.items():
         write(table, path)
     return list(tables)
@@ -65,7 +65,7 @@ def _group_table(session: Session) -> Table:
 
 
 def _reasons(session: Session) -> list[str]:
-    """Says why a row has no shares; empty where it has."""
+    """Return for each row why it has no shares, or an empty string if it has."""
     fewer = f"fewer than {session.min_group} faces"
     return [
         "" if readable != WITHHELD else fewer if faces == WITHHELD else f"{fewer} that could be read"
@@ -110,8 +110,8 @@ def _write_parquet(table: Table, path: Path) -> None:
         import pyarrow as pa
         from pyarrow import parquet
     except ImportError as error:
-        raise SessionError(f"{path}: expected pyarrow for parquet, it is not installed; write a .csv") from error
-    # Named, because a column without a value, or without a row, does not tell its type.
+        raise SessionError(f"{path}: expected pyarrow for Parquet, got none; install it or write a .csv") from error
+    # Explicit, because the type of a column without values cannot be inferred.
     kinds = {"second": pa.int64(), "face": pa.int64(), "frames": pa.int64(), "faces": pa.int64()}
     kinds |= {"readable": None, "unsure": pa.int64(), "time": pa.timestamp("us", tz="UTC")}
     kinds |= {"withheld": pa.string(), "shown": pa.string()}

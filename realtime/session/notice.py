@@ -1,4 +1,4 @@
-"""What a person is told before the first live session: what is computed, what is kept, consent and the law."""
+"""The notice before the first live session: what is computed, what is kept, consent and the law."""
 
 import logging
 from pathlib import Path
@@ -7,38 +7,38 @@ logger = logging.getLogger(__name__)
 
 NOTICE = """\
 Before you start - this is shown once.
-What is computed: where the faces in view are, and which expression each of them shows. That is a guess about a
-  picture, often a wrong one. It does not say what somebody feels, thinks or means, nor who somebody is.
-What is kept: nothing, and nothing leaves this machine. Only what you ask for is kept: a session (--record), a picture
-  (key s), and of a face that you teach (keys 1-9 and n) the numbers that describe it, to know it by.
-Consent: ask everybody in view before you start, and stop when somebody minds.
+What is computed: where the faces in view are, and which expression each of them shows. This is a guess from a
+  picture and often wrong. It does not say what somebody feels, thinks or means, or who somebody is.
+What is kept: nothing, and nothing leaves this machine, unless you ask for it: a session (--record), a picture (key s),
+  and the numbers that describe a face that you teach (keys 1-9 and n).
+Consent: ask everybody in view before you start, and stop if somebody objects.
 The law: the European Union prohibits systems that infer emotions of people at work and in schools, except for medical
   or safety reasons (AI Act, Regulation (EU) 2024/1689, Article 5(1)(f)). Do not use this there."""
 
 RECORDING = "Recording: get consent from everyone in view, and delete the recording when it is no longer needed."
 
-# Numbered: a notice that says something new is shown again, to everybody.
+# Increase the number when the notice says something new, so that everybody sees it again.
 _MARKER = "start-notice-1"
 
 
 def start_notice(*, recording: bool, folder: Path | None = None) -> str | None:
-    """Returns what to tell before a live session starts, and takes note that it was told.
+    """Return the notice to show before a live session starts, and remember that it was shown.
 
     Args:
-        recording: Whether the session is kept, which is told each time.
-        folder: Where the note is kept; by default the user's folder for the state of programs. Where none can be kept
-            there, the notice is told each time.
+        recording: Whether the session is recorded; that line is shown every time.
+        folder: Where to remember it; by default the user's state folder. If it is not writable, the notice is shown
+            every time.
 
     Returns:
-        The whole notice the first time; later None, or the line on recording.
+        The whole notice the first time; later the line about recording, or None.
     """
-    parts = [] if _was_told(folder or _state_folder()) else [NOTICE]
+    parts = [] if _was_shown(folder or _state_folder()) else [NOTICE]
     if recording:
         parts.append(RECORDING)
     return "\n".join(parts) or None
 
 
-def _was_told(folder: Path) -> bool:
+def _was_shown(folder: Path) -> bool:
     marker = folder / _MARKER
     try:
         folder.mkdir(parents=True, exist_ok=True)

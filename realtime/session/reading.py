@@ -1,119 +1,27 @@
-"""Opens a recorded session as arrays, also one whose recording was killed, and says what is missing in it."""
+"""Read a recorded session as arrays, even one whose recording was killed, and say what it lacks."""
 
 import contextlib
 import json
 import sqlite3
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from moodspace.arrays import BoolArray, FloatArray, IntArray
+from moodspace.arrays import FloatArray, IntArray
 from moodspace.realtime.session.file import VERSION, VIDEO, SessionError, database_of
-from moodspace.realtime.session.time import Gap
-
-# In place of a count that was not kept.
-WITHHELD = -1
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class GroupSeconds:
-    """What a group showed, one row a second in which frames came; n = 0 is legal.
-
-    Attributes:
-        second: `(n,)` int64, seconds since the session began, ascending.
-        wall: `(n,)` float64, unix seconds.
-        frames: `(n,)` int64, frames looked at.
-        faces: `(n,)` int64, faces in view; `WITHHELD` where they were fewer than the smallest group.
-        readable: `(n,)` int64, how many of them could be read; `WITHHELD` where those were fewer.
-        unsure: `(n,)` int64, how many of the readable ones showed nothing certain; the same.
-        proba: `(n, C)` float32, mean probabilities, rows sum to 1; NaN where `readable` is withheld.
-    """
-
-    second: IntArray
-    wall: npt.NDArray[np.float64]
-    frames: IntArray
-    faces: IntArray
-    readable: IntArray
-    unsure: IntArray
-    proba: FloatArray
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class FaceSeconds:
-    """What single faces showed, one row a second and face; m = 0 is legal, and the rule without `individuals`.
-
-    Attributes:
-        second: `(m,)` int64, ascending.
-        track_ids: `(m,)` int64, the faces' numbers in this session, which are no identities.
-        shown: `(m,)` int64, columns of the classes, -1 for unsure.
-        readable: `(m,)` bool.
-        size: `(m,)` float32, pixels.
-        sharpness: `(m,)` float32, as `realtime.quality` measures it.
-        yaw: `(m,)` float32, degrees.
-        proba: `(m, C)` float32, smoothed probabilities, rows sum to 1.
-    """
-
-    second: IntArray
-    track_ids: IntArray
-    shown: IntArray
-    readable: BoolArray
-    size: FloatArray
-    sharpness: FloatArray
-    yaw: FloatArray
-    proba: FloatArray
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Session:
-    """A recorded session.
-
-    Attributes:
-        folder: Where it lies.
-        source: What was recorded.
-        started: Unix seconds.
-        utc_offset: Seconds by which its local time was ahead of UTC.
-        ended: Unix seconds; None where the recording did not end by itself, or still goes on.
-        duration: Seconds, until its end or, without one, as far as something is known.
-        min_group: The least number of faces of which something was kept as a group.
-        individuals: Whether single faces were kept too.
-        classes: Names of the C columns.
-        since: `(C,)` int64, the second in which each class was first known.
-        group: What the group showed.
-        faces: What single faces showed.
-        gaps: When no frames came.
-        missing: What a reader of the session should know is not in it, in sentences.
-        keeps_video: Whether an annotated video was kept too.
-    """
-
-    folder: Path
-    source: str
-    started: float
-    utc_offset: int
-    ended: float | None
-    duration: float
-    min_group: int
-    individuals: bool
-    classes: tuple[str, ...]
-    since: IntArray
-    group: GroupSeconds
-    faces: FaceSeconds
-    gaps: tuple[Gap, ...]
-    missing: tuple[str, ...]
-    keeps_video: bool
+from moodspace.sessions import WITHHELD, FaceSeconds, Gap, GroupSeconds, Session
 
 
 def open_session(path: Path) -> Session:
-    """Opens a recorded session, whole or with what was safe on the disk when its recording was killed.
+    """Read a recorded session; if its recording was killed, read what was on the disk by then.
 
     Args:
-        path: Its folder, or the file in it.
+        path: The session's folder or its file.
 
     Raises:
-        SessionError: there is none, it is of another version, damaged, or cannot be read.
+        SessionError: There is no session, it has another version, is damaged, or cannot be read.
     """
     database = database_of(path)
     try:
@@ -124,21 +32,21 @@ def open_session(path: Path) -> Session:
             raise
         reason = " ".join(str(error).split())
         raise SessionError(
-            f"{database}: expected a whole session, it cannot be read ({reason}); "
+            f"{database}: expected a readable session, it cannot be read ({reason}); "
             "copy its folder to where you may write, or delete it"
         ) from error
 
 
 @contextlib.contextmanager
 def _reading(database: Path) -> Iterator[sqlite3.Connection]:
-    # Read only, but a session that was killed has a journal, for which sqlite needs a folder that it may write to.
+    # Read-only; yet for the journal of a killed session SQLite needs a writable folder.
     with contextlib.closing(sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True)) as connection:
         version = connection.execute("PRAGMA user_version").fetchone()[0]
         if version != VERSION:
             raise SessionError(
-                f"{database}: expected a session of version {VERSION}, received {version}; use the program it is of"
+                f"{database}: expected a session of version {VERSION}, got {version}; use the program that wrote it"
             )
-        connection.execute("BEGIN")  # one state, though it may be recorded on meanwhile
+        connection.execute("BEGIN")  # a consistent state, even while it is being recorded
         yield connection
 
 
@@ -146,7 +54,7 @@ def _read(connection: sqlite3.Connection, folder: Path) -> Session:
     columns = "source, started, utc_offset, ended, duration, ending, min_group, individuals"
     row = connection.execute(f"SELECT {columns} FROM session").fetchone()
     if row is None:
-        raise SessionError(f"{folder}: expected a session, it was killed before it began")
+        raise SessionError(f"{folder}: expected a session, got one that was killed before it began")
     source, started, utc_offset, ended, duration, ending, min_group, individuals = row
     classes = connection.execute("SELECT name, since FROM classes ORDER BY number").fetchall()
     group = _group(connection, len(classes))
@@ -174,11 +82,11 @@ def _read(connection: sqlite3.Connection, folder: Path) -> Session:
 def _missing(ended: float | None, ending: str, folder: Path) -> tuple[str, ...]:
     said = []
     if ended is None:
-        said.append("The recording was killed, or still goes on: up to 2 seconds before its last moment are not in it.")
+        said.append("The recording was killed or is still running; up to 2 seconds at its end are missing.")
     if ending:
         said.append(f"The recording ended with an error: {ending}.")
     if (partial := folder / f".{VIDEO}.partial").is_file():
-        said.append(f"The video was not finished; players may show what there is of it, {partial.name}.")
+        said.append(f"The video was not finished; players may still show part of it, {partial.name}.")
     return tuple(said)
 
 
@@ -218,12 +126,12 @@ def _integers(values: Sequence[Any]) -> IntArray:
 
 
 def _proba(rows: Sequence[str | None], n_classes: int) -> FloatArray:
-    """Returns `(len(rows), n_classes)`; a class that was not known yet had no share."""
+    """Return `(len(rows), n_classes)` float32; a class that was not yet known gets 0, a withheld row NaN."""
     proba = np.zeros((len(rows), n_classes), np.float32)
-    for at, row in enumerate(rows):
+    for n, row in enumerate(rows):
         if row is None:
-            proba[at] = np.nan
+            proba[n] = np.nan
         else:
             shares = json.loads(row)
-            proba[at, : len(shares)] = shares
+            proba[n, : len(shares)] = shares
     return proba

@@ -1,43 +1,56 @@
-"""Records a live session as it runs: by default what the group shows, once a second, and never a picture."""
+"""Record a live session as numbers: by default what the group shows, once a second, and never a picture.
+
+A frame counts for the group only if at least `min_group` of its faces are readable, so no recorded mean covers fewer
+faces. Faces are counted within one frame, never across frames: a face that is lost and found under a new number is
+still one face.
+"""
 
 import contextlib
 import json
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
 import numpy as np
 
-from moodspace.arrays import FloatArray
+from moodspace.arrays import FloatArray, IntArray
+from moodspace.embeddings.detection.quality import FaceQuality
 from moodspace.realtime.pipeline import LiveResult
 from moodspace.realtime.session.file import DATABASE, SCHEMA, SessionError
-from moodspace.realtime.session.tally import FaceSecond, FrameStats, face_seconds, group_second
-from moodspace.realtime.session.time import Gap, SessionClock
+from moodspace.sessions import Gap
 
-# Below this, differences between probabilities mean nothing.
+# A longer time between two frames is a gap.
+LONGEST_STEP_S = 2.0
+# If the source's time jumps farther, as in streams with damaged time stamps, the wall clock must confirm it.
+_LONGEST_JUMP_S = 60.0
+
+NO_FRAMES = "no frames came"
+
+# Further digits of a probability carry no information.
 _DIGITS = 4
 
 
 class SessionRecorder:
-    """Writes a session, to be used in a `with` block; each second is safe on the disk when the next one begins.
+    """Write a session; use it in a `with` block. Each second is on the disk before the next one begins.
 
-    By default only what a group showed is kept, and only of groups of `min_group` readable faces or more. That is no
-    anonymity: from who comes and goes, something may still be concluded.
+    By default only groups of at least `min_group` readable faces are recorded. This does not make the recording
+    anonymous: people who come and go may still be recognized by the change.
 
     Args:
-        folder: Gets `session.sqlite`; made if missing, for its owner alone.
-        classes: Names of the expressions; those that results name later are added.
-        individuals: Whether to keep what each face showed too.
-        min_group: The least number of faces, >= 1, of which anything is said as a group.
-        source: What is recorded, in words.
-        now: Says the time, unix seconds.
+        folder: Gets `session.sqlite`; created if missing, readable by its owner only.
+        classes: Names of the expressions; names that occur later in results are added.
+        individuals: Whether to record single faces too.
+        min_group: Smallest group that is recorded, >= 1.
+        source: What is recorded, such as "camera 0".
+        now: Returns the time in unix seconds.
 
     Raises:
-        SessionError: the folder holds a session already, or nothing can be written there.
-        ValueError: a smallest group of no face.
+        SessionError: The folder already holds a session, or cannot be written.
+        ValueError: `min_group` is less than 1.
     """
 
     def __init__(
@@ -51,64 +64,64 @@ class SessionRecorder:
         now: Callable[[], float] = time.time,
     ) -> None:
         if min_group < 1:
-            raise ValueError(f"min_group: expected 1 or more, received {min_group}")
+            raise ValueError(f"min_group: expected 1 or more, got {min_group}")
         self.path = folder / DATABASE
         self._first_classes, self._source, self._now = tuple(classes), source, now
         self._individuals, self._min_group = individuals, min_group
         self._columns: dict[str, int] = {}
         self._second, self._wall = 0, 0.0
-        self._looks: list[FrameStats] = []
+        self._frames: list[FrameStats] = []
 
     def add(self, result: LiveResult, wall_time: float) -> None:
-        """Counts what a frame shows.
+        """Add a frame.
 
         Args:
-            result: What it shows.
+            result: The faces of the frame.
             wall_time: When the frame came, unix seconds.
 
         Raises:
-            SessionError: what is to be kept cannot be written.
+            SessionError: The session cannot be written.
         """
-        gap = self._timeline.go_to(result.time, wall_time)
-        second = int(self._timeline.position)
-        self._learn(result.prediction.classes, second)
+        gap = self._clock.advance(result.time, wall_time)
+        second = int(self._clock.position)
+        self._add_classes(result.prediction.classes, second)
         if second > self._second:
             self._write_second()
         if gap is not None:
             self._write_gap(gap)
-        if not self._looks:
+        if not self._frames:
             self._second, self._wall = second, wall_time
         columns = np.array([self._columns[name] for name in result.prediction.classes], np.int64)
-        self._looks.append(FrameStats.at(result, columns, len(self._columns)))
+        self._frames.append(FrameStats.from_result(result, columns, len(self._columns)))
 
     def interrupt(self, reason: str) -> None:
-        """Takes note of why no frames come, as when a camera is lost; may be called from any thread.
+        """Note why no frames come, for example that the camera was lost. Safe to call from any thread.
 
-        What is said later of the same gap, as that the camera is back, is not noted.
+        Only the first reason of a gap is kept.
         """
-        self._timeline.interrupt(reason)
+        self._clock.interrupt(reason)
 
-    def _learn(self, classes: Sequence[str], second: int) -> None:
+    def _add_classes(self, classes: Sequence[str], second: int) -> None:
         new = [name for name in classes if name not in self._columns]
         if new:
-            rows = [(len(self._columns) + at, name, second) for at, name in enumerate(new)]
+            rows = [(len(self._columns) + offset, name, second) for offset, name in enumerate(new)]
             with self._transaction() as database:
                 database.executemany("INSERT INTO classes VALUES (?, ?, ?)", rows)
             self._columns |= {name: column for column, name, _ in rows}
 
     def _write_second(self) -> None:
-        """Writes what the frames since the last time come to; nothing where there were none."""
-        if not self._looks:
+        """Write the summary of the frames since the last one, if there are any."""
+        if not self._frames:
             return
-        group = group_second(self._looks, self._min_group)
-        proba = None if group.proba is None else _as_json(group.proba)
-        counted = (self._second, self._wall, len(self._looks), group.faces, group.readable, group.unsure, proba)
-        faces = face_seconds(self._looks) if self._individuals else []
+        group = group_second(self._frames, self._min_group)
+        proba = None if group.proba is None else _to_json(group.proba)
+        row = (self._second, self._wall, len(self._frames), group.faces, group.readable, group.unsure, proba)
+        faces = face_seconds(self._frames) if self._individuals else []
         with self._transaction() as database:
-            database.execute("INSERT INTO seconds VALUES (?, ?, ?, ?, ?, ?, ?)", counted)
+            database.execute("INSERT INTO seconds VALUES (?, ?, ?, ?, ?, ?, ?)", row)
             rows = [_face_row(self._second, face) for face in faces]
             database.executemany("INSERT INTO faces VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
-        self._looks = []
+        self._frames = []
 
     def _write_gap(self, gap: Gap) -> None:
         with self._transaction() as database:
@@ -116,10 +129,10 @@ class SessionRecorder:
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        """Commits what is done in the block, or nothing of it.
+        """Commit everything done in the block, or nothing.
 
         Raises:
-            SessionError: it cannot be written.
+            SessionError: The session cannot be written.
         """
         try:
             with self._database:
@@ -133,11 +146,11 @@ class SessionRecorder:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self.path.touch(mode=0o600, exist_ok=False)
         except FileExistsError as error:
-            raise SessionError(f"{self.path}: expected a folder without a session, it has one; name another") from error
+            raise SessionError(f"{self.path}: expected a folder without a session, got one; name another") from error
         except OSError as error:
             raise SessionError(f"{self.path}: expected to record a session there, could not ({error})") from error
-        self._timeline = SessionClock(started)
-        # One thread after another may record, as where a server has several; never two at once.
+        self._clock = SessionClock(started)
+        # The threads of a server may record in turn, never two at once.
         self._database = sqlite3.connect(self.path, timeout=1.0, check_same_thread=False)
         try:
             self._begin(started)
@@ -148,14 +161,14 @@ class SessionRecorder:
 
     def _begin(self, started: float) -> None:
         offset = time.localtime(started).tm_gmtoff
-        described = (self._source, started, offset, self._min_group, self._individuals)
+        row = (self._source, started, offset, self._min_group, self._individuals)
         names = "source, started, utc_offset, min_group, individuals"
         with self._transaction() as database:
             database.executescript(SCHEMA)
-            # Readers never wait for the recorder nor it for them, and a kill loses nothing that was committed.
+            # In WAL mode readers and the recorder never wait for each other, and a kill loses nothing committed.
             database.execute("PRAGMA journal_mode = WAL")
-            database.execute(f"INSERT INTO session ({names}) VALUES (?, ?, ?, ?, ?)", described)
-        self._learn(self._first_classes, 0)
+            database.execute(f"INSERT INTO session ({names}) VALUES (?, ?, ?, ?, ?)", row)
+        self._add_classes(self._first_classes, 0)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -164,23 +177,201 @@ class SessionRecorder:
         ending = "" if error is None or isinstance(error, KeyboardInterrupt) else " ".join(str(error).split())
         try:
             self._write_second()
-            if (gap := self._timeline.end(now)) is not None:
+            if (gap := self._clock.end(now)) is not None:
                 self._write_gap(gap)
             with self._transaction() as database:
-                ended = (now, self._timeline.position, ending)
-                database.execute("UPDATE session SET ended = ?, duration = ?, ending = ?", ended)
-            # One plain file, which can be read from anywhere; someone who reads it right now keeps it from that.
+                row = (now, self._clock.position, ending)
+                database.execute("UPDATE session SET ended = ?, duration = ?, ending = ?", row)
+            # Leave one plain file, which can be read from anywhere; a concurrent reader prevents it.
             with contextlib.suppress(sqlite3.OperationalError):
                 self._database.execute("PRAGMA journal_mode = DELETE")
         finally:
             self._database.close()
 
 
-def _face_row(second: int, face: FaceSecond) -> tuple[int | float | str | None, ...]:
+def _face_row(second: int, face: "FaceSecond") -> tuple[int | float | str | None, ...]:
     shown = None if face.shown < 0 else face.shown
     measured = (round(value, _DIGITS) for value in (face.size, face.sharpness, face.yaw))
-    return (second, face.track_id, shown, face.readable, *measured, _as_json(face.proba))
+    return (second, face.track_id, shown, face.readable, *measured, _to_json(face.proba))
 
 
-def _as_json(proba: FloatArray) -> str:
+def _to_json(proba: FloatArray) -> str:
     return json.dumps([round(value, _DIGITS) for value in proba.tolist()])
+
+
+class SessionClock:
+    """The session's time: follows the source's time while that advances, and the wall clock where it restarts.
+
+    Attributes:
+        position: Seconds since the session began; never decreases.
+
+    Args:
+        started: When the session began, unix seconds.
+    """
+
+    def __init__(self, started: float) -> None:
+        self.position = 0.0
+        self._time: float | None = None
+        self._wall = started
+        self._reason = ""
+
+    def interrupt(self, reason: str) -> None:
+        """Note why no frames come. Only the first reason of a gap is kept."""
+        self._reason = self._reason or reason
+
+    def advance(self, time: float, wall: float) -> Gap | None:
+        """Advance to the next frame.
+
+        Args:
+            time: The frame's time in seconds since its source began; less than before if the source restarted.
+            wall: When the frame came, unix seconds.
+
+        Returns:
+            The gap since the last frame, or None.
+        """
+        passed = wall - self._wall
+        step = 0.0 if self._time is None else time - self._time
+        first, self._time = self._time is None, time
+        if step > 0:
+            return self._move(min(step, max(passed, _LONGEST_JUMP_S)), wall) or self._clock_change(passed - step)
+        if first and passed <= LONGEST_STEP_S:
+            # Opening a camera takes a moment, which is not part of the session; drop messages from that time.
+            self._reason, passed = "", 0.0
+        return self._move(max(passed, 0.0), wall)
+
+    def end(self, wall: float) -> Gap | None:
+        """Advance to the session's end at `wall` (unix seconds); return the gap since the last frame, or None."""
+        return self._move(max(wall - self._wall, 0.0), wall)
+
+    def _move(self, step: float, wall: float) -> Gap | None:
+        start, reason = self.position, self._reason
+        self.position, self._wall, self._reason = start + step, wall, ""
+        if step > LONGEST_STEP_S or reason:
+            return Gap(start, self.position, reason or NO_FRAMES)
+        return None
+
+    def _clock_change(self, by: float) -> Gap | None:
+        """Return a gap without length if the wall clock and the source differ by too many seconds, or None."""
+        if abs(by) <= LONGEST_STEP_S:
+            return None
+        what = f"set back by {-by:.0f} s" if by < 0 else f"put forward by {by:.0f} s, or the source was paused"
+        return Gap(self.position, self.position, f"the clock was {what}")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FrameStats:
+    """The n faces of one frame, in the session's classes.
+
+    Attributes:
+        track_ids: `(n,)` int64.
+        proba: `(n, C)` float32, smoothed probabilities; columns in the order of the session's classes.
+        shown: `(n,)` int64, columns of the expressions shown, -1 for unsure.
+        quality: How readable the faces are.
+    """
+
+    track_ids: IntArray
+    proba: FloatArray
+    shown: IntArray
+    quality: FaceQuality
+
+    @classmethod
+    def from_result(cls, result: LiveResult, columns: IntArray, n_classes: int) -> Self:
+        """Map a result to the session's classes.
+
+        Args:
+            result: The faces of a frame.
+            columns: `(c,)` int64, the session's column for each of the result's c classes.
+            n_classes: The session's number of classes, C.
+        """
+        proba = np.zeros((len(result.track_ids), n_classes), np.float32)
+        proba[:, columns] = result.smoothed
+        shown = np.where(result.shown < 0, -1, columns[result.shown])
+        return cls(result.track_ids, proba, shown, result.quality)
+
+
+class GroupSecond(NamedTuple):
+    """The group's expression in one second.
+
+    Attributes:
+        faces: Faces in view; None if fewer than the smallest group.
+        readable: Readable faces; None, like the next two, if fewer than the smallest group.
+        unsure: Readable faces without a certain expression.
+        proba: `(C,)` float32, the mean of the readable faces' smoothed probabilities; sums to 1.
+    """
+
+    faces: int | None = None
+    readable: int | None = None
+    unsure: int | None = None
+    proba: FloatArray | None = None
+
+
+class FaceSecond(NamedTuple):
+    """One face's expression in one second.
+
+    Attributes:
+        track_id: The face's number.
+        shown: Column of the last expression shown, -1 for unsure.
+        readable: Whether the face was readable in any frame.
+        size: Mean size in pixels.
+        sharpness: Mean sharpness, as in `embeddings.detection.quality`.
+        yaw: Mean yaw in degrees.
+        proba: `(C,)` float32, mean of the smoothed probabilities over the frames in which the face was readable, or
+            over all frames if there was none.
+    """
+
+    track_id: int
+    shown: int
+    readable: bool
+    size: float
+    sharpness: float
+    yaw: float
+    proba: FloatArray
+
+
+def group_second(frames: Sequence[FrameStats], min_group: int) -> GroupSecond:
+    """Summarize the group over the frames of one second.
+
+    Args:
+        frames: The frames; later ones may have more classes.
+        min_group: Smallest group that is recorded, >= 1.
+    """
+    enough = [frame for frame in frames if frame.quality.good.sum() >= min_group]
+    if not enough:
+        in_view = [len(frame.track_ids) for frame in frames if len(frame.track_ids) >= min_group]
+        return GroupSecond(faces=_rounded_mean(in_view) if in_view else None)
+    proba = np.zeros(max(frame.proba.shape[1] for frame in enough))
+    for frame in enough:
+        proba[: frame.proba.shape[1]] += frame.proba[frame.quality.good].mean(axis=0)
+    return GroupSecond(
+        faces=_rounded_mean([len(frame.track_ids) for frame in enough]),
+        readable=_rounded_mean([int(frame.quality.good.sum()) for frame in enough]),
+        unsure=_rounded_mean([int((frame.quality.good & (frame.shown < 0)).sum()) for frame in enough]),
+        proba=(proba / proba.sum()).astype(np.float32),
+    )
+
+
+def face_seconds(frames: Sequence[FrameStats]) -> list[FaceSecond]:
+    """Summarize each face over the frames of one second, in the order of the faces' numbers."""
+    rows: dict[int, list[tuple[FrameStats, int]]] = {}
+    for frame in frames:
+        for row, track_id in enumerate(frame.track_ids.tolist()):
+            rows.setdefault(track_id, []).append((frame, row))
+    return [_face_second(track_id, rows[track_id]) for track_id in sorted(rows)]
+
+
+def _face_second(track_id: int, rows: list[tuple[FrameStats, int]]) -> FaceSecond:
+    readable = [(frame, row) for frame, row in rows if frame.quality.good[row]]
+    last, last_row = rows[-1]
+    proba = np.zeros(last.proba.shape[1])
+    for frame, row in readable or rows:
+        proba[: frame.proba.shape[1]] += frame.proba[row]
+    size, sharpness, yaw = (
+        float(np.mean([getattr(frame.quality, name)[row] for frame, row in rows]))
+        for name in ("size", "sharpness", "yaw")
+    )
+    mean = (proba / proba.sum()).astype(np.float32)
+    return FaceSecond(track_id, int(last.shown[last_row]), bool(readable), size, sharpness, yaw, mean)
+
+
+def _rounded_mean(counts: Sequence[int]) -> int:
+    return int(np.floor(np.mean(counts) + 0.5))

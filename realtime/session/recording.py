@@ -1,4 +1,4 @@
-"""What `live --record` keeps, from the start of a session to its end."""
+"""Everything that `live --record` keeps: the numbers of a session and, with `--keep-video`, its annotated video."""
 
 import time
 from collections.abc import Callable
@@ -8,24 +8,31 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import cv2
+import numpy as np
+
+from moodspace.arrays import ByteArray
 from moodspace.realtime.capture.source import Frame
+from moodspace.realtime.drawing.video import VideoWriter
 from moodspace.realtime.pipeline import LiveResult
-from moodspace.realtime.session.file import expire_sessions, new_session_folder
-from moodspace.realtime.session.recorder import SessionRecorder
-from moodspace.realtime.session.video import SessionVideo
-from moodspace.realtime.window.label_text import RECORDING, recording_words
+from moodspace.realtime.session.file import VIDEO, expire_sessions, new_session_folder
+from moodspace.realtime.session.recorder import LONGEST_STEP_S, SessionRecorder
+from moodspace.realtime.window.draw import draw_live
+from moodspace.realtime.window.state import RECORDING
+
+_VIDEO_FPS = 25.0
 
 
 @dataclass(frozen=True, slots=True)
 class RecordingOptions:
-    """What is to be kept of sessions.
+    """What to record.
 
     Attributes:
-        root: Where sessions are kept, a folder each.
-        individuals: Whether to keep what each face showed, beside what the group did.
-        min_group: The least number of faces of which anything is said as a group, >= 1.
-        video: Whether to keep an annotated video.
-        days: Days after which earlier sessions in `root` are deleted; None for never.
+        root: Folder of all sessions; each gets a folder of its own in it.
+        individuals: Whether to record single faces too.
+        min_group: Smallest group that is recorded, >= 1.
+        video: Whether to record an annotated video.
+        days: Delete sessions in `root` that are older than this many days; None keeps them.
     """
 
     root: Path
@@ -36,78 +43,149 @@ class RecordingOptions:
 
 
 class Recording:
-    """A session that is being recorded, to be used in a `with` block; at its start, sessions that are too old go.
+    """Record a session; use it in a `with` block. Sessions that are too old are deleted at its start.
 
     Args:
-        keeping: What is to be kept.
-        classes: Names of the expressions to begin with.
-        source: What is recorded, in words.
-        now: Says the time, unix seconds.
+        options: What to record.
+        classes: Names of the expressions at the start.
+        source: What is recorded, such as "camera 0".
+        now: Returns the time in unix seconds.
 
     Attributes:
-        folder: The session's own.
-        expired: The folders of the sessions that were deleted.
-        kept: Whether anything was kept so far.
+        folder: The session's folder.
+        expired: The folders of the deleted sessions.
+        kept: Whether anything was recorded so far.
 
     Raises:
-        SessionError: nothing can be written there.
+        SessionError: The session cannot be written.
     """
 
     def __init__(
-        self, keeping: RecordingOptions, classes: tuple[str, ...], source: str, now: Callable[[], float] = time.time
+        self, options: RecordingOptions, classes: tuple[str, ...], source: str, now: Callable[[], float] = time.time
     ) -> None:
-        self._keeping, self._classes, self._source, self._now = keeping, classes, source, now
-        self.folder = new_session_folder(keeping.root, now())
+        self._options, self._classes, self._source, self._now = options, classes, source, now
+        self.folder = new_session_folder(options.root, now())
         self.expired: list[Path] = []
         self.kept, self._state = False, RECORDING
-        self._enough = float("-inf")
+        self._last_kept = float("-inf")
         self._ending = ExitStack()
 
     def add(self, frame: Frame, result: LiveResult) -> None:
-        """Keeps what is to be kept of a frame.
+        """Record a frame.
 
         Raises:
-            SessionError, OutputError: it cannot be written.
+            SessionError, OutputError: The session or its video cannot be written.
         """
         self._recorder.add(result, self._now())
-        self._say(result)
+        self._update_state(result)
         if self._video is not None:
             self._video.add(frame.bgr, result)
 
     def state(self) -> str:
-        """Return what it does, for the window: as `realtime.wording.recording_words`."""
+        """Return what is recorded right now, for the window; see `recording_words`."""
         return self._state
 
-    def _say(self, result: LiveResult) -> None:
-        """Bring the state up to date: a second is kept where any of its frames has enough faces."""
-        keeping, readable, in_view = self._keeping, int(result.quality.good.sum()), len(result.track_ids)
-        if readable >= keeping.min_group or (keeping.individuals and in_view) or keeping.video:
-            self._enough, self.kept = result.time, True
-        recently = 0 <= result.time - self._enough < 1
-        everything = keeping.individuals or keeping.video
-        self._state = RECORDING if recently or everything else recording_words(readable, in_view, keeping.min_group)
+    def _update_state(self, result: LiveResult) -> None:
+        """Update the state. A second is recorded if any of its frames has enough faces."""
+        options, readable, in_view = self._options, int(result.quality.good.sum()), len(result.track_ids)
+        if readable >= options.min_group or (options.individuals and in_view) or options.video:
+            self._last_kept, self.kept = result.time, True
+        recently = 0 <= result.time - self._last_kept < 1
+        everything = options.individuals or options.video
+        self._state = RECORDING if recently or everything else recording_words(readable, in_view, options.min_group)
 
     def interrupt(self, reason: str) -> None:
-        """Takes note of why no frames come; may be called from any thread."""
+        """Note why no frames come. Safe to call from any thread."""
         self._recorder.interrupt(reason)
 
     def __enter__(self) -> Self:
-        keeping = self._keeping
-        if keeping.days is not None:
-            self.expired = expire_sessions(keeping.root, keeping.days, self._now())
+        options = self._options
+        if options.days is not None:
+            self.expired = expire_sessions(options.root, options.days, self._now())
         recorder = SessionRecorder(
             self.folder,
             classes=self._classes,
-            individuals=keeping.individuals,
-            min_group=keeping.min_group,
+            individuals=options.individuals,
+            min_group=options.min_group,
             source=self._source,
             now=self._now,
         )
         self._recorder = self._ending.enter_context(recorder)
-        self._video = self._ending.enter_context(SessionVideo(self.folder)) if keeping.video else None
+        self._video = self._ending.enter_context(SessionVideo(self.folder)) if options.video else None
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._ending.__exit__(kind, error, trace)
+
+
+def recording_words(readable: int, in_view: int, min_group: int) -> str:
+    """Return `RECORDING`, or which faces a recording of groups is waiting for.
+
+    Args:
+        readable: Number of readable faces.
+        in_view: Number of faces in view.
+        min_group: Smallest group that is recorded.
+    """
+    if readable >= min_group:
+        return RECORDING
+    faces = "face" if min_group == 1 else "faces"
+    if readable == in_view:
+        return f"waiting for {min_group} {faces}, {in_view} in view"
+    return f"waiting for {min_group} readable {faces}, {readable} of {in_view} in view"
+
+
+class SessionVideo:
+    """Write the annotated video `session.mp4` in a session's folder; use it in a `with` block.
+
+    Frames come at an uneven rate and the video has a fixed one, so frames are repeated or dropped. Gaps are left out.
+    The video is kept even if an error ends the session.
+
+    Args:
+        folder: The session's folder.
+        fps: The video's frame rate, > 0.
+    """
+
+    def __init__(self, folder: Path, *, fps: float = _VIDEO_FPS) -> None:
+        self._path, self._fps = folder / VIDEO, fps
+        self._writer: VideoWriter | None = None
+        self._picture: ByteArray | None = None
+        self._time, self._due = 0.0, 0.0
+
+    def add(self, frame_bgr: ByteArray, result: LiveResult) -> None:
+        """Draw a frame and append it.
+
+        Args:
+            frame_bgr: `(h, w, 3)` uint8 in [0, 255], BGR; scaled to the first frame's size if it differs.
+            result: The faces of the frame.
+
+        Raises:
+            OutputError: The video cannot be written.
+        """
+        if self._writer is None:
+            self._writer = VideoWriter(self._path, self._fps).__enter__()
+        elif self._picture is not None:
+            passed = result.time - self._time
+            self._due += self._fps * (passed if 0 < passed <= LONGEST_STEP_S else 1 / self._fps)
+            self._write_due(self._writer, self._picture)
+        drawn = draw_live(frame_bgr, result)
+        if self._picture is not None and drawn.shape != self._picture.shape:
+            size = self._picture.shape[1::-1]
+            drawn = np.asarray(cv2.resize(drawn, size, interpolation=cv2.INTER_AREA), np.uint8)
+        self._picture, self._time = drawn, result.time
+
+    def _write_due(self, writer: VideoWriter, picture: ByteArray) -> None:
+        while self._due >= 1:
+            writer.write(picture)
+            self._due -= 1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._writer is not None and self._picture is not None:
+            with self._writer as writer:
+                writer.write(self._picture)

@@ -1,1 +1,1 @@
-"""window."""
+"""The window of a live session: its loop, keys, layout and drawings."""

@@ -1,4 +1,4 @@
-"""Recognises frames in a thread of its own, so that a window answers keys at any time."""
+"""Process frames in a thread, so that the window answers keys at any time."""
 
 import queue
 import threading
@@ -10,18 +10,19 @@ from typing import Self
 from moodspace.realtime.capture.source import Frame
 from moodspace.realtime.pipeline import LivePipeline, LiveResult
 
-# The thread looks this often whether it is to end. One that hangs must not keep the program from ending.
-_LOOK_S, _PATIENCE_S = 0.1, 2.0
+# How often the thread checks whether to stop, and how long to wait for it at the end: if it hangs, the program must
+# still end.
+_CHECK_S, _JOIN_S = 0.1, 2.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ProcessedFrame:
-    """A frame and what it shows.
+    """A frame and its result.
 
     Attributes:
-        frame: As its source gave it.
-        result: What the pipeline found.
-        arrived: When the frame came, seconds by the clock.
+        frame: The frame.
+        result: The faces of the frame.
+        arrived: When the frame came, in seconds of the clock.
     """
 
     frame: Frame
@@ -30,50 +31,53 @@ class ProcessedFrame:
 
 
 def recognize(pipeline: LivePipeline, frame: Frame) -> LiveResult:
-    """Puts the next frame of a session through a pipeline; a picture, or a video's first frame, begins anew."""
+    """Process a frame; restart the pipeline first for a picture or the first frame of a video."""
     if frame.index == 0:
         pipeline.restart()
     return pipeline.process(frame.bgr, frame.time)
 
 
 class Background:
-    """Puts frames through a pipeline while its owner does other things, to be used in a `with` block.
+    """Process frames in a thread; use it in a `with` block.
 
-    Every frame's result can be taken once, in order; the thread goes one frame ahead and then waits for its owner.
+    Each result can be taken once, in order. The thread works one frame ahead and then waits.
+
+    Attributes:
+        ended: Whether all results were taken.
 
     Args:
-        frames: Gone through in the thread.
-        pipeline: Recognises them, in the thread.
-        clock: Seconds.
+        frames: The frames; iterated in the thread.
+        pipeline: Processes them, in the thread.
+        clock: Returns seconds.
     """
 
     def __init__(self, frames: Iterable[Frame], pipeline: LivePipeline, *, clock: Callable[[], float]) -> None:
         self._frames, self._pipeline, self._clock = frames, pipeline, clock
-        self._seen: queue.Queue[ProcessedFrame | BaseException | None] = queue.Queue(maxsize=1)
-        self._ending = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="recognise", daemon=True)
+        self._results: queue.Queue[ProcessedFrame | BaseException | None] = queue.Queue(maxsize=1)
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="recognize", daemon=True)
         self.ended = False
 
     def take(self, wait: float = 0.0) -> ProcessedFrame | None:
-        """Returns the next frame's result; None when there is none yet, or none any more: `ended` tells which.
+        """Return the next result, or None: there is none yet or, if `ended`, no more.
 
         Args:
-            wait: Seconds to wait for it at most.
+            wait: Seconds to wait for a result.
 
         Raises:
-            SourceError: the source gives no frames, or a camera stops.
+            SourceError: The source gives no frames, or a camera stops.
         """
         if self.ended:
             return None
         try:
-            seen = self._seen.get(wait > 0, wait)
+            result = self._results.get(wait > 0, wait)
         except queue.Empty:
             return None
-        if isinstance(seen, ProcessedFrame):
-            return seen
+        if isinstance(result, ProcessedFrame):
+            return result
         self.ended = True
-        if seen is not None:
-            raise seen
+        if result is not None:
+            raise result
         return None
 
     def _run(self) -> None:
@@ -81,17 +85,17 @@ class Background:
         try:
             for frame in self._frames:
                 arrived = self._clock()
-                if not self._give(ProcessedFrame(frame, recognize(self._pipeline, frame), arrived)):
+                if not self._put(ProcessedFrame(frame, recognize(self._pipeline, frame), arrived)):
                     break
-        except BaseException as error:  # handed to the owner, who raises it
+        except BaseException as error:  # raised again by `take`
             end = error
-        self._give(end)
+        self._put(end)
 
-    def _give(self, seen: ProcessedFrame | BaseException | None) -> bool:
-        """Waits until the owner has taken what was there before; returns False when there is to be an end."""
-        while not self._ending.is_set():
+    def _put(self, result: ProcessedFrame | BaseException | None) -> bool:
+        """Wait until the previous result was taken, then store this one; return False if the thread must stop."""
+        while not self._stopping.is_set():
             try:
-                self._seen.put(seen, timeout=_LOOK_S)
+                self._results.put(result, timeout=_CHECK_S)
             except queue.Full:
                 continue
             return True
@@ -104,5 +108,5 @@ class Background:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._ending.set()
-        self._thread.join(_PATIENCE_S)
+        self._stopping.set()
+        self._thread.join(_JOIN_S)

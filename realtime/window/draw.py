@@ -1,13 +1,12 @@
-"""Draws the live window: the frame with its faces, the panel, and what lies over them."""
+"""Draw the live window: the frame with its faces, the panel, and the overlays."""
 
 import cv2
 import numpy as np
 
 from moodspace.arrays import ByteArray
-from moodspace.realtime.drawing.canvas import GROUND, Rectangle, fill
-from moodspace.realtime.drawing.faces import draw_faces
+from moodspace.realtime.drawing.canvas import GRAY, GROUND, Rectangle, class_colors, fill
+from moodspace.realtime.drawing.faces import UNSURE, Label, draw_faces
 from moodspace.realtime.pipeline import LiveResult
-from moodspace.realtime.window.label_text import live_label
 from moodspace.realtime.window.overlays import Overlays, moved
 from moodspace.realtime.window.panel import Panel
 from moodspace.realtime.window.state import Layout, ViewState, arrange
@@ -18,16 +17,16 @@ _PLAIN = ViewState()
 def draw_live(
     frame_bgr: ByteArray, result: LiveResult, view: ViewState = _PLAIN, panel: Panel | None = None
 ) -> ByteArray:
-    """Draws a frame of a live session and what it shows.
+    """Draw a frame of a live session with its result.
 
     Args:
-        frame_bgr: `(h, w, 3)` uint8 in [0, 255], BGR; left as it is.
-        result: What the frame shows.
-        view: What else is to be seen; as it is by default, boxes and labels alone.
-        panel: Draws the panel, where there is to be one.
+        frame_bgr: `(h, w, 3)` uint8 in [0, 255], BGR; not changed.
+        result: The faces of the frame.
+        view: What else to draw; by default nothing but boxes and labels.
+        panel: Draws the panel; without it there is none.
 
     Returns:
-        `(h, w, 3)` uint8 in [0, 255], BGR, another array, of the frame's size or of `view.size`.
+        `(h, w, 3)` uint8 in [0, 255], BGR, a new array of the frame's size or of `view.size`.
     """
     layout = arrange(frame_bgr.shape, view)
     picture = _canvas(frame_bgr, layout)
@@ -45,8 +44,27 @@ def draw_live(
     return picture
 
 
+def live_label(result: LiveResult, row: int, *, strong: bool) -> Label:
+    """Return the label of a face: its number, expression and confidence, and what is wrong with its picture.
+
+    Args:
+        result: The faces.
+        row: Row of the face.
+        strong: Whether to highlight it.
+    """
+    tag, reason = str(result.track_ids[row]), result.quality.reasons[row]
+    why = f" · {reason}" if reason else ""
+    column = int(result.shown[row])
+    if column < 0:
+        return Label(f"{UNSURE}{why}", GRAY, UNSURE, tag, strong=strong)
+    share = float(result.smoothed[row, column])
+    classes = result.prediction.classes
+    text = f"{classes[column]} {100 * share:.0f}%{why}"
+    return Label(text, class_colors(classes)[column], classes[column], tag, share, strong)
+
+
 def _canvas(frame_bgr: ByteArray, layout: Layout) -> ByteArray:
-    """Returns the window's pixels with the frame in its place."""
+    """Return the window's pixels with the frame in its place."""
     width, height = layout.size
     shown = layout.picture
     if (width, height) == (shown.width, shown.height) == frame_bgr.shape[1::-1]:
@@ -58,13 +76,13 @@ def _canvas(frame_bgr: ByteArray, layout: Layout) -> ByteArray:
     if part.shape == frame_bgr.shape:
         part[:] = frame_bgr
     else:
-        # Bilinear: means over areas look no better between half and double size, and take ten times as long.
+        # Bilinear: area averaging looks no better between half and double size, and takes ten times as long.
         cv2.resize(frame_bgr, (shown.width, shown.height), part, interpolation=cv2.INTER_LINEAR)
     return canvas
 
 
 def _edges(layout: Layout) -> tuple[Rectangle, ...]:
-    """Returns what the frame leaves free: above, below, left and right of it."""
+    """Return the areas around the frame: above, below, left and right of it."""
     (width, height), shown = layout.size, layout.picture
     return (
         Rectangle(0, 0, width, shown.top),

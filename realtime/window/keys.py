@@ -1,4 +1,4 @@
-"""What the keys of the live window do: a state that keys change, and actions for the loop to carry out."""
+"""The keys of the live window: the state that they change, and the actions that they ask the loop to do."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,30 +6,30 @@ from enum import Enum, auto
 
 from moodspace.embeddings.data.labels import canonical
 
-# As OpenCV reports them: the codes of ASCII, in which some systems say 127 and 10 for backspace and enter.
+# Codes as OpenCV reports them: ASCII, with 127 for backspace and 10 for enter on some systems.
 TAB, ESCAPE, SPACE = 9, 27, 32
 BACKSPACE = (8, 127)
 ENTER = (10, 13)
 
 LONGEST_NAME = 24
 
-# What the help tells, in its order.
+# The lines of the help.
 HELP = (
-    ("1-9", "teach the face as that class"),
-    ("n", "name a new class for it"),
-    ("u", "undo what was taught last"),
-    ("tab", "next face"),
-    ("space", "pause; next picture"),
-    ("e", "evidence on or off"),
+    ("1-9", "teach the selected face as this class"),
+    ("n", "teach it as a new class"),
+    ("u", "undo the last teaching"),
+    ("tab", "select the next face"),
+    ("space", "pause, or next picture"),
+    ("e", "nearest faces on or off"),
     ("m", "map on or off"),
-    ("s", "snapshot"),
-    ("h", "this help"),
+    ("s", "save a snapshot"),
+    ("h", "help on or off"),
     ("q", "quit"),
 )
 
 
 class Command(Enum):
-    """What the loop is to do."""
+    """What the loop can do."""
 
     QUIT = auto()
     SNAPSHOT = auto()
@@ -39,11 +39,11 @@ class Command(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """Something to do.
+    """A command with its argument.
 
     Attributes:
-        command: What.
-        label: As which class to teach, canonical; empty for other commands.
+        command: What to do.
+        label: The class to teach, canonical; empty for other commands.
     """
 
     command: Command
@@ -51,16 +51,16 @@ class Action:
 
 
 class Controls:
-    """The state of the window that keys change. Knows no window, no faces and no clock.
+    """The state that keys change; independent of the window, the faces and the clock.
 
     Attributes:
-        paused: Whether the picture stands still.
+        paused: Whether the picture is paused.
         evidence: Whether the nearest faces are shown.
         map: Whether the map is shown.
         help: Whether the help is shown.
-        name: What has been typed of a new class's name; None while none is asked for.
-        classes: Names of the classes that 1 to 9 teach, in that order.
-        track_ids: The faces in sight, in the order in which tab goes through them.
+        name: The typed part of a new class's name; None unless a name is being typed.
+        classes: Names of the classes; the first nine are taught by the keys 1 to 9.
+        track_ids: The faces in view, in the order in which tab selects them.
     """
 
     def __init__(self) -> None:
@@ -75,23 +75,23 @@ class Controls:
 
     @property
     def selected(self) -> int | None:
-        """The chosen face's id; the first one's while that is out of sight or none was chosen; None without faces."""
+        """Track id of the chosen face or, if it is not in view, of the first face; None without faces."""
         if self._chosen in self.track_ids:
             return self._chosen
         return self.track_ids[0] if self.track_ids else None
 
-    def see(self, track_ids: Sequence[int], classes: Sequence[str]) -> None:
-        """Takes note of the faces in sight and the classes that can be taught."""
+    def update(self, track_ids: Sequence[int], classes: Sequence[str]) -> None:
+        """Set the faces in view and the classes that can be taught."""
         self.track_ids, self.classes = tuple(int(one) for one in track_ids), tuple(classes)
 
     def press(self, key: int) -> Action | None:
-        """Lets a key do what it does.
+        """Handle a key.
 
         Args:
-            key: As OpenCV reports it, without flags; any other number does nothing.
+            key: Code as OpenCV reports it, without flags; unknown codes do nothing.
 
         Returns:
-            What the loop has to do; None when there is no such thing.
+            What the loop has to do, or None.
         """
         if self.name is not None:
             return self._type(self.name, key)
@@ -127,11 +127,11 @@ class Controls:
 
     def _select_next(self) -> None:
         if self.selected is not None:
-            place = self.track_ids.index(self.selected)
-            self._chosen = self.track_ids[(place + 1) % len(self.track_ids)]
+            index = self.track_ids.index(self.selected)
+            self._chosen = self.track_ids[(index + 1) % len(self.track_ids)]
 
     def _type(self, name: str, key: int) -> Action | None:
-        """Adds a character to the name, takes one away, or ends it."""
+        """Add a character to the name, delete one, or finish the name."""
         if key in ENTER:
             self.name = None
             return Action(Command.TEACH, canonical(name)) if name.strip() else None

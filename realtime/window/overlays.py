@@ -1,4 +1,4 @@
-"""What lies over the live picture: the marks of recording and pause, messages, help, and the naming of a class."""
+"""The overlays on the live picture: recording and pause marks, messages, help, and the input of a class's name."""
 
 from collections.abc import Sequence
 
@@ -24,24 +24,23 @@ from moodspace.realtime.drawing.canvas import (
 )
 from moodspace.realtime.drawing.faces import default_text_height
 from moodspace.realtime.window.keys import HELP
-from moodspace.realtime.window.label_text import RECORDING
-from moodspace.realtime.window.state import ClassNameInput, ViewState
+from moodspace.realtime.window.state import RECORDING, ClassNameInput, ViewState
 
-_WHO = "name what this face shows"
-_HOW = "enter teaches it · esc cancels"
+_WHO = "name this expression"
+_HOW = "enter: teach · esc: cancel"
 _PAUSED = "paused"
 
 
 class Overlays:
-    """What lies over the picture. Plates are opaque, and lie where they hide the fewest labels of faces.
+    """The overlays of one frame. Their plates are opaque and placed where they cover the fewest labels of faces.
 
     Args:
-        area: The part of the frame that nothing else lies over.
-        view: What is to be seen.
-        speed: Whether to tell the frame rate and the latency.
+        area: The part of the frame that is free of the panel.
+        view: What to show.
+        speed: Whether to show the frame rate and the latency.
 
     Attributes:
-        marks: Where the plates in the upper left corner are.
+        marks: The plates in the upper left corner.
     """
 
     def __init__(self, area: Rectangle, view: ViewState, *, speed: bool) -> None:
@@ -60,11 +59,11 @@ class Overlays:
             left += width + margin
 
     def draw(self, picture: ByteArray, labels: Sequence[Rectangle]) -> None:
-        """Draw everything.
+        """Draw the overlays.
 
         Args:
             picture: `(h, w, 3)` uint8 in [0, 255], BGR; changed.
-            labels: Where the labels of the faces are.
+            labels: The areas of the faces' labels.
         """
         for word, plate in zip(self._words, self.marks, strict=False):
             self._draw_mark(picture, word, plate)
@@ -86,7 +85,7 @@ class Overlays:
         return self._letters + self._letters // 2 if has_mark else 0
 
     def _draw_mark(self, picture: ByteArray, word: str, plate: Rectangle) -> None:
-        """Draw a small plate with a word, and for a state its sign."""
+        """Draw a small plate with its words and, for recording and pause, a sign."""
         letters, margin = self._letters, self._letters // 2
         fill(picture, plate, GROUND)
         if word == self._view.recording:
@@ -102,9 +101,9 @@ class Overlays:
         write(picture, words, start, plate.top + margin, WHITE, letters, MEDIUM)
 
     def _free(self, size: tuple[int, int], margin: int, labels: Sequence[Rectangle]) -> Rectangle:
-        """Return the place of a plate that touches the fewest labels; at the bottom in the middle where none does.
+        """Return the area that touches the fewest labels, preferably at the bottom in the middle.
 
-        Counting labels, not pixels, keeps a plate where it is while faces move a little.
+        Counting labels instead of pixels keeps the plate in place while faces move a little.
         """
         area, (width, height) = self._area, size
         bottom, middle = area.bottom - height - margin, area.left + (area.width - width) // 2
@@ -118,7 +117,7 @@ class Overlays:
 
 
 def moved(area: Rectangle, right: int, down: int) -> Rectangle:
-    """Return a rectangle that many pixels further right and down."""
+    """Return the rectangle moved right and down by these numbers of pixels."""
     return Rectangle(area.left + right, area.top + down, area.right + right, area.bottom + down)
 
 
@@ -152,7 +151,7 @@ def _naming_size(area: Rectangle, letters: int) -> tuple[int, int]:
 
 
 def _draw_naming(picture: ByteArray, plate: Rectangle, naming: ClassNameInput, letters: int) -> None:
-    """Asks for a name, beside the face that is going to have it."""
+    """Draw the input of a name beside the face to teach."""
     margin, large = letters, round(1.3 * letters)
     side = plate.height - 2 * margin
     fill(picture, plate, GROUND)
@@ -169,6 +168,5 @@ def _draw_naming(picture: ByteArray, plate: Rectangle, naming: ClassNameInput, l
 
 
 def _paste(picture: ByteArray, area: Rectangle, face_bgr: ByteArray) -> None:
-    seen = area.within(picture)
-    if seen == area and area.width and area.height and face_bgr.size:
+    if area.within(picture) == area and area.width and area.height and face_bgr.size:
         area.of(picture)[:] = cv2.resize(face_bgr, (area.width, area.height), interpolation=cv2.INTER_AREA)

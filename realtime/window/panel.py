@@ -1,4 +1,4 @@
-"""The panel of the live window: all that is known of the selected face, and where the faces are on the map."""
+"""The panel of the live window: the selected face's expression, probabilities and nearest faces, and the map."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -11,11 +11,12 @@ from moodspace.realtime.drawing.canvas import (
     AMBER,
     BRIGHT,
     DIM,
+    GRAY,
     MEDIUM,
     REGULAR,
     SEMIBOLD,
     TRACK,
-    Colour,
+    Color,
     Rectangle,
     bar,
     class_colors,
@@ -28,25 +29,29 @@ from moodspace.realtime.drawing.canvas import (
 )
 from moodspace.realtime.drawing.faces import UNSURE
 from moodspace.realtime.pipeline import LiveResult
-from moodspace.realtime.window.label_text import GREY, quality_word
 from moodspace.realtime.window.minimap import Minimap
 from moodspace.realtime.window.state import PANEL_WIDTH, ViewState
 
-# As many classes have a key that teaches them.
+# This many classes have a key that teaches them.
 _KEYS = 9
-# Where in a line the bars begin.
+# The names' share of a line; the bars follow.
 _NAMES = 0.42
+# The number of nearest faces, and the number if the map would otherwise be too low.
+_NEIGHBORS, _NEIGHBORS_ABOVE_MAP = 5, 3
+# Heights of the map as shares of the panel's width: the lowest good one, and the lowest one worth drawing.
+_GOOD_MAP, _LEAST_MAP = 0.75, 0.22
+_NO_FACE = "no face in view"
 
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """Pixels, in proportion to the panel's width, with letters that can always be read.
+    """Sizes in pixels, in proportion to the panel's width; text is always large enough to read.
 
     Attributes:
-        margin: Around the panel.
-        row: From one line of a list to the next.
-        gap: Between two parts.
-        title, text, small: Heights of letters.
+        margin: Margin of the panel.
+        row: Height of a line in a list.
+        gap: Gap between two parts.
+        title, text, small: Heights of text.
     """
 
     margin: int
@@ -58,65 +63,143 @@ class Sizes:
 
     @classmethod
     def of(cls, panel: Rectangle) -> Self:
-        """Returns the sizes for a panel."""
+        """Return the sizes for a panel."""
         unit = panel.width / PANEL_WIDTH
         margin, row, gap, title, text, small = (round(unit * size) for size in (18, 23, 15, 27, 15, 12))
         return cls(margin, max(row, 17), gap, max(title, 18), max(text, 12), max(small, 11))
 
     def list_height(self, rows: int) -> int:
-        """Returns the height of a list of known faces with its heading and the gap after it."""
+        """Return the height of a list of known faces, with its heading and the gap after it."""
         return self.small + self.gap // 2 + rows * self.row + self.gap
 
 
 @dataclass(frozen=True, slots=True)
 class KnownFace:
-    """A known face near the selected one.
+    """One of the known faces nearest to the selected face.
 
     Attributes:
         name: Its class; empty for none.
-        colour: Of its class.
-        similarity: In [-1, 1].
+        color: Color of its class.
+        similarity: Cosine similarity in [-1, 1].
         taught: Whether the user taught it.
     """
 
     name: str
-    colour: Colour
+    color: Color
     similarity: float
     taught: bool
 
 
-def draw_head(picture: ByteArray, room: Rectangle, result: LiveResult, row: int, sizes: Sizes) -> Rectangle:
-    """Writes what a face shows, how sure that is, and what is wrong with its picture; returns the room below."""
+class Panel:
+    """Draw the panel.
+
+    Args:
+        recognizer: Its bundle has the map; its label set names the known faces' classes.
+    """
+
+    def __init__(self, recognizer: Recognizer) -> None:
+        self._recognizer = recognizer
+        coordinates = recognizer.bundle.map_coordinates
+        shades = class_colors(recognizer.classes)
+        self._map = None if coordinates is None else Minimap(coordinates, recognizer.gallery_labels, shades)
+
+    def draw(self, picture: ByteArray, area: Rectangle, result: LiveResult, view: ViewState, *, solid: bool) -> None:
+        """Draw the panel; parts without room are left out, the last ones first.
+
+        Args:
+            picture: `(h, w, 3)` uint8 in [0, 255], BGR; changed within `area`.
+            area: The panel's area.
+            result: The faces.
+            view: Which face is selected, and what to show.
+            solid: Whether the panel is opaque.
+        """
+        shade(picture, area, 1.0 if solid else 0.88)
+        sizes = Sizes.of(area)
+        foot = area._replace(top=area.bottom - sizes.small - sizes.margin)
+        _draw_foot(picture, foot, view, sizes)
+        room = area.inner(sizes.margin)._replace(bottom=foot.top - sizes.gap // 2)
+        found = np.flatnonzero(result.track_ids == view.selected)
+        if len(found):
+            room = self._draw_face(picture, room, result, int(found[0]), view, sizes)
+        else:
+            write(picture, _NO_FACE, room.left, room.top, DIM, sizes.text)
+            room = room._replace(top=room.top + sizes.text + sizes.gap)
+        if view.map and room.height >= _LEAST_MAP * area.width:
+            self._draw_map(picture, room, result, view)
+
+    def _draw_face(
+        self, picture: ByteArray, room: Rectangle, result: LiveResult, row: int, view: ViewState, sizes: Sizes
+    ) -> Rectangle:
+        """Draw everything about one face; return the room below."""
+        room = _draw_head(picture, room, result, row, sizes)
+        room = _draw_probabilities(picture, room, result.prediction.classes, result.smoothed[row], sizes)
+        if not view.evidence:
+            return room
+        below = room.height - sizes.list_height(_NEIGHBORS)
+        tight = view.map and self._map is not None and below < _GOOD_MAP * room.width
+        return _draw_known_faces(
+            picture, room, self._known_faces(result, row)[: _NEIGHBORS_ABOVE_MAP if tight else _NEIGHBORS], sizes
+        )
+
+    def _known_faces(self, result: LiveResult, row: int) -> list[KnownFace]:
+        classes, nearest = result.prediction.classes, result.nearest[row][:_NEIGHBORS]
+        shades = dict(zip(classes, class_colors(classes), strict=True))
+        return [
+            KnownFace(one.label or "", shades.get(one.label or "", TRACK), one.similarity, one.taught)
+            for one in nearest
+        ]
+
+    def _draw_map(self, picture: ByteArray, room: Rectangle, result: LiveResult, view: ViewState) -> None:
+        if self._map is None:
+            return
+        # Quantize the height, because the map is painted anew for each height: one line above changes nothing.
+        area = room._replace(top=room.bottom - min(room.height // 20 * 20, room.width))
+        shades = class_colors(result.prediction.classes)
+        shown = zip(result.track_ids.tolist(), result.shown.tolist(), strict=True)
+        colors = {one: shades[column] if column >= 0 else GRAY for one, column in shown}
+        positions = {one: position for one, position in view.positions.items() if one in colors}
+        self._map.draw(picture, area, positions, colors, view.selected)
+
+
+def _draw_foot(picture: ByteArray, area: Rectangle, view: ViewState, sizes: Sizes) -> None:
+    if view.fps:
+        speed = f"{view.fps:.0f} fps · {view.latency_ms:.0f} ms"
+        write(picture, speed, area.left + sizes.margin, area.top, DIM, sizes.small)
+    write_right(picture, "h: help", area.right - sizes.margin, area.top, DIM, sizes.small)
+
+
+def _draw_head(picture: ByteArray, room: Rectangle, result: LiveResult, row: int, sizes: Sizes) -> Rectangle:
+    """Draw a face's expression and confidence, and what is wrong with its picture; return the room below."""
     column, classes = int(result.shown[row]), result.prediction.classes
-    name, colour, percent = UNSURE, GREY, ""
+    name, color, percent = UNSURE, GRAY, ""
     if column >= 0:
-        name, colour = classes[column], class_colors(classes)[column]
+        name, color = classes[column], class_colors(classes)[column]
         percent = f"{100 * result.smoothed[row, column]:.0f}%"
     stripe = sizes.title // 4
     left = room.left + stripe + sizes.gap // 2
-    fill(picture, Rectangle(room.left, room.top, room.left + stripe, room.top + sizes.title), colour)
+    fill(picture, Rectangle(room.left, room.top, room.left + stripe, room.top + sizes.title), color)
     across = room.right - left - text_width(percent, sizes.title, SEMIBOLD) - sizes.gap // 2
     write(picture, fitted(name, across, sizes.title, SEMIBOLD), left, room.top, BRIGHT, sizes.title, SEMIBOLD)
     write_right(picture, percent, room.right, room.top, BRIGHT, sizes.title, SEMIBOLD)
     top = room.top + sizes.title + sizes.gap // 2
-    in_sight = len(result.track_ids)
-    which = f"face {result.track_ids[row]}" + (f", {in_sight} in sight" if in_sight > 1 else "")
+    in_view = len(result.track_ids)
+    which = f"face {result.track_ids[row]}" + (f", {in_view} in view" if in_view > 1 else "")
     write(picture, which, left, top, DIM, sizes.small)
-    write_right(picture, quality_word(result.quality, row), room.right, top, AMBER, sizes.small, MEDIUM)
+    write_right(picture, result.quality.reasons[row], room.right, top, AMBER, sizes.small, MEDIUM)
     return room._replace(top=top + sizes.small + sizes.gap)
 
 
-def draw_probabilities(
+def _draw_probabilities(
     picture: ByteArray, room: Rectangle, classes: tuple[str, ...], proba: FloatArray, sizes: Sizes
 ) -> Rectangle:
-    """Draws a bar for each class, with the key that teaches it; the likeliest ones where not all have room.
+    """Draw a bar for each class, with the key that teaches it; the likeliest classes if there is no room for all.
 
     Args:
         picture: `(h, w, 3)` uint8 in [0, 255], BGR; changed.
-        room: Where there is room.
+        room: The free area of the panel.
         classes: The C names, in column order.
         proba: `(C,)` float32, sums to 1.
-        sizes: Of letters and gaps.
+        sizes: The panel's sizes.
 
     Returns:
         The room below.
@@ -147,7 +230,7 @@ def _draw_class(
     key: str,
     name: str,
     share: float,
-    colour: Colour,
+    color: Color,
     sizes: Sizes,
     best: bool,
 ) -> None:
@@ -170,12 +253,12 @@ def _draw_class(
     right = line.right - text_width("100%", sizes.text, SEMIBOLD) - sizes.gap // 3
     thick = max(3, sizes.text // 2)
     top = line.top + (sizes.text - thick) // 2
-    bar(picture, Rectangle(middle, top, right, top + thick), share, colour, TRACK)
+    bar(picture, Rectangle(middle, top, right, top + thick), share, color, TRACK)
     write_right(picture, f"{100 * share:.0f}%", line.right, line.top, ink, sizes.text, weight)
 
 
-def draw_known_faces(picture: ByteArray, room: Rectangle, faces: list[KnownFace], sizes: Sizes) -> Rectangle:
-    """Lists known faces, what each is labelled as and how similar it is, those that have room; returns what is left."""
+def _draw_known_faces(picture: ByteArray, room: Rectangle, faces: list[KnownFace], sizes: Sizes) -> Rectangle:
+    """List as many known faces as fit, each with its label and similarity; return the room below."""
     faces = [face for place, face in enumerate(faces, 1) if sizes.list_height(place) - sizes.gap <= room.height]
     if not faces:
         return room
@@ -184,7 +267,7 @@ def draw_known_faces(picture: ByteArray, room: Rectangle, faces: list[KnownFace]
     left = room.left + sizes.text + 2 + sizes.gap // 2
     for face in faces:
         at = room.left + (sizes.text + 2 - side) // 2, top + (sizes.text - side) // 2
-        fill(picture, Rectangle(*at, at[0] + side, at[1] + side), face.colour)
+        fill(picture, Rectangle(*at, at[0] + side, at[1] + side), face.color)
         right = room.right - text_width("0.00", sizes.text) - sizes.gap
         name = fitted(face.name or "no label", right - left, sizes.text)
         write(picture, name, left, top, BRIGHT, sizes.text)
@@ -195,88 +278,3 @@ def draw_known_faces(picture: ByteArray, room: Rectangle, faces: list[KnownFace]
         write_right(picture, f"{face.similarity:.2f}", room.right, top, DIM, sizes.text)
         top += sizes.row
     return room._replace(top=top + sizes.gap)
-
-
-# The nearest faces that are shown where there is room, and where the map would have too little otherwise.
-_NEIGHBORS, _NEIGHBORS_ABOVE_MAP = 5, 3
-# Shares of the panel's width: a map of less height than the first is too low, of less than the second says nothing.
-_GOOD_MAP, _LEAST_MAP = 0.75, 0.22
-_NO_FACE = "no face in sight"
-
-
-class Panel:
-    """Draws the panel of one recognizer's faces.
-
-    Args:
-        recognizer: Whose bundle has the map, and whose view names the classes of known faces.
-    """
-
-    def __init__(self, recognizer: Recognizer) -> None:
-        self._recognizer = recognizer
-        coordinates = recognizer.bundle.map_coordinates
-        shades = class_colors(recognizer.classes)
-        self._map = None if coordinates is None else Minimap(coordinates, recognizer.gallery_labels, shades)
-
-    def draw(self, picture: ByteArray, area: Rectangle, result: LiveResult, view: ViewState, *, solid: bool) -> None:
-        """Draws the panel; what has no room is left out, from its end.
-
-        Args:
-            picture: `(h, w, 3)` uint8 in [0, 255], BGR; changed within `area`.
-            area: Where the panel goes.
-            result: The faces.
-            view: Which of them is selected, and what is to be seen.
-            solid: Whether what is below is to be hidden altogether.
-        """
-        shade(picture, area, 1.0 if solid else 0.88)
-        sizes = Sizes.of(area)
-        foot = area._replace(top=area.bottom - sizes.small - sizes.margin)
-        _draw_foot(picture, foot, view, sizes)
-        room = area.inner(sizes.margin)._replace(bottom=foot.top - sizes.gap // 2)
-        found = np.flatnonzero(result.track_ids == view.selected)
-        if len(found):
-            room = self._draw_face(picture, room, result, int(found[0]), view, sizes)
-        else:
-            write(picture, _NO_FACE, room.left, room.top, DIM, sizes.text)
-            room = room._replace(top=room.top + sizes.text + sizes.gap)
-        if view.map and room.height >= _LEAST_MAP * area.width:
-            self._draw_map(picture, room, result, view)
-
-    def _draw_face(
-        self, picture: ByteArray, room: Rectangle, result: LiveResult, row: int, view: ViewState, sizes: Sizes
-    ) -> Rectangle:
-        """Draws what is known of one face and returns the room below."""
-        room = draw_head(picture, room, result, row, sizes)
-        room = draw_probabilities(picture, room, result.prediction.classes, result.smoothed[row], sizes)
-        if not view.evidence:
-            return room
-        below = room.height - sizes.list_height(_NEIGHBORS)
-        tight = view.map and self._map is not None and below < _GOOD_MAP * room.width
-        return draw_known_faces(
-            picture, room, self._known_faces(result, row)[: _NEIGHBORS_ABOVE_MAP if tight else _NEIGHBORS], sizes
-        )
-
-    def _known_faces(self, result: LiveResult, row: int) -> list[KnownFace]:
-        classes, nearest = result.prediction.classes, result.nearest[row][:_NEIGHBORS]
-        shades = dict(zip(classes, class_colors(classes), strict=True))
-        return [
-            KnownFace(one.label or "", shades.get(one.label or "", TRACK), one.similarity, one.taught)
-            for one in nearest
-        ]
-
-    def _draw_map(self, picture: ByteArray, room: Rectangle, result: LiveResult, view: ViewState) -> None:
-        if self._map is None:
-            return
-        # Steps of its height, as it is painted anew for each: a line more or less above changes nothing.
-        area = room._replace(top=room.bottom - min(room.height // 20 * 20, room.width))
-        shades = class_colors(result.prediction.classes)
-        shown = zip(result.track_ids.tolist(), result.shown.tolist(), strict=True)
-        colours = {one: shades[column] if column >= 0 else GREY for one, column in shown}
-        places = {one: place for one, place in view.places.items() if one in colours}
-        self._map.draw(picture, area, places, colours, view.selected)
-
-
-def _draw_foot(picture: ByteArray, area: Rectangle, view: ViewState, sizes: Sizes) -> None:
-    if view.fps:
-        speed = f"{view.fps:.0f} fps · {view.latency_ms:.0f} ms"
-        write(picture, speed, area.left + sizes.margin, area.top, DIM, sizes.small)
-    write_right(picture, "h help", area.right - sizes.margin, area.top, DIM, sizes.small)

@@ -1,4 +1,4 @@
-"""What the live window shows beside the faces, and where."""
+"""What the live window shows besides the faces, and its layout."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,14 +7,17 @@ from math import ceil
 from moodspace.arrays import ByteArray, FloatArray
 from moodspace.realtime.drawing.canvas import Rectangle
 
-# A window at least this wide has the panel beside the picture; a narrower one has it on the picture.
+# What the window says while everything is recorded.
+RECORDING = "recording"
+
+# From this width on, the panel is beside the picture; in narrower windows it is on the picture.
 _WIDE = 760
-# On less than this there is no room for a panel.
+# Smaller windows have no panel.
 _LEAST_WIDTH, _LEAST_HEIGHT = 240, 140
-# What the screen of a small laptop has room for.
+# Fits the screen of a small laptop.
 _LARGEST = 1280, 720
-# The panel's width at which its letters have their usual size, the least and most it may have, and its share of the
-# window beside the picture and on it.
+# The panel's width at which its text has its default size, its smallest and largest width, and its share of the
+# window's width beside the picture and on it.
 PANEL_WIDTH = 300
 _NARROWEST, _WIDEST = 190, 480
 _SHARE_BESIDE, _SHARE_ON = 0.235, 0.4
@@ -22,11 +25,11 @@ _SHARE_BESIDE, _SHARE_ON = 0.235, 0.4
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ClassNameInput:
-    """A new class that is being named.
+    """The input of a new class's name.
 
     Attributes:
-        name: What has been typed.
-        face_bgr: `(h, w, 3)` uint8 in [0, 255], BGR, the face that will be taught.
+        name: The text typed so far.
+        face_bgr: `(h, w, 3)` uint8 in [0, 255], BGR, the face to teach.
     """
 
     name: str
@@ -35,28 +38,28 @@ class ClassNameInput:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ViewState:
-    """What is to be seen, beside a frame and its faces.
+    """What to show besides a frame and its faces.
 
     Attributes:
-        size: Width and height of the window, pixels; None draws on the frame as it is.
-        selected: The track id of the face that the panel is about; None for none.
+        size: Width and height of the window in pixels; None draws in the frame's size.
+        selected: Track id of the face that the panel describes; None for none.
         evidence: Whether the panel shows the nearest faces.
-        map: Whether the panel shows the map. With neither there is no panel.
-        places: By track id `(2,)` float32, where each face stands on the map.
-        help: Whether the help lies over the picture.
-        naming: The new class that is being named, if any.
-        message: What was done last; empty for nothing.
-        paused: Whether the picture stands still.
-        recording: What the recording does, as `realtime.wording.recording_words` says it; empty without one.
-        fps: Frames a second; 0 hides it and the latency.
-        latency_ms: From a frame's arrival until it is shown.
+        map: Whether the panel shows the map. Without both there is no panel.
+        positions: Position of each face on the map by track id, `(2,)` float32.
+        help: Whether to show the help.
+        naming: The input of a new class's name, if open.
+        message: A message; empty for none.
+        paused: Whether the picture is paused.
+        recording: What the recorder is doing, such as `RECORDING`; empty without one.
+        fps: Frames per second; 0 hides it and the latency.
+        latency_ms: Milliseconds from a frame's arrival until it is shown.
     """
 
     size: tuple[int, int] | None = None
     selected: int | None = None
     evidence: bool = False
     map: bool = False
-    places: Mapping[int, FloatArray] = field(default_factory=dict)
+    positions: Mapping[int, FloatArray] = field(default_factory=dict)
     help: bool = False
     naming: ClassNameInput | None = None
     message: str = ""
@@ -68,14 +71,14 @@ class ViewState:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Where things are in the window.
+    """The layout of the window.
 
     Attributes:
-        size: Width and height of the window, pixels.
-        picture: Where the frame is.
-        panel: Where the panel is; None for none.
-        scale: The frame's size in the window against its own.
-        beside: Whether the panel is beside the picture, not on it.
+        size: Width and height of the window in pixels.
+        picture: The frame's area.
+        panel: The panel's area; None for none.
+        scale: The frame's size in the window divided by its own.
+        beside: Whether the panel is beside the picture instead of on it.
     """
 
     size: tuple[int, int]
@@ -86,11 +89,11 @@ class Layout:
 
 
 def arrange(frame_shape: tuple[int, ...], view: ViewState) -> Layout:
-    """Decides where things are in the window; the frame keeps its proportions.
+    """Lay out the window; the frame keeps its proportions.
 
     Args:
-        frame_shape: Height and width of the frame, and whatever follows.
-        view: What is to be seen.
+        frame_shape: Shape of the frame, height and width first.
+        view: What to show.
     """
     height, width = frame_shape[:2]
     size = view.size or (width, height)
@@ -99,7 +102,7 @@ def arrange(frame_shape: tuple[int, ...], view: ViewState) -> Layout:
     panel = _panel(size, beside=beside) if wanted else None
     room = size[0] - (panel.width if panel and beside else 0), size[1]
     scale = min(room[0] / width, room[1] / height)
-    # What nearly fits is shown as it is: scaling it would only blur it.
+    # Do not scale a frame that nearly fits; that would only blur it.
     if 0.9 < 1 / scale <= 1:
         scale = 1.0
     shown = max(1, round(width * scale)), max(1, round(height * scale))
@@ -108,18 +111,18 @@ def arrange(frame_shape: tuple[int, ...], view: ViewState) -> Layout:
 
 
 def window_size(frame_shape: tuple[int, ...], *, panel: bool) -> tuple[int, int]:
-    """Returns width and height of a window for frames of a shape, to begin with; it fits small laptops.
+    """Return the initial width and height of the window in pixels; it fits the screen of a small laptop.
 
     Args:
-        frame_shape: Height and width of the frame, and whatever follows.
-        panel: Whether there will be a panel beside the picture.
+        frame_shape: Shape of the frames, height and width first.
+        panel: Whether to leave room for a panel beside the picture.
     """
     height, width = frame_shape[:2]
     share = 1 - _SHARE_BESIDE if panel else 1.0
     scale = min(share * _LARGEST[0] / width, _LARGEST[1] / height)
     if 0.75 < 1 / scale <= 1:
         scale = 1.0
-    # A panel needs some height, whatever the proportions of the picture.
+    # A panel needs some height, even beside a low picture.
     least = 0.75 * _LARGEST[1] if panel else 1
     return max(1, ceil(width * scale / share)), round(max(least, height * scale))
 
@@ -129,6 +132,6 @@ def _panel(size: tuple[int, int], *, beside: bool) -> Rectangle | None:
     if width < _LEAST_WIDTH or height < _LEAST_HEIGHT:
         return None
     share = int((_SHARE_BESIDE if beside else _SHARE_ON) * width)
-    # A low panel is a narrow one, so that its lines have room.
+    # Make a low panel narrow too: smaller text leaves room for more lines.
     across = min(max(share, _NARROWEST), _WIDEST, max(_NARROWEST, round(0.56 * height)))
     return Rectangle(width - across, 0, width, height)

@@ -10,7 +10,7 @@ from benchmarks.live import PARTS, median, montage, run, table
 from moodspace.classifier.recognizer import Recognizer
 from tests.drawn_faces import drawn_faces
 from tests.fake_encoder import fake_bundle
-from tests.realtime.scenes import PEOPLE, Person, Scene, still, times
+from tests.realtime.tracking.scenes import PEOPLE, Person, Scene, still, times
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from benchmarks.memory import LoopedClip, Memory, growth, resident
 from moodspace.classifier.recognizer import Recognizer
 from tests.drawn_faces import drawn_faces
 from tests.fake_encoder import fake_bundle
-from tests.realtime.stand_ins import ListSource, ToldDetector, clip_frames, faces_at
+from tests.realtime.fakes import ListSource, ToldDetector, clip_frames, faces_at
 
 
 def test_growth_is_from_minute_2_to_the_last():

@@ -14,7 +14,7 @@ from moodspace.index.taught.faces import LIVE
 from moodspace.realtime.capture.source import SourceError
 from tests.drawn_faces import drawn_faces
 from tests.hostile_pictures import face, saved
-from tests.realtime.user_galleries import BUNDLE, cut_mirrored
+from tests.index.ingest.fake_bundles import BUNDLE, cut_mirrored
 
 FACES = drawn_faces(14, seed=1)  # those of the bundle
 GALLERY = BUNDLE.index.gallery

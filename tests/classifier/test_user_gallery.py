@@ -24,8 +24,8 @@ from moodspace.index.store.commit import GalleryError
 from moodspace.index.taught.exchange import export_faces
 from moodspace.index.taught.faces import LIVE, NewFaces
 from moodspace.index.taught.gallery import FILE
-from tests.realtime.interrupted_sync import write_faces
-from tests.realtime.user_galleries import BUNDLE, OTHER, asked, held
+from tests.index.ingest.fake_bundles import BUNDLE, OTHER, asked, held
+from tests.index.ingest.folder_sync import write_faces
 
 DIM = BUNDLE.encoder.dim
 

@@ -1,4 +1,4 @@
-"""A recognizer without a network, and small pictures and videos made on the spot."""
+"""A recognizer without a network, and fixtures that write small pictures and videos."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +11,7 @@ from moodspace.classifier.recognizer import Recognizer
 from moodspace.realtime.pipeline import Pipeline
 from tests.drawn_faces import drawn_faces
 from tests.fake_encoder import fake_bundle
-from tests.realtime.stand_ins import ToldDetector, faces_at
+from tests.realtime.fakes import ToldDetector, faces_at
 
 
 @pytest.fixture(scope="session")
@@ -31,7 +31,7 @@ def pipeline(told: ToldDetector, recognizer: Recognizer) -> Pipeline:
 
 @pytest.fixture
 def make_picture(tmp_path: Path) -> Callable[..., Path]:
-    """Writes a picture of one colour, blue, below the temporary folder."""
+    """Write a picture of one color, blue by default, into the temporary folder."""
 
     def make(name: str = "blue.png", bgr: tuple[int, int, int] = (255, 0, 0)) -> Path:
         path = tmp_path / name
@@ -45,7 +45,7 @@ def make_picture(tmp_path: Path) -> Callable[..., Path]:
 
 @pytest.fixture
 def make_clip(tmp_path: Path) -> Callable[..., Path]:
-    """Writes a video with OpenCV, grey 10 times the frame's number, below the temporary folder."""
+    """Write a video into the temporary folder; each frame's gray value is 10 times its index."""
 
     def make(name: str = "clip.avi", frames: int = 6, fps: float = 12.5) -> Path:
         path = tmp_path / name

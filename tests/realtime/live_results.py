@@ -1,4 +1,4 @@
-"""What frames of a session show, made up."""
+"""Made-up results of a live session."""
 
 from dataclasses import replace
 
@@ -12,13 +12,13 @@ from moodspace.embeddings.detection.quality import FaceQuality
 from moodspace.realtime.evidence import near_faces
 from moodspace.realtime.pipeline import LiveResult
 from tests.drawn_faces import drawn_faces
-from tests.realtime.stand_ins import faces_at
+from tests.realtime.fakes import faces_at
 
 
 def live_result(
     recognizer: Recognizer, faces: Faces, shows: list[str], *, taught: tuple[str, ...] = (), time: float = 0.0
 ) -> LiveResult:
-    """Faces that show these expressions at 80 %; an empty one is not sure. `taught` names classes beside the view's."""
+    """Return faces with these expressions at 80 %; an empty name means unsure. `taught` adds classes."""
     n = len(faces)
     prediction = recognizer.predict(drawn_faces(n, seed=3).crops)
     classes = prediction.classes + taught
@@ -47,7 +47,7 @@ def quality(faces: Faces, *, yaw: float = 0.0, good: bool = True) -> FaceQuality
 
 
 def crowd(n: int, width: int, height: int) -> Faces:
-    """Faces in four columns of a frame of this size."""
+    """Return n faces in four columns of a frame of this size."""
     rows = -(-n // 4)
     w, h = width / 6, height / (1.6 * rows) if rows else 1.0
     return faces_at(
@@ -56,7 +56,7 @@ def crowd(n: int, width: int, height: int) -> Faces:
 
 
 class PlainPipeline:
-    """Recognises the faces it is told of in every frame, without following or smoothing."""
+    """Recognize the given faces in every frame, without tracking or smoothing."""
 
     def __init__(self, recognizer: Recognizer, faces: Faces) -> None:
         self.recognizer, self.faces = recognizer, faces

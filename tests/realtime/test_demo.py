@@ -13,7 +13,7 @@ from moodspace.embeddings.detection.faces import Faces
 from moodspace.realtime import demo
 from moodspace.realtime.capture.source import SourceError
 from moodspace.realtime.pipeline import Pipeline
-from tests.realtime.stand_ins import ToldDetector, noise, read, resized
+from tests.realtime.fakes import ToldDetector, noise, read, resized
 
 
 def test_the_demo_writes_picture_and_clip(tmp_path: Path, recognizer: Recognizer) -> None:

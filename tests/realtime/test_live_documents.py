@@ -10,8 +10,8 @@ from moodspace.classifier.recognizer import Recognizer
 from moodspace.realtime.capture.source import Frame
 from moodspace.realtime.documents import live_document
 from moodspace.realtime.pipeline import LiveResult
+from tests.realtime.fakes import faces_at
 from tests.realtime.live_results import live_result
-from tests.realtime.stand_ins import faces_at
 
 FRAME = Frame("camera 0", 7, 1.23456, np.zeros((60, 80, 3), np.uint8), 30.0)
 

@@ -21,11 +21,11 @@ from moodspace.realtime import pipeline as pipeline_module
 from moodspace.realtime.documents import face_document
 from moodspace.realtime.pipeline import LivePipeline, LiveResult
 from moodspace.realtime.tracking import tracker as tracker_module
-from moodspace.realtime.window.label_text import live_label
+from moodspace.realtime.window.draw import live_label
 from tests.drawn_faces import drawn_faces
 from tests.fake_encoder import fake_bundle
-from tests.realtime.scenes import PEOPLE, Person, Scene, still, times
-from tests.realtime.stand_ins import ByteArray
+from tests.realtime.fakes import ByteArray
+from tests.realtime.tracking.scenes import PEOPLE, Person, Scene, still, times
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from moodspace.embeddings.encoder import Encoded
 from moodspace.embeddings.pictures import to_crop
 from moodspace.realtime.documents import face_documents
 from moodspace.realtime.pipeline import FrameResult, Pipeline, WholePicture
-from tests.realtime.stand_ins import ByteArray, ToldDetector, faces_at, noise
+from tests.realtime.fakes import ByteArray, ToldDetector, faces_at, noise
 
 
 def test_process_is_detect_crop_and_recognise(pipeline: Pipeline, told: ToldDetector, recognizer: Recognizer) -> None:

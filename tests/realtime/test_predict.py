@@ -14,7 +14,7 @@ from moodspace.realtime.capture.source import SourceError
 from moodspace.realtime.documents import EVIDENCE, face_documents, frame_document
 from moodspace.realtime.pipeline import Pipeline, WholePicture
 from moodspace.realtime.predict import predict_source
-from tests.realtime.stand_ins import ListSource, ToldDetector, clip_frames, noise
+from tests.realtime.fakes import ListSource, ToldDetector, clip_frames, noise
 
 
 def test_a_face_is_described_in_full(pipeline: Pipeline, recognizer: Recognizer) -> None:

@@ -1,4 +1,4 @@
-"""Tests of realtime/progress.py: lines in a pipe, bars in a terminal."""
+"""Progress: plain lines in a pipe, bars in a terminal."""
 
 import io
 import re
@@ -43,15 +43,15 @@ def test_the_stage_that_goes_on_is_told_not_one_that_waits_or_is_done() -> None:
     first(1, 4)
     lines.start("waits")
     clock.now = 10
-    lines.tell()
+    lines.report()
     first(4, 4)
     second = lines.start("second")
     clock.now = 20
-    lines.tell()
+    lines.report()
     second(0, 0)
     clock.now = 30
-    lines.tell()
-    assert told == ["first: 1 of 4 (25%), 10 s", "second: going on, 20 s", "second: going on, 30 s"]
+    lines.report()
+    assert told == ["first: 1 of 4 (25%), 10 s", "second: in progress, 20 s", "second: in progress, 30 s"]
 
 
 def test_a_step_that_takes_long_is_told_of_while_it_lasts() -> None:

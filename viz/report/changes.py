@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from moodspace.arrays import FloatArray
-from moodspace.viz.report.data import GroupSeconds
+from moodspace.sessions import GroupSeconds
 
 WINDOW_S = 30
 LEAST = 0.15

@@ -5,7 +5,8 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from moodspace.viz.report.data import FaceSeconds, Kept, TimeBins
+from moodspace.sessions import FaceSeconds
+from moodspace.viz.report.data import Kept, TimeBins
 from moodspace.viz.theme import text
 
 # Height of a drawing and width of a bin in SVG units, so that whole numbers are precise enough.

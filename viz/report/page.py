@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from moodspace.classifier.palette import class_shades
+from moodspace.sessions import Session
 from moodspace.viz.report.changes import changes
-from moodspace.viz.report.data import Report, TimeBins, bin_session
+from moodspace.viz.report.data import TimeBins, bin_session
 from moodspace.viz.report.figures import clock
 from moodspace.viz.report.sections import (
     NOTICE,
@@ -31,85 +32,85 @@ _FOLDER = Path(__file__).parent
 _WIDTHS, _MAX_BINS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600, 14400, 86400), 600
 
 
-def write_report(report: Report, path: Path) -> None:
+def write_report(session: Session, path: Path) -> None:
     """Write the report of a session as one self-contained HTML file.
 
     Args:
-        report: The session; it may be empty.
+        session: The session; it may be empty.
         path: The file to write; its folder exists.
 
     Raises:
         OSError: The file cannot be written.
     """
-    path.write_text(report_page(report), encoding="utf-8")
+    path.write_text(report_page(session), encoding="utf-8")
 
 
-def report_page(report: Report) -> str:
+def report_page(session: Session) -> str:
     """Return the report of a session as an HTML document; see `write_report`."""
-    bins, found = drawn_stretches(report), changes(report.group)
+    bins, found = drawn_stretches(session), changes(session.group)
     body = [
-        f'<header><h1>Expressions shown</h1><p class="faint">{_when(report)}</p></header>',
+        f'<header><h1>Expressions shown</h1><p class="faint">{_when(session)}</p></header>',
         f'<p class="card notice">{NOTICE}</p>',
-        key_figures(report, found),
-        timeline(report, bins, found),
-        moments(report, found),
-        by_minute(report),
-        certainty(report, bins),
-        single_faces(report, bins),
-        not_recorded(report),
-        _settings(report),
+        key_figures(session, found),
+        timeline(session, bins, found),
+        moments(session, found),
+        by_minute(session),
+        certainty(session, bins),
+        single_faces(session, bins),
+        not_recorded(session),
+        _settings(session),
     ]
-    data = json.dumps(_payload(report, bins), separators=(",", ":")).replace("<", "\\u003c")
+    data = json.dumps(_payload(session, bins), separators=(",", ":")).replace("<", "\\u003c")
     body.append(f'<div id="tip" hidden></div><script type="application/json" id="data">{data}</script>')
     return page(
-        f"Expressions shown: {report.source}",
+        f"Expressions shown: {session.source}",
         f'<main class="sheet">{"".join(body)}</main>',
         style=(_FOLDER / "report.css").read_text(encoding="utf-8"),
         script=(_FOLDER / "report.js").read_text(encoding="utf-8"),
     )
 
 
-def drawn_stretches(report: Report) -> TimeBins:
+def drawn_stretches(session: Session) -> TimeBins:
     """Average a session over bins that are about as narrow as a pixel."""
-    width = next((w for w in _WIDTHS if report.length / w <= _MAX_BINS), _WIDTHS[-1])
-    return bin_session(report, width)
+    width = next((w for w in _WIDTHS if session.length / w <= _MAX_BINS), _WIDTHS[-1])
+    return bin_session(session, width)
 
 
-def _when(report: Report) -> str:
-    zone = timezone(timedelta(seconds=report.utc_offset))
-    start = datetime.fromtimestamp(report.started, zone)
-    words = f"{text(report.source)} · {start:%A, %d %B %Y}, {start:%H:%M:%S}"
-    if report.ended is not None:
-        words += f" to {datetime.fromtimestamp(report.ended, zone):%H:%M:%S}"
+def _when(session: Session) -> str:
+    zone = timezone(timedelta(seconds=session.utc_offset))
+    start = datetime.fromtimestamp(session.started, zone)
+    words = f"{text(session.source)} · {start:%A, %d %B %Y}, {start:%H:%M:%S}"
+    if session.ended is not None:
+        words += f" to {datetime.fromtimestamp(session.ended, zone):%H:%M:%S}"
     return f"{words} ({start.tzname()})"
 
 
-def _settings(report: Report) -> str:
-    since = zip(report.classes, report.since.tolist(), strict=True)
+def _settings(session: Session) -> str:
+    since = zip(session.classes, session.since.tolist(), strict=True)
     learned = ", ".join(f"{text(name)} (since {clock(second)})" if second else text(name) for name, second in since)
-    began = datetime.fromtimestamp(report.started, UTC).isoformat(timespec="seconds")
+    began = datetime.fromtimestamp(session.started, UTC).isoformat(timespec="seconds")
     rows = {
-        "Source": text(report.source),
+        "Source": text(session.source),
         "Started": began,
         "Expressions": learned,
-        "Minimum group size": str(report.min_group),
-        "Single faces": "recorded" if report.individuals else "not recorded",
-        "Video": "kept" if report.keeps_video else "not kept",
+        "Minimum group size": str(session.min_group),
+        "Single faces": "recorded" if session.individuals else "not recorded",
+        "Video": "kept" if session.keeps_video else "not kept",
     }
     table = "".join(f"<tr><th>{name}</th><td>{value}</td></tr>" for name, value in rows.items())
     return f'<section id=settings><h2>Settings</h2><table class="narrow">{table}</table></section>'
 
 
-def _payload(report: Report, bins: TimeBins) -> dict[str, Any]:
+def _payload(session: Session, bins: TimeBins) -> dict[str, Any]:
     """Return the data of the tooltip as JSON values: shares in thousandths, counts in tenths."""
-    order, shades = shown_order(report), class_shades(report.classes)
+    order, shades = shown_order(session), class_shades(session.classes)
     shares = np.rint(1000 * np.nan_to_num(bins.proba[:, order])).astype(int)
     counts = np.rint(10 * np.nan_to_num(np.column_stack([bins.faces, bins.readable, bins.unsure]))).astype(int)
     return {
         "width": bins.width,
-        "names": [report.classes[at] for at in order],
+        "names": [session.classes[at] for at in order],
         "shades": [shades[at] for at in order],
-        "reasons": {int(kept): reason for kept, reason in reasons(report).items()},
+        "reasons": {int(kept): reason for kept, reason in reasons(session).items()},
         "kept": bins.kept.tolist(),
         "shares": shares.tolist(),
         "counts": counts.tolist(),

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from moodspace.classifier.palette import class_shades
+from moodspace.sessions import Session
 from moodspace.viz.map.face_map import UNLABELED_SHADE
 from moodspace.viz.report.changes import DEVIATIONS, LEAST, WINDOW_S, Change
-from moodspace.viz.report.data import Kept, Report, TimeBins, bin_session, seconds_kept
+from moodspace.viz.report.data import Kept, TimeBins, bin_session, seconds_kept
 from moodspace.viz.report.figures import bar, clock, moment, percent, plot, stacked, strip, voids
 from moodspace.viz.theme import mark, text
 
@@ -25,9 +26,9 @@ _MOST_FACES = 24
 _MIN_CHANGE = 0.03
 
 
-def reasons(report: Report) -> dict[Kept, str]:
+def reasons(session: Session) -> dict[Kept, str]:
     """Return why nothing was recorded, in words."""
-    n = report.min_group
+    n = session.min_group
     return {
         Kept.TOO_FEW: f"fewer than {n} faces visible",
         Kept.TOO_FEW_READABLE: f"{n} or more faces visible, fewer than {n} readable",
@@ -35,18 +36,18 @@ def reasons(report: Report) -> dict[Kept, str]:
     }
 
 
-def key_figures(report: Report, changes: Sequence[Change]) -> str:
+def key_figures(session: Session, changes: Sequence[Change]) -> str:
     """Return the key figures of a session."""
-    group, recorded = report.group, report.group.recorded
+    group, recorded = session.group, session.group.recorded
     figures = {
-        "duration": clock(report.length),
-        "of the time recorded": percent(seconds_kept(report)[Kept.SHARES] / report.length),
+        "duration": clock(session.length),
+        "of the time recorded": percent(seconds_kept(session)[Kept.SHARES] / session.length),
     }
     if recorded.any():
         share = group.proba[recorded].mean(axis=0)
         best, faces = int(share.argmax()), group.faces[recorded]
         figures["visible faces (median)"] = f"{np.median(faces):.0f}"
-        shown = mark(report.classes[best], class_shades(report.classes)[best])
+        shown = mark(session.classes[best], class_shades(session.classes)[best])
         figures[f"most frequent expression, {percent(float(share[best]))} on average"] = shown
         figures["of readable faces unsure"] = percent(
             float(group.unsure[recorded].sum() / group.readable[recorded].sum())
@@ -57,26 +58,26 @@ def key_figures(report: Report, changes: Sequence[Change]) -> str:
     )
 
 
-def timeline(report: Report, bins: TimeBins, changes: Sequence[Change]) -> str:
+def timeline(session: Session, bins: TimeBins, changes: Sequence[Change]) -> str:
     """Return the section with the group's shares over time and the moments of change."""
-    shades, order = class_shades(report.classes), shown_order(report)
+    shades, order = class_shades(session.classes), shown_order(session)
     fills = [f'fill="{shades[column]}"' for column in order]
     lines = "".join(moment(number, change.second, bins) for number, change in enumerate(changes, 1))
-    drawing = stacked(bins.proba[:, order], fills, 1.0) + voids(bins, reasons(report)) + lines
-    share = np.zeros(len(shades)) if not report.group.recorded.any() else np.nanmean(report.group.proba, axis=0)
+    drawing = stacked(bins.proba[:, order], fills, 1.0) + voids(bins, reasons(session)) + lines
+    share = np.zeros(len(shades)) if not session.group.recorded.any() else np.nanmean(session.group.proba, axis=0)
     legend = "".join(
-        f'<li>{mark(report.classes[at], shades[at])} <span class="faint">{percent(float(share[at]))}</span></li>'
+        f'<li>{mark(session.classes[at], shades[at])} <span class="faint">{percent(float(share[at]))}</span></li>'
         for at in reversed(order)
     )
     words = "Shares of the group's expressions over time; the table below lists them as numbers."
     return (
         "<section id=timeline><h2>Group expressions over time</h2>"
         f'<p class="faint">Mean over all readable faces, per second. {_resolution(bins)}Hatched: not recorded.</p>'
-        f'<ul class="legend">{legend}</ul>{plot(drawing, _SHARES, report.length, bins, words)}</section>'
+        f'<ul class="legend">{legend}</ul>{plot(drawing, _SHARES, session.length, bins, words)}</section>'
     )
 
 
-def moments(report: Report, changes: Sequence[Change]) -> str:
+def moments(session: Session, changes: Sequence[Change]) -> str:
     """Return the section that lists the moments of change and explains the rule."""
     rule = (
         f"Rule: the mean shares of the {WINDOW_S} seconds after a moment of change differ from those of the {WINDOW_S} "
@@ -86,7 +87,7 @@ def moments(report: Report, changes: Sequence[Change]) -> str:
     )
     rows = "".join(
         f'<tr><td class="number">{number}</td><td class="number">{clock(change.second)}</td>'
-        f"<td>{_changed_shares(report, change)}</td></tr>"
+        f"<td>{_changed_shares(session, change)}</td></tr>"
         for number, change in enumerate(changes, 1)
     )
     table = (
@@ -99,12 +100,12 @@ def moments(report: Report, changes: Sequence[Change]) -> str:
     )
 
 
-def by_minute(report: Report) -> str:
+def by_minute(session: Session) -> str:
     """Return the shares as a table with a row per minute; longer sessions have longer rows."""
-    width = next((w for w in _TABLE_WIDTHS if report.length / w <= _MOST_ROWS), _TABLE_WIDTHS[-1])
-    bins, order, shades = bin_session(report, width), shown_order(report), class_shades(report.classes)
-    words_of = reasons(report)
-    names = "".join(f'<th class="number">{mark(report.classes[at], shades[at])}</th>' for at in order)
+    width = next((w for w in _TABLE_WIDTHS if session.length / w <= _MOST_ROWS), _TABLE_WIDTHS[-1])
+    bins, order, shades = bin_session(session, width), shown_order(session), class_shades(session.classes)
+    words_of = reasons(session)
+    names = "".join(f'<th class="number">{mark(session.classes[at], shades[at])}</th>' for at in order)
     rows = []
     for row, kept in enumerate(bins.kept):
         start = f"<tr><th>{clock(row * width)}</th>"
@@ -123,15 +124,15 @@ def by_minute(report: Report) -> str:
     )
 
 
-def certainty(report: Report, bins: TimeBins) -> str:
+def certainty(session: Session, bins: TimeBins) -> str:
     """Return the section on the number of faces, and how many were readable and confident."""
-    group, recorded = report.group, report.group.recorded
+    group, recorded = session.group, session.group.recorded
     if not recorded.any():
         return ""
     top = float(max(1, group.faces[recorded].max()))
     layers = np.column_stack([bins.readable - bins.unsure, bins.unsure, bins.faces - bins.readable])
     names = ("sure", "unsure", "unreadable")
-    drawing = stacked(layers, [f'class="{name}"' for name in names], top) + voids(bins, reasons(report))
+    drawing = stacked(layers, [f'class="{name}"' for name in names], top) + voids(bins, reasons(session))
     faces, readable, unsure = (float(values[recorded].sum()) for values in (group.faces, group.readable, group.unsure))
     shares = ((readable - unsure) / faces, unsure / faces, 1 - readable / faces)
     words = ("confident", "unsure: no clear expression", "unreadable: too small, blurred or turned away")
@@ -144,14 +145,14 @@ def certainty(report: Report, bins: TimeBins) -> str:
     return (
         "<section id=certainty><h2>Number of faces and confidence</h2>"
         '<p class="faint">The shares include unsure faces, but not unreadable ones.</p>'
-        f'<ul class="legend">{legend}</ul>{plot(drawing, levels, report.length, bins, label)}</section>'
+        f'<ul class="legend">{legend}</ul>{plot(drawing, levels, session.length, bins, label)}</section>'
     )
 
 
-def single_faces(report: Report, bins: TimeBins) -> str:
+def single_faces(session: Session, bins: TimeBins) -> str:
     """Return the section with the expressions of single faces, longest in view first; empty if not recorded."""
-    faces, shades = report.faces, class_shades(report.classes)
-    if not report.individuals:
+    faces, shades = session.faces, class_shades(session.classes)
+    if not session.individuals:
         return ""
     fills = [f'fill="{shade}"' for shade in (*shades, UNLABELED_SHADE)]
     ids, counts = np.unique(faces.track_ids, return_counts=True)
@@ -169,42 +170,42 @@ def single_faces(report: Report, bins: TimeBins) -> str:
     )
 
 
-def not_recorded(report: Report) -> str:
+def not_recorded(session: Session) -> str:
     """Return the section on what was not recorded, and why."""
-    seconds, words_of = seconds_kept(report), reasons(report)
+    seconds, words_of = seconds_kept(session), reasons(session)
     rows = "".join(
         f'<tr><td>{words_of[kept].capitalize()}</td><td class="number">{clock(seconds[kept])}</td>'
-        f'<td class="number">{percent(seconds[kept] / report.length)}</td></tr>'
+        f'<td class="number">{percent(seconds[kept] / session.length)}</td></tr>'
         for kept in words_of
         if seconds[kept] >= 1
     )
     head = '<tr><th>Reason</th><th class="number">Time</th><th class="number">Share</th></tr>'
     whole = "<p>The group was recorded all the time.</p>"
     table = f'<table class="narrow">{head}{rows}</table>' if rows else whole
-    gaps = "".join(f"<li>{_time_range(start, stop)}: {text(reason)}</li>" for start, stop, reason in report.gaps)
-    faces = "were recorded, identified by numbers." if report.individuals else "were not recorded."
+    gaps = "".join(f"<li>{_time_range(start, stop)}: {text(reason)}</li>" for start, stop, reason in session.gaps)
+    faces = "were recorded, identified by numbers." if session.individuals else "were not recorded."
     kept = "No images, face crops or embeddings were stored."
-    if report.keeps_video:
+    if session.keeps_video:
         kept = "An annotated video that shows the faces was stored with the session; no embeddings were stored."
     return (
         f"<section id=left-out><h2>Not recorded</h2>{table}"
         f"{f'<h3>Interruptions</h3><ul>{gaps}</ul>' if gaps else ''}"
         f"<p>Single faces {faces} {kept}</p>"
-        f"{''.join(f'<p class=alert>{text(sentence)}</p>' for sentence in report.missing)}</section>"
+        f"{''.join(f'<p class=alert>{text(sentence)}</p>' for sentence in session.missing)}</section>"
     )
 
 
-def shown_order(report: Report) -> list[int]:
+def shown_order(session: Session) -> list[int]:
     """Return the columns of the classes, largest share first."""
-    recorded = report.group.proba[report.group.recorded]
+    recorded = session.group.proba[session.group.recorded]
     return np.argsort(-recorded.sum(axis=0), kind="stable").tolist()
 
 
-def _changed_shares(report: Report, change: Change) -> str:
-    shades, by = class_shades(report.classes), change.after - change.before
+def _changed_shares(session: Session, change: Change) -> str:
+    shades, by = class_shades(session.classes), change.after - change.before
     listed = [at for at in np.argsort(-np.abs(by), kind="stable") if abs(by[at]) >= _MIN_CHANGE]
     return ", ".join(
-        f'<span class="change">{mark(report.classes[at], shades[at])} '
+        f'<span class="change">{mark(session.classes[at], shades[at])} '
         f"{percent(float(change.before[at]))} → {percent(float(change.after[at]))}</span>"
         for at in listed[:4]
     )

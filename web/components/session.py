@@ -8,9 +8,8 @@ from typing import Any
 
 from moodspace.arrays import FloatArray
 from moodspace.realtime.session.export import export_session
-from moodspace.realtime.session.reading import WITHHELD, Session
+from moodspace.sessions import WITHHELD, Session
 from moodspace.viz.report.changes import Change, changes
-from moodspace.viz.report.data import Report
 from moodspace.viz.report.figures import clock
 from moodspace.viz.report.page import drawn_stretches, report_page
 from moodspace.viz.report.sections import key_figures, moments, timeline
@@ -23,7 +22,7 @@ _TABLE = "session.csv"
 
 def report_file(session: Session) -> bytes:
     """Return the report, as `cli.py report` makes it: one HTML page that loads nothing."""
-    return report_page(Report.of(session)).encode()
+    return report_page(session).encode()
 
 
 def table_file(session: Session) -> bytes:
@@ -58,7 +57,7 @@ def document_file(session: Session) -> bytes:
         "smallest_group": session.min_group,
         "classes": list(session.classes),
         "seconds": seconds,
-        "changes": [_change(one, session.classes) for one in changes(Report.of(session).group)],
+        "changes": [_change(one, session.classes) for one in changes(session.group)],
         "gaps": [gap._asdict() for gap in session.gaps],
         "missing": list(session.missing),
     }
@@ -100,11 +99,10 @@ def overview(session: Session) -> str:
     Args:
         session: The recording, whole or as far as it is.
     """
-    report = Report.of(session)
-    found = changes(report.group)
-    parts = key_figures(report, found)
-    if report.group.recorded.any():
-        parts += timeline(report, drawn_stretches(report), found) + moments(report, found)
+    found = changes(session.group)
+    parts = key_figures(session, found)
+    if session.group.recorded.any():
+        parts += timeline(session, drawn_stretches(session), found) + moments(session, found)
     # Streamlit takes drawings out of HTML, but not pictures.
     return f'<div class="report">{_DRAWING.sub(lambda drawing: picture(drawing[0]), parts)}</div>'
 

@@ -11,7 +11,7 @@ from moodspace.index.taught.faces import LIVE, NewFaces
 from moodspace.realtime.documents import face_document
 from moodspace.realtime.evidence import reason
 from moodspace.realtime.pipeline import LivePipeline, LiveResult
-from moodspace.realtime.window.map_dots import MapDots
+from moodspace.realtime.window.minimap import MapDots
 from moodspace.web.components.teaching import TeachError, check_room, class_name
 from moodspace.web.live.messages import FrameMessage, class_list, decode_frame
 from moodspace.web.live.session import start_recording, stop_recording

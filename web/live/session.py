@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 from moodspace.realtime.pipeline import LiveResult
 from moodspace.realtime.session.file import SessionError
-from moodspace.realtime.session.reading import Session, open_session
+from moodspace.realtime.session.reading import open_session
 from moodspace.realtime.session.recorder import SessionRecorder
+from moodspace.sessions import Session
 from moodspace.web.server.private_folder import private_folder
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from functools import partial
 import streamlit as st
 
 from moodspace.realtime.session.file import SessionError
-from moodspace.realtime.session.reading import Session
+from moodspace.sessions import Session
 from moodspace.web.components.face_cards import notice
 from moodspace.web.components.session import document_file, overview, report_file, state, stylesheet, table_file, words
 from moodspace.web.components.theme import heading, html

@@ -18,7 +18,7 @@ from moodspace.embeddings.detection.detectors import (
 )
 from moodspace.embeddings.detection.faces import Faces
 from moodspace.realtime.demo import picture_path
-from tests.realtime.stand_ins import read, resized
+from tests.realtime.fakes import read, resized
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ import numpy.typing as npt
 import pytest
 
 from moodspace.embeddings.detection.faces import Faces
-from tests.realtime.stand_ins import faces_at
+from tests.realtime.fakes import faces_at
 
 XYWH = np.zeros((2, 4), np.float32)
 LANDMARKS = np.zeros((2, 5, 2), np.float32)

@@ -11,7 +11,7 @@ from moodspace.embeddings.detection.occlusion import CELLS, DIRECTIONS, MOST_HID
 from moodspace.embeddings.detection.occlusion_weights import BIAS, WEIGHTS
 from moodspace.realtime.demo import picture_path
 from tests.drawn_faces import drawn_faces
-from tests.realtime.stand_ins import read
+from tests.realtime.fakes import read
 
 # Where a detector finds the eyes, the nose's tip and the mouth's corners of the astronaut.
 LANDMARKS = np.array([[[205, 103], [246, 104], [227, 127], [208, 144], [246, 143]]], np.float32)

@@ -17,7 +17,7 @@ from moodspace.embeddings.detection.quality import (
     yaws,
 )
 from tests.drawn_faces import drawn_faces
-from tests.realtime.stand_ins import faces_at
+from tests.realtime.fakes import faces_at
 
 CROPS = drawn_faces(7, seed=2).crops
 

@@ -9,7 +9,7 @@ import pytest
 from moodspace.arrays import ByteArray
 from moodspace.embeddings.detection.faces import Faces
 from moodspace.embeddings.detection.tiles import LEAST_SEEN, OVERLAP, TILE, look_in_tiles, once_each, shrinks, spans
-from tests.realtime.stand_ins import faces_at
+from tests.realtime.fakes import faces_at
 
 
 def marks(tile: ByteArray) -> Faces:

@@ -23,7 +23,7 @@ from moodspace.index.ingest.read_faces import (
 from moodspace.realtime.demo import picture_path
 from tests.fake_encoder import FakeEncoder
 from tests.hostile_pictures import face, saved, with_orientation
-from tests.realtime.stand_ins import ToldDetector, faces_at, read
+from tests.realtime.fakes import ToldDetector, faces_at, read
 
 ENCODER = FakeEncoder()
 

@@ -7,8 +7,8 @@ from moodspace.embeddings.data.labelled import DataError
 from moodspace.index.ingest.rebuild import index_gallery
 from moodspace.index.store.commit import GalleryError
 from moodspace.index.taught.gallery import FILE
-from tests.realtime.interrupted_sync import write_faces
-from tests.realtime.user_galleries import BUNDLE, OTHER, asked
+from tests.index.ingest.fake_bundles import BUNDLE, OTHER, asked
+from tests.index.ingest.folder_sync import write_faces
 
 
 @pytest.fixture

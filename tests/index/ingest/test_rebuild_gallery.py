@@ -18,8 +18,8 @@ from moodspace.index.store.manifest import StorageError
 from moodspace.index.taught.faces import IMPORTED, LIVE, NewFaces
 from moodspace.index.taught.gallery import open_taught
 from tests.fake_encoder import FakeEncoder
-from tests.realtime.interrupted_sync import paths_in, write_faces
-from tests.realtime.user_galleries import BUNDLE, OTHER, asked, cut_mirrored, held, seen
+from tests.index.ingest.fake_bundles import BUNDLE, OTHER, asked, cut_mirrored, held, seen
+from tests.index.ingest.folder_sync import paths_in, write_faces
 
 DIM = BUNDLE.encoder.dim
 

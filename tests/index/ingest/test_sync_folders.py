@@ -10,8 +10,8 @@ from moodspace.embeddings.data.labelled import DataError
 from moodspace.index.ingest import folders as module
 from moodspace.index.ingest.folders import sync_folders
 from tests.hostile_pictures import face, saved
-from tests.realtime.interrupted_sync import paths_in, write_faces
-from tests.realtime.user_galleries import BUNDLE, asked, held, seen
+from tests.index.ingest.fake_bundles import BUNDLE, asked, held, seen
+from tests.index.ingest.folder_sync import paths_in, write_faces
 
 DIM = BUNDLE.encoder.dim
 

@@ -10,8 +10,8 @@ from moodspace.index.ingest.apply import EmbeddedFile
 from moodspace.index.ingest.read_faces import embed_files
 from moodspace.index.ingest.teach import forget_source, picture_paths, teach
 from moodspace.index.taught.faces import IMPORTED, LIVE, NewFaces
-from tests.realtime.interrupted_sync import paths_in, write_faces
-from tests.realtime.user_galleries import BUNDLE, cut_mirrored, held, seen
+from tests.index.ingest.fake_bundles import BUNDLE, cut_mirrored, held, seen
+from tests.index.ingest.folder_sync import paths_in, write_faces
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 
 from moodspace.index.ingest.read_faces import FaceCropper, crop_whole_picture
 from moodspace.index.ingest.workers import ReadOptions, WorkerError, embed_in_processes, ignore_interrupts
-from tests.realtime.interrupted_sync import (
+from tests.index.ingest.folder_sync import (
     check_same,
     embedded_here,
     paths_in,

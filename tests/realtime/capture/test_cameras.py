@@ -14,7 +14,7 @@ from moodspace.realtime.capture.cameras import CameraOptions, LiveSource, reopen
 from moodspace.realtime.capture.files import open_source
 from moodspace.realtime.capture.newest import NewestFrames
 from moodspace.realtime.capture.source import SourceError
-from tests.realtime.scripted_cameras import (
+from tests.realtime.capture.scripted_cameras import (
     EMPTY,
     HANG,
     RAISE,
@@ -169,7 +169,9 @@ def test_the_wishes_reach_the_camera_compressed_first(plug: Plug, told: list[str
 def test_what_came_instead_of_a_wish_is_told(plug: Plug, told: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     cameras = plug([picture()])
     stated = {cv2.CAP_PROP_FRAME_WIDTH: 640.0, cv2.CAP_PROP_FRAME_HEIGHT: 480.0, cv2.CAP_PROP_FPS: 30.0}
-    monkeypatch.setattr("tests.realtime.scripted_cameras.ScriptedCapture.get", lambda _, what: stated.get(what, 0.0))
+    monkeypatch.setattr(
+        "tests.realtime.capture.scripted_cameras.ScriptedCapture.get", lambda _, what: stated.get(what, 0.0)
+    )
     with open_source("3", options=CameraOptions(width=1280, fps=30), on_event=told.append):
         assert cameras.opened
     assert told == ["camera 3: expected 1280 x any at 30 frames a second, got 640 x 480 at 30; going on with that"]

@@ -11,7 +11,7 @@ import pytest
 
 from moodspace.realtime.capture.newest import NewestFrames
 from moodspace.realtime.capture.source import Frame, Source, SourceError
-from tests.realtime.stand_ins import ListSource, clip_frames
+from tests.realtime.fakes import ListSource, clip_frames
 
 ROOT = Path(__file__).parents[3]
 

@@ -7,7 +7,7 @@ import pytest
 
 from moodspace.realtime.capture.newest import paced_frames
 from moodspace.realtime.capture.source import Frame
-from tests.realtime.stand_ins import clip_frames
+from tests.realtime.fakes import clip_frames
 
 
 class Clock:

@@ -12,7 +12,7 @@ from moodspace.realtime.drawing.faces import draw
 from moodspace.realtime.drawing.video import OutputError
 from moodspace.realtime.pipeline import Pipeline
 from moodspace.realtime.predict import predict_source
-from tests.realtime.stand_ins import ListSource, clip_frames, noise, read
+from tests.realtime.fakes import ListSource, clip_frames, noise, read
 
 
 def annotate(folder: Path, frames: list[Frame], pipeline: Pipeline, root: Path | None = None) -> list[str]:

@@ -1,4 +1,4 @@
-"""Drawing changes pixels at the faces alone, never leaves the frame, and can be read on any picture."""
+"""Drawing changes only pixels at the faces, stays within the frame, and is readable on any picture."""
 
 from dataclasses import replace
 
@@ -15,11 +15,11 @@ from moodspace.embeddings.detection.faces import Faces
 from moodspace.realtime.drawing.canvas import class_colors
 from moodspace.realtime.drawing.faces import Label, draw, draw_faces, label_of
 from moodspace.realtime.pipeline import FrameResult
-from tests.realtime.stand_ins import ByteArray, faces_at, noise
+from tests.realtime.fakes import ByteArray, faces_at, noise
 
 
 def shown(faces: Faces, recognizer: Recognizer, name: str = "happy", *, sure: bool = True) -> FrameResult:
-    """All faces show this expression at 87 %."""
+    """Return a result in which all faces show this expression at 87 %."""
     n, classes = len(faces), recognizer.classes
     proba = np.full((n, len(classes)), 0.13 / (len(classes) - 1), np.float32)
     proba[:, classes.index(name)] = 0.87
@@ -32,7 +32,7 @@ def bgr(name: str) -> list[int]:
 
 
 def changed(before: ByteArray, after: ByteArray) -> tuple[int, int, int, int]:
-    """The first and last changed column and row: left, top, right, bottom."""
+    """Return the first and last changed column and row: left, top, right, bottom."""
     rows, columns = np.nonzero((before != after).any(axis=2))
     return int(columns.min()), int(rows.min()), int(columns.max()), int(rows.max())
 
@@ -56,7 +56,7 @@ def test_only_the_faces_surroundings_change(recognizer: Recognizer) -> None:
     np.testing.assert_array_equal(drawn[160:280, 210:310], frame[160:280, 210:310])
 
 
-def test_box_and_plate_have_the_expressions_colour(recognizer: Recognizer) -> None:
+def test_box_and_plate_have_the_expressions_color(recognizer: Recognizer) -> None:
     for name in recognizer.classes:
         drawn = draw(np.zeros((360, 640, 3), np.uint8), shown(faces_at((200, 150, 120, 140)), recognizer, name))
         count = (drawn == bgr(name)).all(axis=2).sum()
@@ -95,7 +95,7 @@ def test_any_box_in_any_frame_can_be_drawn(
 
 @pytest.mark.parametrize("box", [(-30, -20, 120, 90), (540, -5, 120, 90), (-9, 300, 120, 90), (540, 320, 120, 90)])
 def test_a_label_at_the_border_is_whole(recognizer: Recognizer, box: tuple[float, float, float, float]) -> None:
-    """The same letters stand at the border as in the middle of the frame."""
+    """A label at the border has as many text pixels as one in the middle."""
     frame = np.full((360, 640, 3), 128, np.uint8)
 
     def ink(xywh: tuple[float, float, float, float]) -> int:
@@ -108,7 +108,7 @@ def test_a_label_gives_way_to_a_face_above(recognizer: Recognizer) -> None:
     frame = np.zeros((360, 640, 3), np.uint8)
     above, below = (200, 60, 120, 120), (200, 190, 120, 120)
     drawn = draw(frame, shown(faces_at(below, above), recognizer))
-    assert not drawn[70:170, 210:310].any()  # the upper face is in sight
+    assert not drawn[70:170, 210:310].any()  # the upper face is not covered
 
 
 def test_a_small_face_in_a_large_frame_has_a_small_label(recognizer: Recognizer) -> None:
@@ -118,7 +118,7 @@ def test_a_small_face_in_a_large_frame_has_a_small_label(recognizer: Recognizer)
     assert top > 470
 
 
-def test_a_label_that_would_hide_neighbours_is_shortened() -> None:
+def test_a_label_that_would_hide_neighbors_is_shortened() -> None:
     frame, faces = np.zeros((1080, 1920, 3), np.uint8), faces_at((900, 500, 30, 40))
 
     def width(label: Label) -> int:
@@ -139,7 +139,7 @@ def test_what_is_not_sure_says_so(recognizer: Recognizer) -> None:
     assert label_of(shown(result.faces, recognizer).prediction, 0) == Label("happy 87%", tuple(bgr("happy")), "happy")
 
 
-def test_classes_of_the_users_own_have_colours_of_their_own(recognizer: Recognizer) -> None:
+def test_classes_of_the_users_own_have_colors_of_their_own(recognizer: Recognizer) -> None:
     prediction = shown(faces_at((1, 2, 3, 4)), recognizer).prediction
     names = ("angry", "happy", "müde", "bored", "neutral", "sad", "surprise")
     own: Prediction = replace(prediction, classes=names, proba=np.eye(7, dtype=np.float32)[2:3])
@@ -147,14 +147,14 @@ def test_classes_of_the_users_own_have_colours_of_their_own(recognizer: Recogniz
     assert len(set(class_colors(names))) == len(names)
 
 
-def test_every_expression_has_a_colour_of_its_own() -> None:
+def test_every_expression_has_a_color_of_its_own() -> None:
     assert set(COLOURS) == set(FERPLUS_CLASSES)
     assert len(set(COLOURS.values())) == len(COLOURS)
-    assert all(len(bytes.fromhex(colour.removeprefix("#"))) == 3 for colour in COLOURS.values())
+    assert all(len(bytes.fromhex(color.removeprefix("#"))) == 3 for color in COLOURS.values())
 
 
 def written(monkeypatch: pytest.MonkeyPatch, frame: ByteArray, result: FrameResult, *, numbered: bool) -> list[str]:
-    """Returns what is written at each face, tag and text apart."""
+    """Return the texts drawn at each face, tags and texts as separate items."""
     texts: list[str] = []
     monkeypatch.setattr("moodspace.realtime.drawing.faces.write", lambda picture, text, *rest: texts.append(text))
     draw(frame, result, numbered=numbered)

@@ -1,4 +1,4 @@
-"""What a recording says that it keeps, and what the window and the command line make of that."""
+"""What a recording reports as its state, for the window and the command line."""
 
 from pathlib import Path
 
@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from moodspace.realtime.capture.source import Frame
-from moodspace.realtime.session.recording import Recording, RecordingOptions
-from moodspace.realtime.window.label_text import RECORDING, recording_words
-from tests.realtime.recording import CLASSES, group, shows
+from moodspace.realtime.session.recording import Recording, RecordingOptions, recording_words
+from moodspace.realtime.window.state import RECORDING
+from tests.realtime.session.recordings import CLASSES, group, shows
 
 FRAME = Frame("clip", 0, 0.0, np.zeros((64, 64, 3), np.uint8), 30.0)
 
@@ -25,39 +25,39 @@ FRAME = Frame("clip", 0, 0.0, np.zeros((64, 64, 3), np.uint8), 30.0)
         (0, 2, 1, "waiting for 1 readable face, 0 of 2 in view"),
     ],
 )
-def test_the_words(readable: int, in_view: int, least: int, words: str) -> None:
+def test_recording_words(readable: int, in_view: int, least: int, words: str) -> None:
     assert recording_words(readable, in_view, least) == words
 
 
-def states(folder: Path, faces: list[tuple[float, int]], **keeping: bool | int) -> tuple[list[str], bool]:
-    """What a recording says after frames of so many faces at these seconds, and whether it kept anything."""
-    told = []
-    with Recording(RecordingOptions(folder, **keeping), CLASSES, "clip") as recording:  # type: ignore[arg-type]
+def record_states(folder: Path, faces: list[tuple[float, int]], **options: bool | int) -> tuple[list[str], bool]:
+    """Return the state after each frame of n faces at a second, and whether anything was recorded."""
+    states = []
+    with Recording(RecordingOptions(folder, **options), CLASSES, "clip") as recording:  # type: ignore[arg-type]
         for at, n in faces:
             recording.add(FRAME, group(n, time=at))
-            told.append(recording.state())
-        return told, recording.kept
+            states.append(recording.state())
+        return states, recording.kept
 
 
-def test_one_face_with_the_defaults_is_waited_for(tmp_path: Path) -> None:
-    told, kept = states(tmp_path, [(0.0, 1), (0.5, 1), (1.5, 0)])
-    assert told == ["waiting for 5 faces, 1 in view"] * 2 + ["waiting for 5 faces, 0 in view"]
+def test_one_face_is_too_few_by_default(tmp_path: Path) -> None:
+    states, kept = record_states(tmp_path, [(0.0, 1), (0.5, 1), (1.5, 0)])
+    assert states == ["waiting for 5 faces, 1 in view"] * 2 + ["waiting for 5 faces, 0 in view"]
     assert not kept
 
 
 def test_a_second_with_enough_faces_in_any_frame_is_recorded(tmp_path: Path) -> None:
-    told, kept = states(tmp_path, [(0.0, 4), (0.1, 5), (0.2, 4), (1.0, 4), (1.2, 4)])
+    states, kept = record_states(tmp_path, [(0.0, 4), (0.1, 5), (0.2, 4), (1.0, 4), (1.2, 4)])
     waiting = "waiting for 5 faces, 4 in view"
-    assert told == [waiting, RECORDING, RECORDING, RECORDING, waiting]
+    assert states == [waiting, RECORDING, RECORDING, RECORDING, waiting]
     assert kept
 
 
-def test_faces_that_cannot_be_read_do_not_count(tmp_path: Path) -> None:
+def test_unreadable_faces_do_not_count(tmp_path: Path) -> None:
     with Recording(RecordingOptions(tmp_path), CLASSES, "clip") as recording:
         recording.add(FRAME, shows([(0.5, 0.25, 0.25)] * 6, good=[True] * 4 + [False] * 2))
         assert recording.state() == "waiting for 5 readable faces, 4 of 6 in view"
 
 
-@pytest.mark.parametrize("keeping", [{"individuals": True}, {"min_group": 1}])
-def test_what_keeps_single_faces_records_them(tmp_path: Path, keeping: dict[str, bool | int]) -> None:
-    assert states(tmp_path, [(0.0, 1)], **keeping) == ([RECORDING], True)
+@pytest.mark.parametrize("options", [{"individuals": True}, {"min_group": 1}])
+def test_single_faces_are_recorded_when_asked_for(tmp_path: Path, options: dict[str, bool | int]) -> None:
+    assert record_states(tmp_path, [(0.0, 1)], **options) == ([RECORDING], True)

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from moodspace.realtime.tracking.flow import Flow
-from tests.realtime.scenes import wall
-from tests.realtime.stand_ins import faces_at
+from tests.realtime.fakes import faces_at
+from tests.realtime.tracking.scenes import wall
 
 PICTURE = cv2.resize(wall(240, 140), (960, 540), interpolation=cv2.INTER_CUBIC)
 LANDMARKS = faces_at((200, 150, 120, 120), (600, 250, 90, 90)).landmarks

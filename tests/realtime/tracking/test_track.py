@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from moodspace.realtime.tracking.tracker import Track
-from tests.realtime.stand_ins import faces_at
+from tests.realtime.fakes import faces_at
 
 LOOKS = np.eye(3, dtype=np.float32)
 

@@ -8,8 +8,8 @@ import pytest
 from moodspace.embeddings.crops import DEFAULT_GEOMETRY
 from moodspace.embeddings.detection.faces import Faces
 from moodspace.realtime.tracking.tracker import Track, Tracker
-from tests.realtime.scenes import FPS, PEOPLE, Box, Person, Scene, held, play, still, times
-from tests.realtime.stand_ins import faces_at
+from tests.realtime.fakes import faces_at
+from tests.realtime.tracking.scenes import FPS, PEOPLE, Box, Person, Scene, held, play, still, times
 
 
 def tracker_of(scene: Scene) -> Tracker:

@@ -1,4 +1,4 @@
-"""Frames recognised in a thread: all of them, in order, with the thread's errors, and an end at any time."""
+"""Frames processed in a thread: all of them, in order, with the thread's errors; the thread can stop at any time."""
 
 import threading
 import time
@@ -9,9 +9,9 @@ import pytest
 from moodspace.classifier.recognizer import Recognizer
 from moodspace.realtime.capture.source import Frame, SourceError
 from moodspace.realtime.window.background import Background, ProcessedFrame
-from moodspace.realtime.window.fps_meter import FPSMeter
+from moodspace.realtime.window.loop import FPSMeter
+from tests.realtime.fakes import ListSource, clip_frames, faces_at
 from tests.realtime.live_results import PlainPipeline
-from tests.realtime.stand_ins import ListSource, clip_frames, faces_at
 
 WAIT = 30.0
 

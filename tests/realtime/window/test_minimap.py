@@ -1,4 +1,4 @@
-"""The small map: classes where they are, dots where faces stand, and faces that move towards their neighbours."""
+"""The minimap: classes and dots at their positions, and dots that move toward the faces' neighbors."""
 
 from dataclasses import replace
 
@@ -8,17 +8,16 @@ import pytest
 from moodspace.classifier.recognizer import Recognizer
 from moodspace.index.search import Neighbors
 from moodspace.realtime.drawing.canvas import Rectangle
-from moodspace.realtime.window.map_dots import MapDots
-from moodspace.realtime.window.minimap import Minimap
+from moodspace.realtime.window.minimap import MapDots, Minimap
+from tests.realtime.fakes import ByteArray, faces_at
 from tests.realtime.live_results import live_result
-from tests.realtime.stand_ins import ByteArray, faces_at
 
 RED, BLUE = (0, 0, 255), (255, 0, 0)
 AREA = Rectangle(20, 10, 220, 110)
 
 
 def minimap(spread: float = 0.2) -> Minimap:
-    """The first class lies at the upper left, the second at the lower right."""
+    """Return a map with the first class at the upper left and the second at the lower right."""
     rng = np.random.default_rng(0)
     low, high = rng.normal([-5, 5], spread, (300, 2)), rng.normal([5, -5], spread, (300, 2))
     return Minimap(np.concatenate([low, high]).astype(np.float32), np.repeat([0, 1], 300), (RED, BLUE))
@@ -31,8 +30,8 @@ def drawn(places: dict[int, list[float]], selected: int | None = None) -> ByteAr
     return picture
 
 
-def middle(picture: ByteArray, colour: tuple[int, int, int]) -> tuple[float, float]:
-    rows, columns = np.nonzero((picture == colour).all(axis=2))
+def middle(picture: ByteArray, color: tuple[int, int, int]) -> tuple[float, float]:
+    rows, columns = np.nonzero((picture == color).all(axis=2))
     return float(columns.mean()), float(rows.mean())
 
 

@@ -4,12 +4,14 @@ import json
 import re
 import time
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from moodspace.sessions import WITHHELD, FaceSeconds, GroupSeconds, Session
 from moodspace.viz.report.changes import WINDOW_S, changes
-from moodspace.viz.report.data import WITHHELD, FaceSeconds, GroupSeconds, Kept, Report, bin_session, seconds_kept
+from moodspace.viz.report.data import Kept, bin_session, seconds_kept
 from moodspace.viz.report.page import report_page, write_report
 
 CLASSES = ("happy", "neutral", "sad")
@@ -24,12 +26,21 @@ def seconds(proba, *, second=None, faces=None, readable=None, unsure=None):
     proba[filled[1] == WITHHELD] = np.nan
     none = np.where(filled[1] == WITHHELD, WITHHELD, 0)
     at = np.arange(n) if second is None else np.array(second, np.int64)
-    return GroupSeconds(at, *filled, none if unsure is None else np.array(unsure), proba)
+    unsure = none if unsure is None else np.array(unsure)
+    return GroupSeconds(at, 1_790_000_000.0 + at, np.ones_like(at), *filled, unsure, proba)
+
+
+def face_seconds(second, track_ids, shown):
+    """Rows of readable faces."""
+    measured = np.zeros(len(second), np.float32)
+    proba = np.full((len(second), len(CLASSES)), 1 / len(CLASSES), np.float32)
+    return FaceSeconds(second, track_ids, shown, np.ones(len(second), bool), measured, measured, measured, proba)
 
 
 def report(group, **changed):
     nobody = np.zeros(0, np.int64)
     values = {
+        "folder": Path("session"),
         "source": "camera 0",
         "started": 1_790_000_000.0,
         "utc_offset": 7200,
@@ -40,12 +51,12 @@ def report(group, **changed):
         "classes": CLASSES,
         "since": np.zeros(len(CLASSES), np.int64),
         "group": group,
-        "faces": FaceSeconds(nobody, nobody, nobody, nobody.astype(bool)),
+        "faces": face_seconds(nobody, nobody, nobody),
         "gaps": (),
         "missing": (),
         "keeps_video": False,
     }
-    return Report(**(values | changed))
+    return Session(**(values | changed))
 
 
 def payload(html):
@@ -81,7 +92,7 @@ def twenty_minutes(n_faces=20):
         shares, faces=np.full(1200, n_faces), readable=np.full(1200, n_faces - 2), unsure=rng.integers(0, 3, 1200)
     )
     second, ids = np.repeat(np.arange(1200), n_faces), np.tile(np.arange(1, n_faces + 1), 1200)
-    faces = FaceSeconds(second, ids, rng.integers(-1, 3, len(ids)), np.ones(len(ids), bool))
+    faces = face_seconds(second, ids, rng.integers(-1, 3, len(ids)))
     return report(group, individuals=True, faces=faces)
 
 
@@ -170,7 +181,7 @@ def test_longer_sessions_have_longer_rows_not_more():
 
 
 def test_single_faces_stand_there_only_when_they_were_recorded():
-    faces = FaceSeconds(np.array([0, 0, 1]), np.array([3, 4, 3]), np.array([0, -1, 1]), np.ones(3, bool))
+    faces = face_seconds(np.array([0, 0, 1]), np.array([3, 4, 3]), np.array([0, -1, 1]))
     group = seconds([CALM] * 2)
     shown = words(report_page(report(group, individuals=True, faces=faces)))
     assert "face 3 0:02" in shown and "face 4 0:01" in shown and "Single faces were recorded, identified" in shown
@@ -218,7 +229,7 @@ def test_a_report_of_twenty_minutes_is_made_at_once():
 
 
 def test_columns_of_other_lengths_are_refused():
-    with pytest.raises(ValueError, match="faces: expected 2 rows, as in second, got 1"):
+    with pytest.raises(ValueError, match="faces: expected 2 rows, as second has, got 1"):
         seconds([CALM] * 2, faces=[5], readable=[5, 5])
     with pytest.raises(ValueError, match=r"expected probabilities of shape \(2, 4\)"):
         report(seconds([CALM] * 2), classes=(*CLASSES, "more"))

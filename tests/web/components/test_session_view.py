@@ -13,7 +13,7 @@ from moodspace.realtime.session.reading import open_session
 from moodspace.realtime.session.recorder import SessionRecorder
 from moodspace.web.components.session import document_file, overview, report_file, state, table_file, words
 from moodspace.web.live.session import LONGEST_S
-from tests.realtime.recording import CLASSES, STARTED, group
+from tests.realtime.session.recordings import CLASSES, STARTED, group
 
 HAPPY, SAD = (0.8, 0.1, 0.1), (0.1, 0.1, 0.8)
 

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from moodspace.realtime.session.file import SessionError
-from moodspace.realtime.session.reading import WITHHELD
+from moodspace.sessions import WITHHELD
 from moodspace.web.live import session as live_session
 from moodspace.web.live.session import LiveSession, discard_recording, start_recording, stop_recording
-from tests.realtime.recording import CLASSES, group
+from tests.realtime.session.recordings import CLASSES, group
 
 
 @pytest.fixture(autouse=True)

@@ -1,4 +1,4 @@
-"""Tests of realtime/session_reading.py and realtime/session_export.py: what comes back of a session, in which form."""
+"""Reading a recorded session, whole or damaged, exporting it, and making its report."""
 
 import csv
 import sqlite3
@@ -13,14 +13,14 @@ from moodspace.realtime.session.export import export_session
 from moodspace.realtime.session.file import DATABASE, SessionError
 from moodspace.realtime.session.reading import open_session
 from moodspace.realtime.session.recorder import SessionRecorder
-from moodspace.viz.report.data import Report, seconds_kept
+from moodspace.viz.report.data import seconds_kept
 from moodspace.viz.report.page import report_page, write_report
-from tests.realtime.recording import CLASSES, STARTED, group, shows
+from tests.realtime.session.recordings import CLASSES, STARTED, group, shows
 
 
 @pytest.fixture
 def session(tmp_path):
-    """Two recorded seconds, the second one with a new class, between them one with too few faces and one with none."""
+    """Return a session of seconds 0 and 3; second 3 has a new class, second 1 too few faces, second 2 no frames."""
     with SessionRecorder(
         tmp_path / "session", classes=CLASSES, source="camera 0", individuals=True, now=lambda: STARTED
     ) as recorder:
@@ -35,14 +35,14 @@ def damage(folder, change):
         connection.execute(change)
 
 
-def test_the_file_is_as_good_as_its_folder(session):
+def test_a_session_opens_by_its_file_too(session):
     assert open_session(session.folder / DATABASE).folder == session.folder
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ("PRAGMA user_version = 2", "expected a session of version 1, received 2"),
+        ("PRAGMA user_version = 2", "expected a session of version 1, got 2"),
         ("UPDATE seconds SET proba = '[0.1'", "cannot be read"),
         ("UPDATE seconds SET proba = '[1, 2, 3, 4, 5, 6]'", "cannot be read"),
         ("UPDATE seconds SET faces = 'five'", "cannot be read"),
@@ -67,13 +67,13 @@ def test_a_torn_file_is_one_error(session):
 @pytest.mark.parametrize("content", [b"", b"SQLite", b"\x89PNG\r\n\x1a\n" + bytes(100)])
 def test_another_file_is_one_error(tmp_path, content):
     (tmp_path / "x.sqlite").write_bytes(content)
-    with pytest.raises(SessionError, match="found another kind of file"):
+    with pytest.raises(SessionError, match="got another kind of file"):
         open_session(tmp_path / "x.sqlite")
-    with pytest.raises(SessionError, match="found none"):
+    with pytest.raises(SessionError, match="got none"):
         open_session(tmp_path / "missing")
 
 
-def test_an_unfinished_video_is_said_to_be_missing(session):
+def test_an_unfinished_video_is_reported_as_missing(session):
     (session.folder / ".session.mp4.partial").write_bytes(b"half")
     (said,) = open_session(session.folder).missing
     assert "The video was not finished" in said and ".session.mp4.partial" in said
@@ -82,7 +82,7 @@ def test_an_unfinished_video_is_said_to_be_missing(session):
     assert open_session(session.folder).keeps_video
 
 
-def test_csv_has_a_row_a_second_and_says_why_some_are_empty(session, tmp_path):
+def test_csv_has_a_row_a_second_and_the_reasons_of_empty_rows(session, tmp_path):
     written = export_session(session, tmp_path / "group.csv")
     assert [path.name for path in written] == ["group.csv", "group-faces.csv"]
     with written[0].open(newline="") as file:
@@ -123,18 +123,18 @@ def test_an_empty_session_has_the_same_columns(session, tmp_path):
     assert parquet.read_schema(empty).equals(parquet.read_schema(full)) and parquet.read_table(empty).num_rows == 0
 
 
-def test_another_form_is_refused_and_nothing_written(session, tmp_path, monkeypatch):
-    with pytest.raises(SessionError, match=r"ends in \.csv or \.parquet, received '\.xlsx'"):
+def test_an_unknown_format_is_refused_and_nothing_written(session, tmp_path, monkeypatch):
+    with pytest.raises(SessionError, match=r"ends in \.csv or \.parquet, got '\.xlsx'"):
         export_session(session, tmp_path / "group.xlsx")
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(SessionError, match=r"expected pyarrow for parquet, it is not installed; write a \.csv"):
+    with pytest.raises(SessionError, match=r"expected pyarrow for Parquet, got none; install it or write a \.csv"):
         export_session(session, tmp_path / "group.parquet")
     assert not list(tmp_path.glob("group*"))
 
 
 def test_a_session_makes_a_report(session):
-    made = report_page(Report.of(session))
-    assert "confused (since 0:03)" in made and "fewer than 5 faces visible" in made and "face 6" in made
+    made = report_page(session)
+    assert "confused (from 0:03 on)" in made and "fewer than 5 faces in view" in made and "face 6" in made
 
 
 def test_twenty_minutes_are_read_and_told_within_two_seconds(tmp_path):
@@ -145,8 +145,8 @@ def test_twenty_minutes_are_read_and_told_within_two_seconds(tmp_path):
         shares = np.random.default_rng(0).dirichlet([3, 2, 1], (1200, 16))
         for second, proba in enumerate(shares):
             recorder.add(shows(proba, time=float(second)), STARTED + second)
-    start = time.process_time()  # what others do on this machine does not count
-    report = Report.of(open_session(tmp_path))
+    start = time.process_time()  # CPU time, so that other processes do not count
+    report = open_session(tmp_path)
     write_report(report, tmp_path / "session.html")
     assert time.process_time() - start < 2
     assert sum(seconds_kept(report).values()) == 1200 and (tmp_path / "session.html").stat().st_size < 1_000_000

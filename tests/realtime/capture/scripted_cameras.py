@@ -13,9 +13,9 @@ HANG, EMPTY, RAISE, REFUSE = "hang", "empty", "raise", "refuse"
 WAIT_S = 30.0
 
 
-def picture(grey: int = 0, width: int = 8, height: int = 6) -> ByteArray:
-    """A picture of one grey whose left column is white."""
-    bgr = np.full((height, width, 3), grey, np.uint8)
+def picture(gray: int = 0, width: int = 8, height: int = 6) -> ByteArray:
+    """A picture of one gray whose left column is white."""
+    bgr = np.full((height, width, 3), gray, np.uint8)
     bgr[:, 0] = 255
     return bgr
 

@@ -1,4 +1,4 @@
-"""A detector that is told what to find, a source out of a list, and frames to feed them."""
+"""A detector with fixed results, a source that yields a list, and frames for them."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -14,14 +14,14 @@ from moodspace.realtime.capture.source import Frame, Source
 
 
 def faces_at(*xywh: tuple[float, float, float, float]) -> Faces:
-    """Faces with these boxes, their landmarks where the template has them."""
+    """Return faces with these boxes and the template's landmarks."""
     boxes = np.array(xywh, np.float32).reshape(-1, 4)
     landmarks = boxes[:, None, :2] + DEFAULT_GEOMETRY.template / SIZE * boxes[:, None, 2:]
     return Faces(boxes, landmarks.astype(np.float32), np.linspace(0.9, 0.6, len(boxes), dtype=np.float32))
 
 
 class ToldDetector:
-    """Finds what it was told to, and counts."""
+    """Return the same faces for every frame and count the calls."""
 
     def __init__(self, faces: Faces) -> None:
         self.faces = faces
@@ -33,7 +33,7 @@ class ToldDetector:
 
 
 class ListSource(Source):
-    """Gives frames from a list; knows whether it was closed."""
+    """Yield frames from a list, then raise `error` if given; remember whether it was closed."""
 
     def __init__(self, frames: Sequence[Frame], *, live: bool = False, error: Exception | None = None) -> None:
         super().__init__(live=live)
@@ -55,12 +55,12 @@ def noise(height: int = 90, width: int = 120, seed: int = 0) -> ByteArray:
 
 
 def clip_frames(count: int, source: str = "clip.mp4", fps: float | None = 10.0) -> list[Frame]:
-    """Frames whose grey is 10 times their number."""
+    """Return frames whose gray value is 10 times their index."""
     return [Frame(source, i, i / 10, np.full((60, 80, 3), 10 * i, np.uint8), fps) for i in range(count)]
 
 
 def read(path: Path) -> ByteArray:
-    """A picture file as OpenCV has it, BGR."""
+    """Read a picture as BGR."""
     return np.ascontiguousarray(read_rgb(path)[..., ::-1])
 
 

@@ -1,4 +1,4 @@
-"""The drawn window: every part is where it should be, in the right colour, at any size; the frame stays as it is."""
+"""The drawn window: every part in its place and color at any size; the frame is not changed."""
 
 from dataclasses import replace
 
@@ -10,15 +10,14 @@ from hypothesis import strategies as st
 from moodspace.classifier.palette import COLOURS
 from moodspace.classifier.recognizer import Recognizer
 from moodspace.embeddings.detection.faces import Faces
-from moodspace.realtime.drawing.canvas import AMBER, GROUND, RED, Rectangle, from_hex
+from moodspace.realtime.drawing.canvas import AMBER, GRAY, GROUND, RED, Rectangle, from_hex
 from moodspace.realtime.drawing.faces import draw_faces
-from moodspace.realtime.window.draw import draw_live
-from moodspace.realtime.window.label_text import GREY, live_label, quality_word
+from moodspace.realtime.window.draw import draw_live, live_label
 from moodspace.realtime.window.overlays import Overlays
 from moodspace.realtime.window.panel import Panel
 from moodspace.realtime.window.state import ClassNameInput, ViewState, arrange
+from tests.realtime.fakes import ByteArray, faces_at, noise
 from tests.realtime.live_results import crowd, live_result, quality
-from tests.realtime.stand_ins import ByteArray, faces_at, noise
 
 FACE = (100, 80, 90, 110)
 OPEN = ViewState(evidence=True, map=True, selected=1, fps=30, latency_ms=20)
@@ -29,8 +28,8 @@ def panel(recognizer: Recognizer) -> Panel:
     return Panel(recognizer)
 
 
-def count(picture: ByteArray, colour: tuple[int, int, int]) -> int:
-    return int((picture == colour).all(axis=2).sum())
+def count(picture: ByteArray, color: tuple[int, int, int]) -> int:
+    return int((picture == color).all(axis=2).sum())
 
 
 def part(picture: ByteArray, area: Rectangle) -> ByteArray:
@@ -73,7 +72,7 @@ def test_anything_can_be_drawn_at_any_size(
         selected=2,
         evidence=evidence,
         map=with_map,
-        places={1: np.zeros(2, np.float32), 2: np.full(2, np.nan, np.float32)},
+        positions={1: np.zeros(2, np.float32), 2: np.full(2, np.nan, np.float32)},
         help=helped,
         naming=ClassNameInput("a long name to type", noise(9, 7)[:, : 7 * (n % 2)]) if naming else None,
         message="something was done that needs many words to tell",
@@ -88,7 +87,7 @@ def test_anything_can_be_drawn_at_any_size(
     assert drawn.shape == ((size[1], size[0], 3) if size else (*frame, 3))
 
 
-def test_box_and_label_have_the_expressions_colour(recognizer: Recognizer) -> None:
+def test_box_and_label_have_the_expressions_color(recognizer: Recognizer) -> None:
     for name in recognizer.classes:
         drawn = draw_live(np.zeros((360, 640, 3), np.uint8), live_result(recognizer, faces_at(FACE), [name]))
         assert count(drawn, from_hex(COLOURS[name])) > 500, name
@@ -104,16 +103,16 @@ def test_classes_that_were_taught_are_drawn(recognizer: Recognizer, panel: Panel
 def test_what_is_not_sure_is_grey_and_says_so(recognizer: Recognizer) -> None:
     result = live_result(recognizer, faces_at(FACE), [""])
     label = live_label(result, 0, strong=False)
-    assert (label.text, label.tag, label.share, label.colour) == ("unsure", "1", None, GREY)
-    assert count(draw_live(np.zeros((360, 640, 3), np.uint8), result), GREY) > 500
+    assert (label.text, label.tag, label.share, label.color) == ("unsure", "1", None, GRAY)
+    assert count(draw_live(np.zeros((360, 640, 3), np.uint8), result), GRAY) > 500
 
 
 def test_a_poor_picture_has_a_word(recognizer: Recognizer) -> None:
     small, large = faces_at((5, 5, 8, 9)), faces_at(FACE)
-    assert quality_word(quality(large), 0) == ""
-    assert quality_word(quality(small, good=False), 0) == "too small"
-    assert quality_word(quality(large, good=False, yaw=-70), 0) == "turned away"
-    assert quality_word(quality(large, good=False), 0) == "blurred"
+    assert quality(large).reasons[0] == ""
+    assert quality(small, good=False).reasons[0] == "too small"
+    assert quality(large, good=False, yaw=-70).reasons[0] == "turned away"
+    assert quality(large, good=False).reasons[0] == "blurred"
     result = replace(live_result(recognizer, large, [""]), quality=quality(large, good=False))
     assert live_label(result, 0, strong=False).text == "unsure · blurred"
 
@@ -243,7 +242,7 @@ def test_a_notice_stays_where_it_is_while_a_face_moves_a_little(recognizer: Reco
     assert all((one == drawn[0]).all() for one in drawn)
 
 
-def test_a_taught_neighbour_is_marked(recognizer: Recognizer, panel: Panel) -> None:
+def test_a_taught_neighbor_is_marked(recognizer: Recognizer, panel: Panel) -> None:
     frame, result = np.zeros((540, 960, 3), np.uint8), live_result(recognizer, faces_at(FACE), ["happy"])
     first, *others = result.nearest[0]
     taught = replace(result, nearest=((replace(first, taught=True), *others),))
@@ -252,15 +251,15 @@ def test_a_taught_neighbour_is_marked(recognizer: Recognizer, panel: Panel) -> N
     assert count(draw_live(frame, taught, view, panel), AMBER) > 20
 
 
-def test_the_dots_on_the_map_have_the_faces_colours(recognizer: Recognizer, panel: Panel) -> None:
+def test_the_dots_on_the_map_have_the_faces_colors(recognizer: Recognizer, panel: Panel) -> None:
     frame = np.zeros((540, 960, 3), np.uint8)
     result = live_result(recognizer, faces_at(FACE, (300, 80, 90, 110)), ["angry", "sad"])
     view = replace(OPEN, size=(1260, 700), evidence=False)
     coordinates = recognizer.bundle.map_coordinates
     assert coordinates is not None
-    places = {1: coordinates[0], 2: coordinates[1], 3: coordinates[2]}
+    positions = {1: coordinates[0], 2: coordinates[1], 3: coordinates[2]}
     area = (slice(300, None), slice(970, None))
     for name in ("angry", "sad"):
         without = draw_live(frame, result, view, panel)[area]
-        dotted = draw_live(frame, result, replace(view, places=places), panel)[area]
+        dotted = draw_live(frame, result, replace(view, positions=positions), panel)[area]
         assert count(dotted, from_hex(COLOURS[name])) >= count(without, from_hex(COLOURS[name])) + 15

@@ -1,4 +1,4 @@
-"""Keys change the state of the window, or ask for something to be done; neither needs a window."""
+"""Keys change the state of the window or return an action; neither needs a window."""
 
 import pytest
 
@@ -10,7 +10,7 @@ CLASSES = ("angry", "happy", "müde")
 @pytest.fixture
 def controls() -> Controls:
     controls = Controls()
-    controls.see([2, 5, 9], CLASSES)
+    controls.update([2, 5, 9], CLASSES)
     return controls
 
 
@@ -52,14 +52,14 @@ def test_tab_goes_through_the_faces_in_sight(controls: Controls) -> None:
 
 def test_a_chosen_face_is_selected_again_when_it_is_back(controls: Controls) -> None:
     controls.press(9)
-    controls.see([2, 9], CLASSES)
+    controls.update([2, 9], CLASSES)
     assert controls.selected == 2
-    controls.see([2, 5, 9], CLASSES)
+    controls.update([2, 5, 9], CLASSES)
     assert controls.selected == 5
 
 
 def test_without_faces_nothing_is_selected_or_named(controls: Controls) -> None:
-    controls.see([], CLASSES)
+    controls.update([], CLASSES)
     controls.press(9)
     controls.press(ord("n"))
     assert controls.selected is None
@@ -126,7 +126,7 @@ def test_the_help_names_every_key_that_does_something(controls: Controls) -> Non
     named = {key for key, _ in HELP}
     for letter in "abcdefghijklmnopqrstuvwxyz":
         fresh = Controls()
-        fresh.see([1], CLASSES)
+        fresh.update([1], CLASSES)
         before = dict(vars(fresh))
         does = fresh.press(ord(letter)) is not None or vars(fresh) != before
         assert does == (letter in named), letter

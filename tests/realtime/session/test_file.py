@@ -1,4 +1,4 @@
-"""Tests of realtime/session_file.py: what is a session, and that only sessions are deleted."""
+"""Which files are sessions, and that only sessions are deleted."""
 
 import logging
 import os
@@ -21,7 +21,7 @@ from moodspace.realtime.session.file import (
     new_session_folder,
 )
 from moodspace.realtime.session.recorder import SessionRecorder
-from tests.realtime.recording import CLASSES, STARTED, group
+from tests.realtime.session.recordings import CLASSES, STARTED, group
 
 DAY = 86400.0
 
@@ -80,7 +80,7 @@ def test_what_is_no_session_is_not_deleted(tmp_path, make):
 def test_a_copy_of_another_name_deletes_nothing(tmp_path):
     folder = record(tmp_path / "session")
     (folder / "copy.sqlite").write_bytes((folder / DATABASE).read_bytes())
-    with pytest.raises(SessionError, match="delete a copy of another name by hand"):
+    with pytest.raises(SessionError, match="delete a copy with another name by hand"):
         delete_session(folder / "copy.sqlite")
     assert (folder / DATABASE).exists()
 
@@ -103,7 +103,7 @@ def test_a_session_that_is_being_recorded_is_not_deleted(tmp_path):
 
 
 def test_a_session_that_was_killed_can_be_deleted(tmp_path):
-    command = [sys.executable, "-m", "tests.realtime.recording", str(tmp_path / "killed")]
+    command = [sys.executable, "-m", "tests.realtime.session.recordings", str(tmp_path / "killed")]
     root = Path(__file__).parents[3]
     with subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None and process.stdout.readline()
@@ -116,7 +116,7 @@ def test_a_session_that_was_killed_can_be_deleted(tmp_path):
 def test_only_old_sessions_expire(tmp_path, caplog):
     now = STARTED + 30 * DAY
     old, new = record(tmp_path / "old", now - 8 * DAY), record(tmp_path / "new", now - 6 * DAY)
-    for folder in (old, new):  # a copy, as a backup makes it, is as old as what it holds
+    for folder in (old, new):  # the age of a backup copy is that of its session
         os.utime(folder / DATABASE, (now, now))
     bank = other_database(tmp_path / "bank")
     (tmp_path / "photos").mkdir()
@@ -139,7 +139,7 @@ def test_the_age_of_a_damaged_session_is_that_of_its_file(tmp_path):
 
 
 def test_days_are_not_negative_and_a_missing_folder_holds_nothing(tmp_path):
-    with pytest.raises(ValueError, match="keep_days: expected 0 or more, received -1"):
+    with pytest.raises(ValueError, match="keep_days: expected 0 or more, got -1"):
         expire_sessions(tmp_path, -1, 0.0)
     assert expire_sessions(tmp_path / "missing", 1, 0.0) == []
 

@@ -1,4 +1,4 @@
-"""A display that cannot be used is an error with advice, found before Qt starts and ends the process."""
+"""An unusable display is an error with advice, raised before Qt starts and ends the process."""
 
 import os
 import socket
@@ -12,12 +12,12 @@ from pathlib import Path
 import cv2
 import pytest
 
-from moodspace.realtime.window import display
-from moodspace.realtime.window.display import WindowError, require_display
+from moodspace.realtime.window import screen
+from moodspace.realtime.window.screen import WindowError, require_display
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="displays of Linux")
 
-# How the X protocol refuses a client: the length of the reason, version 11.0, the length of all in words, the reason.
+# A refusal of the X protocol: length of the reason, version 11.0, total length in words, the reason.
 REFUSED = b"\x00\x04\x0b\x00\x00\x00\x01\x00nope"
 
 
@@ -30,14 +30,14 @@ def _bare(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def with_plugin(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Skips where OpenCV has not brought its own Qt."""
-    if not any(folder.glob("libqxcb.so") for folder in display._plugin_folders(os.environ)):
-        pytest.skip("expected OpenCV's package with Qt, found another build")
+    """Skip if OpenCV does not come with its own Qt."""
+    if not any(folder.glob("libqxcb.so") for folder in screen._plugin_folders(os.environ)):
+        pytest.skip("expected OpenCV's package with Qt, got another build")
 
 
 @contextmanager
 def x_server(answer: bytes | None) -> Iterator[str]:
-    """A server of X that gives each client this answer, or none; gives its name."""
+    """Run an X server that gives each client this answer, or none; yield its display name."""
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         listening.listen()
@@ -84,18 +84,17 @@ def test_a_display_that_lets_nobody_in(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("with_plugin")
 def test_a_display_that_never_answers_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(display, "_PATIENCE_S", 0.3)
     with x_server(None) as name:
         monkeypatch.setenv("DISPLAY", name)
         started = time.monotonic()
         with pytest.raises(WindowError, match="to answer"):
-            require_display()
-        assert time.monotonic() - started < display._PATIENCE_S + 5
+            require_display(timeout=0.3)
+        assert time.monotonic() - started < 5
 
 
 @pytest.mark.usefixtures("with_plugin")
 def test_no_display() -> None:
-    with pytest.raises(WindowError, match=r"expected a display, found none; .*--headless"):
+    with pytest.raises(WindowError, match=r"expected a display, got none; .*--headless"):
         require_display()
 
 
@@ -128,7 +127,7 @@ def test_a_plugin_that_cannot_be_loaded(tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_an_opencv_without_windows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cv2, "currentUIFramework", lambda: "")
-    with pytest.raises(WindowError, match="this OpenCV has none; install opencv-python"):
+    with pytest.raises(WindowError, match="expected OpenCV with windows, got it headless; install opencv-python"):
         require_display()
 
 

@@ -1,10 +1,11 @@
-"""Tests of realtime/session_time.py: where a frame stands, whatever source and clock do."""
+"""The position of a frame in a session, whatever its source's time and the wall clock do."""
 
 import pytest
 
-from moodspace.realtime.session.time import NO_FRAMES, Gap, SessionClock
+from moodspace.realtime.session.recorder import NO_FRAMES, SessionClock
+from moodspace.sessions import Gap
 
-# Frames as (time of the source, seconds of the clock), where each then stands, and what was missed before the last.
+# Frames as (source time, wall clock), the position after each, and the gap before the last one.
 CASES = {
     "a camera that opens slowly": ([(0.0, 1.5), (0.1, 1.6)], [0.0, 0.1], None),
     "a camera that opens very slowly": ([(0.0, 9.0)], [9.0], Gap(0.0, 9.0, NO_FRAMES)),
@@ -19,11 +20,11 @@ CASES = {
 
 
 @pytest.mark.parametrize(("frames", "places", "gap"), CASES.values(), ids=CASES)
-def test_where_frames_stand(frames, places, gap):
-    timeline, stood = SessionClock(1000.0), []
+def test_positions_and_gaps(frames, places, gap):
+    clock, stood = SessionClock(1000.0), []
     for time, wall in frames:
-        missed = timeline.go_to(time, 1000.0 + wall)
-        stood.append(timeline.position)
+        missed = clock.advance(time, 1000.0 + wall)
+        stood.append(clock.position)
     assert stood == pytest.approx(places)
     assert missed == (None if gap is None else pytest.approx(gap))
 
@@ -32,25 +33,25 @@ def test_where_frames_stand(frames, places, gap):
     ("by", "words"), [(-3600.0, "set back by 3600 s"), (90.0, "put forward by 90 s, or the source was paused")]
 )
 def test_a_changed_clock_is_noted_and_moves_nothing(by, words):
-    timeline = SessionClock(1000.0)
-    timeline.go_to(0.0, 1000.0)
-    assert timeline.go_to(0.5, 1000.5 + by) == Gap(0.5, 0.5, f"the clock was {words}")
-    assert timeline.go_to(1.0, 1001.0 + by) is None and timeline.position == 1.0
+    clock = SessionClock(1000.0)
+    clock.advance(0.0, 1000.0)
+    assert clock.advance(0.5, 1000.5 + by) == Gap(0.5, 0.5, f"the clock was {words}")
+    assert clock.advance(1.0, 1001.0 + by) is None and clock.position == 1.0
 
 
-def test_a_reason_is_told_once_and_the_first_one_is():
-    timeline = SessionClock(0.0)
-    timeline.interrupt("not as wide as was wished")
-    assert timeline.go_to(0.0, 0.0) is None
-    timeline.interrupt("unplugged")
-    timeline.interrupt("back")
-    assert timeline.go_to(0.5, 0.5) == Gap(0.0, 0.5, "unplugged")
-    assert timeline.go_to(1.0, 1.0) is None
+def test_only_the_first_reason_is_kept():
+    clock = SessionClock(0.0)
+    clock.interrupt("not as wide as was wished")
+    assert clock.advance(0.0, 0.0) is None
+    clock.interrupt("unplugged")
+    clock.interrupt("back")
+    assert clock.advance(0.5, 0.5) == Gap(0.0, 0.5, "unplugged")
+    assert clock.advance(1.0, 1.0) is None
 
 
 def test_the_end_belongs_to_the_session():
-    timeline = SessionClock(0.0)
-    timeline.go_to(0.0, 0.0)
-    assert timeline.end(1.5) is None and timeline.position == 1.5
-    assert timeline.end(8.0) == Gap(1.5, 8.0, NO_FRAMES)
-    assert timeline.end(3.0) is None and timeline.position == 8.0
+    clock = SessionClock(0.0)
+    clock.advance(0.0, 0.0)
+    assert clock.end(1.5) is None and clock.position == 1.5
+    assert clock.end(8.0) == Gap(1.5, 8.0, NO_FRAMES)
+    assert clock.end(3.0) is None and clock.position == 8.0

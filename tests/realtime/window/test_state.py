@@ -1,4 +1,4 @@
-"""Where picture and panel go in windows of any size."""
+"""The layout of picture and panel in windows of any size."""
 
 import pytest
 from hypothesis import given

@@ -1,6 +1,6 @@
 """Made-up results for the tests of sessions, and a process that records them until it is killed.
 
-Run as `python -m tests.realtime.recording FOLDER`, it prints the second of each frame that it has added.
+`python -m tests.realtime.session.recordings FOLDER` prints the time of each recorded frame.
 """
 
 import sys
@@ -30,7 +30,7 @@ def shows(
     good: Sequence[bool] | None = None,
     unsure: Sequence[int] = (),
 ) -> LiveResult:
-    """Faces that show these smoothed probabilities, all readable unless `good` says otherwise; `unsure` are rows."""
+    """Return faces with these smoothed probabilities, readable unless `good` is given; `unsure` lists rows."""
     n = len(proba)
     smoothed = np.array(proba, np.float32).reshape(n, len(classes))
     uniform = np.full_like(smoothed, 1 / len(classes))
@@ -51,7 +51,7 @@ def shows(
 
 
 def group(n: int, *, time: float = 0.0, proba: Sequence[float] = (0.5, 0.25, 0.25)) -> LiveResult:
-    """So many faces that show the same."""
+    """Return n faces with the same probabilities."""
     return shows([proba] * n, time=time)
 
 

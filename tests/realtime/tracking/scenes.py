@@ -1,4 +1,4 @@
-"""Scenes of drawn people who move before a camera, and a detector that knows where they are."""
+"""Scenes of drawn people who move in front of a camera, and a detector that knows where they are."""
 
 import functools
 from collections.abc import Callable, Iterator
@@ -12,7 +12,7 @@ from moodspace.embeddings.detection.faces import Faces
 from moodspace.realtime.tracking.association import overlaps
 from moodspace.realtime.tracking.tracker import TrackedFaces, Tracker
 from tests.drawn_faces import drawn_faces
-from tests.realtime.stand_ins import ByteArray, faces_at, noise
+from tests.realtime.fakes import ByteArray, faces_at, noise
 
 FPS = 30.0
 PEOPLE = drawn_faces(12, seed=5).crops
@@ -22,7 +22,7 @@ Box = tuple[float, float, float]
 
 @dataclass
 class Person:
-    """A drawn face; `place` says at which time its box has which middle and side, None while it is out of the scene."""
+    """A drawn face; `place` returns the center and side of its box at a time, None while it is out of view."""
 
     picture: ByteArray
     place: Callable[[float], Box | None]
@@ -37,7 +37,7 @@ class Person:
 
 @dataclass
 class Scene:
-    """People, the nearest first, before a wall; `hidden` are the times at which a hand hides whom."""
+    """People in front of a wall, nearest first; `hidden(now, number)` tells whether a hand hides a person."""
 
     people: list[Person]
     size: tuple[int, int] = (480, 270)
@@ -57,7 +57,7 @@ class Scene:
         return frame
 
     def seen(self) -> list[int]:
-        """Who can be found: not those behind another one, as a detector merges boxes that overlap."""
+        """Return who can be detected: nobody behind another person, because detectors merge overlapping boxes."""
         found: list[int] = []
         for number, person in enumerate(self.people):
             box = person.box(self.now)
@@ -76,7 +76,7 @@ class Scene:
         return faces_at(*(tuple(np.array(box) + rng.normal(0, self.jitter * box[2], 4)) for box in boxes if box))
 
     def whose(self, xywh: npt.NDArray[np.float32]) -> int:
-        """Whose box this is; -1 for nobody's."""
+        """Return whose box this is, -1 for nobody's."""
         seen = self.seen()
         boxes = np.array([self.people[number].box(self.now) for number in seen], np.float32).reshape(-1, 4)
         shared = overlaps(xywh[None], boxes)[0]
@@ -89,7 +89,7 @@ def wall(width: int, height: int) -> ByteArray:
 
 
 def paste(frame: ByteArray, picture: ByteArray, box: tuple[float, float, float, float]) -> None:
-    """Puts a grey picture into a box of the frame, to parts of pixels."""
+    """Paste a gray picture into a box of the frame, with subpixel accuracy."""
     x, y, width, height = box
     matrix = np.array([[width / 48, 0, x], [0, height / 48, y]])
     size = (frame.shape[1], frame.shape[0])
@@ -108,7 +108,7 @@ def play(scene: Scene, tracker: Tracker, seconds: float, fps: float = FPS) -> It
 
 
 def held(scene: Scene, tracker: Tracker, seconds: float, fps: float = FPS) -> dict[int, set[int]]:
-    """Which ids each person had; nobody (-1) is left out."""
+    """Return the ids that each person had, without nobody (-1)."""
     ids: dict[int, set[int]] = {}
     for tracked in play(scene, tracker, seconds, fps):
         for one, xywh, fresh in zip(tracked.ids, tracked.faces.xywh, tracked.fresh, strict=True):

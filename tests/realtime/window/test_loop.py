@@ -1,4 +1,4 @@
-"""The live session shows, reports and answers keys, and leaves when asked; OpenCV's window is stood in for."""
+"""The live session shows and reports frames, answers keys, and ends when asked; OpenCV's window is faked."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -13,21 +13,21 @@ from moodspace.arrays import FloatArray
 from moodspace.classifier.recognizer import Recognizer
 from moodspace.realtime.capture.source import Frame, SourceError
 from moodspace.realtime.pipeline import LiveResult
+from moodspace.realtime.window import loop as loop_module
 from moodspace.realtime.window import screen as screen_module
-from moodspace.realtime.window import session as live_loop
-from moodspace.realtime.window.display import WindowError
+from moodspace.realtime.window.loop import live
 from moodspace.realtime.window.panel import Panel
-from moodspace.realtime.window.session import live
+from moodspace.realtime.window.screen import WindowError
 from moodspace.realtime.window.state import ViewState
+from tests.realtime.fakes import ByteArray, ListSource, clip_frames, faces_at, noise, read
 from tests.realtime.live_results import PlainPipeline
-from tests.realtime.stand_ins import ByteArray, ListSource, clip_frames, faces_at, noise, read
 
-# No test waits for this long.
+# No test waits this long.
 PATIENCE_S = 60.0
 
 
 class Screen:
-    """What OpenCV was told to show; keys that are pressed once so many pictures were shown."""
+    """A fake of OpenCV's window: records the pictures, and presses each key after a number of pictures."""
 
     def __init__(self) -> None:
         self.shown: list[ByteArray] = []
@@ -84,7 +84,7 @@ def pipeline(recognizer: Recognizer) -> PlainPipeline:
 
 @pytest.fixture
 def picture() -> ListSource:
-    """Stays in the window until space is pressed."""
+    """Return a source of one picture, which stays until space is pressed."""
     return ListSource(clip_frames(1, "a.png", None))
 
 
@@ -174,7 +174,7 @@ def test_a_camera_is_read_by_the_capture_thread(pipeline: PlainPipeline, screen:
     assert source.closed
 
 
-def test_a_source_that_gives_nothing_is_said_to(pipeline: PlainPipeline, screen: Screen) -> None:
+def test_a_source_without_frames_is_reported(pipeline: PlainPipeline, screen: Screen) -> None:
     clock = [100.0]
 
     def watch() -> None:
@@ -222,7 +222,7 @@ def test_a_number_teaches_the_selected_face(pipeline: PlainPipeline, screen: Scr
 
 
 def test_a_name_teaches_the_face_as_it_was_when_asked(pipeline: PlainPipeline, screen: Screen) -> None:
-    """While the name is typed other frames come; their faces are not the one that was meant."""
+    """While the name is typed, other frames come; their faces are not the selected one."""
     frames = [replace(frame, bgr=noise(60, 80, frame.index)) for frame in clip_frames(8)]
     seen: list[FloatArray] = []
     named_at: list[int] = []
@@ -248,7 +248,7 @@ def test_a_name_teaches_the_face_as_it_was_when_asked(pipeline: PlainPipeline, s
     assert not np.array_equal(embedding, seen[4])
 
 
-def test_what_went_wrong_is_told_and_nothing_ends(pipeline: PlainPipeline, screen: Screen, picture: ListSource) -> None:
+def test_errors_are_shown_and_nothing_ends(pipeline: PlainPipeline, screen: Screen, picture: ListSource) -> None:
     def refuse(*arguments: object) -> str:
         raise ValueError("the disk is full")
 
@@ -298,7 +298,7 @@ def test_no_display_is_an_error(pipeline: PlainPipeline, monkeypatch: pytest.Mon
     monkeypatch.setattr(screen_module.sys, "platform", "linux")
     monkeypatch.delenv("DISPLAY", raising=False)
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
-    with pytest.raises(WindowError, match="expected a display, found none"):
+    with pytest.raises(WindowError, match="expected a display, got none"):
         live(ListSource(clip_frames(1)), pipeline)
 
 
@@ -306,13 +306,13 @@ def test_the_window_says_what_a_recording_waits_for(
     pipeline: PlainPipeline, screen: Screen, picture: ListSource, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     views: list[str] = []
-    draw = live_loop.draw_live
+    draw = loop_module.draw_live
 
     def drawn(frame_bgr: ByteArray, result: LiveResult, view: ViewState, panel: Panel) -> ByteArray:
         views.append(view.recording)
         return draw(frame_bgr, result, view, panel)
 
-    monkeypatch.setattr(live_loop, "draw_live", drawn)
+    monkeypatch.setattr(loop_module, "draw_live", drawn)
     screen.keys = [(1, ord("q"))]
     live(picture, pipeline, record=lambda frame, result: None, recording=lambda: "waiting for 5 faces, 2 in view")
     assert set(views) == {"waiting for 5 faces, 2 in view"}

@@ -1,4 +1,4 @@
-"""The notice comes once, says what it must, and never keeps a session from starting."""
+"""The notice is shown once, says what it must, and never prevents a session from starting."""
 
 import sys
 from pathlib import Path

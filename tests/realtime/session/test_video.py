@@ -1,11 +1,11 @@
-"""Tests of realtime/session_video.py: the annotated video of a session."""
+"""The annotated video of a session."""
 
 import cv2
 import numpy as np
 import pytest
 
-from moodspace.realtime.session.video import SessionVideo
-from tests.realtime.recording import group
+from moodspace.realtime.session.recording import SessionVideo
+from tests.realtime.session.recordings import group
 
 
 def frames_of(path):
@@ -28,7 +28,7 @@ def record(folder, times, sizes=((80, 60),)):
 
 def test_an_uneven_source_makes_an_even_video(tmp_path):
     seen = record(tmp_path, [0.0, 0.5, 0.52, 0.54, 1.0])
-    # 0.5 s of the first, then whichever is due until 1.0, and the last.
+    # 0.5 s of the first frame, then the frame due at each step until 1.0, then the last frame.
     assert len(seen) == 11
     levels = [round(float(frame.mean()) / 40) for frame in seen]
     assert levels[:5] == [0] * 5 and levels[-1] == 4 and levels == sorted(levels)

@@ -1,6 +1,6 @@
-"""A live session of one face that does not move, in a real window, as a process of its own.
+"""A process with a live session of one still face in a real window.
 
-Says on stdout, in JSON lines, what the face shows each time that changes, and when; what was taught is kept in memory.
+Prints a JSON line with the time whenever the face's expression changes or a face is taught.
 """
 
 import json
@@ -19,7 +19,7 @@ from moodspace.embeddings.pictures import read_rgb
 from moodspace.index.taught.faces import LIVE, NewFaces
 from moodspace.realtime.capture.source import Frame, Source
 from moodspace.realtime.pipeline import LivePipeline, LiveResult
-from moodspace.realtime.window.session import live
+from moodspace.realtime.window.loop import live
 
 
 class Still(Source):

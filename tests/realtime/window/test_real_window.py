@@ -1,4 +1,4 @@
-"""A real window on a virtual display, with real key presses: what is taught shows within a second."""
+"""A real window on a virtual display with real key presses: a taught class shows within a second."""
 
 import json
 import os
@@ -16,21 +16,21 @@ import pytest
 
 from moodspace.embeddings.pictures import read_rgb
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 START_S, SOON_S = 120.0, 60.0
 
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(
         not (shutil.which("Xvfb") and shutil.which("xdotool")),
-        reason="expected Xvfb and xdotool for a window with real keys, found none: apt-get install xvfb xdotool",
+        reason="expected Xvfb and xdotool for a window with real keys, got none: apt-get install xvfb xdotool",
     ),
 ]
 
 
 @pytest.fixture
 def display() -> Iterator[str]:
-    """A virtual display of its own."""
+    """Start a virtual display; yield its name."""
     reading, writing = os.pipe()
     command = ["Xvfb", "-displayfd", str(writing), "-screen", "0", "1600x1000x24", "-nolisten", "tcp"]
     server = subprocess.Popen(command, pass_fds=[writing], stderr=subprocess.DEVNULL)
@@ -47,7 +47,7 @@ def display() -> Iterator[str]:
 
 
 class Session:
-    """The process, what it says, and a hand on its keyboard."""
+    """The process: its output, and key presses for it."""
 
     def __init__(self, display: str, bundle: Path, picture: Path, folder: Path) -> None:
         self.environment = {**os.environ, "DISPLAY": display, "PYTHONPATH": str(ROOT)}
@@ -67,14 +67,14 @@ class Session:
             self.lines.put(json.loads(line))
 
     def keys(self, *keys: str) -> float:
-        """Presses keys as a quick typist does and returns when the last one went down."""
+        """Press keys as a quick typist does; return when the last one was pressed."""
         for key in keys:
             time.sleep(0.08)
             subprocess.run(["xdotool", "key", key], env=self.environment, check=True)
         return time.time()
 
     def wait(self, key: str, value: str, seconds: float = SOON_S) -> dict[str, Any]:
-        """Waits until the process says this."""
+        """Wait until the process prints this value."""
         ends = time.monotonic() + seconds
         while True:
             try:
@@ -85,7 +85,7 @@ class Session:
                 return said
 
     def left(self) -> int:
-        """Waits for the process to end."""
+        """Wait for the process to end; return its exit code."""
         return self.process.wait(SOON_S)
 
 

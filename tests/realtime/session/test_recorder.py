@@ -1,4 +1,4 @@
-"""Tests of realtime/session.py: what is kept of a session, and what is not."""
+"""The recorder: what it writes, what it withholds, and what survives errors and kills."""
 
 import json
 import signal
@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 
 from moodspace.realtime.session.file import DATABASE, SessionError
-from moodspace.realtime.session.reading import WITHHELD, open_session
+from moodspace.realtime.session.reading import open_session
 from moodspace.realtime.session.recorder import SessionRecorder
-from tests.realtime.recording import CLASSES, STARTED, group, shows
+from moodspace.sessions import WITHHELD
+from tests.realtime.session.recordings import CLASSES, STARTED, group, shows
 
 ROOT = Path(__file__).parents[3]
 
@@ -29,7 +30,7 @@ class Clock:
 
 
 def record(folder, results, *, ends_after=0.0, **settings):
-    """Records results that come at the times they have; returns what is read afterwards."""
+    """Record results as if each came at its own time; return the session."""
     clock = Clock()
     with SessionRecorder(folder, classes=CLASSES, source="camera 0", now=clock, **settings) as recorder:
         for result in results:
@@ -55,7 +56,7 @@ def test_a_second_is_the_mean_over_readable_faces_and_frames(tmp_path):
     rows = session.group
     assert rows.second.tolist() == [0, 1]  # the session begins with its first frame
     assert rows.frames.tolist() == [2, 1] and rows.faces.tolist() == [6, 6] and rows.readable.tolist() == [6, 6]
-    # One of five readable faces was unsure in one of two frames: half a face, rounded up. The sixth cannot be read.
+    # One of five readable faces was unsure in one of two frames: half a face, rounded up. The sixth is unreadable.
     assert rows.unsure.tolist() == [1, 0]
     np.testing.assert_allclose(rows.proba, [[0.4, 0.1, 0.5], [0.5, 0.25, 0.25]], atol=1e-4)
     assert (session.source, session.started, session.classes) == ("camera 0", STARTED, CLASSES)
@@ -74,18 +75,18 @@ def test_a_second_is_the_mean_over_readable_faces_and_frames(tmp_path):
         (group(9), 10, WITHHELD, WITHHELD),
     ],
 )
-def test_nothing_is_said_of_small_groups(tmp_path, result, min_group, faces, readable):
+def test_small_groups_are_withheld(tmp_path, result, min_group, faces, readable):
     session = record(tmp_path, [result], min_group=min_group)
     assert (session.group.faces.tolist(), session.group.readable.tolist()) == ([faces], [readable])
     withheld = readable == WITHHELD
     assert np.isnan(session.group.proba).all() == withheld and session.group.unsure[0] == (WITHHELD if withheld else 0)
-    # The file itself does not know it either.
+    # The file does not hold it either.
     kept = tables(tmp_path)["seconds"][0][3:]
     assert kept[1:] == (None, None, None) if withheld else kept[0] == faces
     assert tables(tmp_path)["faces"] == []
 
 
-def test_one_face_under_many_numbers_is_no_group(tmp_path):
+def test_one_face_under_many_numbers_is_not_a_group(tmp_path):
     frames = [shows([[1, 0, 0]] * 3, time=at / 10, ids=[3 * at + 1, 3 * at + 2, 3 * at + 3]) for at in range(9)]
     assert record(tmp_path, frames).group.faces.tolist() == [WITHHELD]
 
@@ -109,12 +110,12 @@ def test_single_faces_are_kept_only_when_asked_for(tmp_path):
     assert session.individuals and session.group.faces.tolist() == [WITHHELD] * 2
     assert faces.second.tolist() == [0, 0, 0, 1] and faces.track_ids.tolist() == [2, 7, 9, 7]
     assert faces.shown.tolist() == [2, 1, 2, 2] and faces.readable.tolist() == [True] * 4
-    # Of face 9 only the frame in which it could be read counts.
+    # For face 9, only the frame in which it was readable counts.
     np.testing.assert_allclose(faces.proba, [[0.5, 0, 0.5], [0, 1, 0], [0, 0, 1], [0, 0, 1]], atol=1e-4)
     assert faces.size.tolist() == [40] * 4 and faces.yaw.tolist() == [-10] * 4
 
 
-def test_an_unreadable_face_is_said_to_be_one(tmp_path):
+def test_an_unreadable_face_is_marked(tmp_path):
     faces = record(tmp_path, [shows([[0.4, 0.3, 0.3]], good=[False], unsure=[0])], individuals=True).faces
     assert (faces.readable.tolist(), faces.shown.tolist()) == ([False], [-1])
 
@@ -128,7 +129,7 @@ def test_nothing_of_a_picture_or_an_embedding_is_kept(tmp_path):
     assert lists and {len(one) for one in lists} == {len(CLASSES)}
 
 
-def test_classes_grow_and_are_followed_by_name(tmp_path):
+def test_new_classes_are_added_and_matched_by_name(tmp_path):
     grown = ("confused", *CLASSES)
     frames = [group(5), shows([[1, 0, 0, 0]] * 5, time=0.5, classes=grown), group(5, time=1.5)]
     frames += [shows([[0.25] * 4] * 5, time=2.5, classes=grown)]
@@ -139,7 +140,7 @@ def test_classes_grow_and_are_followed_by_name(tmp_path):
     assert session.faces.shown[:5].tolist() == [3] * 5 and session.faces.shown[5:10].tolist() == [0] * 5
 
 
-def test_a_class_knows_since_when(tmp_path):
+def test_a_class_has_a_first_second(tmp_path):
     frames = [group(5), shows([[0, 0, 0, 1]] * 5, time=7.2, classes=(*CLASSES, "confused"))]
     assert record(tmp_path, frames).since.tolist() == [0, 0, 0, 7]
 
@@ -157,7 +158,7 @@ def test_gaps_say_when_and_why(tmp_path):
         recorder.add(group(5, time=10.0), STARTED + 10)
         recorder.interrupt("camera 0 was lost")
         recorder.add(group(5, time=10.5), STARTED + 10.5)
-        recorder.add(group(5, time=0.2), STARTED + 14.5)  # found again, and its time begins anew
+        recorder.add(group(5, time=0.2), STARTED + 14.5)  # found again; its time restarts
         recorder.add(group(5, time=0.4), STARTED + 3614.7)
         recorder.interrupt("camera 0 was lost again")
         clock.now = STARTED + 3624.7
@@ -171,7 +172,7 @@ def test_gaps_say_when_and_why(tmp_path):
     assert session.group.second.tolist() == [0, 10, 14] and session.duration == pytest.approx(24.7)
 
 
-def test_what_ends_a_session_with_an_error_is_kept(tmp_path):
+def test_an_error_that_ends_a_session_is_recorded(tmp_path):
     with pytest.raises(OSError), SessionRecorder(tmp_path, classes=CLASSES, source="x") as recorder:
         recorder.add(group(5), time.time())
         raise OSError("camera 0: unplugged")
@@ -195,7 +196,7 @@ def test_a_folder_with_a_session_is_not_recorded_over(tmp_path):
     assert open_session(tmp_path).group.faces.tolist() == [5]
 
 
-def test_a_folder_that_cannot_be_made_is_one_error(tmp_path):
+def test_an_unwritable_folder_is_one_error(tmp_path):
     (tmp_path / "file").write_text("no folder")
     with (
         pytest.raises(SessionError, match="expected to record"),
@@ -204,7 +205,7 @@ def test_a_folder_that_cannot_be_made_is_one_error(tmp_path):
         pass
 
 
-def test_a_disk_that_takes_no_more_is_one_error(tmp_path):
+def test_a_full_disk_is_one_error(tmp_path):
     with (
         pytest.raises(SessionError, match=r"expected to record the session, could not \(database or disk is full\)"),
         SessionRecorder(tmp_path, classes=CLASSES, source="x", individuals=True) as recorder,
@@ -221,8 +222,8 @@ def test_a_session_that_cannot_begin_is_one_error(tmp_path, monkeypatch):
         pass
 
 
-def test_a_group_of_nobody_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="min_group: expected 1 or more, received 0"):
+def test_min_group_of_zero_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="min_group: expected 1 or more, got 0"):
         SessionRecorder(tmp_path, classes=CLASSES, source="x", min_group=0)
 
 
@@ -236,7 +237,7 @@ def test_a_session_can_be_read_while_it_is_recorded(tmp_path):
 
 def test_kill_9_loses_at_most_two_seconds(tmp_path):
     folder = tmp_path / "killed"
-    command = [sys.executable, "-m", "tests.realtime.recording", str(folder)]
+    command = [sys.executable, "-m", "tests.realtime.session.recordings", str(folder)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         for line in process.stdout:

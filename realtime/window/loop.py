@@ -1,0 +1,364 @@
+"""Run a live session: frames in, a window and results out, without falling behind."""
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from moodspace.arrays import ByteArray, FloatArray
+from moodspace.classifier.recognizer import Recognizer
+from moodspace.realtime.capture.newest import NewestFrames, paced_frames
+from moodspace.realtime.capture.source import Frame, Source
+from moodspace.realtime.drawing.annotate import write_picture
+from moodspace.realtime.drawing.video import OutputError
+from moodspace.realtime.pipeline import LivePipeline, LiveResult
+from moodspace.realtime.window.background import Background, ProcessedFrame, recognize
+from moodspace.realtime.window.draw import draw_live
+from moodspace.realtime.window.keys import Action, Command, Controls
+from moodspace.realtime.window.minimap import MapDots
+from moodspace.realtime.window.panel import Panel
+from moodspace.realtime.window.screen import Window
+from moodspace.realtime.window.state import RECORDING, ClassNameInput, ViewState, window_size
+
+# How long to wait for a key before checking for a frame. OpenCV keeps only the last key, so poll often.
+_KEY_WAIT_S = 0.004
+_MESSAGE_S = 4.0
+# Say so when the source has given no frame for this long.
+_NO_FRAME_S = 2.0
+_NO_FRAME = "waiting for frames"
+
+# The frame rate is the mean over this time, in seconds.
+_FPS_WINDOW_S = 1.5
+# Weight of the newest frame in the latency; a number that changes with every frame cannot be read.
+_LATENCY_WEIGHT = 0.1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WindowCallbacks:
+    """What a live session calls besides showing frames; None for nothing.
+
+    Attributes:
+        on_result: Called with each frame and its result.
+        record: Called like `on_result`; belongs to a recorder.
+        recording: Returns what the recorder is doing, in a few words; without it, the window says "recording".
+        teach_face: Adds a face, `(d,)` float32 of unit length, to the gallery under a label; returns its id.
+        undo: Undoes the last teaching; returns what was undone.
+        snapshots: Folder for snapshots; created when needed.
+    """
+
+    on_result: Callable[[Frame, LiveResult], None] | None = None
+    record: Callable[[Frame, LiveResult], None] | None = None
+    recording: Callable[[], str] | None = None
+    teach_face: Callable[[FloatArray, str], int] | None = None
+    undo: Callable[[], str] | None = None
+    snapshots: Path = Path("snapshots")
+
+    @property
+    def recording_words(self) -> str:
+        """What the recorder is doing; empty without a recorder."""
+        if self.record is None:
+            return ""
+        return self.recording() if self.recording else RECORDING
+
+    def report(self, frame: Frame, result: LiveResult) -> None:
+        """Call `on_result` and `record`."""
+        for callback in (self.on_result, self.record):
+            if callback is not None:
+                callback(frame, result)
+
+
+def live(
+    source: Source,
+    pipeline: LivePipeline,
+    *,
+    show: bool = True,
+    fast: bool = False,
+    on_result: Callable[[Frame, LiveResult], None] | None = None,
+    record: Callable[[Frame, LiveResult], None] | None = None,
+    recording: Callable[[], str] | None = None,
+    teach_face: Callable[[FloatArray, str], int] | None = None,
+    undo: Callable[[], str] | None = None,
+    snapshots: Path = Path("snapshots"),
+    clock: Callable[[], float] = time.monotonic,
+) -> int:
+    """Run frames through the pipeline until the source ends or the user leaves: with q, Esc or by closing the window.
+
+    From a camera or a stream, always take the newest frame and drop those that came meanwhile. In a window, play a
+    video file at its own speed, dropping frames if needed, and keep a picture until space is pressed. Without a
+    window, take every frame of a file as fast as possible.
+
+    Args:
+        source: Gives the frames; closed at the end.
+        pipeline: Finds and recognizes the faces.
+        show: Whether to open a window.
+        fast: Whether to take every frame of a file, as fast as possible, in a window too.
+        on_result: Called with each frame and its result.
+        record: Called like `on_result`; belongs to a recorder.
+        recording: Returns what the recorder is doing, for the window; without it, the window says "recording".
+        teach_face: Adds a face, `(d,)` float32 of unit length, to the gallery under a label; returns its id. The
+            window shows the text of a ValueError; the same holds for `undo`.
+        undo: Undoes the last teaching; returns what was undone.
+        snapshots: Folder for snapshots; created when needed.
+        clock: Returns seconds; sets the speed of a video and the duration of messages.
+
+    Returns:
+        The number of processed frames.
+
+    Raises:
+        SourceError: The source gives no frames, or a camera stops.
+        WindowError: There is no display.
+    """
+    callbacks = WindowCallbacks(on_result, record, recording, teach_face, undo, snapshots)
+    with ExitStack() as stack:
+        newest = stack.enter_context(NewestFrames(source)) if source.live else None
+        if newest is None:
+            stack.enter_context(source)
+        frames = newest or source
+        if not show:
+            return _run_headless(frames, pipeline, callbacks)
+        paced = frames if newest or fast else paced_frames(source, clock)
+        work = stack.enter_context(Background(paced, pipeline, clock=clock))
+        if newest is not None:
+            # Runs right after the window closes: the thread must not wait for the next frame of a lost camera.
+            stack.callback(newest.stop)
+        # Entered last, so it closes first and at once, whatever the source's thread is waiting for.
+        window = stack.enter_context(Window())
+        return LiveLoop(work, pipeline.recognizer, window, callbacks, clock=clock).run()
+
+
+def _run_headless(frames: Iterable[Frame], pipeline: LivePipeline, callbacks: WindowCallbacks) -> int:
+    count = 0
+    for frame in frames:
+        callbacks.report(frame, recognize(pipeline, frame))
+        count += 1
+    return count
+
+
+class LiveLoop:
+    """Show results in a window and answer keys until the frames end or the user leaves.
+
+    Args:
+        work: Gives the frames and their results.
+        recognizer: Its bundle has the map and the known faces.
+        window: An open window.
+        callbacks: What to call besides showing frames.
+        clock: Returns seconds.
+    """
+
+    def __init__(
+        self,
+        work: Background,
+        recognizer: Recognizer,
+        window: Window,
+        callbacks: WindowCallbacks,
+        *,
+        clock: Callable[[], float],
+    ) -> None:
+        self._work, self._window, self._callbacks, self._clock = work, window, callbacks, clock
+        self._controls, self._fps_meter = Controls(), FPSMeter()
+        self._panel, self._map_dots = Panel(recognizer), MapDots(recognizer.bundle)
+        self._current: ProcessedFrame | None = None
+        self._positions: dict[int, FloatArray] = {}
+        self._face: SelectedFace | None = None
+        self._message, self._message_ends = "", 0.0
+        self._drawn: tuple[Any, ...] = ()
+        self._count, self._leaving = 0, False
+        self._taken, self._resumed = 0.0, float("-inf")
+
+    def run(self) -> int:
+        """Run until the end; return the number of processed frames.
+
+        Raises:
+            SourceError: The source gives no frames, or a camera stops.
+        """
+        while not self._leaving:
+            if self._controls.paused:
+                self._resumed = self._clock()
+            elif (processed := self._work.take()) is not None:
+                self._take(processed)
+            elif self._work.ended:
+                break
+            self._draw()
+            self._handle_keys()
+        return self._count
+
+    def _take(self, processed: ProcessedFrame) -> None:
+        """Report a frame and make it the current one. A picture pauses the loop until space is pressed."""
+        self._count += 1
+        self._callbacks.report(processed.frame, processed.result)
+        self._current, self._drawn, self._taken = processed, (), self._clock()
+        self._controls.update(processed.result.track_ids.tolist(), processed.result.prediction.classes)
+        self._controls.paused = processed.frame.fps is None
+        self._positions = self._map_dots.follow(processed.result)
+        if self._window.size is None:
+            self._window.open_at(window_size(processed.frame.bgr.shape, panel=True))
+
+    def _draw(self) -> None:
+        """Show the current frame, unless nothing has changed since it was drawn."""
+        if self._current is None:
+            return
+        keys, size, message = self._controls, self._window.size, self._current_message()
+        wanted = (size, message, keys.selected, keys.evidence, keys.map, keys.help, keys.paused, keys.name)
+        if wanted == self._drawn:
+            return
+        current, is_new, self._drawn = self._current, not self._drawn, wanted
+        self._window.show(draw_live(current.frame.bgr, current.result, self._view(current), self._panel))
+        # A frame that waited for the end of a pause says nothing about the latency.
+        if is_new and current.arrived > self._resumed:
+            self._fps_meter.count(current.arrived, self._clock())
+
+    def _view(self, current: ProcessedFrame) -> ViewState:
+        keys = self._controls
+        return ViewState(
+            size=self._window.size,
+            selected=keys.selected,
+            evidence=keys.evidence,
+            map=keys.map,
+            positions=self._positions,
+            help=keys.help,
+            naming=None
+            if keys.name is None or self._face is None
+            else ClassNameInput(keys.name, self._face.picture_bgr),
+            message=self._current_message(),
+            paused=keys.paused and current.frame.fps is not None,
+            recording=self._callbacks.recording_words,
+            fps=self._fps_meter.fps,
+            latency_ms=self._fps_meter.latency_ms,
+        )
+
+    def _current_message(self) -> str:
+        now = self._clock()
+        if now < self._message_ends:
+            return self._message
+        waiting = now - max(self._taken, self._resumed) > _NO_FRAME_S
+        return _NO_FRAME if waiting and not self._controls.paused else ""
+
+    def _handle_keys(self) -> None:
+        """Do what the keys pressed since the last call ask for."""
+        while not self._leaving and (key := self._window.key(_KEY_WAIT_S)) is not None:
+            was_naming = self._controls.name is not None
+            action = self._controls.press(key)
+            if self._controls.name is not None and not was_naming:
+                # Keep the face as it is now; its expression changes while the name is typed.
+                self._face = selected_face(self._current, self._controls.selected)
+            if action is not None:
+                self._do(action)
+            if self._controls.name is None:
+                self._face = None
+        if self._window.is_closed:
+            self._leaving = True
+
+    def _do(self, action: Action) -> None:
+        message = ""
+        match action.command:
+            case Command.QUIT:
+                self._leaving = True
+            case Command.SNAPSHOT:
+                message = save_snapshot(self._callbacks, self._current)
+            case Command.TEACH:
+                face = self._face or selected_face(self._current, self._controls.selected)
+                message = teach(self._callbacks, face, action.label)
+            case Command.UNDO:
+                message = undo(self._callbacks)
+        self._message, self._message_ends = message, self._clock() + _MESSAGE_S
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SelectedFace:
+    """The face to teach, as it was when the key was pressed.
+
+    Attributes:
+        track_id: Its number.
+        embedding: `(d,)` float32 of unit length.
+        picture_bgr: `(h, w, 3)` uint8 in [0, 255], BGR, the face's box; empty if it is outside of the frame.
+    """
+
+    track_id: int
+    embedding: FloatArray
+    picture_bgr: ByteArray
+
+
+def selected_face(current: ProcessedFrame | None, track_id: int | None) -> SelectedFace | None:
+    """Return a face of a frame; None if there is no such face or no frame."""
+    if current is None or track_id is None:
+        return None
+    rows = np.flatnonzero(current.result.track_ids == track_id)
+    if not len(rows):
+        return None
+    row = int(rows[0])
+    left, top, width, height = np.round(current.result.faces.xywh[row]).astype(int).tolist()
+    picture = current.frame.bgr[max(top, 0) : max(top + height, 0), max(left, 0) : max(left + width, 0)]
+    return SelectedFace(track_id, current.result.embeddings[row], picture.copy())
+
+
+def teach(callbacks: WindowCallbacks, face: SelectedFace | None, label: str) -> str:
+    """Teach a face as a class; return the message to show."""
+    if callbacks.teach_face is None:
+        return "cannot teach: no gallery is open"
+    if face is None:
+        return "no face in view to teach"
+    try:
+        callbacks.teach_face(face.embedding, label)
+    except ValueError as error:
+        return str(error)
+    return f"taught face {face.track_id} as {label} · press u to undo"
+
+
+def undo(callbacks: WindowCallbacks) -> str:
+    """Undo the last teaching; return the message to show."""
+    if callbacks.undo is None:
+        return "nothing to undo"
+    try:
+        return callbacks.undo()
+    except ValueError as error:
+        return str(error)
+
+
+def save_snapshot(callbacks: WindowCallbacks, current: ProcessedFrame | None) -> str:
+    """Save the annotated frame in its own size without replacing a file; return the message to show."""
+    if current is None:
+        return "no frame to save yet"
+    name = time.strftime("moodspace-%Y%m%d-%H%M%S")
+    try:
+        callbacks.snapshots.mkdir(parents=True, exist_ok=True)
+        path, number = callbacks.snapshots / f"{name}.png", 1
+        while path.exists():
+            number += 1
+            path = path.with_name(f"{name}-{number}.png")
+        write_picture(path, draw_live(current.frame.bgr, current.result))
+    except (OutputError, OSError) as error:
+        return str(error)
+    return f"saved {path}"
+
+
+class FPSMeter:
+    """Measure the frame rate and the latency of shown frames.
+
+    Attributes:
+        latency_ms: Milliseconds from a frame's arrival until it is shown, averaged over about the last ten frames.
+    """
+
+    def __init__(self) -> None:
+        self._shown: deque[float] = deque()
+        self.latency_ms = 0.0
+
+    @property
+    def fps(self) -> float:
+        """Recent frames per second; 0 before the second frame."""
+        if len(self._shown) < 2 or self._shown[-1] <= self._shown[0]:
+            return 0.0
+        return (len(self._shown) - 1) / (self._shown[-1] - self._shown[0])
+
+    def count(self, arrived: float, shown: float) -> None:
+        """Count a frame that arrived and was shown at these times, in seconds."""
+        latency = 1000 * (shown - arrived)
+        first = not self._shown
+        self.latency_ms = latency if first else (1 - _LATENCY_WEIGHT) * self.latency_ms + _LATENCY_WEIGHT * latency
+        self._shown.append(shown)
+        while shown - self._shown[0] > _FPS_WINDOW_S:
+            self._shown.popleft()
