@@ -80,7 +80,8 @@ check: $(ALL) ## lint, format and types
 
 docs: $(DOCS) ## the documentation as a site in site/; warnings are errors
 	$(lay-links)
-	$(PY) -m mkdocs build --strict --clean
+	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict --clean --quiet
+	@echo "wrote site/index.html"
 
 bench: $(ALL) ## accuracy, calibration and the cost of the crop on DATA=FOLDER|fer2013.csv|FILE.parquet
 	@test -e "$(DATA)" || { echo "expected labelled faces at $(DATA), found nothing;" \

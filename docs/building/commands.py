@@ -27,7 +27,13 @@ def commands() -> dict[str, Any]:
 def filled(page: str) -> str:
     """Return the page with each option table as the command line has it now."""
     known = commands()
-    return _TABLE.sub(lambda match: match[1] + _table(known[match[2]]) + match[3], page)
+
+    def table(match: re.Match[str]) -> str:
+        # The page introduces a command at length; one within a group has its help text alone.
+        intro = f"\n{_line(known[match[2]].help)}\n" if " " in match[2] else ""
+        return match[1] + intro + _table(known[match[2]]) + match[3]
+
+    return _TABLE.sub(table, page)
 
 
 def documented(page: str) -> set[str]:
@@ -37,8 +43,7 @@ def documented(page: str) -> set[str]:
 
 def _table(command: Any) -> str:
     rows = [_row(one) for one in command.params if not one.hidden and one.name != "help"]
-    intro = f"{_line(command.help)}\n"
-    return intro + ("\n| argument or option | meaning | default |\n|---|---|---|\n" + "".join(rows) if rows else "")
+    return "\n| argument or option | meaning | default |\n|---|---|---|\n" + "".join(rows) + "\n" if rows else "\n"
 
 
 def _row(param: Any) -> str:

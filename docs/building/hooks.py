@@ -45,6 +45,8 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     def rewritten(match: re.Match[str]) -> str:
         text, path, anchor = match[1], match[2], match[3] or ""
         target = posixpath.normpath(posixpath.join(folder, path))
+        if target.startswith("notebooks/"):
+            return f"[{text}]({path.removesuffix('.py')}.md)"
         if not target.startswith("../"):
             return match[0]
         outside = target.removeprefix("../")
