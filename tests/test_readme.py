@@ -14,6 +14,7 @@ import pytest
 import typer.main
 from typer.testing import CliRunner
 
+import moodspace
 from moodspace import cli
 from moodspace.embeddings.pictures import read_bgr
 from moodspace.realtime.demo import picture_path
@@ -86,6 +87,14 @@ def test_the_reference_lists_every_option() -> None:
     assert commands.filled(page) == page, "run `python docs/building/commands.py`"
     groups = {name for name, command in commands.commands().items() if hasattr(command, "commands")}
     assert commands.documented(page) == set(commands.commands()) - groups
+
+
+def test_the_reference_has_each_public_name() -> None:
+    names = {
+        name.rpartition(".")[2] for name in re.findall(r"^::: ([\w.]+)$", TEXTS["docs/reference/api.md"], re.MULTILINE)
+    }
+    assert set(moodspace.__all__) <= names
+    assert all(hasattr(moodspace, name) for name in moodspace.__all__)
 
 
 def test_each_make_target_exists_and_is_documented() -> None:

@@ -34,8 +34,8 @@ def draw(out: Path) -> None:
     places = MapDots(model.bundle).follow(result)
     view = ViewState(SIZE, selected, True, True, places)
     drawn = draw_live(frame, result, view, Panel(model.recognizer))
-    # 200 colors make a third of the size.
-    Image.fromarray(drawn[..., ::-1].copy()).quantize(200).save(out, optimize=True)
+    # 256 colors make a third of the size.
+    Image.fromarray(drawn[..., ::-1].copy()).quantize(256, kmeans=2).save(out, optimize=True)
 
 
 if __name__ == "__main__":
