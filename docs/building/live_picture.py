@@ -11,7 +11,6 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 import moodspace as ms
 from moodspace.realtime.demo import picture_path
 from moodspace.realtime.window.draw import draw_live
-from moodspace.realtime.window.map_dots import MapDots
 from moodspace.realtime.window.panel import Panel
 from moodspace.realtime.window.state import ViewState
 
@@ -31,7 +30,7 @@ def draw(out: Path) -> None:
     for now in np.arange(0, 1, 1 / 15):
         result = pipeline.process(frame, float(now))
     selected = int(result.track_ids[0])
-    places = MapDots(model.bundle).follow(result)
+    places = dict(zip(result.track_ids.tolist(), ms.Map(model).place(result.embeddings), strict=True))
     view = ViewState(SIZE, selected, True, True, places)
     drawn = draw_live(frame, result, view, Panel(model.recognizer))
     # 256 colors make a third of the size.
