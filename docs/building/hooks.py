@@ -3,9 +3,10 @@
 import posixpath
 import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from mkdocs.structure.files import File, Files
+if TYPE_CHECKING:
+    from mkdocs.structure.files import Files
 
 _ROOT = Path(__file__).parents[2]
 _LINK = re.compile(r"(?<!!)\[([^\]]+)\]\((\.\./[\w./-]+)(#[\w-]+)?\)")
@@ -20,8 +21,10 @@ _PAGES = {
 _TO_DOCS = re.compile(r"\]\(docs/")
 
 
-def on_files(files: Files, config: Any) -> Files:
+def on_files(files: "Files", config: Any) -> "Files":
     """Add the changelog, the guide for contributors, responsible use, the license notice and the notebooks as pages."""
+    from mkdocs.structure.files import File
+
     for name in ("CHANGELOG.md", "CONTRIBUTING.md"):
         text = (_ROOT / name).read_text(encoding="utf-8")
         files.append(File.generated(config, _PAGES[name], content=_TO_DOCS.sub("](", text)))
