@@ -11,7 +11,8 @@ RUNTIME := $(VENV)/.runtime-installed
 WEB := $(VENV)/.web-installed
 ALL := $(VENV)/.all-installed
 RAY := $(VENV)/.ray-installed
-# The package as a wheel has it, in links: mypy does not follow the mapping in pyproject.toml.
+DOCS := $(VENV)/.docs-installed
+# The package as a wheel has it, in links: mypy and mkdocstrings do not follow the mapping in pyproject.toml.
 TYPES := build/types/moodspace
 SOURCE ?= 0
 DATA ?= data/fer2013
@@ -48,7 +49,13 @@ fi; \
 rm -f $(VENV)/.unfinished
 endef
 
-.PHONY: help demo live web test check bench ray clean
+define lay-links
+@mkdir -p $(TYPES) && for folder in bundles embeddings index classifier realtime viz web; do \
+  ln -sfn ../../../$$folder $(TYPES)/$$folder; done; \
+for file in moodspace/*; do ln -sfn ../../../$$file $(TYPES)/$$(basename $$file); done
+endef
+
+.PHONY: help demo live web test check docs bench ray clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -68,10 +75,13 @@ test: $(ALL) ## the tests
 check: $(ALL) ## lint, format and types
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
-	@mkdir -p $(TYPES) && for folder in bundles embeddings index classifier realtime viz web; do \
-	  ln -sfn ../../../$$folder $(TYPES)/$$folder; done; \
-	for file in moodspace/*; do ln -sfn ../../../$$file $(TYPES)/$$(basename $$file); done
+	$(lay-links)
 	$(PY) -m mypy
+
+docs: $(DOCS) ## the documentation as a site in site/; warnings are errors
+	$(lay-links)
+	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict --clean --quiet
+	@echo "wrote site/index.html"
 
 bench: $(ALL) ## accuracy, calibration and the cost of the crop on DATA=FOLDER|fer2013.csv|FILE.parquet
 	@test -e "$(DATA)" || { echo "expected labelled faces at $(DATA), found nothing;" \
@@ -82,7 +92,7 @@ bench: $(ALL) ## accuracy, calibration and the cost of the crop on DATA=FOLDER|f
 ray: $(RAY) ## install what `index --engine ray` and its tests need
 
 clean: ## remove what runs and tests left behind; .venv, bundles and runs stay
-	rm -rf build demo map .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	rm -rf build demo map site .pytest_cache .ruff_cache .mypy_cache .hypothesis
 	find . -name __pycache__ -type d -not -path './$(VENV)/*' -prune -exec rm -rf {} +
 
 # The whole set holds the runtime set with the same pins.
@@ -98,6 +108,11 @@ $(WEB): requirements/web.txt
 # Besides the whole set, with the same pins.
 $(RAY): requirements/ray.txt $(ALL)
 	$(call install,requirements/ray.txt)
+	@touch $@
+
+# With the same pins as the whole set, and independent of it.
+$(DOCS): requirements/docs.txt
+	$(call install,requirements/docs.txt)
 	@touch $@
 
 $(RUNTIME): requirements/runtime.txt

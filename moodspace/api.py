@@ -36,7 +36,7 @@ def load(
         MoodspaceError: The bundle or the gallery is missing, damaged, or they do not fit each other.
         ValueError: The bundle has no such view.
 
-    Example:
+    Examples:
         >>> import moodspace as ms
         >>> model = ms.load()
         >>> "happy" in model.classes_
@@ -94,7 +94,7 @@ def recognize(picture: Picture, *, channels: Channels | None = None, model: Mode
         channels: Order of a color array's channels, "rgb" or "bgr".
         model: The model; the one that ships when None, loaded once.
 
-    Example:
+    Examples:
         >>> import moodspace as ms
         >>> from moodspace.realtime.demo import picture_path
         >>> [face.expression for face in ms.recognize(picture_path())]

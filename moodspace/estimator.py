@@ -30,7 +30,7 @@ class Ensemble(ClassifierMixin, BaseEstimator):
         classes_: `(C,)` the class labels, sorted; the order of the columns of `predict_proba`.
         n_features_in_: Number of columns of `X`.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> X = np.array([[1.0, 0.0], [0.9, 0.1], [0.0, 1.0], [0.1, 0.9]])
         >>> Ensemble(n_neighbors=2).fit(X, ["calm", "calm", "happy", "happy"]).predict([[1.0, 0.2]]).tolist()

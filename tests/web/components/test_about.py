@@ -9,7 +9,7 @@ from moodspace.web.server.settings import Limits
 
 def test_the_model_card_is_whole_and_links_nowhere_in_the_repository() -> None:
     card = model_card()
-    assert card.startswith("**What it is.**") and "## Licences" in card
+    assert card.startswith("**What it is.**") and "## Licenses" in card
     assert re.findall(r"\]\((?!https?://)", card) == []
 
 
