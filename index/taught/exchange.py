@@ -18,6 +18,7 @@ from moodspace.arrays import FloatArray
 from moodspace.embeddings.data.labels import ClassNameError, class_name
 from moodspace.index.store.commit import GalleryError
 from moodspace.index.taught.faces import IMPORTED, NewFaces, TaughtFaces
+from moodspace.index.taught.gallery import TaughtGallery
 
 _METADATA = b"moodspace"
 _FORMAT, _VERSION = "moodspace-taught-faces", 1
@@ -43,6 +44,44 @@ with parquet.ParquetFile(sys.argv[1], read_dictionary=sys.argv[2:]) as file:
         file.read()
 """
 _TRY_S = 60
+
+
+def export_gallery(gallery: TaughtGallery, path: Path) -> int:
+    """Write all faces of a gallery to a parquet file; return how many.
+
+    Raises:
+        GalleryError: pyarrow is not installed, or the gallery is empty.
+        OSError: The file cannot be written.
+    """
+    parts = list(gallery.rows())
+    if not parts:
+        raise GalleryError(f"{gallery.folder}: expected faces to export, got none; teach it some first")
+    try:
+        export_faces(path, TaughtFaces.joined(parts), gallery.encoder)
+    except OSError as error:
+        got = os.strerror(error.errno) if error.errno else str(error)
+        raise OSError(f"{path}: expected to write this file, got: {got}; choose another place") from error
+    return len(gallery)
+
+
+def import_gallery(gallery: TaughtGallery, path: Path, *, most: int | None = None) -> tuple[int, int]:
+    """Add the faces of an exported gallery; return how many were added and how many were already known.
+
+    Importing a file again changes nothing.
+
+    Args:
+        gallery: The gallery to add to.
+        path: The file.
+        most: How many faces the file, and the gallery afterwards, may hold; for files from strangers, see
+            `import_faces`.
+
+    Raises:
+        GalleryError: pyarrow is not installed, or the file was not exported from a gallery of the same encoder.
+        StorageError: The gallery cannot be written.
+    """
+    faces = import_faces(path, gallery.encoder, gallery.dim, most=most)
+    added = len(gallery.add_missing(faces, most=most).ids)
+    return added, len(faces) - added
 
 
 def export_faces(path: Path, faces: TaughtFaces, encoder: str) -> None:

@@ -52,7 +52,8 @@ def taught_gallery(folder: Path, reading: ReadOptions) -> TaughtGallery:
 
 def sync(gallery: TaughtGallery, folder: Path, embed: Embed) -> SyncReport:
     writer = gallery.synced(folder)
-    return apply_sync(writer, plan_sync(folder, writer.known(), writer.elsewhere()), embed, gallery.dim)
+    plan = plan_sync(folder, writer.known(), writer.elsewhere())
+    return apply_sync(writer, plan, embed([file.path for file in plan.to_embed]), gallery.dim)
 
 
 def stopping(parts: Parts, after: int) -> Parts:
