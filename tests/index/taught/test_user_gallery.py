@@ -114,34 +114,34 @@ class Clock:
 
 def test_a_session_follows_what_others_teach_but_does_not_always_look(folder):
     clock = Clock()
-    followed = FollowedGallery(folder, BUNDLE.encoder_spec, clock=clock)
-    assert followed.current() is None
+    updated = FollowedGallery(folder, BUNDLE.encoder_spec, clock=clock)
+    assert updated.current() is None
     with open_gallery(folder, BUNDLE.encoder_spec, create=True) as opened:
         opened.add(new_faces(1))
         clock.now = 0.19
-        assert followed.current() is None
+        assert updated.current() is None
         clock.now = 0.2
-        first = followed.current()
+        first = updated.current()
         assert first is not None and len(first) == 1
         clock.now = 1
-        assert followed.current() is first
+        assert updated.current() is first
         opened.add(new_faces(1, first=1))
         clock.now = 1.1
-        assert followed.current() is first
+        assert updated.current() is first
         clock.now = 1.3
-        assert len(followed.current()) == 2
-    followed.close()
+        assert len(updated.current()) == 2
+    updated.close()
 
 
 def test_a_gallery_of_another_encoder_is_refused_at_once_and_passed_over_later(folder, caplog):
     clock = Clock()
-    followed = FollowedGallery(folder, BUNDLE.encoder_spec, clock=clock)
+    updated = FollowedGallery(folder, BUNDLE.encoder_spec, clock=clock)
     open_gallery(folder, OTHER.encoder_spec, create=True).close()
     with pytest.raises(GalleryError, match="index --full"):
         FollowedGallery(folder, BUNDLE.encoder_spec)
     clock.now = 1
     with caplog.at_level(logging.WARNING):
-        assert followed.current() is None
+        assert updated.current() is None
     assert "index --full" in caplog.text
 
 
