@@ -68,6 +68,7 @@ _EXIT_CODES = {
     "EncoderError": 3,
     "SessionError": 3,
     "SourceError": 4,
+    "QueryError": 4,
 }
 _shown = {"traceback": False}
 
@@ -186,12 +187,12 @@ def open_taught_recognizer(bundle: Path, labels: str | None, gallery: Path | Non
 
     A gallery that was not asked for must not stop a bundle that it was not taught with.
     """
-    from moodspace.classifier.user_gallery import FollowedGallery, default_gallery
     from moodspace.index.store.commit import GalleryError
+    from moodspace.index.taught.user_gallery import FollowedGallery, default_gallery
 
     recognizer = open_recognizer(bundle, labels)
     try:
-        recognizer.taught = FollowedGallery(gallery or default_gallery(), recognizer.bundle)
+        recognizer.taught = FollowedGallery(gallery or default_gallery(), recognizer.bundle.encoder_spec)
     except GalleryError as error:
         if gallery is not None:
             raise
@@ -277,8 +278,8 @@ def live(
     detector_model: DetectorModelOption = None,
 ) -> None:
     """Watch a camera, a video or pictures; h tells the keys, q leaves the window."""
-    from moodspace.classifier.user_gallery import LiveTeacher, default_gallery
     from moodspace.embeddings.detection.detectors import open_detector
+    from moodspace.index.taught.user_gallery import LiveTeacher, default_gallery
     from moodspace.realtime.capture.cameras import CameraOptions
     from moodspace.realtime.capture.files import open_source, without_password
     from moodspace.realtime.documents import live_document
@@ -296,7 +297,7 @@ def live(
         require_display()
     recognizer = open_taught_recognizer(bundle, labels, gallery)
     pipeline = LivePipeline(open_detector(detector, detector_model), recognizer, half_life=half_life)
-    teacher = LiveTeacher(gallery or default_gallery(), recognizer.bundle)
+    teacher = LiveTeacher(gallery or default_gallery(), recognizer.bundle.encoder_spec)
     on_result = (lambda frame, result: print_json(live_document(frame, result))) if as_json else None
     with contextlib.ExitStack() as stack:
         stack.callback(teacher.close)
@@ -591,20 +592,21 @@ def index(
     What is interrupted goes on at the next run. The exit code is 1 where a file gave no face.
     """
     from moodspace.classifier.bundle.bundle import load_bundle
-    from moodspace.classifier.user_gallery import default_gallery
     from moodspace.index.ingest.folders import SyncRequest
     from moodspace.index.ingest.rebuild import index_gallery
     from moodspace.index.ingest.workers import ReadOptions, usable_cores
+    from moodspace.index.taught.user_gallery import default_gallery
 
     if engine not in ("processes", "ray"):
         raise typer.BadParameter(f"expected processes or ray, got {engine!r}", param_hint="--engine")
     loaded, folder = load_bundle(bundle), gallery or default_gallery()
+    reading = ReadOptions(loaded.encoder_spec, False, detector, detector_model)
     asked = SyncRequest(
-        folders or [], ReadOptions(bundle, False, detector, detector_model), crops, full, workers or usable_cores(),
+        folders or [], reading, crops, full, workers or usable_cores(),
         engine == "ray", ray_address, dry_run,
     )  # fmt: skip
     with progress_bars() as start:
-        indexed = index_gallery(folder, loaded, asked, start("index"))
+        indexed = index_gallery(folder, asked, start("index"))
     report = indexed.report
     if indexed.old is not None:
         say(f"the gallery of the other encoder is now {indexed.old}")
@@ -652,20 +654,23 @@ def teach(
     The exit code is 1 where a picture gave no face that could be taught.
     """
     from moodspace.classifier.bundle.bundle import load_bundle
-    from moodspace.classifier.user_gallery import default_gallery, open_gallery
-    from moodspace.index.ingest.folders import SyncRequest, embedder
+    from moodspace.index.ingest.folders import SyncRequest, embed_pictures
     from moodspace.index.ingest.teach import picture_paths
     from moodspace.index.ingest.teach import teach as teach_pictures
     from moodspace.index.ingest.workers import ReadOptions
+    from moodspace.index.taught.user_gallery import default_gallery, open_gallery
 
     name = class_label(label)
     paths = picture_paths(pictures)
     if not paths:
         raise ValueError(f"{', '.join(map(str, pictures))}: expected pictures, found an empty folder; name another")
     loaded = load_bundle(bundle)
-    embed = embedder(SyncRequest([], ReadOptions(bundle, crops, detector, detector_model)), crops)
-    with progress_bars() as start, open_gallery(gallery or default_gallery(), loaded, create=True) as opened:
-        report = teach_pictures(opened, name, paths, embed, start("teach"))
+    encoder = loaded.encoder_spec
+    embedded = embed_pictures(
+        paths, SyncRequest([], ReadOptions(encoder, crops, detector, detector_model)), crops=crops
+    )
+    with progress_bars() as start, open_gallery(gallery or default_gallery(), encoder, create=True) as opened:
+        report = teach_pictures(opened, name, embedded, total=len(paths), progress=start("teach"))
         counts = dict(opened.summary().labels)
     tell_some([(one.source, one.reason) for one in report.failed], "skipped")
     if as_json:
@@ -695,13 +700,13 @@ def forget(
 ) -> None:
     """Forget what you taught: a class, faces, a picture or folder, or what was taught last."""
     from moodspace.classifier.bundle.bundle import load_bundle
-    from moodspace.classifier.user_gallery import default_gallery, open_gallery
     from moodspace.index.ingest.teach import forget_source
+    from moodspace.index.taught.user_gallery import default_gallery, open_gallery
 
     if sum([label is not None, bool(ids), source is not None, last]) != 1:
         raise typer.BadParameter("expected exactly one of --label, --id, --source and --last")
     name = class_label(label) if label is not None else ""
-    with open_gallery(gallery or default_gallery(), load_bundle(bundle)) as opened:
+    with open_gallery(gallery or default_gallery(), load_bundle(bundle).encoder_spec) as opened:
         if last:
             undone = opened.undo()
             forgotten = sum(undone.labels.values()) if undone else 0
@@ -743,10 +748,10 @@ def gallery_show(
 ) -> None:
     """Say which classes there are, with how many faces from where and since when."""
     from moodspace.classifier.bundle.bundle import load_bundle
-    from moodspace.classifier.user_gallery import default_gallery, describe_gallery, open_gallery, summary_document
+    from moodspace.index.taught.user_gallery import default_gallery, describe_gallery, open_gallery, summary_document
 
     folder = gallery or default_gallery()
-    with open_gallery(folder, load_bundle(bundle), read_only=True) as opened:
+    with open_gallery(folder, load_bundle(bundle).encoder_spec, read_only=True) as opened:
         summary = opened.summary()
     if as_json:
         print_json(summary_document(folder, summary))
@@ -760,9 +765,9 @@ def gallery_verify(
 ) -> None:
     """Look at every face for damage; exit code 3 if there is any."""
     from moodspace.classifier.bundle.bundle import load_bundle
-    from moodspace.classifier.user_gallery import default_gallery, open_gallery
+    from moodspace.index.taught.user_gallery import default_gallery, open_gallery
 
-    with open_gallery(gallery or default_gallery(), load_bundle(bundle), read_only=True) as opened:
+    with open_gallery(gallery or default_gallery(), load_bundle(bundle).encoder_spec, read_only=True) as opened:
         problems, faces = opened.verify(), len(opened)
     if as_json:
         print_json({"faces": faces, "problems": problems})
@@ -780,11 +785,12 @@ def gallery_export(
 ) -> None:
     """Write everything to a parquet file: labels, sources, times, embeddings; no pictures."""
     from moodspace.classifier.bundle.bundle import load_bundle
-    from moodspace.classifier.user_gallery import default_gallery, export_gallery, open_gallery
     from moodspace.embeddings.files.paths import require_file_at
+    from moodspace.index.taught.exchange import export_gallery
+    from moodspace.index.taught.user_gallery import default_gallery, open_gallery
 
     require_file_at(file)
-    with open_gallery(gallery or default_gallery(), load_bundle(bundle), read_only=True) as opened:
+    with open_gallery(gallery or default_gallery(), load_bundle(bundle).encoder_spec, read_only=True) as opened:
         typer.echo(f"wrote {export_gallery(opened, file)} faces to {file}")
 
 
@@ -796,14 +802,15 @@ def gallery_import(
 ) -> None:
     """Add the faces of an exported gallery that are not known yet."""
     from moodspace.classifier.bundle.bundle import load_bundle
-    from moodspace.classifier.user_gallery import default_gallery, import_gallery, open_gallery
     from moodspace.embeddings.files.paths import FILE, what_is
     from moodspace.index.store.commit import GalleryError
+    from moodspace.index.taught.exchange import import_gallery
+    from moodspace.index.taught.user_gallery import default_gallery, open_gallery
 
     if (found := what_is(file)) != FILE:
         raise GalleryError(f"{file}: expected an exported gallery, found {found}")
     loaded = load_bundle(bundle)
-    with open_gallery(gallery or default_gallery(), loaded, create=True) as opened:
+    with open_gallery(gallery or default_gallery(), loaded.encoder_spec, create=True) as opened:
         added, known = import_gallery(opened, file)
     typer.echo(f"{added} faces added, {known} known already")
 
@@ -822,9 +829,10 @@ def similar(
     as_json: JsonOption = False,
 ) -> None:
     """Name the most similar faces, of the bundle and of what you taught."""
-    from moodspace.classifier.similar import crop_from_source, crop_of, similar_faces
+    from moodspace.classifier.similar import crop_of, similar_faces
     from moodspace.embeddings.files.paths import require_file_at
     from moodspace.index.ingest.read_faces import crop_whole_picture
+    from moodspace.index.ingest.source_crops import crop_from_source
     from moodspace.index.ingest.workers import ReadOptions
 
     if sheet is not None and sheet.suffix.lower() != ".png":
@@ -832,15 +840,15 @@ def similar(
     if sheet is not None:
         require_file_at(sheet)
     recognizer = open_taught_recognizer(bundle, labels, gallery)
-    cutter = ReadOptions(bundle, crops, detector, detector_model).cutter(recognizer.bundle)
-    crop = crop_of(picture, cutter)
+    cropper = ReadOptions(recognizer.bundle.encoder_spec, crops, detector, detector_model).open_cropper()
+    crop = crop_of(picture, cropper)
     found = similar_faces(recognizer, crop, k)
     if sheet is not None:
         from moodspace.viz.contact_sheet import SheetFace, contact_sheet
 
         faces = [SheetFace(crop, "this face", picture.name)]
         for one in found:
-            at_hand = crop_from_source(one.source, "", (cutter, crop_whole_picture))
+            at_hand = crop_from_source(one.source, "", (cropper, crop_whole_picture))
             faces.append(SheetFace(at_hand, f"{one.label or '-'} {one.similarity:.3f}", one.source))
         contact_sheet(faces).save(sheet)
     if as_json:
@@ -1044,17 +1052,17 @@ def taught_on_map(
     recognizer: "Recognizer", gallery: Path | None, progress: Callable[[int, int], None]
 ) -> "TaughtOnMap | None":
     """Read what the user taught, with the pictures at hand."""
-    from moodspace.classifier.similar import newest_taught, pictures_of
-    from moodspace.classifier.user_gallery import default_gallery
     from moodspace.index.ingest.read_faces import crop_whole_picture
+    from moodspace.index.ingest.source_crops import crops_from_sources
     from moodspace.index.ingest.workers import ReadOptions
+    from moodspace.index.taught.user_gallery import default_gallery, newest_taught
     from moodspace.viz.map.faces import TaughtOnMap
 
-    faces = newest_taught(gallery or default_gallery(), recognizer.bundle)
+    faces = newest_taught(gallery or default_gallery(), recognizer.bundle.encoder_spec)
     if faces is None:
         return None
-    cutter = ReadOptions(recognizer.bundle.path, False, "centerface", None).cutter(recognizer.bundle)
-    return TaughtOnMap(faces, *pictures_of(faces, (crop_whole_picture, cutter), progress))
+    cropper = ReadOptions(recognizer.bundle.encoder_spec, crops=False).open_cropper()
+    return TaughtOnMap(faces, *crops_from_sources(faces, (crop_whole_picture, cropper), progress))
 
 
 @command

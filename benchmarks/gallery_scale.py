@@ -6,7 +6,7 @@
 The faces are synthetic and seeded: unit vectors of 128 numbers around 2,000 middles, themselves around 8 classes, as
 embeddings of expressions lie. Searches are for new faces of the same make, one at a time on one thread, in a process of
 its own that does nothing else, whose resident memory at the end is what is told; mapped files count where they were
-touched. Exact neighbours are those of all 16-bit embeddings. Prints a Markdown table or one JSON document; a million
+touched. Exact neighbors are those of all 16-bit embeddings. Prints a Markdown table or one JSON document; a million
 faces take two to three minutes and 1.2 GB of disk.
 """
 
@@ -31,7 +31,7 @@ from moodspace.index.taught.ivf import IVFIndex
 DIM, K = 128, 10
 ENCODER = "synthetic"
 CLASSES = ("angry", "contempt", "disgust", "fear", "happy", "neutral", "sad", "surprise")
-_MIDDLES, _CHUNK, _QUERIES, _EXACT = 2000, 20_000, 2000, 500
+_CENTERS, _CHUNK, _QUERIES, _EXACT = 2000, 20_000, 2000, 500
 # What issue 4 asks of a million faces, by name; the larger is better where the last is True.
 TARGETS = {
     "build_s": (30.0, False),
@@ -54,22 +54,22 @@ class Crowd:
         classes: `(2000,)` int64, the class of each middle.
     """
 
-    middles: Any
+    centers: Any
     classes: IntArray
 
     @classmethod
     def make(cls, seed: int) -> "Crowd":
-        """Draws the middles."""
+        """Draw the middles."""
         rng = np.random.default_rng(seed)
-        classes = rng.integers(0, len(CLASSES), _MIDDLES)
+        classes = rng.integers(0, len(CLASSES), _CENTERS)
         anchors = _unit(rng.standard_normal((len(CLASSES), DIM)))
-        return cls(anchors[classes] + 0.6 * rng.standard_normal((_MIDDLES, DIM)) / DIM**0.5, classes)
+        return cls(anchors[classes] + 0.6 * rng.standard_normal((_CENTERS, DIM)) / DIM**0.5, classes)
 
     def faces(self, n: int, seed: int) -> tuple[FloatArray, IntArray]:
-        """Draws n faces, `(n, d)` float32 unit rows, and their classes `(n,)`."""
+        """Draw n faces, `(n, d)` float32 unit rows, and their classes `(n,)`."""
         rng = np.random.default_rng(seed)
-        at = rng.integers(0, _MIDDLES, n)
-        rows = self.middles[at] + 0.8 * rng.standard_normal((n, DIM)) / DIM**0.5
+        at = rng.integers(0, _CENTERS, n)
+        rows = self.centers[at] + 0.8 * rng.standard_normal((n, DIM)) / DIM**0.5
         return _unit(rows).astype(np.float32), self.classes[at]
 
 
@@ -84,7 +84,7 @@ def _new(rows: FloatArray, classes: IntArray, first: int) -> NewFaces:
 
 
 def fill(gallery: TaughtGallery, crowd: Crowd, n: int, queries: FloatArray) -> FloatArray:
-    """Teaches n faces and returns the similarities `(q, 10)` of the nearest to each query, found by looking at all."""
+    """Teach n faces and returns the similarities `(q, 10)` of the nearest to each query, found by looking at all."""
     best = np.full((len(queries), K), -2, np.float32)
     for first in range(0, n, _CHUNK):
         rows, classes = crowd.faces(min(_CHUNK, n - first), seed=1000 + first)
@@ -95,7 +95,7 @@ def fill(gallery: TaughtGallery, crowd: Crowd, n: int, queries: FloatArray) -> F
 
 
 def measure(folder: Path, n: int, seed: int) -> dict[str, Any]:
-    """Builds a gallery of n faces in `folder` and returns the figures.
+    """Build a gallery of n faces in `folder` and returns the figures.
 
     Args:
         folder: An empty one.
@@ -122,7 +122,7 @@ def measure(folder: Path, n: int, seed: int) -> dict[str, Any]:
 
 
 def search(folder: Path) -> dict[str, Any]:
-    """Opens a gallery to read only, searches it, and returns the figures."""
+    """Open a gallery to read only, searches it, and return the figures."""
     with np.load(folder / "queries.npz") as stored:
         queries, exact = stored["queries"], stored["exact"]
     start = time.perf_counter()
@@ -144,7 +144,7 @@ def search(folder: Path) -> dict[str, Any]:
             "resident_mb": _resident_mb(),
         }
         if isinstance(snapshot.base, IVFIndex):
-            figures |= {"cells": int(snapshot.base.vectors.nlist), "probes": snapshot.base.probes}
+            figures |= {"cells": int(snapshot.base.vectors.nlist), "probes": snapshot.base.nprobe}
             figures["recall_measured_at_build"] = snapshot.base.recall
         return figures
 
@@ -171,7 +171,7 @@ def _changes(gallery: TaughtGallery, crowd: Crowd) -> dict[str, Any]:
 
 
 def _resident_mb() -> float:
-    """Returns the most memory this process had resident, in MB of 10^6 bytes; mapped files count where touched."""
+    """Return the most memory this process had resident, in MB of 10^6 bytes; mapped files count where touched."""
     import resource
 
     # Where Linux tells its own peak it is used: the general figure begins with that of the process that started this.
@@ -188,7 +188,7 @@ def _opened(folder: Path) -> TaughtGallery:
 
 
 def small(folder: Path, n: int, seed: int) -> float:
-    """Returns how long it takes to teach one face and find it in a gallery of n others, the median in ms."""
+    """Return how long it takes to teach one face and find it in a gallery of n others, the median in ms."""
     crowd = Crowd.make(seed)
     with _opened(folder) as gallery:
         fill(gallery, crowd, n, np.zeros((1, DIM), np.float32))
@@ -196,7 +196,7 @@ def small(folder: Path, n: int, seed: int) -> float:
 
 
 def table(found: dict[str, Any]) -> str:
-    """Returns the figures as a Markdown table."""
+    """Return the figures as a Markdown table."""
     lines = [f"{found['faces']:,} faces of {found['dim']} numbers\n", "| figure | measured | target |", "|---|---|---|"]
     for name, value in found.items():
         if name in ("faces", "dim"):
@@ -209,7 +209,7 @@ def table(found: dict[str, Any]) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Prints the figures."""
+    """Print the figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         "--faces",

@@ -26,7 +26,7 @@ NEW = 10
 
 
 def write_crops(folder: Path, start: int, stop: int) -> None:
-    """Writes crops of noise into class folders, one for each number from `start` to before `stop`."""
+    """Write crops of noise into class folders, one for each number from `start` to before `stop`."""
     for number in range(start, stop):
         path = folder / FER2013_CLASSES[number % len(FER2013_CLASSES)] / f"{number:06d}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -35,7 +35,7 @@ def write_crops(folder: Path, start: int, stop: int) -> None:
 
 
 def timed_index(*arguments: str) -> tuple[float, dict[str, Any]]:
-    """Runs `cli.py index` in a process of its own; returns its seconds and what it told."""
+    """Run `cli.py index` in a process of its own; return its seconds and what it told."""
     line = [sys.executable, str(ROOT / "cli.py"), "index", *arguments, "--json"]
     started = time.perf_counter()
     done = subprocess.run(line, capture_output=True, text=True, check=False)
@@ -45,7 +45,7 @@ def timed_index(*arguments: str) -> tuple[float, dict[str, Any]]:
 
 
 def main() -> None:
-    """Prints both figures."""
+    """Print both figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--files", type=int, default=30_000, help="crops in the folder")
     parser.add_argument("--workers", type=int, default=2, help="processes that embed")

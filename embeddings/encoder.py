@@ -1,5 +1,6 @@
 """Runs any number of crops through a network in batches, so that memory stays bounded and progress can be told."""
 
+import hashlib
 import os
 import re
 import tempfile
@@ -14,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from moodspace.arrays import ByteArray, FloatArray
-from moodspace.embeddings.crops import SIZE
+from moodspace.embeddings.crops import SIZE, CropGeometry
 from moodspace.errors import MoodspaceError
 
 EMBEDDING = "embedding"
@@ -148,6 +149,58 @@ class LiteRTEncoder:
                 reason = " ".join(str(error).split())
                 raise EncoderError(f"{self.model}: expected an exported network, got: {reason}") from error
         return self._runners[batch]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EncoderSpec:
+    """An encoder and the crop geometry that belongs to it: small and picklable, to be opened where it is used.
+
+    Attributes:
+        fingerprint: Identifies the embeddings: two encoders with the same fingerprint give the same ones.
+        dim: Length of an embedding.
+        geometry: Where landmarks stand in a crop.
+        classes: For each label set its class names in column order.
+        flip: Whether embeddings are the mean of a face and its mirror image.
+        model: The exported network, a `.tflite` file; None for an encoder that comes from no file.
+        sha256: The SHA-256 of `model`, 64 hexadecimal digits.
+        opened: The encoder, where this process has opened it. If there is a file, a pickle leaves it out.
+    """
+
+    fingerprint: str
+    dim: int
+    geometry: CropGeometry
+    classes: Mapping[str, tuple[str, ...]]
+    flip: bool = False
+    model: Path | None = None
+    sha256: str = ""
+    opened: Encoder | None = None
+
+    def open(self, threads: int = 2) -> Encoder:
+        """Return the encoder; open its file unless this process has it open.
+
+        Args:
+            threads: How many threads one call may use, where the file is opened now.
+
+        Raises:
+            EncoderError: The file is missing, damaged, or another one than when the spec was made.
+        """
+        if self.opened is not None:
+            return self.opened
+        if self.model is None:
+            raise EncoderError(f"encoder {self.fingerprint}: expected an exported network or an open encoder, got none")
+        encoder = LiteRTEncoder(self.model, self.classes, flip=self.flip, threads=threads)
+        found = hashlib.sha256(self.model.read_bytes()).hexdigest()
+        if found != self.sha256:
+            wanted = f"expected the network with SHA-256 {self.sha256[:12]}"
+            raise EncoderError(f"{self.model}: {wanted}, got {found[:12]}; another program replaced it, start again")
+        return encoder
+
+    def __reduce__(self) -> tuple[type["EncoderSpec"], tuple[Any, ...]]:
+        """Pickle without the open encoder, unless it is all there is."""
+        kept = self.opened if self.model is None else None
+        model = self.model and self.model.resolve()
+        values = (self.fingerprint, self.dim, self.geometry, dict(self.classes), self.flip, model, self.sha256, kept)
+        return EncoderSpec, values
 
 
 @contextmanager

@@ -1,1 +1,1 @@
-"""From unit vectors to labelled neighbours, kept safely on disk."""
+"""From unit vectors to labelled neighbors, kept safely on disk."""

@@ -1,4 +1,4 @@
-"""Labelled faces as unit vectors: the gallery, its columns, and how the columns lie on the disk."""
+"""The gallery: labeled faces as unit vectors with ids, labels and sources; reading and writing its columns."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ NORM_TOLERANCE = 1e-3
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Columns:
-    """What a gallery knows about each face besides its embedding.
+    """The columns of a gallery besides the embeddings.
 
     Attributes:
-        ids: `(n,)` int64, unique, at least 0; they stay with a face for as long as it is in the gallery.
-        labels: For each label set `(n,)` int64, the column of the face's class in `classes`, -1 for none.
+        ids: `(n,)` int64, unique, at least 0; a face keeps its id.
+        labels: For each label set `(n,)` int64, the index of the face's class in `classes`, -1 for none.
         classes: For each label set the class names in column order.
-        sources: `(n,)` numpy strings, where each face came from.
+        sources: `(n,)` NumPy strings, where each face came from.
         added: `(n,)` float64, when each face was added, seconds since 1970 (UTC).
 
     Raises:
-        GalleryError: The columns break one of these rules or differ in length.
+        GalleryError: A column is invalid or the lengths differ.
     """
 
     ids: IntArray
@@ -40,7 +40,7 @@ class Columns:
     added: DoubleArray
 
     def __post_init__(self) -> None:
-        """Validates every column."""
+        """Validate every column."""
         _check_column("ids", self.ids, np.int64, None)
         _check_column("sources", self.sources, np.str_, len(self))
         _check_column("added", self.added, np.float64, len(self))
@@ -62,13 +62,13 @@ class Columns:
             _check_labels(name, column, self.classes[name], len(self))
 
     def __len__(self) -> int:
-        """Returns the number of faces."""
+        """Return the number of faces."""
         return len(self.ids)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Gallery:
-    """Labelled faces to compare with; no faces at all is legal.
+    """Labeled faces to compare with; may be empty.
 
     Attributes:
         embeddings: `(n, d)` float32, rows of unit length within `NORM_TOLERANCE`, finite.
@@ -79,7 +79,7 @@ class Gallery:
         added: See `Columns`.
 
     Raises:
-        GalleryError: A field breaks its rule or the lengths differ.
+        GalleryError: A field is invalid or the lengths differ.
     """
 
     embeddings: FloatArray
@@ -90,7 +90,7 @@ class Gallery:
     added: DoubleArray
 
     def __post_init__(self) -> None:
-        """Validates every field."""
+        """Validate every field."""
         n = len(self.columns)
         if problem := unit_rows_problem(self.embeddings):
             raise GalleryError(f"gallery embeddings: {problem}")
@@ -100,23 +100,23 @@ class Gallery:
             )
 
     def __len__(self) -> int:
-        """Returns the number of faces."""
+        """Return the number of faces."""
         return len(self.ids)
 
     @property
     def columns(self) -> Columns:
-        """Everything but the embeddings."""
+        """All columns but the embeddings."""
         return Columns(self.ids, self.labels, self.classes, self.sources, self.added)
 
     @classmethod
     def empty(cls, dim: int, classes: Mapping[str, tuple[str, ...]]) -> Gallery:
-        """Returns a gallery without faces, for embeddings of `dim` numbers and the given label sets."""
+        """Return an empty gallery for embeddings of length `dim` and the given label sets."""
         labels = {name: np.empty(0, np.int64) for name in classes}
         ids, sources, added = np.empty(0, np.int64), np.empty(0, np.str_), np.empty(0, np.float64)
         return cls(np.empty((0, dim), np.float32), ids, labels, classes, sources, added)
 
     def take(self, rows: IntArray | npt.NDArray[np.bool_]) -> Gallery:
-        """Returns the faces at `rows`: `(m,)` int64 positions, none twice, or an `(n,)` mask."""
+        """Return the faces at `rows`: `(m,)` int64 positions without repeats, or an `(n,)` bool mask."""
         labels = {name: column[rows] for name, column in self.labels.items()}
         return Gallery(
             self.embeddings[rows], self.ids[rows], labels, self.classes, self.sources[rows], self.added[rows]
@@ -124,13 +124,13 @@ class Gallery:
 
 
 def concatenate(galleries: Sequence[Gallery]) -> Gallery:
-    """Joins galleries, the faces of the first one first.
+    """Concatenate galleries in order.
 
     Args:
-        galleries: At least one, all of the same dimension and with the same classes in the same columns.
+        galleries: At least one; all with the same dimension and classes.
 
     Raises:
-        GalleryError: There is none, they do not fit together, or an id occurs in two of them.
+        GalleryError: There is none, they differ in dimension or classes, or they share an id.
     """
     if not galleries:
         raise GalleryError("galleries: expected at least one to join, got none; start from Gallery.empty")
@@ -152,7 +152,7 @@ def concatenate(galleries: Sequence[Gallery]) -> Gallery:
 
 
 def unit_rows_problem(rows: FloatArray, dim: int | None = None) -> str | None:
-    """Says what keeps an array from being `(n, dim)` float32 with finite rows of unit length; None if nothing does."""
+    """Return why an array is not `(n, dim)` float32 with finite rows of unit length, or None if it is."""
     if not isinstance(rows, np.ndarray) or rows.ndim != 2 or not rows.shape[1] or dim not in (None, rows.shape[1]):
         return f"expected shape (n, {dim or 'd'}), got {np.shape(rows)}; pass the encoder's embeddings"
     if rows.dtype != np.float32:
@@ -169,10 +169,10 @@ def unit_rows_problem(rows: FloatArray, dim: int | None = None) -> str | None:
 
 
 def write_columns(path: Path, columns: Columns) -> None:
-    """Writes everything but the class names to one compressed `.npz` file without pickled objects.
+    """Write all columns but the class names to a compressed `.npz` file without pickled objects.
 
     Raises:
-        OSError: The disk refused.
+        OSError: Writing failed.
     """
     names = list(columns.labels)
     labels = np.array([columns.labels[name] for name in names], np.int64).reshape(len(names), len(columns))
@@ -183,24 +183,24 @@ def write_columns(path: Path, columns: Columns) -> None:
 
 
 def read_columns(path: Path, classes: Mapping[str, tuple[str, ...]]) -> Columns:
-    """Reads what `write_columns` wrote.
+    """Read a file that `write_columns` wrote.
 
     Args:
         path: The `.npz` file.
         classes: For each label set the class names in column order.
 
     Raises:
-        GalleryError: The file is something else, or its columns do not fit `classes`.
+        GalleryError: The file is damaged or something else, or its columns do not match `classes`.
     """
     try:
-        # Opened here because numpy leaves a damaged file open when it is given only the path.
+        # Opened here because NumPy leaves a damaged file open if it gets only the path.
         with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             labels = dict(zip(stored["label_sets"].tolist(), stored["labels"], strict=True))
             return Columns(stored["ids"], labels, classes, stored["sources"], stored["added"])
     except GalleryError as error:
         raise GalleryError(f"{path}: {error}") from error
     except (OSError, EOFError, KeyError, ValueError, TypeError, zipfile.BadZipFile, zlib.error) as error:
-        # numpy's own words would tell the reader to allow pickled objects.
+        # NumPy's own message would advise allowing pickled objects.
         got = f"a missing, damaged or foreign file ({type(error).__name__})"
         raise GalleryError(f"{path}: expected the columns of a gallery, got {got}; build the gallery again") from error
 

@@ -1,4 +1,4 @@
-"""The labelled faces most similar to a query: exact search by cosine, and a gallery's way to the disk and back."""
+"""Find the labeled faces most similar to a query by exact cosine search; save and load the searchable gallery."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ _VECTORS, _COLUMNS = "gallery.faiss", "gallery.npz"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Neighbors:
-    """The k gallery faces most similar to each of n queries, best first.
+    """The k gallery faces most similar to each of n queries, most similar first.
 
     Attributes:
-        ids: `(n, k)` int64 gallery ids, -1 where the gallery has no k-th face.
-        labels: For each label set `(n, k)` int64 columns of its classes, -1 for none.
-        similarities: `(n, k)` float32 cosines in [-1, 1], best first; -1 where missing.
-        valid: `(n, k)` bool, False where missing; a missing neighbour never votes.
+        ids: `(n, k)` int64 gallery ids, -1 where the gallery has fewer than k faces.
+        labels: For each label set `(n, k)` int64 class columns, -1 for none.
+        similarities: `(n, k)` float32 cosines in [-1, 1], largest first; -1 where missing.
+        valid: `(n, k)` bool, False where missing; a missing neighbor never votes.
         sources: `(n, k)` numpy strings, empty where missing.
     """
 
@@ -47,12 +47,12 @@ class Neighbors:
     sources: StringArray
 
     def __len__(self) -> int:
-        """Returns the number of queries."""
+        """Return the number of queries."""
         return len(self.ids)
 
 
 class GalleryIndex:
-    """A gallery that can be searched: exact, with vectors kept as 16-bit floats (cosines within 0.0005).
+    """A searchable gallery: exact search over vectors stored as 16-bit floats (cosines within 0.0005).
 
     Attributes:
         encoder: The fingerprint of the encoder that made the embeddings; empty when unknown.
@@ -62,14 +62,14 @@ class GalleryIndex:
     def __init__(
         self, gallery: Gallery, *, encoder: str = "", threads: int = 1, vectors: faiss.IndexIDMap2 | None = None
     ) -> None:
-        """Indexes a gallery in memory.
+        """Index a gallery in memory.
 
         Args:
             gallery: The faces to search among.
-            encoder: The fingerprint of the encoder that made the embeddings; it is saved with the gallery, so that
-                faces seen by another encoder are refused.
-            threads: How many threads a search may use; 1 is the fastest for the few faces of a live frame.
-            vectors: The gallery's embeddings already indexed, as read from the disk; built when None.
+            encoder: The fingerprint of the encoder that made the embeddings; saved with the gallery, so that
+                loading it for another encoder fails.
+            threads: How many threads a search may use; 1 is fastest for the few faces of a live frame.
+            vectors: The index of the gallery's embeddings, if it was read from disk; built when None.
 
         Raises:
             ValueError: `threads` is less than 1.
@@ -84,47 +84,47 @@ class GalleryIndex:
         self._sorted_ids = gallery.ids[self._order]
 
     def __len__(self) -> int:
-        """Returns the number of faces."""
+        """Return the number of faces."""
         return len(self._columns)
 
     @property
     def dim(self) -> int:
-        """How many numbers an embedding has."""
+        """Length of an embedding."""
         return int(self._vectors.d)
 
     @property
     def classes(self) -> Mapping[str, tuple[str, ...]]:
-        """For each label set the class names in column order."""
+        """For each label set its class names in column order."""
         return self._columns.classes
 
     @property
     def gallery(self) -> Gallery:
-        """The faces in the order they were given; the embeddings are decoded from 16 bits at each call."""
+        """The faces in their original order; each access decodes the embeddings from 16 bits."""
         own = self._columns
         return Gallery(decode(self._vectors), own.ids, own.labels, own.classes, own.sources, own.added)
 
     def rows(self, ids: IntArray) -> IntArray:
-        """Returns the gallery rows of `ids`, an int64 array of any shape; -1 for an id that the gallery has not."""
+        """Return the gallery rows of `ids`, int64 of any shape; -1 for unknown ids."""
         if not len(self):
             return np.full(np.shape(ids), -1, np.int64)
         places = np.searchsorted(self._sorted_ids, ids).clip(max=len(self) - 1)
         return np.where(self._sorted_ids[places] == ids, self._order[places], -1)
 
     def search(self, queries: FloatArray, k: int, *, exclude: IntArray | None = None) -> Neighbors:
-        """Finds the faces most similar to each query; of equally similar faces the one with the lower id wins.
+        """Find the faces most similar to each query; ties go to the lower id.
 
         Args:
             queries: `(n, d)` float32, rows of unit length, finite; n = 0 is legal.
-            k: How many neighbours to return; more than the gallery has leaves the last columns without a neighbour.
-            exclude: `(n,)` int64, for each query an id to leave out, such as its own; -1 for none.
+            k: How many neighbors to return; columns beyond the size of the gallery have none.
+            exclude: `(n,)` int64, an id to leave out for each query, for example its own; -1 for none.
 
         Raises:
-            ValueError: `queries` or `exclude` break these rules, or k is less than 1.
+            ValueError: `queries` or `exclude` are invalid, or k is less than 1.
         """
         if problem := unit_rows_problem(queries, self.dim):
             raise ValueError(f"queries: {problem}")
         if (k := operator.index(k)) < 1:
-            raise ValueError(f"k: expected at least 1, got {k}; ask for one neighbour or more")
+            raise ValueError(f"k: expected at least 1, got {k}; ask for one neighbor or more")
         if exclude is not None and np.shape(exclude) != (len(queries),):
             raise ValueError(
                 f"exclude: expected shape ({len(queries)},), got {np.shape(exclude)}; give each query one id"
@@ -148,30 +148,32 @@ class GalleryIndex:
             labels[name][valid] = column[rows]
         sources = np.zeros(ids.shape, self._columns.sources.dtype)
         sources[valid] = self._columns.sources[rows]
-        return Neighbors(ids, labels, similarities.clip(-1, 1), valid, sources)  # 16 bits may lift a cosine above 1
+        return Neighbors(
+            ids, labels, similarities.clip(-1, 1), valid, sources
+        )  # rounding to 16 bits may give a cosine above 1
 
     def save(self, path: Path) -> None:
-        """Writes the gallery to the folder `path` in one step; a crash leaves what was there before.
+        """Write the gallery to the folder `path` in one step; a crash leaves the previous state.
 
         Raises:
-            StorageError: The folder holds something else, or the disk refused.
+            StorageError: The folder holds something else, or writing failed.
         """
         commit(path, gallery_files(self), gallery_meta(self), format=GALLERY_FORMAT, version=GALLERY_VERSION)
 
     @classmethod
     def load(cls, path: Path, *, encoder: str | None = None, threads: int = 1) -> GalleryIndex:
-        """Reads what `save` wrote; `load_gallery` states the arguments.
+        """Read a saved gallery; see `load_gallery` for the arguments.
 
         Raises:
             StorageError: There is no such folder, it holds something else, or a file is damaged.
-            GalleryError: The gallery does not fit together, or another encoder made it.
+            GalleryError: The files are inconsistent, or another encoder made the gallery.
         """
         read = partial(load_gallery, encoder=encoder, threads=threads)
         return read_stored(path, format=GALLERY_FORMAT, version=GALLERY_VERSION, read=read)
 
 
 def gallery_files(index: GalleryIndex) -> dict[str, Writer]:
-    """Returns the writers of a gallery's artifacts, to be committed in one step with those of a bundle."""
+    """Return a writer for each file of a gallery, so that a bundle can commit them in one step with its own."""
     return {
         _VECTORS: lambda path: write_vectors(path, index._vectors),
         _COLUMNS: lambda path: write_columns(path, index._columns),
@@ -179,26 +181,26 @@ def gallery_files(index: GalleryIndex) -> dict[str, Writer]:
 
 
 def gallery_meta(index: GalleryIndex) -> dict[str, Any]:
-    """Returns the gallery's part of a manifest's meta: `{"gallery": {encoder, dim, count, classes}}`."""
+    """Return the gallery's part of the manifest's meta: `{"gallery": {encoder, dim, count, classes}}`."""
     classes = {name: list(names) for name, names in index.classes.items()}
     return {"gallery": {"encoder": index.encoder, "dim": index.dim, "count": len(index), "classes": classes}}
 
 
 def load_gallery(manifest: Manifest, *, encoder: str | None = None, threads: int = 1) -> GalleryIndex:
-    """Reads the gallery of a verified manifest, its own or a bundle's.
+    """Read the gallery of a verified manifest, which may be a bundle's.
 
     Args:
-        manifest: What `read_manifest` returned.
-        encoder: The fingerprint of the encoder in use; a gallery made by another one is refused. None accepts any.
+        manifest: The result of `read_manifest`.
+        encoder: The fingerprint of the encoder in use; a gallery of another encoder is refused. None accepts any.
         threads: How many threads a search may use.
 
     Raises:
         StorageError: The manifest names no gallery files.
-        GalleryError: Index, columns and manifest do not fit together, or another encoder made the gallery.
+        GalleryError: Index, columns and manifest are inconsistent, or another encoder made the gallery.
     """
-    made_by, dim, count, classes = _described(manifest)
+    made_by, dim, count, classes = _gallery_meta(manifest)
     if encoder not in (None, made_by):
-        got = made_by or "an unknown one"
+        got = made_by or "an unknown encoder"
         raise GalleryError(
             f"{manifest.folder}: expected a gallery of encoder {encoder}, got {got}; index the faces again"
         )
@@ -216,8 +218,8 @@ def load_gallery(manifest: Manifest, *, encoder: str | None = None, threads: int
     return GalleryIndex(gallery, encoder=made_by, threads=threads, vectors=vectors)
 
 
-def _described(manifest: Manifest) -> tuple[str, int, int, dict[str, tuple[str, ...]]]:
-    """Returns the encoder, the dimension, the count and the classes that a manifest states for its gallery."""
+def _gallery_meta(manifest: Manifest) -> tuple[str, int, int, dict[str, tuple[str, ...]]]:
+    """Return the encoder, dimension, count and classes of the gallery in a manifest."""
     stated = manifest.meta.get("gallery")
     if isinstance(stated, dict) and stated.keys() >= {"encoder", "dim", "count", "classes"}:
         encoder, dim, count, classes = (stated[key] for key in ("encoder", "dim", "count", "classes"))

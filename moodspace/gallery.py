@@ -24,12 +24,12 @@ class Gallery:
     """
 
     def __init__(self, folder: str | Path | None = None, *, bundle: Bundle | str | Path | None = None) -> None:
-        from moodspace.classifier.user_gallery import default_gallery, open_gallery
+        from moodspace.index.taught.user_gallery import default_gallery, open_gallery
         from moodspace.model import bundle_path
 
         loaded = bundle if isinstance(bundle, Bundle) else load_bundle(bundle_path(bundle))
         self.folder = Path(folder) if folder is not None else default_gallery()
-        self._opened = open_gallery(self.folder, loaded, create=True)
+        self._opened = open_gallery(self.folder, loaded.encoder_spec, create=True)
 
     def __enter__(self) -> "Gallery":
         return self
@@ -95,13 +95,13 @@ class Gallery:
 
     def export(self, path: str | Path) -> int:
         """Write all faces to a parquet file, without pictures; return how many."""
-        from moodspace.classifier.user_gallery import export_gallery
+        from moodspace.index.taught.exchange import export_gallery
 
         return export_gallery(self._opened, Path(path))
 
     def import_(self, path: str | Path) -> int:
         """Add the faces of an exported gallery that are not known yet; return how many were added."""
-        from moodspace.classifier.user_gallery import import_gallery
+        from moodspace.index.taught.exchange import import_gallery
 
         return import_gallery(self._opened, Path(path))[0]
 

@@ -8,15 +8,25 @@ import sqlite3
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from moodspace.classifier.bundle.bundle import Bundle
+from moodspace.embeddings.encoder import EncoderSpec
 from moodspace.index.taught.gallery import FILE
 from tests.conftest import ROOT
 from tests.drawn_faces import drawn_faces, write_folder
+
+SPEC = Bundle.encoder_spec.fget
+
+
+def of_another_time(bundle: Bundle) -> EncoderSpec:
+    """The spec of a bundle whose encoder was another one."""
+    return replace(SPEC(bundle), fingerprint="of another time")
 
 
 @pytest.fixture
@@ -161,14 +171,8 @@ def test_similar_faces_come_from_both_galleries(run, shipped, astronaut, own, tm
 
 
 def test_full_rebuilds_for_another_encoder(run, shipped, faces, astronaut, own, monkeypatch):
-    # Loaded before the patch, or it would keep what is patched.
-    from moodspace.classifier import user_gallery
-    from moodspace.index.ingest import rebuild as rebuild_gallery
-
-    assert rebuild_gallery.encoder_of is user_gallery.encoder_of
-
     with monkeypatch.context() as patch:
-        patch.setattr(user_gallery, "encoder_of", lambda bundle: "of another time")
+        patch.setattr(Bundle, "encoder_spec", property(of_another_time))
         run("index", faces, "--crops", *own)
         run("teach", "--label", "star-struck", astronaut, *own)
     refused = run("index", *own)
@@ -181,17 +185,17 @@ def test_full_rebuilds_for_another_encoder(run, shipped, faces, astronaut, own, 
 
 
 def test_a_gallery_of_another_encoder_stops_only_who_asked_for_it(run, shipped, astronaut, tmp_path, monkeypatch):
-    from moodspace.classifier import user_gallery
+    from moodspace.index.taught.user_gallery import default_gallery
 
     monkeypatch.delenv("MOODSPACE_GALLERY")
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
     with monkeypatch.context() as patch:
-        patch.setattr(user_gallery, "encoder_of", lambda bundle: "of another time")
+        patch.setattr(Bundle, "encoder_spec", property(of_another_time))
         assert run("teach", "--label", "wink", astronaut).exit_code == 0
     result = run("predict", astronaut, "--json")
     assert told(result)["faces"][0]["expression"] == "happy"
     assert "going on without what you taught" in result.stderr
-    assert run("predict", astronaut, "--gallery", user_gallery.default_gallery()).exit_code == 3
+    assert run("predict", astronaut, "--gallery", default_gallery()).exit_code == 3
 
 
 @pytest.mark.parametrize(

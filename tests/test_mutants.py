@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from moodspace.classifier.user_gallery import export_gallery
 from moodspace.embeddings.data.labelled import DataError
 from moodspace.embeddings.data.readers import read_labelled_faces
 from moodspace.embeddings.files.kind import Kind, file_kind
 from moodspace.index.ingest.read_faces import crop_whole_picture, embed_files
 from moodspace.index.ingest.teach import picture_paths, teach
+from moodspace.index.taught.exchange import export_gallery
 from moodspace.index.taught.gallery import open_taught
 from moodspace.realtime.capture.files import FolderSource
 from moodspace.realtime.capture.source import Frame
@@ -96,7 +96,7 @@ def test_no_frame_of_another_file_is_seen(folder: Path, files: dict[str, bytes])
 def test_teach_reads_or_names_each(folder: Path, files: dict[str, bytes], tmp_path: Path) -> None:
     paths = picture_paths([folder])
     with open_taught(tmp_path / "gallery", encoder="fake", dim=ENCODER.dim) as gallery:
-        report = teach(gallery, "happy", paths, lambda paths: embed_files(paths, crop_whole_picture, ENCODER))
+        report = teach(gallery, "happy", embed_files(paths, crop_whole_picture, ENCODER))
         taught = len(report.ids)
     assert {Path(path).name for path in paths} == files.keys()
     assert taught and [one for one in report.failed if not is_reason(one.reason)] == []
@@ -135,7 +135,7 @@ def test_a_changed_table_is_read_or_refused(name: str, tmp_path: Path) -> None:
 def test_a_changed_export_is_imported_whole_or_refused(folder: Path, tmp_path: Path) -> None:
     paths = [path for path in picture_paths([folder]) if path.endswith((".png", ".bmp", ".ppm"))]
     with open_taught(tmp_path / "first", encoder="fake", dim=ENCODER.dim) as gallery:
-        teach(gallery, "happy", paths, lambda paths: embed_files(paths, crop_whole_picture, ENCODER))
+        teach(gallery, "happy", embed_files(paths, crop_whole_picture, ENCODER))
         export_gallery(gallery, tmp_path / "whole.parquet")
     whole = (tmp_path / "whole.parquet").read_bytes()
     changed = mutated({"a.parquet": whole}, max(4, COUNT // 20), seed=SEED)

@@ -25,7 +25,7 @@ from moodspace.classifier.calibration import Calibration
 from moodspace.classifier.taught_scores import Gate
 from moodspace.classifier.views import BLEND, Blend
 from moodspace.embeddings.crops import CropGeometry
-from moodspace.embeddings.encoder import Encoder, LiteRTEncoder
+from moodspace.embeddings.encoder import Encoder, EncoderSpec, LiteRTEncoder
 from moodspace.errors import MoodspaceError
 from moodspace.index.gallery import Gallery
 from moodspace.index.search import GalleryIndex, gallery_files, gallery_meta, load_gallery
@@ -81,6 +81,21 @@ class Bundle:
     def views(self) -> dict[str, tuple[str, ...]]:
         """What can be predicted: each label set, and the blend where there is one, with their classes in order."""
         return {**self.classes, **({BLEND: self.blend.classes} if self.blend else {})}
+
+    @property
+    def encoder_spec(self) -> EncoderSpec:
+        """The encoder and the crop geometry, for other processes and for galleries of the same embeddings."""
+        flip, sha256 = bool(self.meta.get("flip")), self.index.encoder
+        return EncoderSpec(
+            fingerprint=("flip-" if flip else "") + sha256,
+            dim=self.encoder.dim,
+            geometry=self.geometry,
+            classes=self.classes,
+            flip=flip,
+            model=self.encoder.model if isinstance(self.encoder, LiteRTEncoder) else None,
+            sha256=sha256,
+            opened=self.encoder,
+        )
 
     def __post_init__(self) -> None:
         self._check("an encoder with the classes", dict(self.classes), dict(self.encoder.classes))

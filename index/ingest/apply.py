@@ -1,9 +1,9 @@
-"""Carries out what a folder asks of the user's gallery, a few files at a time, each time in one transaction.
+"""Apply a sync plan to the user's gallery, a few files at a time, each batch in one transaction.
 
-What stops it, Ctrl-C or a full disk, leaves what was done so far: the next run finds it done and goes on.
+An interruption, such as Ctrl-C or a full disk, keeps the finished batches; the next run continues from there.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Protocol
 
@@ -16,17 +16,17 @@ from moodspace.index.taught.sync_plan import DUPLICATE, FACES, FAILED, NONE, Dup
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EmbeddedFile:
-    """A picture file that was read.
+    """The result of reading one picture file.
 
     Attributes:
-        path: Which one.
-        sha256: Of its content, 64 hexadecimal digits; empty where it could not be opened.
-        embedding: `(d,)` float32 of unit length, or None where there is no face.
-        digest: The SHA-256 of the face's crop, 64 hexadecimal digits; empty where there is no face.
+        path: The file.
+        sha256: The SHA-256 of its content, 64 hexadecimal digits; empty if it could not be opened.
+        embedding: `(d,)` float32 of unit length; None if there is no face.
+        digest: The SHA-256 of the face's crop, 64 hexadecimal digits; empty if there is no face.
         others: How many more faces the picture shows.
-        reason: Why there is no face, for people to read; empty where there is one.
+        reason: Why there is no face, in words; empty if there is one.
         readable: Whether the file could be opened and was a picture.
-        lasting: Whether the outcome is the file's own, so that there is no use in trying again before it changes.
+        lasting: Whether the result depends on the file alone, so that reading it again before it changes is useless.
     """
 
     path: str
@@ -39,43 +39,43 @@ class EmbeddedFile:
     lasting: bool = True
 
 
-Embed = Callable[[Sequence[str]], Iterable[Sequence[EmbeddedFile]]]
+EmbeddedBatches = Iterable[Sequence[EmbeddedFile]]
 
 
 class FolderWriter(Protocol):
-    """The part of the user's gallery that belongs to one folder, open for writing."""
+    """Writes the faces of one folder to the user's gallery."""
 
     def record(self, files: Sequence[FileState], embeddings: FloatArray, digests: Sequence[str]) -> None:
-        """Replaces what is known of these files, in one transaction.
+        """Replace the records and faces of these files, in one transaction.
 
         Args:
-            files: As they are now. The faces that the gallery has of them leave it.
-            embeddings: `(m, d)` float32, unit rows: the new face of each file with status `FACES`, in their order.
+            files: The present state of the files. Their previous faces are removed.
+            embeddings: `(m, d)` float32, unit rows: the new face of each file with status `FACES`, in order.
             digests: The SHA-256 of each new face's crop.
         """
         ...
 
     def touch(self, files: Sequence[FileState]) -> None:
-        """Notes the present size and time of files whose faces stay, in one transaction."""
+        """Update the size and time of files whose faces stay, in one transaction."""
         ...
 
     def drop(self, paths: Sequence[str]) -> None:
-        """Forgets files and their faces, in one transaction."""
+        """Remove files and their faces, in one transaction."""
         ...
 
 
 @dataclass(slots=True)
 class SyncReport:
-    """What became of the files of one folder or several.
+    """The result of syncing one folder or several.
 
     Attributes:
-        added: How many faces came in.
-        changed: How many were replaced.
-        removed: How many files left.
-        unchanged: How many stayed.
-        forgotten: How many stay out because their face was forgotten on request.
-        others: How many faces were left out beside the largest of their picture.
-        duplicate: Files that hold the same as another, with that one's path.
+        added: How many faces were added.
+        changed: How many faces were replaced.
+        removed: How many files were removed.
+        unchanged: How many files did not change.
+        forgotten: How many files are left out because the user removed their face.
+        others: How many faces were left out because their picture shows a larger one.
+        duplicate: Files with the same content as another one, and the path of that one.
         failed: Files without a face, and why.
     """
 
@@ -89,25 +89,25 @@ class SyncReport:
     failed: list[Skipped] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
-        """Returns all of it as plain values."""
+        """Return all fields as plain JSON values."""
         return asdict(self) | {
             "duplicate": [{"source": one.file.path, "of": one.of} for one in self.duplicate],
             "failed": [{"source": one.source, "reason": one.reason} for one in self.failed],
         }
 
     def in_words(self) -> str:
-        """Returns the counts in one line, without those that are 0 and seldom are not."""
+        """Return the counts in one line, the rarer ones only if they are not 0."""
         counts = {"added": self.added, "changed": self.changed, "removed": self.removed, "unchanged": self.unchanged}
-        seldom = {
+        rare = {
             "stay forgotten": self.forgotten,
             "hold the same as another": len(self.duplicate),
             "failed": len(self.failed),
             "smaller faces beside the largest left out": self.others,
         }
-        return ", ".join(f"{n} {what}" for what, n in (counts | {what: n for what, n in seldom.items() if n}).items())
+        return ", ".join(f"{n} {what}" for what, n in (counts | {what: n for what, n in rare.items() if n}).items())
 
     def join(self, other: "SyncReport") -> None:
-        """Adds what became of another folder's files."""
+        """Add the result of another folder."""
         for name in ("added", "changed", "removed", "unchanged", "forgotten", "others"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.duplicate += other.duplicate
@@ -115,7 +115,7 @@ class SyncReport:
 
 
 def planned(plan: SyncPlan) -> SyncReport:
-    """Returns what a plan will come to if every file has a face."""
+    """Return the expected result of a plan, as if every file had a face."""
     return SyncReport(
         added=len(plan.new),
         changed=len(plan.changed),
@@ -128,26 +128,26 @@ def planned(plan: SyncPlan) -> SyncReport:
 
 
 def apply_sync(
-    writer: FolderWriter, plan: SyncPlan, embed: Embed, dim: int, progress: Progress | None = None
+    writer: FolderWriter, plan: SyncPlan, embedded: EmbeddedBatches, dim: int, progress: Progress | None = None
 ) -> SyncReport:
-    """Brings the gallery in line with a folder.
+    """Bring the gallery in line with a folder.
 
     Args:
-        writer: The gallery's part for this folder.
+        writer: Writes the folder's faces.
         plan: What to do.
-        embed: Reads files and embeds the face in each; yields a few at a time, in order.
-        dim: How many numbers an embedding has.
-        progress: Called with the number of files read and the total.
+        embedded: The results of the files of `plan.to_embed`, in order, a few at a time.
+        dim: Length of an embedding.
+        progress: Called with the number of files done and the total, after each transaction.
 
     Raises:
-        GalleryError: the gallery cannot be written.
+        GalleryError: The gallery cannot be written.
     """
     report = replace(planned(plan), added=0, changed=0)
     if plan.removed:
         writer.drop(plan.removed)
     changed = {file.path for file in plan.changed}
     outcome: dict[str, FileState] = {}
-    for part in embed([file.path for file in plan.to_embed]):
+    for part in embedded:
         start = len(outcome)
         files = [_state(file, one) for file, one in zip(plan.to_embed[start : start + len(part)], part, strict=True)]
         outcome |= {file.path: file for file in files}
@@ -159,13 +159,13 @@ def apply_sync(
         report.failed += [Skipped(one.path, one.reason) for one in part if one.embedding is None]
         if progress:
             progress(len(outcome), len(plan.to_embed))
-    _stand_back(writer, plan, outcome, report, dim)
+    _record_unread(writer, plan, outcome, report, dim)
     return report
 
 
 def _state(file: FileState, one: EmbeddedFile) -> FileState:
     status = FACES if one.embedding is not None else NONE if one.readable else FAILED
-    # What may be otherwise at the next try is remembered with a time that no file has, so that it is tried again.
+    # A result that may differ next time is stored with an impossible time, so that the file is read again.
     return replace(
         file, sha256=one.sha256, status=status, reason=one.reason, mtime_ns=file.mtime_ns if one.lasting else -1
     )
@@ -177,10 +177,10 @@ def _record(writer: FolderWriter, files: Sequence[FileState], part: Sequence[Emb
     writer.record(files, np.array(embeddings, np.float32).reshape(-1, dim), digests)
 
 
-def _stand_back(
+def _record_unread(
     writer: FolderWriter, plan: SyncPlan, outcome: dict[str, FileState], report: SyncReport, dim: int
 ) -> None:
-    """Notes the files that need no reading. One that holds the same as a file without a face has none either."""
+    """Record the files that were not read. A duplicate of a file without a face has no face either."""
     report.duplicate = []
     states = list(plan.stay)
     for file, of in plan.duplicate:

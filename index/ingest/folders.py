@@ -1,35 +1,36 @@
-"""Brings the user's gallery in line with folders of labelled pictures."""
+"""Sync the user's gallery with folders of labeled pictures: plan, embed, apply."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from moodspace.classifier.user_gallery import CROPS, DETECT
 from moodspace.embeddings.data.labelled import DataError, Progress, Skipped
-from moodspace.index.ingest.apply import Embed, EmbeddedFile, SyncReport, apply_sync, planned
+from moodspace.index.ingest.apply import EmbeddedFile, SyncReport, apply_sync, planned
 from moodspace.index.ingest.ray_workers import embed_on_ray
 from moodspace.index.ingest.read_faces import BATCH, embed_files
 from moodspace.index.ingest.workers import ReadOptions, embed_in_processes
 from moodspace.index.taught.gallery import TaughtGallery
 from moodspace.index.taught.sync_plan import FORGOTTEN, plan_sync
+from moodspace.index.taught.user_gallery import CROPS, DETECT
 
-# Up to so many files, starting processes takes longer than it saves.
+# Up to this many files, starting worker processes takes longer than it saves.
 _FEW = 4 * BATCH
 
 
 @dataclass(frozen=True, slots=True)
 class SyncRequest:
-    """What is to be synced, and how.
+    """What to sync, and how.
 
     Attributes:
-        folders: Which; those that the gallery knows where there is none.
-        reading: How pictures are read, but for `reading.crops`.
-        crops: Whether each picture is one face, already cut out; None for as before, which is not in new folders.
-        full: Whether every file is to be read again.
-        workers: How many processes embed.
-        ray: Whether a Ray cluster embeds instead.
-        ray_address: Of the cluster; None for one on this machine alone.
-        dry_run: Whether nothing is to be done.
+        folders: The folders; if empty, those that the gallery already follows.
+        reading: How pictures are read and encoded; `crops` below replaces `reading.crops`.
+        crops: Whether each picture is one cropped face; None keeps the folder's setting, False for a new folder.
+        full: Whether to read every file again.
+        workers: How many processes read pictures.
+        ray: Whether to read pictures on a Ray cluster instead.
+        ray_address: The address of the cluster; None starts one on this machine.
+        dry_run: Whether to only report what would be done.
     """
 
     folders: Sequence[Path]
@@ -42,35 +43,32 @@ class SyncRequest:
     dry_run: bool = False
 
 
-def sync_folders(
-    gallery: TaughtGallery | None, dim: int, asked: SyncRequest, progress: Progress | None = None
-) -> SyncReport:
-    """Brings the gallery in line with folders; what it did can be undone at once.
+def sync_folders(gallery: TaughtGallery | None, asked: SyncRequest, progress: Progress | None = None) -> SyncReport:
+    """Bring the gallery in line with folders, as one batch that can be undone.
 
     Args:
-        gallery: The gallery; None where there is none yet and nothing is to be done.
-        dim: How many numbers an embedding has.
+        gallery: The gallery; None for a dry run where there is no gallery yet.
         asked: What to do.
-        progress: Called with the number of files read and the total, for each folder.
+        progress: Called with the number of files done and the total, for each folder.
 
     Returns:
-        What became of the files. Of a folder that the gallery knows and that is gone, `failed` says so, and its faces
-        stay: the disk it lies on may be back tomorrow.
+        The result. A folder that the gallery follows and that is missing is listed in `failed`, and its faces stay,
+        because its disk may only be unmounted.
 
     Raises:
-        DataError: no folder is named or known, a named one is none or has no class folders, or shares files with
-            another.
-        GalleryError, StorageError: the gallery cannot be read or written.
+        DataError: No folder is named or followed; or a named one is missing, has no class folders, or shares files
+            with another.
+        GalleryError, StorageError: The gallery cannot be read or written.
     """
     known = gallery.roots() if gallery is not None else {}
     named = [folder.resolve() for folder in asked.folders]
     if not named and not known:
-        raise DataError("index: expected a folder, received none, and the gallery knows none yet; name one")
+        raise DataError("index: expected a folder, got none, and the gallery knows none yet; name one")
     _check_apart(named, known)
     report, batch = SyncReport(), None
     for root in named or known:
         try:
-            part, batch = _sync_folder(gallery, root, dim, asked, batch, progress)
+            part, batch = _sync_folder(gallery, root, asked, batch, progress)
             report.join(part)
         except DataError as error:
             if root in named:
@@ -79,55 +77,63 @@ def sync_folders(
     return report
 
 
+def _check_apart(named: Sequence[Path], known: Iterable[Path]) -> None:
+    """Refuse a folder inside another one, whose files would belong to both."""
+    for one in named:
+        for other in (*named, *known):
+            if one != other and (one in other.parents or other in one.parents):
+                raise DataError(
+                    f"{one}: expected a folder apart from those in the gallery, got one that shares files with "
+                    f"{other}; index that one, or forget it first: cli.py forget --source {other}"
+                )
+
+
 def _sync_folder(
-    gallery: TaughtGallery | None,
-    root: Path,
-    dim: int,
-    asked: SyncRequest,
-    batch: int | None,
-    progress: Progress | None,
+    gallery: TaughtGallery | None, root: Path, asked: SyncRequest, batch: int | None, progress: Progress | None
 ) -> tuple[SyncReport, int | None]:
-    """Syncs one folder; returns what became of its files, and the batch to undo it with."""
+    """Sync one folder; return the result and the batch that undoes it."""
     before = gallery.roots().get(root) if gallery is not None else None
     crops = before == CROPS if asked.crops is None else asked.crops
     options = CROPS if crops else DETECT
     part = gallery.synced(root, options=options, batch=batch) if gallery is not None else None
     known = part.known() if part else {}
-    other_way = before is not None and before != options
-    # What was forgotten stays so, in whatever way pictures are read.
+    read_differently = before is not None and before != options
+    # Faces that the user removed stay out, however pictures are read.
     out = {path: state for path, state in known.items() if state.reason == FORGOTTEN}
-    plan = plan_sync(root, out if other_way else known, part.elsewhere() if part else (), again=asked.full)
+    plan = plan_sync(root, out if read_differently else known, part.elsewhere() if part else (), again=asked.full)
     if asked.dry_run or part is None:
         return planned(plan), batch
-    if other_way:
-        # First of all, so that a run that is interrupted leaves no faces that were cut out in the old way.
+    if read_differently:
+        # Done first, so that an interrupted run leaves no faces that were read in the other way.
         part.drop([path for path in known if path not in out])
-    report = apply_sync(part, plan, embedder(asked, crops), dim, progress)
+    with closing(embed_pictures([file.path for file in plan.to_embed], asked, crops=crops)) as embedded:
+        report = apply_sync(part, plan, embedded, asked.reading.encoder.dim, progress)
     return report, part.batch
 
 
-def embedder(asked: SyncRequest, crops: bool) -> Embed:
-    """Returns what reads and embeds files, in processes of their own or on a cluster where there are many."""
+def embed_pictures(
+    paths: Sequence[str], asked: SyncRequest, *, crops: bool
+) -> Generator[Sequence[EmbeddedFile], None, None]:
+    """Read pictures and encode the face in each: in this process, in worker processes if many, or on a Ray cluster.
+
+    Args:
+        paths: The files, absolute.
+        asked: Where and how to read them.
+        crops: Whether each picture is one cropped face.
+
+    Yields:
+        The results of the next files, in order.
+
+    Raises:
+        WorkerError: A worker or the cluster failed.
+        EncoderError: The encoder cannot be opened.
+    """
     reading = replace(asked.reading, crops=crops)
-
-    def embed(paths: Sequence[str]) -> Iterable[Sequence[EmbeddedFile]]:
-        if not paths:
-            return []
-        if asked.ray:
-            return embed_on_ray(paths, reading, address=asked.ray_address)
-        if asked.workers > 1 and len(paths) > _FEW:
-            return embed_in_processes(paths, reading, asked.workers)
-        return embed_files(paths, *reading.open(threads=2))
-
-    return embed
-
-
-def _check_apart(named: Sequence[Path], known: Iterable[Path]) -> None:
-    """Refuses a folder inside of another: its files would belong to both."""
-    for one in named:
-        for other in (*named, *known):
-            if one != other and (one in other.parents or other in one.parents):
-                raise DataError(
-                    f"{one}: expected a folder apart from those in the gallery, received one that shares files with "
-                    f"{other}; index that one, or forget it first: cli.py forget --source {other}"
-                )
+    if not paths:
+        return
+    if asked.ray:
+        yield from embed_on_ray(paths, reading, address=asked.ray_address)
+    elif asked.workers > 1 and len(paths) > _FEW:
+        yield from embed_in_processes(paths, reading, asked.workers)
+    else:
+        yield from embed_files(paths, *reading.open(threads=2))

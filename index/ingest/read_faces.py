@@ -1,6 +1,6 @@
-"""From picture files to the face in each: read, find, crop, embed.
+"""Read picture files, detect and crop the face in each, and encode it.
 
-A file may hold anything: where it gives no face, a reason comes out that people can read, never an exception.
+A file may hold anything. One that gives no face gives a readable reason instead, never an exception.
 """
 
 import hashlib
@@ -22,24 +22,24 @@ from moodspace.embeddings.files.paths import what_is
 from moodspace.embeddings.pictures import MAX_PIXELS, RAW, PictureError, is_animated, read_bgr, read_crop
 from moodspace.index.ingest.apply import EmbeddedFile
 
-# As large as a picture of `MAX_PIXELS` in 16-bit RGB is without compression.
+# The size of an uncompressed 16-bit RGB picture of `MAX_PIXELS`.
 MAX_BYTES = 6 * MAX_PIXELS
 
-# Files between two steps of the progress, and between two commits: what an interruption loses.
+# Files per transaction and per progress report; an interruption loses at most this much work.
 BATCH = 64
 
-NO_MEMORY = "expected a picture that fits into the free memory, received a larger one; close programs or shrink it"
-NO_FACE = "expected a face, found none; cut it out and take the whole picture with --crops"
-NO_FACE_FIRST = "expected a face in the first frame of the animation, found none; save another frame as a picture"
+NO_MEMORY = "expected a picture that fits into the free memory, got a larger one; close programs or shrink it"
+NO_FACE = "expected a face, got none; crop it yourself and use --crops"
+NO_FACE_FIRST = "expected a face in the first frame of the animation, got none; save another frame as a picture"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FaceCrop:
-    """The face of a picture.
+    """The largest face of a picture.
 
     Attributes:
-        crop: `(48, 48)` uint8 in [0, 255], grey; None where the picture shows none.
-        others: How many more faces it shows.
+        crop: `(48, 48)` uint8 gray in [0, 255]; None if the picture shows no face.
+        others: How many more faces the picture shows.
     """
 
     crop: ByteArray | None
@@ -47,32 +47,32 @@ class FaceCrop:
 
 
 class Cropper(Protocol):
-    """What makes the crop of a picture."""
+    """Turns the bytes of a picture file into the crop of its face."""
 
     def __call__(self, content: bytes) -> FaceCrop:
-        """Takes the bytes of a picture file; raises `PictureError` where they are none that can be read."""
+        """Return the crop; raise `PictureError` if the bytes are not a picture that can be read."""
         ...
 
 
 def crop_whole_picture(content: bytes) -> FaceCrop:
-    """Takes the whole picture for one face that fills it, as data sets have them."""
+    """Use the whole picture as the crop, for data sets of pictures that one face fills."""
     return FaceCrop(read_crop(content))
 
 
 @dataclass(frozen=True, slots=True)
 class FaceCropper:
-    """Finds the faces of a picture and crops the largest: a label speaks of one face.
+    """Detects the faces of a picture and crops the largest one, because a label describes one face.
 
     Attributes:
-        detector: Finds them.
-        geometry: Where landmarks stand in a crop: the bundle's own, so that crops are as in a live session.
+        detector: Finds the faces.
+        geometry: Where landmarks stand in a crop; the encoder's own, so that crops equal those of a live session.
     """
 
     detector: Detector
     geometry: CropGeometry
 
     def __call__(self, content: bytes) -> FaceCrop:
-        """Cuts the largest face out of a picture file's bytes."""
+        """Crop the largest face of a picture file's bytes."""
         frame_bgr = read_bgr(content)
         try:
             faces = self.detector.detect(frame_bgr)
@@ -80,75 +80,75 @@ class FaceCropper:
                 return FaceCrop(None)
             largest = faces.take([int(np.argmax(faces.xywh[:, 2:].prod(axis=1)))])
             return FaceCrop(crop_faces(frame_bgr, largest.landmarks, self.geometry)[0], len(faces) - 1)
-        except cv2.error as error:  # OpenCV has limits of its own, such as 32,767 pixels on a side
+        except cv2.error as error:  # OpenCV has its own limits, such as 32,767 pixels per side
             reason = " ".join(str(error).split())
-            raise PictureError(f"expected a picture that OpenCV can search, received another ({reason})") from error
+            raise PictureError(f"expected a picture that OpenCV can search, got another ({reason})") from error
 
 
 def embed_files(
-    paths: Sequence[str], cutter: Cropper, encoder: Encoder, *, size: int = BATCH
+    paths: Sequence[str], cropper: Cropper, encoder: Encoder, *, size: int = BATCH
 ) -> Iterator[list[EmbeddedFile]]:
-    """Reads pictures and embeds the face in each.
+    """Read pictures, crop the face in each, and encode it.
 
     Args:
         paths: The files.
-        cutter: Makes their crops.
-        encoder: Embeds the crops.
-        size: How many files at a time.
+        cropper: Makes the crops.
+        encoder: Encodes the crops.
+        size: How many files to process at a time.
 
     Yields:
-        What came of the next files, in order.
+        The results of the next `size` files, in order.
     """
     for start in range(0, len(paths), size):
-        read = [_read_if_it_fits(path, cutter) for path in paths[start : start + size]]
+        read = [_read_if_it_fits(path, cropper) for path in paths[start : start + size]]
         crops = np.array([crop for _, crop in read if crop is not None], np.uint8).reshape(-1, SIZE, SIZE)
         embeddings = iter(encoder.encode(crops).embeddings)
         yield [file if crop is None else replace(file, embedding=next(embeddings)) for file, crop in read]
 
 
-def _read_if_it_fits(path: str, cutter: Cropper) -> tuple[EmbeddedFile, ByteArray | None]:
+def _read_if_it_fits(path: str, cropper: Cropper) -> tuple[EmbeddedFile, ByteArray | None]:
     try:
-        return _read(path, cutter)
+        return _read(path, cropper)
     except MemoryError:
         return EmbeddedFile(path, reason=NO_MEMORY, readable=False, lasting=False), None
 
 
-def _read(path: str, cutter: Cropper) -> tuple[EmbeddedFile, ByteArray | None]:
+def _read(path: str, cropper: Cropper) -> tuple[EmbeddedFile, ByteArray | None]:
     try:
-        content = content_of(Path(path))
+        content = picture_bytes(Path(path))
     except PictureError as error:
         return EmbeddedFile(path, reason=str(error), readable=False), None
     except OSError as error:
-        reason = f"expected a file that can be read, received: {error.strerror or error}"
+        reason = f"expected a file that can be read, got: {error.strerror or error}"
         return EmbeddedFile(path, reason=reason, readable=False, lasting=False), None
     sha256 = hashlib.sha256(content).hexdigest()
     try:
-        cut = cutter(content)
+        found = cropper(content)
     except PictureError as error:
         return EmbeddedFile(path, sha256, reason=str(error), readable=False), None
-    if cut.crop is None:
+    if found.crop is None:
         reason = NO_FACE_FIRST if is_animated(content) else NO_FACE
         return EmbeddedFile(path, sha256, reason=reason), None
-    return EmbeddedFile(path, sha256, digest=digest_of(cut.crop), others=cut.others), cut.crop
+    return EmbeddedFile(path, sha256, digest=digest_of(found.crop), others=found.others), found.crop
 
 
 def digest_of(crop: ByteArray) -> str:
-    """Returns the SHA-256 of a crop's pixels, by which a gallery tells faces apart."""
+    """Return the SHA-256 of a crop's pixels, which identifies a face in a gallery."""
     return hashlib.sha256(crop.tobytes()).hexdigest()
 
 
-def content_of(path: Path) -> bytes:
-    """Read a file, but never wait for a pipe and never take more than a picture may have.
+def picture_bytes(path: Path) -> bytes:
+    """Read a picture file; refuse pipes, which could block, and files too large to be pictures.
 
     Raises:
-        PictureError: it is no file, or too large for a picture.
-        OSError: it cannot be read.
+        PictureError: It is not a regular file, or it is too large.
+        OSError: It cannot be read.
     """
     status = path.stat()
     if path.suffix.lower() in RAW_NAMES:
         raise PictureError(RAW)
     if not stat.S_ISREG(status.st_mode):
-        raise PictureError(f"expected a picture file, received {what_is(path)}")
+        raise PictureError(f"expected a picture file, got {what_is(path)}")
     if status.st_size > MAX_BYTES:
-        raise PictureError(f"expected at most {MAX_BYTES:,} bytes, received {status.st_size:,}; shrink it")
+        raise PictureError(f"expected at most {MAX_BYTES:,} bytes, got {status.st_size:,}; shrink it")
     return path.read_bytes()

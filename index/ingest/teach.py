@@ -1,4 +1,4 @@
-"""Teaches the user's gallery faces from single pictures, and forgets them by where they came from."""
+"""Teach the user's gallery faces from single pictures, and remove faces by source."""
 
 import os
 from collections.abc import Iterable, Sequence
@@ -9,20 +9,20 @@ import numpy as np
 
 from moodspace.embeddings.data.labelled import Progress, Skipped
 from moodspace.embeddings.data.layout import visible
-from moodspace.index.ingest.apply import Embed, EmbeddedFile
+from moodspace.index.ingest.apply import EmbeddedBatches, EmbeddedFile
 from moodspace.index.taught.faces import IMPORTED, LIVE, NewFaces
 from moodspace.index.taught.gallery import TaughtGallery
 
 
 @dataclass(slots=True)
 class TeachReport:
-    """What became of pictures that were to be taught.
+    """The result of teaching pictures.
 
     Attributes:
-        ids: Of the faces that came in.
-        known: Pictures whose face was taught as the same before.
+        ids: The ids of the new faces.
+        known: Pictures whose face was already taught as the same class.
         failed: Pictures without a face that could be taught, and why.
-        others: How many faces were left out beside the largest of their picture.
+        others: How many faces were left out because their picture shows a larger one.
     """
 
     ids: list[int] = field(default_factory=list)
@@ -32,33 +32,33 @@ class TeachReport:
 
 
 def picture_paths(names: Iterable[Path]) -> list[str]:
-    """Returns the absolute paths of pictures, and of the files in folders that are named, each once."""
+    """Return the absolute paths of the named pictures and of the files in the named folders, without repeats."""
     paths = [path for name in names for path in (visible(name) if name.is_dir() else [name])]
     return list(dict.fromkeys(os.path.abspath(path) for path in paths))
 
 
 def teach(
-    gallery: TaughtGallery, label: str, paths: Sequence[str], embed: Embed, progress: Progress | None = None
+    gallery: TaughtGallery, label: str, embedded: EmbeddedBatches, *, total: int = 0, progress: Progress | None = None
 ) -> TeachReport:
-    """Teaches what the faces in pictures show; all can be undone at once.
+    """Add the faces of pictures to a class, as one batch that can be undone.
 
-    A face that the gallery has under the same class is not taught twice, and one that it has under another class is not
-    taught at all: one of the two is wrong, and only a person can say which.
+    A face that is already taught as this class is not added again. One that is taught as another class is refused,
+    because only the user can say which of the two is right.
 
     Args:
-        gallery: What learns.
-        label: The class, canonical.
-        paths: The pictures, absolute.
-        embed: Reads them and embeds the face in each.
+        gallery: The gallery to add to.
+        label: The class, in canonical form.
+        embedded: The results of the pictures, a few at a time.
+        total: How many pictures there are, for `progress`.
         progress: Called with the number of pictures read and the total.
 
     Raises:
-        GalleryError, StorageError: the gallery cannot be written.
+        GalleryError, StorageError: The gallery cannot be written.
     """
     report = TeachReport()
     fresh: dict[str, EmbeddedFile] = {}
     read = 0
-    for part in embed(paths):
+    for part in embedded:
         taught = gallery.known(one.digest for one in part)
         for one in part:
             before = label if one.digest in fresh else taught.get(one.digest)
@@ -71,30 +71,29 @@ def teach(
                 report.known.append(one.path)
             else:
                 report.failed.append(
-                    Skipped(one.path, f"expected a new face, received one taught as {before}; forget that one first")
+                    Skipped(one.path, f"expected a new face, got one taught as {before}; forget that one first")
                 )
         read += len(part)
         if progress:
-            progress(read, len(paths))
+            progress(read, total)
     if fresh:
         report.ids += gallery.add(_new_faces(list(fresh.values()), label)).ids
     return report
 
 
 def forget_source(gallery: TaughtGallery, named: str) -> int:
-    """Forgets the faces from one place; returns how many there were.
+    """Remove the faces of one source; return how many there were.
 
     Args:
-        gallery: What forgets.
-        named: A picture, a folder that faces came from somewhere below, `LIVE`, or a source that begins with
-            `IMPORTED`.
+        gallery: The gallery to remove from.
+        named: A picture, a folder with pictures at any depth, `LIVE`, or a source that begins with `IMPORTED`.
 
     Raises:
-        GalleryError, StorageError: the gallery cannot be written.
+        GalleryError, StorageError: The gallery cannot be written.
     """
     if named == LIVE or named.startswith(IMPORTED):
         return gallery.remove_source(named)
-    # Folders are kept in sync under their real name, single pictures are taught under the one that they were given.
+    # Synced folders are stored under their real path, single pictures under the path that was typed.
     return sum(gallery.remove_source(place) for place in {os.path.abspath(named), os.path.realpath(named)})
 
 

@@ -1,1 +1,1 @@
-"""store."""
+"""Crash-safe folders of files: one manifest, atomic commits, a lock for writers."""

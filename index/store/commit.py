@@ -1,9 +1,9 @@
-"""How bundles and galleries reach the disk: a folder of artifacts, committed whole or not at all.
+"""Write the files of a bundle or gallery to a folder atomically.
 
-Replacing `manifest.json` is the single commit point: whatever stops a writer, the folder holds the old state
-or the new one. One writer at a time; others wait. The first state's files have plain names, those of each later one
-carry the digest, so that no file ever changes. Readers take no lock: `index.folder_lock.read_stored` reads again when
-a writer replaced the state meanwhile.
+Replacing `manifest.json` is the commit point: if a writer is stopped at any moment, the folder holds the old state or
+the new one. There is one writer at a time; others wait. Files of the first state have plain names, later ones have the
+digest in their name, so that no file ever changes. Readers take no lock: `lock.read_stored` reads again if a writer
+replaced the state meanwhile.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ from moodspace.index.store.manifest import (
     Manifest,
     StorageError,
     StoredFile,
-    acceptable_name,
+    is_valid_name,
     manifest_text,
     parse_manifest,
     read_manifest,
-    refusal,
+    storage_error,
 )
 
 __all__ = ["GalleryError", "Manifest", "StorageError", "StoredFile", "Writer", "commit", "read_manifest"]
 
 _STAGING = ".tmp-"
 _WINDOWS = os.name == "nt"
-# How many digits of the digest a file name carries at least.
+# The minimum number of digest digits in a file name.
 _DIGITS = 8
 
 Writer = Callable[[Path], None]
@@ -46,7 +46,7 @@ _log = logging.getLogger(__name__)
 
 
 class GalleryError(MoodspaceError):
-    """A gallery whose parts do not agree with each other, with its manifest or with the encoder in use."""
+    """A gallery that is inconsistent in itself, with its manifest or with the encoder in use."""
 
     exit_code = 3
 
@@ -60,53 +60,57 @@ def commit(
     version: int,
     keep: Iterable[str] = (),
 ) -> Manifest:
-    """Replaces a folder's state in one step; a crash at any instant leaves the old state or the new one.
+    """Replace a folder's state in one step; a crash leaves the old state or the new one.
 
     Args:
-        folder: The folder, made when missing. Files that no manifest named are left alone.
-        files: For each logical name (letters, digits, `_`, `-`, `.`) a function that writes the artifact to the path it
-            is given, a file of exactly that name, and reports failure by raising.
-        meta: Plain JSON values to remember.
+        folder: The folder, created if missing. Files that no manifest named are not touched.
+        files: For each logical name (letters, digits, `_`, `-`, `.`) a function that writes the file to the path it is
+            given and raises on failure.
+        meta: Plain JSON values to store in the manifest.
         format: What the folder is, such as "moodspace-gallery".
         version: The format's version, from 1.
-        keep: Logical names of the present state that stay as they are unless `files` replaces them; others are dropped.
+        keep: Logical names of the present state to keep unless `files` replaces them; all others are removed.
 
     Returns:
         The new state.
 
     Raises:
-        StorageError: The folder holds something else or something newer, a name is not acceptable, `keep` names what is
-            not there, `meta` is not JSON, or the disk refused (full, read-only). Up to the commit point the old state
-            stays and what was half written is removed, also when a writer raises an error of its own, which passes.
+        StorageError: The folder holds something else or a newer version, a name is invalid, `keep` names a missing
+            file, `meta` is not JSON, or writing failed (full, read-only). On failure before the commit point, also in a
+            writer function, the old state stays and partial files are removed; the function's error propagates.
     """
     for name in files:
-        if not acceptable_name(name):
-            raise refusal(folder, "artifact names of letters, digits, '_', '-', '.'", repr(name), "rename it")
-    # Once before the lock, which leaves a file: a folder that holds something else stays as it is.
-    _kept(folder, _current(folder, format, version), set(keep))
+        if not is_valid_name(name):
+            raise storage_error(folder, "file names of letters, digits, '_', '-', '.'", repr(name), "rename it")
+    # Checked before locking, because the lock creates a file and a foreign folder must not change.
+    _files_to_keep(folder, _current_manifest(folder, format, version), set(keep))
     try:
         _make_folder(folder)
         with locked(folder):
-            current = _current(folder, format, version)
-            kept = _kept(folder, current, set(keep))
+            current = _current_manifest(folder, format, version)
+            kept = _files_to_keep(folder, current, set(keep))
             with tempfile.TemporaryDirectory(prefix=_STAGING, dir=folder, ignore_cleanup_errors=True) as name:
                 fresh = _stage(Path(name), files, current)
                 manifest = Manifest(folder, format, version, meta, kept | fresh)
                 _publish(Path(name), manifest, fresh)
             _remove_stale(manifest, current)
     except OSError as error:
-        raise refusal(folder, "to write into this folder", str(error), "free some space or choose another") from error
+        raise storage_error(
+            folder, "to write into this folder", str(error), "free some space or choose another"
+        ) from error
     return manifest
 
 
-def _current(folder: Path, format: str, version: int) -> Manifest | None:
+def _current_manifest(folder: Path, format: str, version: int) -> Manifest | None:
     return parse_manifest(folder, format, version) if os.path.lexists(folder / MANIFEST) else None
 
 
-def _kept(folder: Path, current: Manifest | None, names: set[str]) -> dict[str, StoredFile]:
+def _files_to_keep(folder: Path, current: Manifest | None, names: set[str]) -> dict[str, StoredFile]:
     present = current.files if current else {}
     if missing := sorted(names - set(present)):
-        raise refusal(folder, f"to keep {', '.join(missing)}", ", ".join(present) or "no artifact", "write it instead")
+        raise storage_error(
+            folder, f"to keep {', '.join(missing)}", ", ".join(present) or "no file", "write it instead"
+        )
     return {name: present[name] for name in present if name in names}
 
 
@@ -117,12 +121,12 @@ def _make_folder(folder: Path) -> None:
 
 
 def _stage(staging: Path, files: Mapping[str, Writer], current: Manifest | None) -> dict[str, StoredFile]:
-    """Writes and flushes the artifacts and gives each a file name that the current state does not use."""
+    """Write and flush the files, and give each a name that the current state does not use."""
     used = {entry.path.casefold() for entry in current.files.values()} if current else set()
     staged = {}
     for name, write in files.items():
         write(staging / name)
-        digest, size = _sealed(staging / name)
+        digest, size = _flushed_digest(staging / name)
         choices = _file_names(name, digest, plain=current is None)
         path = next(choice for choice in choices if choice.casefold() not in used)
         used.add(path.casefold())
@@ -131,10 +135,10 @@ def _stage(staging: Path, files: Mapping[str, Writer], current: Manifest | None)
 
 
 def _file_names(name: str, digest: str, *, plain: bool) -> Iterator[str]:
-    """Yields the names an artifact may take, best first; `plain` tells whether one may do without the digest."""
+    """Yield the possible names of a file, preferred first; `plain` allows the name without a digest."""
     if plain:
         yield name
-    stem, dot, suffix = name.partition(".")  # at the first dot: Keras insists on all of ".weights.h5"
+    stem, dot, suffix = name.partition(".")  # at the first dot, because Keras requires all of ".weights.h5"
     for length in range(_DIGITS, len(digest) + 1):
         yield f"{stem}-{digest[:length]}{dot}{suffix}"
 
@@ -148,7 +152,7 @@ def _publish(staging: Path, manifest: Manifest, fresh: Mapping[str, StoredFile])
         _flush(manifest.folder)
         os.replace(staging / MANIFEST, manifest.folder / MANIFEST)
     except BaseException:
-        # An interrupt may arrive just after the commit point: then the new files are in use and must stay.
+        # If an interrupt arrives just after the commit point, the new files are in use and must stay.
         if (staging / MANIFEST).exists():
             for entry in fresh.values():
                 with contextlib.suppress(OSError):
@@ -157,18 +161,18 @@ def _publish(staging: Path, manifest: Manifest, fresh: Mapping[str, StoredFile])
     _flush(manifest.folder)
 
 
-def _sealed(path: Path) -> tuple[str, int]:
-    """Flushes a file to the disk and returns its SHA-256 and its size in bytes."""
+def _flushed_digest(path: Path) -> tuple[str, int]:
+    """Flush a file to the disk and returns its SHA-256 and its size in bytes."""
     _flush(path)
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest(), os.fstat(file.fileno()).st_size
 
 
 def _flush(path: Path) -> None:
-    """Makes the content of a file, or the renames inside a folder, durable as far as the system knows how to."""
+    """Flush a file, or the renames inside a folder, to disk as far as the system supports it."""
     if _WINDOWS and path.is_dir():  # Windows cannot open a folder
         return
-    # Windows flushes only what is open for writing; elsewhere an artifact copied from a read-only file is welcome.
+    # Windows flushes only files open for writing; elsewhere the file may be read-only.
     handle = os.open(path, os.O_RDWR if _WINDOWS else os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -180,7 +184,7 @@ def _flush(path: Path) -> None:
 
 
 def _remove_stale(manifest: Manifest, old: Manifest | None) -> None:
-    """Removes replaced files and what interrupted writers left; failing here costs only disk space."""
+    """Remove replaced files and leftovers of interrupted writers; a failure only wastes disk space."""
     for path in _stale(manifest, old):
         try:
             if path.name.startswith(_STAGING):
@@ -188,11 +192,11 @@ def _remove_stale(manifest: Manifest, old: Manifest | None) -> None:
             else:
                 path.unlink()
         except OSError as error:
-            _log.warning("%s: expected to remove this replaced file, got %s; delete it when it is free", path, error)
+            _log.warning("%s: expected to remove this replaced file, got %s; delete it later", path, error)
 
 
 def _stale(manifest: Manifest, old: Manifest | None) -> list[Path]:
-    """Lists leftovers: a crash after the commit point leaves files that only their names still tie to an artifact."""
+    """List replaced files and leftovers, which after a crash can be recognized only by their names."""
     replaced = old.files if old else {}
     used = {entry.path.casefold() for entry in manifest.files.values()}
     known = [re.escape(_STAGING) + ".*", *(re.escape(entry.path) for entry in replaced.values())]

@@ -1,4 +1,4 @@
-"""How threads and processes share a stored folder: writers one after the other, readers at any time."""
+"""Share a stored folder among threads and processes: one writer at a time, readers at any time."""
 
 from __future__ import annotations
 
@@ -10,34 +10,34 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
-from moodspace.index.store.manifest import MANIFEST, Manifest, read_manifest, refusal
+from moodspace.index.store.manifest import MANIFEST, Manifest, read_manifest, storage_error
 
 LOCK = ".lock"
-# How long a writer waits for another one, seconds: to write a bundle takes a few.
+# Seconds that a writer waits for another one; writing a bundle takes a few.
 _TIMEOUT = 120.0
-# How often a reader starts again at most; each time another writer must have replaced the state.
+# How often a reader tries again at most, if writers keep replacing the state.
 _ROUNDS = 100
 
 _T = TypeVar("_T")
 _log = logging.getLogger(__name__)
-_held = threading.local()
+_thread_locks = threading.local()
 
 
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Keeps other writers, threads and processes, out of a folder until the block ends.
+    """Lock a folder against other writers, in threads and processes, until the block ends.
 
-    What is read in the block is still so when the block commits. Blocks of one thread may be nested. The lock goes with
-    the process however it ends. A folder that does not exist is not locked.
+    The state read in the block is still current when the block commits. Blocks of one thread may be nested. The lock is
+    released when the process ends, however it ends. A missing folder is not locked.
 
     Raises:
         StorageError: Another writer did not finish in time, or the folder cannot be written.
     """
-    # Only here: programs that only read start faster without.
+    # Imported here so that programs that only read start faster.
     from filelock import FileLock, Timeout
 
     place = os.path.realpath(folder)
-    mine: set[str] = vars(_held).setdefault("folders", set())
+    mine: set[str] = vars(_thread_locks).setdefault("folders", set())
     if place in mine or not folder.is_dir():
         yield
         return
@@ -45,38 +45,37 @@ def locked(folder: Path) -> Iterator[None]:
     try:
         lock.acquire(poll_interval=0.02)
     except Timeout as error:
-        got = f"another writer, which has not finished in {_TIMEOUT:.0f} s"
-        raise refusal(folder, "to write into this folder", got, "end that one or try again later") from error
+        got = f"another writer that did not finish in {_TIMEOUT:.0f} s"
+        raise storage_error(folder, "to write into this folder", got, "stop it or try again later") from error
     except OSError as error:
         got = error.strerror or str(error)
-        raise refusal(folder, "to write into this folder", got, "free some space or choose another") from error
+        raise storage_error(folder, "to write into this folder", got, "free some space or choose another") from error
     except NotImplementedError as error:  # a file system without locks
-        _log.warning("%s: expected to lock this folder, got %s; let one program at a time write", folder, error)
+        _log.warning("%s: expected to lock this folder, got %s; run only one writing program at a time", folder, error)
     mine.add(place)
     try:
         yield
     finally:
         mine.discard(place)
-        # While it is held: who waits for it sees that it has gone and makes one anew. Windows keeps it.
+        # Deleted while held: a waiting process notices and creates a new file. Windows keeps it.
         with contextlib.suppress(OSError):
             os.unlink(lock.lock_file)
         lock.release()
 
 
 def read_stored(folder: Path, *, format: str, version: int, read: Callable[[Manifest], _T]) -> _T:
-    """Reads a folder's manifest, verified as by `read_manifest`, and what it names.
+    """Read a folder's verified manifest and the files that it names, all from one state.
 
-    Where a writer replaced the state meanwhile and so removed files, it reads the new state: what is returned belongs
-    to one state.
+    If a writer replaces the state meanwhile, and thereby removes files, read the new state instead.
 
     Args:
         folder: The folder to read.
         format: The format the caller understands.
         version: The newest version of that format the caller understands.
-        read: Opens all that it needs of a verified manifest.
+        read: Opens what it needs, given the verified manifest.
 
     Raises:
-        StorageError: As `read_manifest`; beside it whatever `read` raises.
+        StorageError: As `read_manifest`. Errors of `read` propagate.
     """
     for _ in range(_ROUNDS):
         before = _manifest_bytes(folder)

@@ -1,4 +1,4 @@
-"""The manifest of a stored folder: which artifacts belong to its committed state, and the check that they are unharmed.
+"""The manifest of a stored folder: the files of its committed state, with sizes and digests to verify them.
 
 `manifest.json` holds `format`, `version`, `meta` and `files: {logical name: {path, bytes, sha256}}`.
 """
@@ -23,17 +23,17 @@ _REBUILD = "restore the folder from a copy or build it again"
 
 
 class StorageError(MoodspaceError):
-    """A folder that cannot be read, trusted or written: names the place, what was expected, what came, what to do."""
+    """A folder that cannot be read, trusted or written."""
 
     exit_code = 3
 
 
 @dataclass(frozen=True, slots=True)
 class StoredFile:
-    """One artifact of a manifest.
+    """One file of a manifest.
 
     Attributes:
-        path: Its file name inside the folder; the logical name, or that name with a short content hash.
+        path: Its name inside the folder: the logical name, or that name with a short digest.
         bytes: Its size in bytes.
         sha256: The SHA-256 of its content, 64 lower-case hexadecimal digits.
     """
@@ -48,11 +48,11 @@ class Manifest:
     """The committed state of a folder.
 
     Attributes:
-        folder: The folder itself.
+        folder: The folder.
         format: What the folder is, such as "moodspace-gallery".
         version: The format's version, counted from 1.
-        meta: What the writer wanted remembered; plain JSON values.
-        files: The artifacts by logical name.
+        meta: The writer's own plain JSON values.
+        files: The files by logical name.
     """
 
     folder: Path
@@ -62,27 +62,26 @@ class Manifest:
     files: Mapping[str, StoredFile]
 
     def path(self, name: str) -> Path:
-        """Returns where the artifact with the logical name `name` lies.
+        """Return the path of the file with the logical name `name`.
 
         Raises:
-            StorageError: The manifest names no such artifact.
+            StorageError: The manifest names no such file.
         """
         if name not in self.files:
-            raise refusal(self.folder, f"an artifact {name!r}", ", ".join(self.files) or "no artifact", _REBUILD)
+            raise storage_error(self.folder, f"a file {name!r}", ", ".join(self.files) or "no file", _REBUILD)
         return self.folder / self.files[name].path
 
 
 def read_manifest(folder: Path, *, format: str, version: int) -> Manifest:
-    """Reads a folder's manifest and verifies every artifact's size and SHA-256.
+    """Read a folder's manifest and verify the size and SHA-256 of every file.
 
     Args:
         folder: The folder to read.
         format: The format the caller understands.
-        version: The newest version of that format the caller understands; the manifest says which one came.
+        version: The newest version of the format that the caller understands.
 
     Raises:
-        StorageError: There is no manifest, it is of another format or a newer version, or an artifact is
-            missing or damaged.
+        StorageError: There is no manifest, it has another format or a newer version, or a file is missing or damaged.
     """
     manifest = parse_manifest(folder, format, version)
     for entry in manifest.files.values():
@@ -91,30 +90,32 @@ def read_manifest(folder: Path, *, format: str, version: int) -> Manifest:
 
 
 def parse_manifest(folder: Path, format: str, version: int) -> Manifest:
-    """Reads a manifest without looking at the artifacts; `read_manifest` states the arguments and the errors."""
+    """Read a manifest without verifying the files; see `read_manifest` for arguments and errors."""
     wanted = f"a {format} folder with a {MANIFEST}"
     try:
         document = json.loads((folder / MANIFEST).read_bytes())
     except FileNotFoundError:
-        raise refusal(folder, wanted, "none", "check the path") from None
+        raise storage_error(folder, wanted, "none", "check the path") from None
     except OSError as error:
-        raise refusal(folder, wanted, error.strerror or str(error), "check the path and its permissions") from error
+        raise storage_error(
+            folder, wanted, error.strerror or str(error), "check the path and its permissions"
+        ) from error
     except (ValueError, RecursionError) as error:
-        raise refusal(folder, f"a {MANIFEST} of JSON", "damaged text", _REBUILD) from error
+        raise storage_error(folder, f"a {MANIFEST} of JSON", "damaged text", _REBUILD) from error
     if not isinstance(document, dict) or document.get("format") != format:
         found = document.get("format") if isinstance(document, dict) else document
-        raise refusal(folder, f"format {format!r}", reprlib.repr(found), "choose another folder")
+        raise storage_error(folder, f"format {format!r}", reprlib.repr(found), "choose another folder")
     found = document.get("version")
     if type(found) is not int or not 1 <= found <= version:
-        raise refusal(folder, f"{format} version {version} or older", reprlib.repr(found), "update this program")
+        raise storage_error(folder, f"{format} version {version} or older", reprlib.repr(found), "update this program")
     meta, files = document.get("meta"), document.get("files")
     if not isinstance(meta, dict) or not isinstance(files, dict):
-        raise refusal(folder, f"'meta' and 'files' in {MANIFEST}", reprlib.repr(sorted(document)), _REBUILD)
+        raise storage_error(folder, f"'meta' and 'files' in {MANIFEST}", reprlib.repr(sorted(document)), _REBUILD)
     return Manifest(folder, format, found, meta, {name: _entry(folder, name, files[name]) for name in files})
 
 
 def manifest_text(manifest: Manifest) -> str:
-    """Returns the text of `manifest.json`, the inverse of `parse_manifest`.
+    """Return the text of `manifest.json`; the inverse of `parse_manifest`.
 
     Raises:
         StorageError: `meta` is not plain JSON.
@@ -124,39 +125,39 @@ def manifest_text(manifest: Manifest) -> str:
     try:
         return json.dumps(record, indent=1, allow_nan=False) + "\n"
     except (TypeError, ValueError) as error:
-        raise refusal(manifest.folder, "meta of plain JSON values", str(error), "convert it first") from error
+        raise storage_error(manifest.folder, "meta of plain JSON values", str(error), "convert it first") from error
 
 
-def acceptable_name(name: object) -> bool:
-    """Tells whether `name` is a plain file name on every system, without a folder, and not the manifest's own."""
+def is_valid_name(name: object) -> bool:
+    """Return whether `name` is a plain file name on every system, and not the manifest's."""
     return isinstance(name, str) and _NAME.fullmatch(name) is not None and name.casefold() != MANIFEST
 
 
 def _entry(folder: Path, name: str, record: object) -> StoredFile:
-    """Reads one artifact's record; a foreign manifest must not lead outside its folder."""
+    """Read the record of one file; refuse names that lead outside the folder."""
     if isinstance(record, dict) and record.keys() == {"path", "bytes", "sha256"}:
         path, size, digest = record["path"], record["bytes"], record["sha256"]
         well_formed = type(size) is int and size >= 0 and isinstance(digest, str) and _SHA256.fullmatch(digest)
-        if acceptable_name(name) and acceptable_name(path) and well_formed:
+        if is_valid_name(name) and is_valid_name(path) and well_formed:
             return StoredFile(path, size, digest)
     got = f"{reprlib.repr(name)}: {reprlib.repr(record)}"
-    raise refusal(folder, "artifacts as a plain file name, a size and a SHA-256", got, "do not use this folder")
+    raise storage_error(folder, "files as a plain file name, a size and a SHA-256", got, "do not use this folder")
 
 
 def _verify(path: Path, entry: StoredFile) -> None:
     try:
         if not path.is_file():
-            raise refusal(path, "a file named by the manifest", "none", _REBUILD)
+            raise storage_error(path, "a file named by the manifest", "none", _REBUILD)
         if (size := path.stat().st_size) != entry.bytes:
-            raise refusal(path, f"{entry.bytes} bytes", f"{size}", _REBUILD)
+            raise storage_error(path, f"{entry.bytes} bytes", f"{size}", _REBUILD)
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        raise refusal(path, "a readable file", error.strerror or str(error), "check its permissions") from error
+        raise storage_error(path, "a readable file", error.strerror or str(error), "check its permissions") from error
     if digest != entry.sha256:
-        raise refusal(path, f"SHA-256 {entry.sha256[:12]}...", f"{digest[:12]}...", _REBUILD)
+        raise storage_error(path, f"SHA-256 {entry.sha256[:12]}...", f"{digest[:12]}...", _REBUILD)
 
 
-def refusal(place: Path, expected: str, got: str, remedy: str) -> StorageError:
-    """Words an error in one line: the place, what was expected there, what came, what to do next."""
+def storage_error(place: Path, expected: str, got: str, remedy: str) -> StorageError:
+    """Return an error of one line: the place, what was expected, what it got, and what to do."""
     return StorageError(f"{place}: expected {expected}, got {got}; {remedy}")

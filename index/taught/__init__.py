@@ -1,1 +1,1 @@
-"""taught."""
+"""The user's own gallery: taught faces in one SQLite file, searchable while it changes."""

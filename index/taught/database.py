@@ -1,8 +1,8 @@
-"""The SQLite file that holds the user's gallery: its tables, its transactions, and its errors in one line.
+"""The SQLite file of the user's gallery: tables, transactions, and errors in one line.
 
-Every change is one transaction that leaves a row in `commits`, so that the largest `generation` tells readers in other
-processes that there is something new. Ids are never used twice and faces never change, so that whoever knows a gallery
-up to one generation needs only the later ids and `removals` to follow it.
+Every change is one transaction that adds a row to `commits`; from the largest `generation` readers in other processes
+see that something changed. Ids are never reused and faces never change, so that a reader of an earlier generation needs
+only the later ids and `removals` to catch up.
 """
 
 from __future__ import annotations
@@ -24,23 +24,23 @@ _BUSY = {"SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_PROTOCOL"}
 
 
 def connect(path: Path, mode: str, timeout: float) -> sqlite3.Connection:
-    """Opens a file for transactions that are begun by hand, in whatever thread.
+    """Open a file with explicit transactions, usable from any thread.
 
     Args:
         path: The file.
-        mode: SQLite's: "ro", "rw" or "rwc", which makes a missing file.
-        timeout: How long to wait for another connection, seconds.
+        mode: SQLite's mode: "ro", "rw", or "rwc", which creates a missing file.
+        timeout: Seconds to wait for another connection.
 
     Raises:
-        sqlite3.Error: It cannot be opened or is no SQLite file.
+        sqlite3.Error: It cannot be opened or is not an SQLite file.
     """
     uri = f"{path.absolute().as_uri()}?mode={mode}"
     connection = sqlite3.connect(uri, timeout=timeout, isolation_level=None, check_same_thread=False, uri=True)
     try:
-        # What is forgotten is overwritten; what is acknowledged has reached the disk.
+        # Deleted content is overwritten; committed content has reached the disk.
         connection.execute("PRAGMA secure_delete = ON")
         connection.execute("PRAGMA synchronous = FULL")
-        # Older programs kept names as they came: two spellings of one word are one class all the same.
+        # Older versions stored names as typed; two spellings of one name are still one class.
         connection.create_function("readable", 1, readable, deterministic=True)
         connection.execute("SELECT count(*) FROM sqlite_master")
     except BaseException:
@@ -50,12 +50,12 @@ def connect(path: Path, mode: str, timeout: float) -> sqlite3.Connection:
 
 
 def connect_reader(path: Path, timeout: float) -> sqlite3.Connection:
-    """Opens a file that is only read, also where SQLite cannot put its shared memory beside it.
+    """Open a file read-only, even where SQLite cannot create its shared memory file.
 
-    There, in a read-only folder or on a full disk, the file is read as it is: changes that others make are not seen.
+    In that case, in a read-only folder or on a full disk, later changes by other processes are not seen.
 
     Raises:
-        sqlite3.Error: It cannot be opened or is no SQLite file.
+        sqlite3.Error: It cannot be opened or is not an SQLite file.
     """
     try:
         return connect(path, "ro", timeout)
@@ -67,10 +67,10 @@ def connect_reader(path: Path, timeout: float) -> sqlite3.Connection:
 
 
 def enter_wal(connection: sqlite3.Connection, timeout: float) -> None:
-    """Switches to a write-ahead log, which the file remembers. SQLite itself does not wait for others here.
+    """Switch the file to a write-ahead log, permanently. SQLite itself does not wait for other processes here.
 
     Raises:
-        sqlite3.Error: The disk refused, or the file was in use for longer than `timeout` seconds.
+        sqlite3.Error: Writing failed, or the file was in use for longer than `timeout` seconds.
     """
     deadline = time.monotonic() + timeout
     while True:
@@ -84,34 +84,34 @@ def enter_wal(connection: sqlite3.Connection, timeout: float) -> None:
 
 
 def roll_back(connection: sqlite3.Connection) -> None:
-    """Ends a transaction, if there is one, as if it had not been; after some errors SQLite has done so itself."""
+    """Roll back the transaction, unless SQLite has already done so after an error."""
     with contextlib.suppress(sqlite3.Error):
         if connection.in_transaction:
             connection.execute("ROLLBACK")
 
 
 def _name(error: sqlite3.Error) -> str:
-    """Returns SQLite's name of an error without its refinement, such as SQLITE_IOERR for SQLITE_IOERR_WRITE."""
+    """Return SQLite's primary error name, such as SQLITE_IOERR for SQLITE_IOERR_WRITE."""
     return "_".join(getattr(error, "sqlite_errorname", "").split("_")[:2])
 
 
-def worded(path: Path, error: sqlite3.Error, timeout: float) -> GalleryError | StorageError:
-    """Says in one line what SQLite ran into with a file, after waiting for `timeout` seconds where it had to wait."""
+def translated_error(path: Path, error: sqlite3.Error, timeout: float) -> GalleryError | StorageError:
+    """Return an SQLite error as one of ours, in one line; `timeout` is how long it waited, in seconds."""
     name, got = _name(error), str(error).splitlines()[0]
     if "closed database" in got:
         return StorageError(f"{path}: expected an open gallery, got a closed one; open it again")
     if name in _BUSY:
         wanted = f"{path}: expected to write within {timeout:g} s, got: another program is writing"
-        return StorageError(f"{wanted}; try again when it has finished")
+        return StorageError(f"{wanted}; try again when it is done")
     if name in _DAMAGED:
         return GalleryError(f"{path}: expected a gallery, got a damaged file ({got}); restore a copy or delete it")
-    remedy = "free some space, allow to write there, or choose another folder"
+    remedy = "free some space, make the folder writable, or choose another"
     return StorageError(f"{path}: expected to use this file, got: {got}; {remedy}")
 
 
-# Ids below belong to bundles.
+# Smaller ids belong to bundles.
 FIRST_ID = 1_000_000_000
-# How long a writer waits for another one, seconds.
+# Seconds that a writer waits for another one.
 TIMEOUT = 10.0
 VERSION = 1
 _APPLICATION_ID = 0x4D6F6F64  # "Mood"
@@ -145,33 +145,33 @@ PRAGMA user_version = {version};
 
 
 class Database:
-    """An open gallery file, with one connection to read and one to write, so that readers never wait for writers.
+    """An open gallery file with separate connections for reading and writing, so that readers never wait for writers.
 
     May be used by several threads.
 
     Attributes:
-        path: Where the file is.
-        writable: Whether it was opened to be written.
+        path: The file.
+        writable: Whether it was opened for writing.
     """
 
     def __init__(self, path: Path, *, writable: bool = True, timeout: float = TIMEOUT) -> None:
-        """Opens a file; `create_tables` makes it a gallery.
+        """Open a file; `create_tables` turns a new one into a gallery.
 
         Args:
-            path: The file, made when missing and `writable`.
-            writable: Whether it may be written.
-            timeout: How long a writer waits for another one, seconds.
+            path: The file, created if missing and `writable`.
+            writable: Whether to open it for writing.
+            timeout: Seconds that a writer waits for another one.
 
         Raises:
             StorageError: It cannot be opened.
-            GalleryError: It is no SQLite file.
+            GalleryError: It is not an SQLite file.
         """
         self.path = path
         self.writable = writable
         self._timeout = timeout
         self._reading, self._writing = threading.RLock(), threading.RLock()
         self._writer: sqlite3.Connection | None = None
-        with self._told():
+        with self._translated_errors():
             if writable:
                 self._writer = connect(path, "rwc", timeout)
             try:
@@ -182,7 +182,7 @@ class Database:
                 raise
 
     def close(self) -> None:
-        """Close both connections once nobody uses them; what was committed is on the disk already."""
+        """Close both connections once no thread uses them; everything committed is already on disk."""
         with self._reading, self._writing:
             for connection in (getattr(self, "_reader", None), self._writer):
                 if connection is not None:
@@ -190,18 +190,18 @@ class Database:
 
     @property
     def is_new(self) -> bool:
-        """Whether the file is still without tables, as a writer leaves it that is killed before its first commit."""
+        """Whether the file has no tables yet, also after a writer was killed before its first commit."""
         with self.read() as connection:
             return not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
 
     def create_tables(self, encoder: str, dim: int) -> None:
-        """Makes an empty file a gallery, in one transaction; does nothing where another writer was faster.
+        """Create the tables in an empty file, in one transaction, unless another writer already did.
 
         Raises:
-            StorageError: The disk refused, or another writer did not finish in time.
+            StorageError: Writing failed, or another writer did not finish in time.
         """
         values = {"size": 2 * dim, "before": FIRST_ID - 1, "application": _APPLICATION_ID, "version": VERSION}
-        with self._writing, self._told():
+        with self._writing, self._translated_errors():
             writer = self._connected_writer()
             enter_wal(writer, self._timeout)
             writer.execute("BEGIN IMMEDIATE")
@@ -216,10 +216,10 @@ class Database:
                 raise
 
     def identity(self) -> tuple[str, int]:
-        """Returns the encoder's fingerprint and the dimension that the gallery was made for.
+        """Return the encoder's fingerprint and the dimension that the gallery was made for.
 
         Raises:
-            GalleryError: The file is no gallery, or a newer program made it.
+            GalleryError: The file is not a gallery, or a newer version made it.
         """
         with self.read() as connection:
             application = connection.execute("PRAGMA application_id").fetchone()[0]
@@ -234,13 +234,13 @@ class Database:
 
     @contextlib.contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
-        """Lets the block see one state of the gallery, whatever others commit meanwhile; blocks may be nested.
+        """Open a read transaction: the block sees one state of the gallery. Blocks may be nested.
 
         Raises:
-            StorageError: The disk refused.
+            StorageError: Reading failed.
             GalleryError: The file is damaged.
         """
-        with self._reading, self._told():
+        with self._reading, self._translated_errors():
             if self._reader.in_transaction:
                 yield self._reader
                 return
@@ -252,35 +252,35 @@ class Database:
 
     @contextlib.contextmanager
     def write(self) -> Iterator[tuple[sqlite3.Connection, int]]:
-        """Commits what the block does as one new generation, whose number it gets, or nothing of it.
+        """Open a write transaction and yield its connection and generation; an error rolls it back.
 
-        A block that changes nothing makes no generation.
+        A block that changes nothing adds no generation.
 
         Raises:
-            StorageError: The disk refused (full, read-only), or another writer did not finish in time.
+            StorageError: Writing failed (full, read-only), or another writer did not finish in time.
             GalleryError: The file is damaged.
         """
-        with self._writing, self._told():
+        with self._writing, self._translated_errors():
             writer = self._connected_writer()
             writer.execute("BEGIN IMMEDIATE")
             try:
-                # The token tells apart two histories, where a copy of the file was restored and then written to.
+                # The token distinguishes histories after a copy of the file was restored and changed.
                 sql = "INSERT INTO commits (token, made) VALUES (?, ?)"
                 generation = writer.execute(sql, (secrets.token_hex(8), time.time())).lastrowid
                 changes = writer.total_changes
                 yield writer, int(generation or 0)
-                # What changes nothing leaves no generation that others would have to follow, and no byte in the file.
+                # Without changes, roll back: no generation that others must read, no write to the file.
                 writer.execute("COMMIT" if writer.total_changes > changes else "ROLLBACK")
             except BaseException:
                 roll_back(writer)
                 raise
 
-    def shed_log(self) -> None:
-        """Moves the write-ahead log into the file, so that what was removed lies in neither.
+    def truncate_log(self) -> None:
+        """Move the write-ahead log into the file, so that removed content is in neither.
 
-        Where others are reading this very moment the log stays; the next one to do this has it.
+        If another process is reading at the moment, the log stays until the next call.
         """
-        with self._writing, self._told(), contextlib.suppress(sqlite3.OperationalError):
+        with self._writing, self._translated_errors(), contextlib.suppress(sqlite3.OperationalError):
             writer = self._connected_writer()
             writer.execute("PRAGMA busy_timeout = 100")
             try:
@@ -290,23 +290,25 @@ class Database:
 
     def _connected_writer(self) -> sqlite3.Connection:
         if self._writer is None:
-            raise StorageError(f"{self.path}: expected a gallery open to be written, got a read-only one; open it anew")
+            raise StorageError(
+                f"{self.path}: expected a gallery opened for writing, got a read-only one; open it again"
+            )
         return self._writer
 
     @contextlib.contextmanager
-    def _told(self) -> Iterator[None]:
-        """Turns SQLite's errors into ours."""
+    def _translated_errors(self) -> Iterator[None]:
+        """Translate SQLite's errors into ours."""
         try:
             yield
         except sqlite3.Error as error:
-            raise worded(self.path, error, self._timeout) from error
+            raise translated_error(self.path, error, self._timeout) from error
         except UnicodeEncodeError as error:
-            got = f"expected names that are text, got {error.object!r}"
+            got = f"expected names in UTF-8, got {error.object!r}"
             raise GalleryError(f"{self.path}: {got}; rename the file") from error
 
 
 def _statements(script: str) -> Iterator[str]:
-    """Parts a script, which `executescript` would run outside of the transaction."""
+    """Split a script into statements, because `executescript` would run it outside the transaction."""
     statement = ""
     for line in script.splitlines():
         statement += line + "\n"

@@ -1,4 +1,4 @@
-"""Which faces a gallery has already: what makes importing a file twice the same as importing it once."""
+"""Find faces that a gallery already has, so that importing a file twice adds nothing."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from moodspace.index.taught.database import Database
 from moodspace.index.taught.faces import NewFaces
 from moodspace.index.taught.faces_table import OF_CLASS, decoded
 
-# An embedding is kept in 16 bits, and may be rounded anew on its way from one gallery to another. That moves its cosine
-# by about 1e-7; two pictures that differ in anything that can be seen are farther apart.
+# Embeddings are stored in 16 bits and may be rounded again when they move to another gallery. That changes a cosine by
+# about 1e-7; visibly different pictures differ by more.
 _SAME = 1 - 1e-6
 _CHUNK = 4096
 
 
 def missing_rows(connection: sqlite3.Connection, database: Database, dim: int, faces: NewFaces) -> list[int]:
-    """Returns the rows of faces that are not in the gallery under the same class, of equal ones the first.
+    """Return the rows of faces that the gallery lacks under the same class; of identical faces only the first.
 
-    Two faces of a class are the same where they have the same digest, or where one has none and their embeddings are
-    equal but for rounding.
+    Two faces of a class are identical if their digests are equal, or if one has no digest and their embeddings are
+    equal up to rounding.
 
     Args:
-        connection: Of the transaction that is to add them.
-        database: The gallery, to say which one is damaged.
-        dim: How many numbers its embeddings have.
-        faces: Which, n of them.
+        connection: The connection of the transaction that will add them.
+        database: The gallery, for its path in error messages.
+        dim: Length of an embedding.
+        faces: The n faces.
 
     Raises:
         GalleryError: An embedding in the gallery is damaged.
@@ -40,19 +40,19 @@ def missing_rows(connection: sqlite3.Connection, database: Database, dim: int, f
     missing: list[int] = []
     for label, rows in by_class.items():
         fresh = _unknown_digests(connection, label, faces.digests, rows)
-        own, named = _units(faces.embeddings[fresh]), np.array([bool(faces.digests[row]) for row in fresh], bool)
-        # A face with a digest can be the same as one without, and the other way round.
+        own, named = _unit_rows(faces.embeddings[fresh]), np.array([bool(faces.digests[row]) for row in fresh], bool)
+        # A face with a digest can be identical to one without.
         blank = "digest = x'' AND " if named.all() else ""
         cursor = connection.execute(f"SELECT embedding, digest != x'' FROM faces WHERE {blank}{OF_CLASS}", (label,))
         held = np.zeros(len(fresh), bool)
         while part := cursor.fetchmany(_CHUNK):
-            theirs = _units(decoded(database, dim, [blob for blob, _ in part]))
+            theirs = _unit_rows(decoded(database, dim, [blob for blob, _ in part]))
             they_named = np.array([bool(digest) for _, digest in part], bool)
             for start in range(0, len(fresh), _CHUNK):
                 block = slice(start, start + _CHUNK)
                 same = own[block] @ theirs.T >= _SAME
                 held[block] |= (same & ~(named[block, None] & they_named)).any(axis=1)
-        with_digest, without = _Known(dim), _Known(dim)
+        with_digest, without = _Rows(dim), _Rows(dim)
         for at in np.flatnonzero(~held):
             if without.has(own[at]) or (not named[at] and with_digest.has(own[at])):
                 continue
@@ -61,8 +61,8 @@ def missing_rows(connection: sqlite3.Connection, database: Database, dim: int, f
     return sorted(missing)
 
 
-class _Known:
-    """Faces of one class that are to be added."""
+class _Rows:
+    """A growing list of unit rows of one class, to compare with."""
 
     def __init__(self, dim: int) -> None:
         self._rows = np.empty((64, dim))
@@ -81,7 +81,7 @@ class _Known:
 def _unknown_digests(
     connection: sqlite3.Connection, label: str, digests: Sequence[str], rows: Sequence[int]
 ) -> list[int]:
-    """Returns the rows without a digest, and those whose digest the class has not, each digest once."""
+    """Return the rows without a digest and those whose digest is new to the class, each digest once."""
     seen: set[str] = set()
     fresh = []
     for row in rows:
@@ -95,6 +95,6 @@ def _unknown_digests(
     return fresh
 
 
-def _units(rows: FloatArray) -> DoubleArray:
+def _unit_rows(rows: FloatArray) -> DoubleArray:
     wide = rows.astype(np.float64)
     return np.asarray(wide / np.linalg.norm(wide, axis=1, keepdims=True))

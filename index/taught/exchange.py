@@ -1,7 +1,7 @@
-"""The user's gallery as a parquet file, to look at with other tools and to take to another machine. Needs pyarrow.
+"""Export the user's gallery to a parquet file and import it, for other tools and machines. Needs pyarrow.
 
 Columns: `id`, `label`, `source`, `added` (UTC), `digest` (SHA-256 of the crop) and `embedding`, a list of 32-bit floats
-of unit length. The schema's metadata names the encoder, without which embeddings mean nothing.
+of unit length. The schema's metadata names the encoder that made them.
 """
 
 import json
@@ -18,22 +18,23 @@ from moodspace.arrays import FloatArray
 from moodspace.embeddings.data.labels import ClassNameError, class_name
 from moodspace.index.store.commit import GalleryError
 from moodspace.index.taught.faces import IMPORTED, NewFaces, TaughtFaces
+from moodspace.index.taught.gallery import TaughtGallery
 
 _METADATA = b"moodspace"
 _FORMAT, _VERSION = "moodspace-taught-faces", 1
 _COLUMNS = ("label", "source", "added", "digest", "embedding")
 _TEXTS = ("label", "source", "digest")
 
-# What a file from a stranger may hold: compression that cannot unfold to thousands of times its size, and short texts.
-_MODEST = ("SNAPPY", "UNCOMPRESSED")
+# Limits on files from strangers: compression with a bounded ratio, and short texts.
+_SAFE_COMPRESSION = ("SNAPPY", "UNCOMPRESSED")
 _LONGEST_TEXT = 4096
 
-# A length that is further from 1 is a damaged file's.
+# An embedding whose length differs more from 1 is damaged.
 _LENGTH_TOLERANCE = 0.01
 
 
-# pyarrow 26 ends the whole process for some damaged files: a process of its own tries first.
-_TRIES = """
+# pyarrow 26 crashes the process on some damaged files, so a separate process tries to read first.
+_PROBE_SCRIPT = """
 import sys
 from pyarrow import parquet
 with parquet.ParquetFile(sys.argv[1], read_dictionary=sys.argv[2:]) as file:
@@ -42,15 +43,53 @@ with parquet.ParquetFile(sys.argv[1], read_dictionary=sys.argv[2:]) as file:
     if sum(part.total_uncompressed_size for part in parts) < 2**30:
         file.read()
 """
-_TRY_S = 60
+_PROBE_TIMEOUT_S = 60
+
+
+def export_gallery(gallery: TaughtGallery, path: Path) -> int:
+    """Write all faces of a gallery to a parquet file; return how many.
+
+    Raises:
+        GalleryError: pyarrow is not installed, or the gallery is empty.
+        OSError: The file cannot be written.
+    """
+    parts = list(gallery.rows())
+    if not parts:
+        raise GalleryError(f"{gallery.folder}: expected faces to export, got none; teach it some first")
+    try:
+        export_faces(path, TaughtFaces.joined(parts), gallery.encoder)
+    except OSError as error:
+        got = os.strerror(error.errno) if error.errno else str(error)
+        raise OSError(f"{path}: expected to write this file, got: {got}; choose another place") from error
+    return len(gallery)
+
+
+def import_gallery(gallery: TaughtGallery, path: Path, *, most: int | None = None) -> tuple[int, int]:
+    """Add the faces of an exported gallery; return how many were added and how many were already known.
+
+    Importing a file again changes nothing.
+
+    Args:
+        gallery: The gallery to add to.
+        path: The file.
+        most: How many faces the file, and the gallery afterwards, may hold; for files from strangers, see
+            `import_faces`.
+
+    Raises:
+        GalleryError: pyarrow is not installed, or the file was not exported from a gallery of the same encoder.
+        StorageError: The gallery cannot be written.
+    """
+    faces = import_faces(path, gallery.encoder, gallery.dim, most=most)
+    added = len(gallery.add_missing(faces, most=most).ids)
+    return added, len(faces) - added
 
 
 def export_faces(path: Path, faces: TaughtFaces, encoder: str) -> None:
-    """Writes faces to a parquet file, in one step: a file of that name is replaced only when all is written.
+    """Write faces to a parquet file; an existing file is replaced only when the new one is complete.
 
     Args:
         path: The file.
-        faces: What to write.
+        faces: The faces to write.
         encoder: The fingerprint of the encoder that made the embeddings.
 
     Raises:
@@ -68,7 +107,7 @@ def export_faces(path: Path, faces: TaughtFaces, encoder: str) -> None:
         "embedding": pa.FixedSizeListArray.from_arrays(pa.array(faces.embeddings.reshape(-1), pa.float32()), dim),
     }
     described = json.dumps({"format": _FORMAT, "version": _VERSION, "encoder": encoder, "dim": dim})
-    # A name of its own: another program may be writing the same file.
+    # A random name, because another program may be writing the same file.
     partial = path.with_name(f".{secrets.token_hex(8)}.unfinished")
     try:
         parquet.write_table(pa.table(columns).replace_schema_metadata({_METADATA: described}), partial)
@@ -78,29 +117,29 @@ def export_faces(path: Path, faces: TaughtFaces, encoder: str) -> None:
 
 
 def import_faces(path: Path, encoder: str, dim: int, *, most: int | None = None) -> NewFaces:
-    """Reads what `export_faces` wrote, for another gallery.
+    """Read an exported file.
 
     Args:
         path: The file.
         encoder: The fingerprint of the encoder in use.
-        dim: How many numbers its embeddings have.
-        most: How many faces it may hold at most, where a stranger made it: what would take more memory than such a file
-            is refused before it is read. None for one's own.
+        dim: Length of its embeddings.
+        most: For a file from a stranger, how many faces it may hold; a file that needs more memory than that is refused
+            before it is read. None for the user's own file.
 
     Returns:
-        The faces, with sources that begin with `IMPORTED`: a path of another machine is no file of this one.
+        The faces; their sources begin with `IMPORTED`, because paths of another machine do not exist on this one.
 
     Raises:
-        GalleryError: pyarrow is not installed, the file is something else or damaged, or another encoder made it.
+        GalleryError: pyarrow is not installed, the file is damaged or something else, or another encoder made it.
     """
     pa, parquet = _pyarrow()
     try:
         _check_described(path, parquet.read_schema(path), encoder)
-        _try(path)
-        # Texts that repeat stay one until they have been looked at: a small file can repeat a long one very often.
+        _probe_in_subprocess(path)
+        # Repeated texts stay dictionary-encoded until they are checked: a small file can repeat a long text often.
         with parquet.ParquetFile(path, read_dictionary=list(_TEXTS)) as file:
             if most is not None:
-                _check_modest(path, file.metadata, dim, most)
+                _check_size(path, file.metadata, dim, most)
             table = file.read(columns=list(_COLUMNS))
         if most is not None:
             _check_texts(path, table)
@@ -123,13 +162,13 @@ def import_faces(path: Path, encoder: str, dim: int, *, most: int | None = None)
         raise GalleryError(f"{path}: expected an exported gallery, got other columns ({reason})") from error
 
 
-def _try(path: Path) -> None:
-    """Refuses a file that ends whatever process reads it; what else is wrong with it, reading it tells."""
-    command = [sys.executable, "-c", _TRIES, str(path), *_TEXTS]
+def _probe_in_subprocess(path: Path) -> None:
+    """Refuse a file that crashes the process that reads it; other problems show when it is read."""
+    command = [sys.executable, "-c", _PROBE_SCRIPT, str(path), *_TEXTS]
     try:
         status = subprocess.run(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-            timeout=_TRY_S, check=False,
+            timeout=_PROBE_TIMEOUT_S, check=False,
         ).returncode  # fmt: skip
     except subprocess.TimeoutExpired:
         status = -1
@@ -139,10 +178,10 @@ def _try(path: Path) -> None:
 
 def _embeddings(column: Any, dim: int) -> FloatArray:
     rows = np.array(column.to_pylist(), np.float32).reshape(-1, dim)
-    # An embedding is kept in 16 bits, in which the length of a unit vector is off by up to 0.0005.
+    # In 16 bits the length of a unit vector is off by up to 0.0005.
     lengths = np.linalg.norm(rows.astype(np.float64), axis=1, keepdims=True)
     if not (np.abs(lengths - 1) < _LENGTH_TOLERANCE).all():
-        raise GalleryError("expected embeddings of length 1, got others")
+        raise GalleryError("expected embeddings of length 1, got other lengths")
     return (rows / lengths).astype(np.float32)
 
 
@@ -151,25 +190,25 @@ def _check_described(path: Path, schema: Any, encoder: str) -> None:
         described = json.loads((schema.metadata or {})[_METADATA])
         kind, version, made_by = (described[key] for key in ("format", "version", "encoder"))
     except (KeyError, TypeError, ValueError) as error:
-        raise GalleryError(f"{path}: expected an exported gallery, got another parquet file; name one") from error
+        raise GalleryError(f"{path}: expected an exported gallery, got another parquet file; choose another") from error
     if kind != _FORMAT or version != _VERSION:
         raise GalleryError(f"{path}: expected {_FORMAT} version {_VERSION}, got {kind} {version}; update this program")
     if made_by != encoder:
         raise GalleryError(
-            f"{path}: expected faces seen by encoder {encoder[:12]}, got {str(made_by)[:12]}; teach their pictures"
+            f"{path}: expected embeddings of encoder {encoder[:12]}, got {str(made_by)[:12]}; teach the pictures"
         )
     if missing := set(_COLUMNS) - set(schema.names):
         raise GalleryError(f"{path}: expected the columns {', '.join(_COLUMNS)}, got none of {', '.join(missing)}")
 
 
-def _check_modest(path: Path, stated: Any, dim: int, most: int) -> None:
+def _check_size(path: Path, stated: Any, dim: int, most: int) -> None:
     if stated.num_rows > most:
         raise GalleryError(f"{path}: expected room for {stated.num_rows:,} faces, got room for {most:,}; forget some")
     groups = (stated.row_group(at) for at in range(stated.num_row_groups))
     parts = [group.column(at) for group in groups for at in range(group.num_columns)]
-    known = all(part.compression in _MODEST and part.num_values <= stated.num_rows * dim for part in parts)
+    known = all(part.compression in _SAFE_COMPRESSION and part.num_values <= stated.num_rows * dim for part in parts)
     if not known or sum(part.total_uncompressed_size for part in parts) > (most + 1) * (4 * dim + _LONGEST_TEXT):
-        raise GalleryError(f"{path}: expected a file as it was exported, got another; export it again")
+        raise GalleryError(f"{path}: expected a file as exported, got a changed one; export it again")
 
 
 def _check_texts(path: Path, table: Any) -> None:

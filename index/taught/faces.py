@@ -1,4 +1,4 @@
-"""Faces that a user taught: on their way into the gallery, in it, and counted."""
+"""Data types of the user's gallery: faces to add, stored faces, results of changes, and a summary."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ _DIGEST = re.compile(r"([0-9a-f]{64})?")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class NewFaces:
-    """Faces to be taught.
+    """Faces to add.
 
     Attributes:
         embeddings: `(n, d)` float32, finite rows of unit length.
         labels: n canonical class names.
-        sources: n places where the faces came from: an absolute path, `LIVE`, or `IMPORTED` and a name.
-        digests: n SHA-256 of the crops, 64 hexadecimal digits each; empty where unknown.
-        added: `(n,)` float64, when each was taught, seconds since 1970 (UTC); None for now.
+        sources: Where the n faces came from: an absolute path, `LIVE`, or `IMPORTED` and a name.
+        digests: The SHA-256 of the n crops, 64 hexadecimal digits each; empty if unknown.
+        added: `(n,)` float64, when each was taught, seconds since 1970 (UTC); None means now.
 
     Raises:
-        GalleryError: A field breaks its rule or the lengths differ.
+        GalleryError: A field is invalid or the lengths differ.
     """
 
     embeddings: FloatArray
@@ -46,7 +46,7 @@ class NewFaces:
     added: DoubleArray | None = None
 
     def __post_init__(self) -> None:
-        """Validates every field."""
+        """Validate every field."""
         if problem := unit_rows_problem(self.embeddings):
             raise GalleryError(f"faces to teach, embeddings: {problem}")
         n = len(self.embeddings)
@@ -62,11 +62,11 @@ class NewFaces:
             raise GalleryError("faces to teach: expected finite seconds since 1970, got NaN or infinity; give a time")
 
     def __len__(self) -> int:
-        """Returns the number of faces."""
+        """Return the number of faces."""
         return len(self.embeddings)
 
     def take(self, rows: Sequence[int]) -> NewFaces:
-        """Returns the faces at these rows."""
+        """Return the faces at these rows."""
         labels, sources, digests = (
             [column[row] for row in rows] for column in (self.labels, self.sources, self.digests)
         )
@@ -75,7 +75,7 @@ class NewFaces:
 
     @classmethod
     def none(cls, dim: int) -> NewFaces:
-        """Returns no faces, for embeddings of `dim` numbers."""
+        """Return no faces, for embeddings of length `dim`."""
         return cls(np.empty((0, dim), np.float32), (), (), ())
 
 
@@ -90,16 +90,16 @@ def _check_label(label: object) -> None:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TaughtFaces:
-    """Faces in the user's gallery, in the order of their ids.
+    """Faces of the user's gallery, in order of id.
 
     Attributes:
-        ids: `(n,)` int64, at least `index.database.FIRST_ID`; never used twice.
-        embeddings: `(n, d)` float32 unit rows, each number rounded to 16 bits.
+        ids: `(n,)` int64, at least `database.FIRST_ID`; never reused.
+        embeddings: `(n, d)` float32 unit rows, rounded to 16 bits.
         labels: n canonical class names.
-        sources: n places where they came from.
-        digests: n SHA-256 of the crops, empty where unknown.
+        sources: Where the n faces came from.
+        digests: The SHA-256 of the n crops; empty if unknown.
         added: `(n,)` float64, when each was taught, seconds since 1970 (UTC).
-        batches: `(n,)` int64, what was taught together has the same number.
+        batches: `(n,)` int64, the same for faces taught together.
     """
 
     ids: IntArray
@@ -111,25 +111,25 @@ class TaughtFaces:
     batches: IntArray
 
     def __len__(self) -> int:
-        """Returns the number of faces."""
+        """Return the number of faces."""
         return len(self.ids)
 
     @classmethod
     def joined(cls, parts: Sequence[TaughtFaces]) -> TaughtFaces:
-        """Returns the faces of one part or more, one after the other."""
+        """Return the concatenation of one or more parts."""
         columns = {name: [getattr(part, name) for part in parts] for name in _ARRAYS + _TEXTS}
         joined: dict[str, Any] = {name: np.concatenate(columns[name]) for name in _ARRAYS}
         return cls(**joined | {name: tuple(chain.from_iterable(columns[name])) for name in _TEXTS})
 
 
 @dataclass(frozen=True, slots=True)
-class Recorded:
-    """What one transaction did.
+class AddedBatch:
+    """The result of adding faces.
 
     Attributes:
-        batch: The number by which more can join what `undo` takes back together.
-        ids: Of the faces that were added, in their order.
-        removed: How many faces left.
+        batch: The batch number, for `undo` and for adding more faces to the same batch.
+        ids: The ids of the new faces, in order.
+        removed: How many faces were removed.
     """
 
     batch: int
@@ -138,13 +138,13 @@ class Recorded:
 
 
 @dataclass(frozen=True, slots=True)
-class Undone:
-    """A batch that was taken back.
+class UndoneBatch:
+    """A batch that was undone.
 
     Attributes:
         batch: Its number.
         added: When its first face was taught, seconds since 1970 (UTC).
-        labels: How many faces of each class left.
+        labels: How many faces of each class were removed.
     """
 
     batch: int
@@ -154,16 +154,16 @@ class Undone:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What is in the user's gallery.
+    """Counts of the user's gallery.
 
     Attributes:
         labels: Number of faces by class, sorted by name.
-        sources: Number of faces by where they came from: a synced folder, "live", "import:..." or "pictures".
-        roots: The folders that are kept in sync, with how their pictures are read.
-        first, last: When the oldest and the newest face was taught, seconds since 1970; None without faces.
-        bytes: What the gallery takes on the disk.
+        sources: Number of faces by origin: a synced folder, "live", "import:..." or "pictures".
+        roots: The synced folders, and how their pictures are read.
+        first, last: When the oldest and the newest face were taught, seconds since 1970; None without faces.
+        bytes: The size of the gallery on disk.
         encoder: The fingerprint of the encoder that made the embeddings.
-        dim: How many numbers an embedding has.
+        dim: Length of an embedding.
     """
 
     labels: Mapping[str, int]
@@ -176,5 +176,5 @@ class Summary:
     dim: int
 
     def __len__(self) -> int:
-        """Returns the number of faces."""
+        """Return the number of faces."""
         return sum(self.labels.values())

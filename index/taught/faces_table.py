@@ -1,4 +1,4 @@
-"""The table of taught faces: how they come into the database, are found in it, and leave it."""
+"""The table of taught faces: insert, look up and delete."""
 
 from __future__ import annotations
 
@@ -15,30 +15,30 @@ from moodspace.index.store.commit import GalleryError
 from moodspace.index.taught.database import Database
 from moodspace.index.taught.faces import NewFaces, TaughtFaces
 from moodspace.index.taught.ivf import Revision
-from moodspace.index.taught.search import Found
+from moodspace.index.taught.search import FoundFaces
 from moodspace.index.taught.sync_plan import DUPLICATE, FACES, FORGOTTEN, NONE
 
 _CHUNK = 50_000
-# SQLite before 3.32 takes 999 parameters.
+# SQLite before 3.32 allows 999 parameters.
 _PARAMETERS = 500
-# The faces of a class, whose name is one parameter.
+# Selects the faces of a class; the class name is one parameter.
 OF_CLASS = "label IN (SELECT id FROM labels WHERE readable(name) = readable(?))"
 
 
 def insert_faces(connection: sqlite3.Connection, faces: NewFaces, batch: int, root: int | None = None) -> range:
-    """Adds faces inside of a transaction.
+    """Insert faces, inside a transaction.
 
     Args:
-        connection: Of the transaction.
-        faces: Which.
-        batch: What they can be undone with.
-        root: The synced folder they came from, if any.
+        connection: The connection of the transaction.
+        faces: The faces.
+        batch: The batch that undoes them.
+        root: The id of the synced folder that they came from, if any.
 
     Returns:
         Their ids.
 
     Raises:
-        GalleryError: Their embeddings are of another dimension.
+        GalleryError: The embeddings have another dimension.
     """
     dim = connection.execute("SELECT dim FROM meta").fetchone()[0]
     if faces.embeddings.shape[1] != dim:
@@ -47,7 +47,7 @@ def insert_faces(connection: sqlite3.Connection, faces: NewFaces, batch: int, ro
     labels = _label_ids(connection, faces.labels)
     first = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'faces'").fetchone()[0] + 1
     added = np.full(len(faces), time.time()) if faces.added is None else faces.added
-    # What is accepted may be off by the tolerance already, which leaves no room for what 16 bits round away.
+    # Normalized first: a length at the edge of the tolerance would leave no room for rounding to 16 bits.
     rounded = (faces.embeddings / np.linalg.norm(faces.embeddings, axis=1, keepdims=True)).astype(np.float16)
     rows = (
         (first + at, rounded[at].tobytes(), labels[faces.labels[at]], faces.sources[at],
@@ -64,15 +64,15 @@ def _label_ids(connection: sqlite3.Connection, names: Iterable[str]) -> Mapping[
 
 
 def forget_faces(connection: sqlite3.Connection, condition: str, values: Sequence[Any]) -> int:
-    """Removes faces inside of a transaction, and remembers that their files are not to be taught again unasked.
+    """Remove faces, inside a transaction, and record that a sync must not add their files again.
 
     Args:
-        connection: Of the transaction.
-        condition: SQL on the columns of `faces`.
-        values: The condition's parameters.
+        connection: The connection of the transaction.
+        condition: An SQL condition on the columns of `faces`.
+        values: The parameters of the condition.
 
     Returns:
-        How many left.
+        How many faces were removed.
     """
     paths = f"SELECT source FROM faces WHERE root IS NOT NULL AND ({condition})"
     contents = f"SELECT sha256 FROM files WHERE sha256 != '' AND status = '{FACES}' AND path IN ({paths})"
@@ -82,32 +82,32 @@ def forget_faces(connection: sqlite3.Connection, condition: str, values: Sequenc
 
 
 def forget_ids(connection: sqlite3.Connection, ids: Sequence[int]) -> int:
-    """Removes the faces with these ids inside of a transaction, as `forget_faces`; returns how many there were."""
-    return sum(forget_faces(connection, f"id IN ({marks})", part) for marks, part in _parts(ids))
+    """Remove the faces with these ids, as `forget_faces`; return how many there were."""
+    return sum(forget_faces(connection, f"id IN ({marks})", part) for marks, part in _sql_chunks(ids))
 
 
 def read_revision(connection: sqlite3.Connection) -> Revision:
-    """Returns up to where the gallery has come."""
+    """Return the gallery's present revision."""
     newest = "SELECT generation, token FROM commits ORDER BY generation DESC LIMIT 1"
     generation, token = connection.execute(newest).fetchone() or (0, "")
     last = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'faces'").fetchone()[0]
     return Revision(generation, token, last)
 
 
-def is_past(connection: sqlite3.Connection, stand: Revision) -> bool:
-    """Tells whether the gallery came through that state; where a copy was restored its history went another way."""
-    row = connection.execute("SELECT token FROM commits WHERE generation = ?", (stand.generation,)).fetchone()
-    return not stand.generation or row == (stand.token,)
+def is_ancestor(connection: sqlite3.Connection, revision: Revision) -> bool:
+    """Return whether a revision is in the gallery's history; after restoring a copy it may not be."""
+    row = connection.execute("SELECT token FROM commits WHERE generation = ?", (revision.generation,)).fetchone()
+    return not revision.generation or row == (revision.token,)
 
 
 def read_classes(connection: sqlite3.Connection) -> tuple[str, ...]:
-    """Returns the names of the classes that have faces, sorted."""
+    """Return the names of the classes that have faces, sorted."""
     sql = "SELECT DISTINCT readable(name) FROM labels WHERE EXISTS (SELECT 1 FROM faces WHERE label = labels.id)"
     return tuple(sorted(name for (name,) in connection.execute(sql)))
 
 
 def stream_embeddings(database: Database, dim: int, after: int = -1) -> Iterator[tuple[IntArray, FloatArray]]:
-    """Yields ids `(m,)` and embeddings `(m, dim)` of all faces with an id beyond `after`, in order, some at a time.
+    """Yield ids `(m,)` and embeddings `(m, dim)` of all faces with ids above `after`, in order, in chunks.
 
     Raises:
         GalleryError: An embedding is damaged.
@@ -120,12 +120,12 @@ def stream_embeddings(database: Database, dim: int, after: int = -1) -> Iterator
 
 
 def take_embeddings(database: Database, dim: int, ids: IntArray) -> FloatArray:
-    """Returns the embeddings `(n, dim)` of faces, `(n,)` int64 rising ids that there are."""
+    """Return the embeddings `(n, dim)` of existing faces, given `(n,)` int64 ids in increasing order."""
     return look_up(database, dim, ids).embeddings
 
 
 def newest_embeddings(database: Database, dim: int, name: str, limit: int) -> FloatArray:
-    """Returns the embeddings `(n, dim)` of the newest faces of a class, at most `limit`, the newest first.
+    """Return the embeddings `(n, dim)` of up to `limit` faces of a class, newest first.
 
     Raises:
         GalleryError: An embedding is damaged.
@@ -136,8 +136,8 @@ def newest_embeddings(database: Database, dim: int, name: str, limit: int) -> Fl
     return decoded(database, dim, [blob for (blob,) in rows])
 
 
-def look_up(database: Database, dim: int, ids: IntArray) -> Found:
-    """Returns what there is of the faces with these ids, each given once.
+def look_up(database: Database, dim: int, ids: IntArray) -> FoundFaces:
+    """Return those of the faces with these distinct ids that exist.
 
     Raises:
         GalleryError: An embedding is damaged.
@@ -146,19 +146,19 @@ def look_up(database: Database, dim: int, ids: IntArray) -> Found:
     sql = f"SELECT {columns} FROM faces f JOIN labels l ON l.id = f.label WHERE f.id IN ({{}})"
     rows: list[tuple[Any, ...]] = []
     with database.read() as connection:
-        for marks, part in _parts(ids.tolist()):
+        for marks, part in _sql_chunks(ids.tolist()):
             rows += connection.execute(sql.format(marks), part).fetchall()
     rows.sort(key=lambda row: row[0])
     found, labels, sources, blobs = zip(*rows, strict=True) if rows else ((), (), (), ())
-    return Found(np.array(found, np.int64), labels, sources, decoded(database, dim, blobs))
+    return FoundFaces(np.array(found, np.int64), labels, sources, decoded(database, dim, blobs))
 
 
 def read_faces(database: Database, dim: int, ids: IntArray | None = None) -> Iterator[TaughtFaces]:
-    """Yields all that is known of faces, some at a time in the order of their ids; of all faces where `ids` is None."""
+    """Yield all that is known of faces, some at a time in the order of their ids; of all faces where `ids` is None."""
     columns = "f.id, f.embedding, readable(l.name), f.source, f.digest, f.added, f.batch"
     sql = f"SELECT {columns} FROM faces f JOIN labels l ON l.id = f.label WHERE"
     if ids is not None:
-        for marks, part in _parts(np.unique(ids).tolist()):
+        for marks, part in _sql_chunks(np.unique(ids).tolist()):
             with database.read() as connection:
                 rows = connection.execute(f"{sql} f.id IN ({marks}) ORDER BY f.id", part).fetchall()
             yield _faces(database, dim, rows)
@@ -174,17 +174,17 @@ def read_faces(database: Database, dim: int, ids: IntArray | None = None) -> Ite
 
 
 def decoded(database: Database, dim: int, blobs: Sequence[bytes]) -> FloatArray:
-    """Returns embeddings as they are stored as `(n, dim)` float32 unit rows.
+    """Decode stored embeddings to `(n, dim)` float32 unit rows.
 
     Raises:
-        GalleryError: One is damaged.
+        GalleryError: An embedding is damaged.
     """
     problem: str | None = f"expected {2 * dim} bytes each, got others"
     if all(isinstance(blob, bytes) and len(blob) == 2 * dim for blob in blobs):
         rows = np.frombuffer(b"".join(blobs), np.float16).reshape(-1, dim).astype(np.float32)
         problem = unit_rows_problem(rows)
     if problem:
-        raise GalleryError(f"{database.path}: a damaged embedding: {problem}; look for it with `cli.py gallery verify`")
+        raise GalleryError(f"{database.path}: a damaged embedding: {problem}; find it with `cli.py gallery verify`")
     return rows
 
 
@@ -201,8 +201,8 @@ def _faces(database: Database, dim: int, rows: Sequence[tuple[Any, ...]]) -> Tau
     )
 
 
-def _parts(values: Sequence[Any]) -> Iterator[tuple[str, Sequence[Any]]]:
-    """Parts values into as many as SQL takes at once, each with its question marks."""
+def _sql_chunks(values: Sequence[Any]) -> Iterator[tuple[str, Sequence[Any]]]:
+    """Yield chunks of values that fit into one SQL statement, each with its question marks."""
     for start in range(0, len(values), _PARAMETERS):
         part = values[start : start + _PARAMETERS]
         yield ",".join("?" * len(part)), part

@@ -1,4 +1,4 @@
-"""What a user teaches: the gallery layer that can be written, one SQLite file in a folder of its own."""
+"""The user's gallery of taught faces, one SQLite file in its own folder: open, change, search, summarize, verify."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from moodspace.index.store.commit import GalleryError
 from moodspace.index.store.manifest import StorageError
 from moodspace.index.taught.database import FIRST_ID, TIMEOUT, Database
 from moodspace.index.taught.duplicates import missing_rows
-from moodspace.index.taught.faces import IMPORTED, LIVE, NewFaces, Recorded, Summary, TaughtFaces, Undone
+from moodspace.index.taught.faces import IMPORTED, LIVE, AddedBatch, NewFaces, Summary, TaughtFaces, UndoneBatch
 from moodspace.index.taught.faces_table import (
     OF_CLASS,
     forget_faces,
@@ -35,11 +35,11 @@ PICTURES = "pictures"
 
 
 def read_summary(database: Database, folder: Path) -> Summary:
-    """Counts what is in a gallery.
+    """Count the faces of a gallery.
 
     Args:
         database: The gallery.
-        folder: Where it lies, with all that belongs to it.
+        folder: Its folder, for its size on disk.
 
     Raises:
         GalleryError: It is damaged.
@@ -74,15 +74,15 @@ def read_summary(database: Database, folder: Path) -> Summary:
 def _size(folder: Path) -> int:
     size = 0
     for path in folder.rglob("*"):
-        with contextlib.suppress(FileNotFoundError):  # others remove their logs when they finish
+        with contextlib.suppress(FileNotFoundError):  # other processes may remove their log files
             size += path.stat().st_size if path.is_file() else 0
     return size
 
 
 _SHOWN = 5
 _CHUNK = 50_000
-# What each question finds is wrong; all ask for ids or paths.
-_QUESTIONS = {
+# Each query returns the ids or paths that have the problem.
+_CHECKS = {
     "expected ids from {first}, got {found}": "SELECT id FROM faces WHERE id < {first}",
     "expected the class of each face among the labels, got none for {found}": (
         "SELECT id FROM faces WHERE label NOT IN (SELECT id FROM labels)"
@@ -105,11 +105,11 @@ _QUESTIONS = {
 
 
 def gallery_problems(database: Database, dim: int) -> list[str]:
-    """Returns what is wrong with a gallery, in one line each with what to do; empty if nothing.
+    """Return the problems of a gallery, each in one line with what to do; empty if there are none.
 
     Args:
         database: The gallery.
-        dim: How many numbers an embedding has.
+        dim: Length of an embedding.
 
     Raises:
         StorageError: It cannot be read.
@@ -119,19 +119,19 @@ def gallery_problems(database: Database, dim: int) -> list[str]:
         with database.read() as connection:
             for (line,) in connection.execute("PRAGMA integrity_check(20)"):
                 if line != "ok":
-                    problems.append(f"expected a sound file, got {' '.join(line.split())}; restore a copy of it")
-            problems += _answers(connection)
+                    problems.append(f"expected an intact file, got {' '.join(line.split())}; restore a copy of it")
+            problems += _failed_checks(connection)
             problems += _embedding_problems(connection, dim)
     except GalleryError as error:
         problems.append(str(error))
     return problems
 
 
-def _answers(connection: sqlite3.Connection) -> Iterator[str]:
-    for problem, question in _QUESTIONS.items():
+def _failed_checks(connection: sqlite3.Connection) -> Iterator[str]:
+    for problem, question in _CHECKS.items():
         rows = connection.execute(question.format(first=FIRST_ID)).fetchall()
         if rows:
-            found = _named([str(row[0]) for row in rows])
+            found = _listed([str(row[0]) for row in rows])
             yield problem.format(first=FIRST_ID, found=found) + "; forget them or sync again with `index --full`"
 
 
@@ -153,10 +153,10 @@ def _embedding_problems(connection: sqlite3.Connection, dim: int) -> Iterator[st
             if broken.any():
                 wrong.setdefault(rule, []).extend(str(sized[at][0]) for at in np.flatnonzero(broken))
     for rule, ids in wrong.items():
-        yield f"expected embeddings of {rule}, got others for {_named(ids)}; forget them by their ids"
+        yield f"expected embeddings of {rule}, got others for {_listed(ids)}; forget them by their ids"
 
 
-def _named(found: list[str]) -> str:
+def _listed(found: list[str]) -> str:
     more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
     return ", ".join(found[:_SHOWN]) + more
 
@@ -176,22 +176,22 @@ def open_taught(
     flat_limit: int = FLAT_LIMIT,
     timeout: float = TIMEOUT,
 ) -> TaughtGallery:
-    """Opens a user's gallery, also while other processes read or write it.
+    """Open a user's gallery, even while other processes read or write it.
 
     Args:
-        folder: Where it lies, or is to lie.
+        folder: The gallery's folder.
         encoder: The fingerprint of the encoder in use.
-        dim: How many numbers its embeddings have.
-        create: Whether to make a gallery where there is none.
-        read_only: Whether nothing may be written, not even a search index; then nothing is made either.
+        dim: Length of its embeddings.
+        create: Whether to create a missing gallery.
+        read_only: Whether to write nothing, not even a search index; then a missing gallery is an error.
         threads: How many threads a search may use.
-        flat_limit: Up to how many faces are searched in memory, exactly.
-        timeout: How long a write waits for that of another process, seconds.
+        flat_limit: Up to how many faces are searched exactly in memory.
+        timeout: Seconds that a write waits for another process.
 
     Raises:
-        GalleryError: There is no gallery and none may be made, it is damaged or something else, or another encoder made
-            its embeddings.
-        StorageError: It cannot be opened or made.
+        GalleryError: There is no gallery and none may be created, it is damaged or something else, or another encoder
+            made its embeddings.
+        StorageError: It cannot be opened or created.
     """
     path = folder / FILE
     if not path.is_file() and (read_only or not create):
@@ -221,58 +221,58 @@ def _make(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         got = error.strerror or str(error)
-        raise StorageError(f"{folder}: expected to make this folder, got: {got}; choose another") from error
+        raise StorageError(f"{folder}: expected to create this folder, got: {got}; choose another") from error
 
 
 class TaughtGallery:
-    """An open gallery of taught faces; made by `open_taught`, and to be closed.
+    """An open gallery of taught faces, from `open_taught`; close it after use.
 
-    Each change is one transaction: a crash at any instant leaves the old state or the new one. May be used by several
-    threads; reading never waits for writing. Methods that write raise `StorageError` where the disk refuses or another
-    writer does not finish in time, and `GalleryError` where the file is damaged; nothing has changed then.
+    Each change is one transaction: a crash leaves the old state or the new one. Several threads may use it; reading
+    never waits for writing. Methods that write raise `StorageError` if writing fails or another writer does not finish
+    in time, and `GalleryError` if the file is damaged; then nothing has changed.
 
     Attributes:
-        folder: Where it lies.
+        folder: The gallery's folder.
         encoder: The fingerprint of the encoder that made the embeddings.
-        dim: How many numbers an embedding has.
+        dim: Length of an embedding.
     """
 
     def __init__(self, folder: Path, encoder: str, dim: int, database: Database, snapshots: Snapshots) -> None:
-        """Takes the parts that `open_taught` made."""
+        """Combine the parts; use `open_taught` instead."""
         self.folder, self.encoder, self.dim = folder, encoder, dim
         self._database, self._snapshots = database, snapshots
 
     def __enter__(self) -> TaughtGallery:
-        """Returns the gallery itself."""
+        """Return the gallery itself."""
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Closes it."""
+        """Close the gallery."""
         self.close()
 
     def close(self) -> None:
-        """Closes the file; its snapshots cannot be searched any more."""
+        """Close the file; its snapshots can no longer be searched."""
         self._database.close()
 
     def __len__(self) -> int:
-        """Returns the number of faces."""
+        """Return the number of faces."""
         with self._database.read() as connection:
             return int(connection.execute("SELECT count(*) FROM faces").fetchone()[0])
 
     @property
     def generation(self) -> int:
-        """A number that rises with each change, whichever process makes it; read in microseconds."""
+        """A number that increases with each change by any process; cheap to read."""
         with self._database.read() as connection:
             return read_revision(connection).generation
 
     def snapshot(self) -> TaughtIndex:
-        """Returns the gallery as it can be searched now; the same object for as long as nothing changed.
+        """Return a searchable snapshot of the gallery; the same object as long as nothing changes.
 
-        The first call reads the faces, or maps the cells of a large gallery and builds them where that is due, which
-        takes a while; later calls follow changes in milliseconds. Changes this large wait for `prepare` or for the next
-        one to open the gallery.
+        The first call reads the faces or, for a large gallery, maps its IVF index and builds it if due, which takes a
+        while; later calls read only the changes, in milliseconds. A large index is rebuilt only by `prepare` or when
+        the gallery is next opened.
 
         Raises:
             GalleryError: The gallery is damaged.
@@ -281,37 +281,38 @@ class TaughtGallery:
         return self._snapshots.current()
 
     def prepare(self) -> None:
-        """Builds the cells of a large gallery where they are due; to be called after many changes."""
+        """Build the IVF index of a large gallery if it is due; call this after many changes."""
         self._snapshots.prepare()
 
-    def add(self, faces: NewFaces, *, batch: int | None = None) -> Recorded:
-        """Teaches faces, all or none.
+    def add(self, faces: NewFaces, *, batch: int | None = None) -> AddedBatch:
+        """Add faces, all or none.
 
         Args:
-            faces: Which; no faces at all is legal.
-            batch: An earlier `Recorded.batch`, to be undone together with that; None for a batch of their own.
+            faces: The faces; may be empty.
+            batch: An earlier `AddedBatch.batch` to add to, so that `undo` removes both; None starts a new batch.
 
         Raises:
-            GalleryError: Their embeddings are of another dimension, or the gallery is damaged.
-            StorageError: The disk refused, or another writer did not finish in time.
+            GalleryError: The embeddings have another dimension, or the gallery is damaged.
+            StorageError: Writing failed, or another writer did not finish in time.
         """
         with self._database.write() as (connection, generation):
             batch = generation if batch is None else batch
             ids = insert_faces(connection, faces, batch)
-        return Recorded(batch, tuple(ids), 0)
+        return AddedBatch(batch, tuple(ids), 0)
 
-    def add_missing(self, faces: NewFaces, *, most: int | None = None) -> Recorded:
-        """Teaches those of the faces that the gallery has not under the same class, each once.
+    def add_missing(self, faces: NewFaces, *, most: int | None = None) -> AddedBatch:
+        """Add the faces that the gallery lacks under the same class, each once.
 
-        The same face is the same crop or, where the crop of either is not known, the same embedding but for rounding.
+        Two faces are identical if their crops are equal or, if the crop of either is unknown, if their embeddings are
+        equal up to rounding.
 
         Args:
-            faces: Which.
-            most: How many faces the gallery may hold then; None for any number.
+            faces: The faces.
+            most: How many faces the gallery may hold afterwards; None for any number.
 
         Raises:
-            GalleryError: Their embeddings are of another dimension, they are too many, or the gallery is damaged.
-            StorageError: The disk refused, or another writer did not finish in time.
+            GalleryError: The embeddings have another dimension, there are too many, or the gallery is damaged.
+            StorageError: Writing failed, or another writer did not finish in time.
         """
         with self._database.write() as (connection, generation):
             missing = missing_rows(connection, self._database, self.dim, faces)
@@ -320,26 +321,26 @@ class TaughtGallery:
                 got = f"expected room for {len(missing):,} faces, got room for {max(room, 0):,}"
                 raise GalleryError(f"{got}; forget some")
             ids = insert_faces(connection, faces.take(missing), generation) if missing else ()
-        return Recorded(generation, tuple(ids), 0)
+        return AddedBatch(generation, tuple(ids), 0)
 
     def synced(self, root: Path, *, options: str = "", batch: int | None = None) -> TaughtFolder:
-        """Returns the part that belongs to a folder, for `index.sync` and `index.apply`.
+        """Return the part of the gallery that belongs to a folder, for `sync_plan` and `ingest.apply`.
 
         Args:
             root: The folder, absolute.
-            options: How its pictures are read, remembered with the folder.
-            batch: An earlier batch, to be undone together with that; None for a batch of its own.
+            options: How its pictures are read, stored with the folder.
+            batch: An earlier batch to add to; None starts a new batch.
         """
         return TaughtFolder(self._database, root, options, batch)
 
     def roots(self) -> dict[Path, str]:
-        """Returns the folders that are kept in sync, in the order they came, with their options."""
+        """Return the synced folders and their options, oldest first."""
         with self._database.read() as connection:
             rows = connection.execute("SELECT path, options FROM roots ORDER BY id")
             return {Path(path): options for path, options in rows}
 
     def known(self, digests: Iterable[str]) -> dict[str, str]:
-        """Returns the class of those crops, named by SHA-256, that the gallery has already, the last taught one's."""
+        """Return the class of each crop, given by SHA-256, that is in the gallery; the newest if there are several."""
         found: dict[str, str] = {}
         faces = "faces f JOIN labels l ON l.id = f.label WHERE f.digest = ?"
         sql = f"SELECT readable(l.name) FROM {faces} ORDER BY f.id DESC LIMIT 1"
@@ -350,26 +351,26 @@ class TaughtGallery:
         return found
 
     def remove(self, ids: Sequence[int] | IntArray) -> int:
-        """Forgets faces by id; returns how many there were. Synced files among them are not taught again unasked."""
+        """Remove faces by id; return how many there were. A sync does not add their files again."""
         numbers = sorted({int(number) for number in ids if 0 <= number < 2**63})
         with self._database.write() as (connection, _):
             removed = forget_ids(connection, numbers)
-        return self._shed(removed)
+        return self._truncated(removed)
 
     def remove_label(self, name: str) -> int:
-        """Forgets a class; returns how many faces it had. Synced files among them are not taught again unasked."""
+        """Remove a class; return how many faces it had. A sync does not add their files again."""
         with self._database.write() as (connection, _):
             removed = forget_faces(connection, OF_CLASS, (name,))
-        return self._shed(removed)
+        return self._truncated(removed)
 
     def remove_source(self, source: str) -> int:
-        """Forgets the faces from one place, or from anywhere below a folder; such folders are no longer kept in sync.
+        """Remove the faces of one source, or of all sources below a folder; synced folders there are no longer synced.
 
         Args:
             source: As in `TaughtFaces.sources`, or a folder above.
 
         Returns:
-            How many faces left.
+            How many faces were removed.
         """
         place = source.rstrip(os.sep)
         values = (place, place + os.sep, place + chr(ord(os.sep) + 1))
@@ -379,21 +380,21 @@ class TaughtGallery:
             roots = f"SELECT id FROM roots WHERE {there.format('path')}"
             connection.execute(f"DELETE FROM files WHERE root IN ({roots})", values)
             connection.execute(f"DELETE FROM roots WHERE id IN ({roots})", values)
-        return self._shed(removed)
+        return self._truncated(removed)
 
-    def _shed(self, removed: int) -> int:
+    def _truncated(self, removed: int) -> int:
         if removed:
-            self._database.shed_log()
+            self._database.truncate_log()
         return removed
 
-    def undo(self, batch: int | None = None) -> Undone | None:
-        """Takes back what was taught together, and returns what that was; None where there is nothing of it.
+    def undo(self, batch: int | None = None) -> UndoneBatch | None:
+        """Remove the faces of one batch; return what was removed, or None if there is nothing left of it.
 
-        Synced files among the faces count as new at the next sync, but for those that were forgotten. Faces that the
-        batch removed do not come back.
+        Synced files among them count as new at the next sync, unless the user removed their face. Faces that the batch
+        replaced or removed do not come back.
 
         Args:
-            batch: A `Recorded.batch`; None for what was taught last, by whatever program.
+            batch: An `AddedBatch.batch`; None for the newest batch, by any program.
         """
         labels = (
             "SELECT readable(l.name), count(*) FROM faces f JOIN labels l ON l.id = f.label WHERE f.batch = ? "
@@ -405,20 +406,20 @@ class TaughtGallery:
             first = connection.execute("SELECT min(added) FROM faces WHERE batch = ?", (batch,)).fetchone()[0]
             if batch is None or first is None:
                 return None
-            undone = Undone(batch, first, dict(connection.execute(labels, (batch,)).fetchall()))
+            undone = UndoneBatch(batch, first, dict(connection.execute(labels, (batch,)).fetchall()))
             connection.execute("DELETE FROM faces WHERE batch = ?", (batch,))
             connection.execute("DELETE FROM files WHERE batch = ? AND reason != ?", (batch, FORGOTTEN))
-        self._database.shed_log()
+        self._database.truncate_log()
         return undone
 
     def rows(self, ids: IntArray | None = None) -> Iterator[TaughtFaces]:
-        """Yields all that is known of the faces with these ids, or of all faces, some at a time in rising order."""
+        """Yield the faces with these ids, or all faces, in chunks, in order of id."""
         return read_faces(self._database, self.dim, ids)
 
     def summary(self) -> Summary:
-        """Returns what is in the gallery."""
+        """Return the gallery's counts."""
         return read_summary(self._database, self.folder)
 
     def verify(self) -> list[str]:
-        """Looks at everything in the gallery and returns what is wrong with it, in one line each; empty if nothing."""
+        """Check everything in the gallery; return the problems, each in one line, empty if there are none."""
         return gallery_problems(self._database, self.dim)

@@ -1,9 +1,8 @@
-"""Search among more faces than fit into memory: cells of 8-bit vectors, mapped from a file that can always be rebuilt.
+"""An IVF index of 8-bit vectors for galleries that do not fit into memory, mapped from a file that can be rebuilt.
 
-What the cells propose is compared again with the 16-bit embeddings in the gallery, so that similarities are as exact as
-those of a small gallery, and only a neighbour in a cell that nobody looked into can be missed. How many cells to look
-into is measured on the gallery's own faces. An inverted file with scalar quantization: Sivic and Zisserman (2003),
-Jégou et al. (2011), as faiss has it.
+Its candidates are re-ranked by the 16-bit embeddings of the gallery, so that similarities are exact and only neighbors
+in lists that were not searched can be missed. `nprobe`, the number of lists to search, is tuned on the gallery's own
+faces. Inverted file: Sivic and Zisserman (2003); scalar quantization as in faiss; see also Jégou et al. (2011).
 """
 
 from __future__ import annotations
@@ -27,29 +26,29 @@ from moodspace.index.vectors import add_to_ivf, nearest_in_ivf, nearest_rows, op
 if TYPE_CHECKING:
     import faiss
 
-CELLS_FORMAT, CELLS_VERSION = "moodspace-cells", 1
-# Recall against exact search that the numbers of probes are chosen for: for so many neighbors each, measured on so many
-# faces. The farther neighbors are, the more they scatter over the cells. For more neighbors than these all cells count.
+IVF_FORMAT, IVF_VERSION = "moodspace-cells", 1
+# nprobe is tuned for this recall against exact search, for each k below, on so many faces. Farther neighbors are spread
+# over more lists. For a larger k all lists are searched.
 RECALL = 0.98
 RECALL_AT = 10
 _TRIALS_AT = {RECALL_AT: 512, 32: 256, 100: 128, 1000: 32}
 _VECTORS = "cells.faiss"
-# How many cells, times the square root of the number of faces, and from how many faces each is laid out.
-_CELLS, _SAMPLE_PER_CELL = 3, 20
-# Looking into fewer cells saves next to nothing.
-_LEAST_PROBES = 4
+# nlist = 3 * sqrt(n); 20 training vectors per centroid.
+_CELLS, _TRAINING_VECTORS_PER_LIST = 3, 20
+# A smaller nprobe saves hardly any time.
+_MIN_NPROBE = 4
 _LOCK_TIMEOUT = 300.0
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Revision:
-    """Up to where a gallery's history is known.
+    """A point in a gallery's history.
 
     Attributes:
-        generation: The last commit.
-        token: What tells that commit from one of the same number in another history.
-        last_id: The largest id.
+        generation: The number of the last commit.
+        token: The random token of that commit, which differs in a history after restoring a copy.
+        last_id: The largest id so far.
     """
 
     generation: int
@@ -59,66 +58,66 @@ class Revision:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class IVFIndex:
-    """Faces in cells.
+    """An approximate index of faces.
 
     Attributes:
         vectors: The faiss index, under the faces' ids.
-        probes: In how many cells a search for `RECALL_AT` neighbors looks.
-        recall: The share of the `RECALL_AT` nearest faces that this found at the time.
-        probes_at: The same for more neighbors, by their number; empty in those that an older program wrote.
-        stand: The state of the gallery they were built from.
+        nprobe: How many lists to search for `RECALL_AT` neighbors.
+        recall: The measured recall of the `RECALL_AT` nearest faces.
+        nprobe_at: The same for larger numbers of neighbors; empty in indexes of older versions.
+        revision: The revision of the gallery that it was built from.
     """
 
     vectors: faiss.IndexIVFScalarQuantizer
-    probes: int
+    nprobe: int
     recall: float
-    stand: Revision
-    probes_at: Mapping[int, int] = field(default_factory=dict)
+    revision: Revision
+    nprobe_at: Mapping[int, int] = field(default_factory=dict)
 
     def __len__(self) -> int:
-        """Returns the number of faces."""
+        """Return the number of faces."""
         return int(self.vectors.ntotal)
 
     @property
     def last_id(self) -> int:
         """The largest id."""
-        return self.stand.last_id
+        return self.revision.last_id
 
-    def probes_for(self, k: int) -> int:
-        """Returns in how many cells a search for k neighbors has to look."""
-        levels = {RECALL_AT: self.probes} | dict(self.probes_at)
-        return min((probes for level, probes in levels.items() if level >= k), default=int(self.vectors.nlist))
+    def nprobe_for(self, k: int) -> int:
+        """Return how many lists to search for k neighbors."""
+        levels = {RECALL_AT: self.nprobe} | dict(self.nprobe_at)
+        return min((nprobe for level, nprobe in levels.items() if level >= k), default=int(self.vectors.nlist))
 
     def propose(self, queries: FloatArray, k: int, threads: int, hidden: IntArray) -> tuple[FloatArray, IntArray]:
-        """Finds more than k faces for each query, among which the k nearest are to be chosen by their embeddings.
+        """Find more than k candidates for each query, to be re-ranked by their embeddings.
 
         Args:
             queries: `(n, d)` float32 unit rows.
-            k: How many are asked for.
+            k: The number of neighbors wanted.
             threads: How many threads may be used.
-            hidden: `(m,)` int64, ids to pass over.
+            hidden: `(m,)` int64, ids to leave out.
 
         Returns:
             Approximate similarities and ids, -1 for none, `(n, w)`.
         """
-        probes = self.probes_for(k)
-        similarities, ids = nearest_in_ivf(self.vectors, queries, _reach(k), probes, threads, hidden)
-        # Where all around was forgotten, the cells next to the query hold too few.
-        while probes < self.vectors.nlist and (lacking := ids[:, -1] < 0).any():
-            probes = min(4 * probes, int(self.vectors.nlist))
-            more = nearest_in_ivf(self.vectors, queries[lacking], _reach(k), probes, threads, hidden)
+        nprobe = self.nprobe_for(k)
+        similarities, ids = nearest_in_ivf(self.vectors, queries, _candidates_for(k), nprobe, threads, hidden)
+        # If most faces near the query were removed, its nearest lists hold too few.
+        while nprobe < self.vectors.nlist and (lacking := ids[:, -1] < 0).any():
+            nprobe = min(4 * nprobe, int(self.vectors.nlist))
+            more = nearest_in_ivf(self.vectors, queries[lacking], _candidates_for(k), nprobe, threads, hidden)
             similarities[lacking], ids[lacking] = more
         return similarities, ids
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Embeddings:
-    """The ways to a gallery's embeddings, which need not fit into memory.
+    """Access to a gallery's embeddings, which need not fit into memory.
 
     Attributes:
-        ids: `(n,)` int64, all of them, rising.
-        stream: Yields all faces in order, ids `(m,)` and `(m, d)` float32 unit rows at a time.
-        take: Returns the embeddings of some ids, given in rising order.
+        ids: `(n,)` int64, all ids, increasing.
+        stream: Yields all faces in order, in chunks: ids `(m,)` and `(m, d)` float32 unit rows.
+        take: Returns the embeddings of the given ids, in increasing order.
     """
 
     ids: IntArray
@@ -126,47 +125,47 @@ class Embeddings:
     take: Callable[[IntArray], FloatArray]
 
 
-def build_ivf(embeddings: Embeddings, stand: Revision, threads: int) -> IVFIndex:
-    """Lays out the cells, fills them, and measures how many of them a search has to look into.
+def build_ivf(embeddings: Embeddings, revision: Revision, threads: int) -> IVFIndex:
+    """Train the index, add all faces, and tune nprobe.
 
     Args:
         embeddings: The faces, at least one.
-        stand: The state of the gallery they are of.
-        threads: How many threads the measurement may use.
+        revision: The revision of the gallery.
+        threads: How many threads the tuning may use.
     """
     rng = np.random.default_rng(0)
     n = len(embeddings.ids)
-    cells = min(n, round(_CELLS * n**0.5))
-    vectors = train_ivf(embeddings.take(_some(embeddings.ids, _SAMPLE_PER_CELL * cells, rng)), cells)
+    ivf = min(n, round(_CELLS * n**0.5))
+    vectors = train_ivf(embeddings.take(_sample(embeddings.ids, _TRAINING_VECTORS_PER_LIST * ivf, rng)), ivf)
     levels = {}
     for k, trials in _TRIALS_AT.items():
-        own = _some(embeddings.ids, trials, rng)
-        levels[k] = _Nearest(embeddings.take(own), own, k)
+        own = _sample(embeddings.ids, trials, rng)
+        levels[k] = _ExactSearch(embeddings.take(own), own, k)
     for ids, rows in embeddings.stream():
         add_to_ivf(vectors, rows, ids)
         for exact in levels.values():
             exact.look_at(ids, rows)
     found: dict[int, tuple[int, float]] = {}
-    probes = _LEAST_PROBES
+    nprobe = _MIN_NPROBE
     for k, exact in levels.items():
-        # A larger number of neighbors never takes fewer.
-        probes, recall = found[k] = _measured(vectors, embeddings, exact, threads, probes)
-        _log.info("%d faces in %d cells: looking into %d finds %.1f %% of %d", n, cells, probes, 100 * recall, k)
-    deeper = {k: probes for k, (probes, _) in found.items() if k != RECALL_AT}
-    return IVFIndex(vectors, *found[RECALL_AT], stand, deeper)
+        # A larger k never needs a smaller nprobe.
+        nprobe, recall = found[k] = _tuned_nprobe(vectors, embeddings, exact, threads, nprobe)
+        _log.info("%d faces, nlist %d: nprobe %d finds %.1f %% of the %d nearest", n, ivf, nprobe, 100 * recall, k)
+    deeper = {k: nprobe for k, (nprobe, _) in found.items() if k != RECALL_AT}
+    return IVFIndex(vectors, *found[RECALL_AT], revision, deeper)
 
 
-def _some(ids: IntArray, count: int, rng: np.random.Generator) -> IntArray:
+def _sample(ids: IntArray, count: int, rng: np.random.Generator) -> IntArray:
     return np.sort(rng.choice(ids, min(count, len(ids)), replace=False))
 
 
-def _reach(k: int) -> int:
-    """Returns how many of 8 bits it takes to have the k nearest of 16 bits among them."""
+def _candidates_for(k: int) -> int:
+    """Return how many candidates to fetch by 8-bit codes so that they include the k nearest by 16 bits."""
     return k + max(5, k // 2)
 
 
-class _Nearest:
-    """How near the k nearest faces are to some faces of the gallery, themselves left out, found by looking at all."""
+class _ExactSearch:
+    """Exact search for the k nearest faces of some of the gallery's faces, each without itself, to measure recall."""
 
     def __init__(self, queries: FloatArray, own: IntArray, k: int) -> None:
         self.queries, self.own, self.k = queries, own, k
@@ -180,12 +179,12 @@ class _Nearest:
         self.similarities = -np.sort(-found, axis=1)[:, : self.k]
 
     def recall(self, ids: IntArray, embeddings: Embeddings) -> float:
-        """Returns the share of the k nearest that is among `ids`, `(n, w)`, -1 for none."""
+        """Return the share of the k nearest faces that are among `ids`, `(n, w)`, -1 for none."""
         self._take(np.setdiff1d(ids[ids >= 0], self._taken), embeddings)
         rows = self._rows[np.searchsorted(self._taken, ids).clip(max=len(self._taken) - 1)]
         similarities = np.einsum("nwd,nd->nw", rows, self.queries)
         similarities[(ids < 0) | (ids == self.own[:, None])] = -2
-        # Counted by similarity to the farthest that belongs: of faces that are equally near any will do.
+        # Compared by similarity to the k-th face, because any of several equally similar faces is right.
         found = -np.sort(-similarities, axis=1)[:, : self.k]
         return float((found >= self.similarities[:, -1:] - 1e-6).mean())
 
@@ -196,71 +195,69 @@ class _Nearest:
         self._rows = np.concatenate([self._rows, embeddings.take(fresh)])[order]
 
 
-def _measured(
-    vectors: faiss.IndexIVFScalarQuantizer, embeddings: Embeddings, exact: _Nearest, threads: int, probes: int
+def _tuned_nprobe(
+    vectors: faiss.IndexIVFScalarQuantizer, embeddings: Embeddings, exact: _ExactSearch, threads: int, nprobe: int
 ) -> tuple[int, float]:
-    """Looks into ever more cells until enough is found; returns how many that took, and the recall."""
-    probes = min(probes, int(vectors.nlist))
+    """Increase nprobe until the recall suffices; return nprobe and the recall."""
+    nprobe = min(nprobe, int(vectors.nlist))
     while True:
-        reach, nothing = _reach(exact.k) + 1, np.empty(0, np.int64)
-        _, ids = nearest_in_ivf(vectors, exact.queries, reach, probes, threads, nothing)
+        reach, nothing = _candidates_for(exact.k) + 1, np.empty(0, np.int64)
+        _, ids = nearest_in_ivf(vectors, exact.queries, reach, nprobe, threads, nothing)
         recall = exact.recall(ids, embeddings)
-        if recall >= RECALL or probes == vectors.nlist:
-            return probes, recall
-        probes = min(probes + probes // 2, int(vectors.nlist))
+        if recall >= RECALL or nprobe == vectors.nlist:
+            return nprobe, recall
+        nprobe = min(nprobe + nprobe // 2, int(vectors.nlist))
 
 
-def save_ivf(folder: Path, cells: IVFIndex) -> None:
-    """Writes cells to a folder of their own, in one step, over whatever was there.
+def save_ivf(folder: Path, ivf: IVFIndex) -> None:
+    """Write an index to its folder, in one step; replace whatever is there.
 
     Raises:
-        StorageError: The disk refused.
+        StorageError: Writing failed.
     """
     try:
-        parse_manifest(folder, CELLS_FORMAT, CELLS_VERSION)
+        parse_manifest(folder, IVF_FORMAT, IVF_VERSION)
     except StorageError:
-        (folder / MANIFEST).unlink(missing_ok=True)  # or the commit would refuse to replace what it cannot read
-    stand = cells.stand
+        (folder / MANIFEST).unlink(missing_ok=True)  # because a commit refuses to replace what it cannot read
+    revision = ivf.revision
     meta = {
-        "probes": cells.probes, "recall": cells.recall, "probes_at": {str(k): n for k, n in cells.probes_at.items()},
-        "count": len(cells), "dim": int(cells.vectors.d),
-        "generation": stand.generation, "token": stand.token, "last_id": stand.last_id,
+        "probes": ivf.nprobe, "recall": ivf.recall, "probes_at": {str(k): n for k, n in ivf.nprobe_at.items()},
+        "count": len(ivf), "dim": int(ivf.vectors.d),
+        "generation": revision.generation, "token": revision.token, "last_id": revision.last_id,
     }  # fmt: skip
-    files = {_VECTORS: lambda path: write_vectors(path, cells.vectors)}
-    commit(folder, files, meta, format=CELLS_FORMAT, version=CELLS_VERSION)
+    files = {_VECTORS: lambda path: write_vectors(path, ivf.vectors)}
+    commit(folder, files, meta, format=IVF_FORMAT, version=IVF_VERSION)
 
 
 def load_ivf(folder: Path, dim: int) -> IVFIndex | None:
-    """Opens what `save_ivf` wrote; None where it is missing, damaged or of another make, and has to be rebuilt."""
+    """Open a saved index; return None if it is missing, damaged or of another version, and must be rebuilt."""
     if not (folder / MANIFEST).exists():
         return None
     try:
-        return read_stored(
-            folder, format=CELLS_FORMAT, version=CELLS_VERSION, read=lambda manifest: _opened(manifest, dim)
-        )
+        return read_stored(folder, format=IVF_FORMAT, version=IVF_VERSION, read=lambda manifest: _opened(manifest, dim))
     except (StorageError, GalleryError, KeyError, TypeError, ValueError, AttributeError) as error:
-        _log.warning("the search index will be built again: %s", error)
+        _log.warning("rebuilding the search index: %s", error)
         return None
 
 
 def _opened(manifest: Manifest, dim: int) -> IVFIndex:
     vectors, meta = open_ivf(manifest.path(_VECTORS)), manifest.meta
-    stand = Revision(int(meta["generation"]), str(meta["token"]), int(meta["last_id"]))
-    probes_at = {int(k): int(probes) for k, probes in meta.get("probes_at", {}).items()}
-    looked = (meta["probes"], *probes_at.values())
+    revision = Revision(int(meta["generation"]), str(meta["token"]), int(meta["last_id"]))
+    nprobe_at = {int(k): int(nprobe) for k, nprobe in meta.get("probes_at", {}).items()}
+    looked = (meta["probes"], *nprobe_at.values())
     if (vectors.d, vectors.ntotal) != (dim, meta["count"]) or not all(1 <= one <= vectors.nlist for one in looked):
         got = f"expected {meta['count']} faces, got {vectors.ntotal}"
         raise GalleryError(f"{manifest.folder}: {got}; delete the folder")
-    return IVFIndex(vectors, meta["probes"], float(meta["recall"]), stand, probes_at)
+    return IVFIndex(vectors, meta["probes"], float(meta["recall"]), revision, nprobe_at)
 
 
 @contextlib.contextmanager
-def building(folder: Path) -> Iterator[None]:
-    """Lets one process at a time build the cells of a folder; others wait and then find them built.
+def building_lock(folder: Path) -> Iterator[None]:
+    """Lock a folder so that one process at a time builds its index; others wait and then find it built.
 
     Raises:
         OSError: The folder cannot be written.
-        sqlite3.Error: It cannot be locked, or another process took minutes.
+        sqlite3.Error: It cannot be locked, or another process holds the lock for minutes.
     """
     folder.mkdir(parents=True, exist_ok=True)
     lock = sqlite3.connect(folder / "building.lock", timeout=_LOCK_TIMEOUT, isolation_level=None)

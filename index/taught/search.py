@@ -1,8 +1,8 @@
-"""The user's gallery as it can be searched: one state of it, from which the next follows without starting anew.
+"""A searchable snapshot of the user's gallery, which can be updated incrementally.
 
-Most faces lie in a base that changes seldom, flat in memory or, where they are many, in cells on the disk. Faces taught
-since lie in a small flat tail, ids of faces forgotten since are passed over. Labels and sources are read where they
-stand, in the database, and only for the faces that were found.
+Most faces are in a base that rarely changes: a flat index in memory or, for large galleries, an IVF index on disk.
+Newer faces are in a small flat tail; removed faces are filtered out. Labels and sources are read from the database,
+only for the faces that were found.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ from moodspace.index.vectors import build_vectors, decode, nearest
 if TYPE_CHECKING:
     import faiss
 
-# The tail, and what is passed over, may grow to this share of the base, or to this number.
+# The base is rebuilt when tail and removed faces exceed this share of it, and at least this number.
 TAIL_SHARE, TAIL_LEAST = 0.05, 1000
 _NONE = np.empty(0, np.int64)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Found:
-    """Faces that were looked up; those that are gone are left out.
+class FoundFaces:
+    """The faces that a lookup found; missing ones are left out.
 
     Attributes:
-        ids: `(n,)` int64, rising.
+        ids: `(n,)` int64, increasing.
         labels: n class names.
-        sources: n places where they came from.
+        sources: Where the n faces came from.
         embeddings: `(n, d)` float32 unit rows, rounded to 16 bits.
     """
 
@@ -48,18 +48,18 @@ class Found:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FlatIndex:
-    """Faces in memory, 16 bits a number, searched exactly.
+    """An exact index in memory, 16 bits per value.
 
     Attributes:
         vectors: The faiss index, under the faces' ids.
-        ids: `(n,)` int64, rising.
+        ids: `(n,)` int64, increasing.
     """
 
     vectors: faiss.IndexIDMap2
     ids: IntArray
 
     def __len__(self) -> int:
-        """Returns the number of faces."""
+        """Return the number of faces."""
         return len(self.ids)
 
     @property
@@ -69,27 +69,27 @@ class FlatIndex:
 
     @classmethod
     def build(cls, embeddings: FloatArray, ids: IntArray) -> FlatIndex:
-        """Indexes `embeddings`, `(n, d)` float32 unit rows, under `ids`, `(n,)` int64, rising."""
+        """Index `embeddings`, `(n, d)` float32 unit rows, under `ids`, `(n,)` int64, increasing."""
         return cls(build_vectors(embeddings, ids), ids)
 
     def propose(self, queries: FloatArray, k: int, threads: int, hidden: IntArray) -> tuple[FloatArray, IntArray]:
-        """Finds the k nearest faces, or all, without those of the ids in `hidden`; similarities and ids `(n, <= k)`."""
+        """Return similarities and ids `(n, <= k)` of the nearest faces, without those in `hidden`."""
         k = min(k, len(self) - len(hidden))
         if k < 1:
             return np.empty((len(queries), 0), np.float32), np.empty((len(queries), 0), np.int64)
         return nearest(self.vectors, queries, k, threads, hidden)
 
     def without(self, hidden: IntArray) -> tuple[FloatArray, IntArray]:
-        """Returns embeddings and ids of all faces but those in `hidden`."""
+        """Return the embeddings and ids of all faces that are not in `hidden`."""
         keep = ~np.isin(self.ids, hidden)
         return decode(self.vectors)[keep], self.ids[keep]
 
 
 class TaughtIndex:
-    """One state of the user's gallery, which does not change; see `TaughtGallery.snapshot`.
+    """An immutable snapshot of the user's gallery; see `TaughtGallery.snapshot`.
 
     Attributes:
-        stand: Which state.
+        revision: The revision of the gallery.
         classes: The names of the classes that have faces, sorted.
         threads: How many threads a search may use.
     """
@@ -100,81 +100,81 @@ class TaughtIndex:
         tail: FlatIndex,
         hidden: IntArray,
         *,
-        stand: Revision,
+        revision: Revision,
         classes: tuple[str, ...],
-        look_up: Callable[[IntArray], Found],
+        look_up: Callable[[IntArray], FoundFaces],
         newest: Callable[[str, int], FloatArray],
         threads: int = 1,
     ) -> None:
-        """Puts the parts together.
+        """Combine the parts.
 
         Args:
-            base: Most faces.
-            tail: Faces taught since.
-            hidden: `(m,)` int64, ids of the base that were forgotten since.
-            stand: The state of the gallery that this is.
+            base: The index of most faces.
+            tail: The index of the faces taught since.
+            hidden: `(m,)` int64, ids of the base that were removed since.
+            revision: The revision of the gallery.
             classes: The names of the classes that have faces, sorted.
-            look_up: Returns what the gallery knows of the faces with some ids, each once.
-            newest: Returns the embeddings of the newest faces of a class, at most so many.
+            look_up: Returns the faces with the given distinct ids.
+            newest: Returns the embeddings of up to the given number of newest faces of a class.
             threads: How many threads a search may use.
         """
         self.base, self.tail, self.hidden = base, tail, hidden
-        self.stand, self.classes, self.threads = stand, classes, threads
+        self.revision, self.classes, self.threads = revision, classes, threads
         self._look_up, self._newest = look_up, newest
 
     def __len__(self) -> int:
-        """Returns the number of faces."""
+        """Return the number of faces."""
         return len(self.base) + len(self.tail) - len(self.hidden)
 
     @property
     def generation(self) -> int:
-        """The gallery's `generation` at the time."""
-        return self.stand.generation
+        """The gallery's `generation` at this revision."""
+        return self.revision.generation
 
     @property
     def dim(self) -> int:
-        """How many numbers an embedding has."""
+        """Length of an embedding."""
         return int(self.tail.vectors.d)
 
-    def look_up(self, ids: IntArray) -> Found:
-        """Returns what the gallery knows now of the faces with these ids, each given once.
+    def look_up(self, ids: IntArray) -> FoundFaces:
+        """Return those of the faces with these distinct ids that still exist.
 
         Raises:
             GalleryError: The gallery is damaged.
-            StorageError: The gallery cannot be read any more.
+            StorageError: The gallery can no longer be read.
         """
         return self._look_up(ids)
 
     def examples(self, name: str, limit: int) -> FloatArray:
-        """Returns the embeddings `(n, d)`, float32 unit rows, of the newest faces of a class, at most `limit`.
+        """Return the embeddings, `(n, d)` float32 unit rows, of up to `limit` newest faces of a class.
 
         Raises:
             GalleryError: The gallery is damaged.
-            StorageError: The gallery cannot be read any more.
+            StorageError: The gallery can no longer be read.
         """
         return self._newest(name, limit)
 
     def search(self, queries: FloatArray, k: int) -> Neighbors:
-        """Finds the taught faces most similar to each query; of equally similar ones the first taught wins.
+        """Find the taught faces most similar to each query; ties go to the face taught first.
 
-        Faces forgotten after this state was taken are left out, so that they cannot vote any more.
+        Faces removed after this snapshot was taken are left out, so that they no longer vote.
 
         Args:
             queries: `(n, d)` float32, rows of unit length, finite; n = 0 is legal.
-            k: How many neighbours to return; more than there are leaves the last columns without a neighbour.
+            k: How many neighbors to return; columns beyond the size of the gallery have none.
 
         Returns:
-            Neighbours whose only label set is `TAUGHT`, in the columns of `classes`.
+            Neighbors with one label set, `TAUGHT`, whose columns are `classes`.
 
         Raises:
-            ValueError: `queries` break these rules, or k is less than 1.
+            ValueError: `queries` are invalid, or k is less than 1.
             GalleryError: The gallery is damaged.
-            StorageError: The gallery cannot be read any more.
+            StorageError: The gallery can no longer be read.
         """
         if problem := unit_rows_problem(queries, self.dim):
             raise ValueError(f"queries: {problem}")
         if (k := operator.index(k)) < 1:
-            raise ValueError(f"k: expected at least 1, got {k}; ask for one neighbour or more")
+            raise ValueError(f"k: expected at least 1, got {k}; ask for one neighbor or more")
         proposed = [
             self.base.propose(queries, k, self.threads, self.hidden),
             self.tail.propose(queries, k, self.threads, _NONE),
@@ -189,7 +189,7 @@ class TaughtIndex:
     def _neighbors(self, queries: FloatArray, similarities: FloatArray, ids: IntArray, k: int) -> Neighbors:
         wanted = np.unique(ids)
         faces = self._look_up(wanted[wanted >= 0])
-        # One row more than there are faces, at the end, for ids that are missing or gone.
+        # The row after the last face stands for ids that are missing or removed.
         rows = np.searchsorted(faces.ids, ids)
         present = np.append(faces.ids, -1)[rows] == ids
         rows[~(present & (ids >= 0))] = len(faces.ids)
@@ -206,22 +206,22 @@ class TaughtIndex:
         similarities = np.take_along_axis(similarities, best, axis=1)
         return Neighbors(ids, {TAUGHT: labels[rows]}, similarities, ids >= 0, sources)
 
-    def followed(
-        self, ids: IntArray, embeddings: FloatArray, removed: IntArray, stand: Revision, classes: tuple[str, ...]
+    def updated(
+        self, ids: IntArray, embeddings: FloatArray, removed: IntArray, revision: Revision, classes: tuple[str, ...]
     ) -> TaughtIndex:
-        """Returns the state that follows this one.
+        """Return the next snapshot.
 
         Args:
-            ids: `(n,)` int64, faces taught since, rising.
-            embeddings: `(n, d)` float32 unit rows, theirs.
-            removed: `(m,)` int64, ids of faces forgotten since.
-            stand: Which state the new one is.
-            classes: Its classes.
+            ids: `(n,)` int64, increasing: faces taught since.
+            embeddings: `(n, d)` float32 unit rows: their embeddings.
+            removed: `(m,)` int64, ids of faces removed since.
+            revision: The new revision.
+            classes: The new classes.
         """
         kept, kept_ids = self.tail.without(removed)
         tail = FlatIndex.build(np.concatenate([kept, embeddings]), np.concatenate([kept_ids, ids]))
         base = self.base
-        # What was taught and forgotten since is in neither part.
+        # Faces that were taught and removed since are in neither part.
         hidden = np.concatenate([self.hidden, removed[removed <= base.last_id]])
         if isinstance(base, FlatIndex) and is_large(len(tail) + len(hidden), len(base)):
             rows, row_ids = base.without(hidden)
@@ -231,7 +231,7 @@ class TaughtIndex:
             base,
             tail,
             hidden,
-            stand=stand,
+            revision=revision,
             classes=classes,
             look_up=self._look_up,
             newest=self._newest,
@@ -240,10 +240,10 @@ class TaughtIndex:
 
 
 def is_large(changes: int, base: int) -> bool:
-    """Tells whether so many faces were taught or forgotten since the base was built that a new one is due."""
+    """Return whether the base should be rebuilt after this many taught and removed faces."""
     return changes > max(TAIL_LEAST, TAIL_SHARE * base)
 
 
 def _best(similarities: FloatArray, ids: IntArray, k: int) -> IntArray:
-    """Returns the places of the k best in each row, the lower id first among equals, missing ones last."""
+    """Return the columns of the k best in each row; ties go to the lower id, missing ones come last."""
     return np.lexsort((ids, -similarities, ids < 0), axis=-1)[:, :k]

@@ -1,7 +1,7 @@
-"""What has to happen to the user's gallery so that it holds the pictures of a folder, no more and no less.
+"""Plan what to change in the user's gallery so that it holds exactly the pictures of a folder.
 
-A plan decodes no picture. A file is unchanged where its size and time are, and where only the time is not, its content
-is compared. Two files can hold the same only where they have the same size, so that few are read at all.
+Planning decodes no picture. A file with the same size and time counts as unchanged; if only the time differs, its
+SHA-256 decides. Only files of equal size can be duplicates, so few files are read.
 """
 
 import hashlib
@@ -25,25 +25,25 @@ from moodspace.embeddings.data.layout import (
 )
 from moodspace.embeddings.files.paths import what_is
 
-# What became of a file.
+# The status of a file.
 FACES, NONE, FAILED, DUPLICATE = "faces", "none", "failed", "duplicate"
 
-# Why a file has no face in the gallery though it shows one.
+# The reason of a file whose face the user removed.
 FORGOTTEN = "its face was forgotten on request"
 
 
 @dataclass(frozen=True, slots=True)
 class FileState:
-    """A file as it is, or as it was when it was last looked at.
+    """The state of a file, now or when it was last read.
 
     Attributes:
-        path: Where it is, absolute.
-        size: In bytes.
-        mtime_ns: When it was last written, nanoseconds since 1970.
-        sha256: Of its content, 64 hexadecimal digits; empty where nothing needed it.
-        status: `FACES` where the gallery has its face, `NONE` where it shows none, `FAILED` where it cannot be read,
-            `DUPLICATE` where another file with the same content stands for it; empty where nobody looked yet.
-        reason: Why the gallery has no face of it, for people to read; empty where it has one.
+        path: The absolute path.
+        size: The size in bytes.
+        mtime_ns: The time of the last change, nanoseconds since 1970.
+        sha256: The SHA-256 of its content, 64 hexadecimal digits; empty if it was not needed.
+        status: `FACES` if the gallery has its face, `NONE` if it shows no face, `FAILED` if it cannot be read,
+            `DUPLICATE` if another file has the same content; empty if it was not read yet.
+        reason: Why the gallery has no face of it, in words; empty if it has one.
     """
 
     path: str
@@ -55,16 +55,16 @@ class FileState:
 
     @property
     def label(self) -> str:
-        """The class that the file's folder names, canonical."""
+        """The class: the name of the file's folder, in canonical form."""
         return canonical(Path(self.path).parent.name)
 
 
 class Duplicate(NamedTuple):
-    """A file that holds the same as another.
+    """A file with the same content as another.
 
     Attributes:
-        file: Which one.
-        of: The path of the one whose face is, or is to be, in the gallery.
+        file: The file.
+        of: The path of the other file, whose face is in the gallery or will be added.
     """
 
     file: FileState
@@ -73,19 +73,20 @@ class Duplicate(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class SyncPlan:
-    """What a folder asks of the gallery.
+    """The changes that bring the gallery in line with a folder.
 
     Attributes:
         root: The folder.
-        new: Files that the gallery has no face of: unknown, changed since they failed, or standing back for one gone.
-        changed: Files that hold something else than the face that the gallery has of them.
-        removed: Paths of files that are gone.
-        touched: Files that hold what they held, under another time.
-        unchanged: How many files are as they were, with their face in the gallery.
-        forgotten: How many files are as they were when their face was forgotten.
-        stay: Files that hold, under the same class, what was forgotten as another file; they stay out too.
-        duplicate: Files that hold the same as another.
-        failed: Files that were looked at before and gave no face, and what is no file at all.
+        new: Files without a face in the gallery: unknown ones, changed ones that failed before, and duplicates whose
+            original is gone.
+        changed: Files whose content changed since their face was added.
+        removed: Paths of deleted files.
+        touched: Files with the same content and another time.
+        unchanged: How many files did not change and have their face in the gallery.
+        forgotten: How many files did not change since the user removed their face.
+        stay: Files with the same content and class as one whose face the user removed; they stay out, too.
+        duplicate: Files with the same content as another.
+        failed: Unchanged files that gave no face before, and entries that are not files.
     """
 
     root: Path
@@ -108,30 +109,30 @@ class SyncPlan:
 def plan_sync(
     root: Path, known: Mapping[str, FileState], elsewhere: Iterable[FileState] = (), *, again: bool = False
 ) -> SyncPlan:
-    """Compares a folder with what the gallery knows of it.
+    """Compare a folder with what the gallery holds of it.
 
     Args:
-        root: The folder, absolute, in a layout of `embeddings.layout`.
-        known: The folder's files as the gallery knows them, by path.
-        elsewhere: The files of other folders that have a face in the gallery, or whose face was forgotten.
-        again: Look at every file anew, changed or not.
+        root: The folder, absolute, with class folders; see `embeddings.data.layout`.
+        known: The recorded state of the folder's files, by path.
+        elsewhere: Files of other folders that have a face in the gallery or whose face the user removed.
+        again: Whether to read every file again, changed or not.
 
     Raises:
-        DataError: `root` is no folder, or has no class folders.
+        DataError: `root` is not a folder or has no class folders.
     """
     elsewhere = list(elsewhere)
     found, failed = scan(root)
-    # What was forgotten is not looked at anew: that would teach it again.
+    # Files whose face the user removed are not read again: that would add it again.
     anew = {path for path, state in known.items() if again and state.reason != FORGOTTEN}
     compared = [(file, None if file.path in anew else _unchanged(file, known.get(file.path))) for file in found]
     same = [state for _, state in compared if state is not None]
     held = [state for state in (*elsewhere, *same) if state.status == FACES]
-    # A file that stood back for another has to be judged anew: the other may be gone.
+    # Duplicates are checked again, because their original may be gone.
     pending = [file for file, state in compared if state is None] + [s for s in same if s.status == DUPLICATE]
     gone = {(s.sha256, s.label) for s in (*known.values(), *elsewhere) if s.reason == FORGOTTEN and s.sha256}
     sizes = {s.size for s in (*known.values(), *elsewhere) if s.reason == FORGOTTEN}
     pending = [replace(s, sha256=s.sha256 or _sha256(s.path)) if s.size in sizes else s for s in pending]
-    fresh, duplicate = _tell_duplicates(pending, held)
+    fresh, duplicate = _split_duplicates(pending, held)
     stay = [file for file in fresh if (file.sha256, file.label) in gone]
     fresh = [file for file in fresh if (file.sha256, file.label) not in gone]
     faces = {path for path, state in known.items() if state.status == FACES}
@@ -152,27 +153,27 @@ def plan_sync(
 
 
 def scan(root: Path) -> tuple[list[FileState], list[Skipped]]:
-    """Lists the files in the class folders of `root`, in a fixed order, and what else stands there.
+    """List the files in the class folders of `root`, in a fixed order, and the entries that cannot be used.
 
     Raises:
-        DataError: `root` is no folder, or has no class folders.
+        DataError: `root` is not a folder or has no class folders.
     """
     if not root.is_dir():
-        raise DataError(f"{root}: expected a folder with a folder for each class, received {what_is(root)}")
+        raise DataError(f"{root}: expected a folder with a folder for each class, got {what_is(root)}")
     inner = innermost(root)
     folders = class_folders(inner)
     if found := nested_tables(inner) or (not folders and (tables(inner) or other_csv(inner))):
         named = ", ".join(file.name for file in found[:3])
-        raise DataError(f"{root}: expected pictures in folders named for classes, received a table, {named}")
+        raise DataError(f"{root}: expected pictures in folders named after classes, got a table, {named}")
     if not folders:
-        raise DataError(f"{root}: expected folders named for classes, received none; put the pictures into such")
+        raise DataError(f"{root}: expected folders named after classes, got none; sort the pictures into such folders")
     if all(folder.path.name.isdecimal() for folder in folders):
         raise DataError(refusal_of_numbers(root, folders))
     files: list[FileState] = []
     others: list[Skipped] = []
     for folder in folders:
         if (named := _as_text(str(folder.path))) != str(folder.path):
-            others.append(Skipped(named, "expected a class name that is text, received bytes that are none; rename it"))
+            others.append(Skipped(named, "expected a class name in UTF-8, got other bytes; rename it"))
             continue
         try:
             checked(folder.path.name)
@@ -182,33 +183,33 @@ def scan(root: Path) -> tuple[list[FileState], list[Skipped]]:
         with os.scandir(folder.path) as entries:
             for entry in sorted(entries, key=lambda entry: entry.name):
                 if is_visible(entry.name):
-                    _look(entry, files, others)
+                    _classify(entry, files, others)
     return files, others
 
 
-def _look(entry: os.DirEntry[str], files: list[FileState], others: list[Skipped]) -> None:
+def _classify(entry: os.DirEntry[str], files: list[FileState], others: list[Skipped]) -> None:
     if (named := _as_text(entry.path)) != entry.path:
-        others.append(Skipped(named, "expected a name that is text, received bytes that are none; rename it"))
+        others.append(Skipped(named, "expected a file name in UTF-8, got other bytes; rename it"))
         return
     try:
         if entry.is_file():
             stat = entry.stat()
             files.append(FileState(entry.path, stat.st_size, stat.st_mtime_ns))
         elif entry.is_dir():
-            others.append(Skipped(entry.path, "expected a picture, received a folder; pictures stand in class folders"))
+            others.append(Skipped(entry.path, "expected a picture, got a folder; put pictures into class folders"))
         else:
-            others.append(Skipped(entry.path, "expected a picture, received a broken link or a device"))
+            others.append(Skipped(entry.path, "expected a picture, got a broken link or a device"))
     except OSError as error:
-        others.append(Skipped(entry.path, f"expected a picture, received: {error.strerror}"))
+        others.append(Skipped(entry.path, f"expected a picture, got: {error.strerror}"))
 
 
 def _as_text(path: str) -> str:
-    """Returns a path as text that can be kept and printed; itself, unless its name is no text in UTF-8."""
+    """Return a path as printable text, with escapes where it is not valid UTF-8."""
     return os.fsencode(path).decode(errors="backslashreplace")
 
 
 def _unchanged(file: FileState, before: FileState | None) -> FileState | None:
-    """Returns what is known of a file if it holds what it held, at its present time; None if it does not."""
+    """Return the recorded state with the present time if the content did not change, else None."""
     if before is None or file.size != before.size:
         return None
     if file.mtime_ns == before.mtime_ns or (before.sha256 and before.sha256 == _sha256(file.path)):
@@ -216,10 +217,10 @@ def _unchanged(file: FileState, before: FileState | None) -> FileState | None:
     return None
 
 
-def _tell_duplicates(
+def _split_duplicates(
     pending: Iterable[FileState], held: Iterable[FileState]
 ) -> tuple[list[FileState], list[Duplicate]]:
-    """Parts the files that are the first to hold something from those that hold the same as another."""
+    """Split files into those with new content and duplicates of others."""
     pending, held = list(pending), list(held)
     sizes = Counter(file.size for file in (*pending, *held))
     holders = {file.sha256: file.path for file in held if file.sha256}
@@ -234,7 +235,7 @@ def _tell_duplicates(
 
 
 def _sha256(path: str) -> str:
-    """Returns the hash of a file's content; empty where it cannot be read, which reading it for its face will tell."""
+    """Return the SHA-256 of a file; empty if it cannot be read, which is reported when its face is read."""
     try:
         with open(path, "rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,4 +1,4 @@
-"""One synced folder's part of the user's gallery: which files it knows, and how their faces come, change and go."""
+"""The part of the user's gallery that belongs to one synced folder: its files and their faces."""
 
 from __future__ import annotations
 
@@ -19,29 +19,29 @@ _COLUMNS = "path, size, mtime_ns, sha256, status, reason"
 
 
 class TaughtFolder:
-    """The part of a gallery that belongs to one folder; an `index.apply.FolderWriter`.
+    """The part of a gallery that belongs to one folder; implements `ingest.apply.FolderWriter`.
 
-    All that one object records can be undone together.
+    Everything that one object records can be undone together.
 
     Attributes:
         root: The folder, absolute.
-        batch: What it recorded is undone with; None before it recorded anything. The next folder may join it.
+        batch: The batch of its faces, for `undo`; None before the first record. Another folder may share it.
     """
 
     def __init__(self, database: Database, root: Path, options: str = "", batch: int | None = None) -> None:
-        """Writes nothing yet.
+        """Prepare; write nothing yet.
 
         Args:
             database: The gallery.
             root: The folder, absolute.
-            options: How its pictures are read, remembered with the folder.
-            batch: What it records can be undone with; None for something of its own.
+            options: How its pictures are read, stored with the folder.
+            batch: An earlier batch to join; None starts a new one.
         """
         self._database, self._options = database, options
         self.root, self.batch = root, batch
 
     def known(self) -> dict[str, FileState]:
-        """Returns the folder's files as the gallery knows them, by path.
+        """Return the recorded state of the folder's files, by path.
 
         Raises:
             StorageError: The gallery cannot be read.
@@ -52,7 +52,7 @@ class TaughtFolder:
             return {row[0]: FileState(*row) for row in rows}
 
     def elsewhere(self) -> list[FileState]:
-        """Returns the files of other folders that have a face in the gallery, or whose face was forgotten.
+        """Return the files of other folders that have a face in the gallery or whose face was removed by the user.
 
         Raises:
             StorageError: The gallery cannot be read.
@@ -65,16 +65,16 @@ class TaughtFolder:
             return [FileState(*row) for row in rows]
 
     def record(self, files: Sequence[FileState], embeddings: FloatArray, digests: Sequence[str]) -> None:
-        """Replaces what is known of these files, in one transaction.
+        """Replace the records and faces of these files, in one transaction.
 
         Args:
-            files: As they are now. The faces that the gallery has of them leave it.
-            embeddings: `(m, d)` float32, unit rows: the new face of each file with status `FACES`, in their order.
+            files: The present state of the files. Their previous faces are removed.
+            embeddings: `(m, d)` float32, unit rows: the new face of each file with status `FACES`, in order.
             digests: The SHA-256 of each new face's crop.
 
         Raises:
-            StorageError: The disk refused, or another writer did not finish in time.
-            GalleryError: Embeddings, digests and files with faces differ in number, or an embedding is no unit row.
+            StorageError: Writing failed, or another writer did not finish in time.
+            GalleryError: Embeddings, digests and files with faces differ in number, or a row is not of unit length.
         """
         shown = [file for file in files if file.status == FACES]
         faces = NewFaces(embeddings, [file.label for file in shown], [file.path for file in shown], digests)
@@ -88,10 +88,10 @@ class TaughtFolder:
         self.batch = batch
 
     def touch(self, files: Sequence[FileState]) -> None:
-        """Notes the present size and time of files whose faces stay, in one transaction.
+        """Update the size and time of files whose faces stay, in one transaction.
 
         Raises:
-            StorageError: The disk refused, or another writer did not finish in time.
+            StorageError: Writing failed, or another writer did not finish in time.
         """
         with self._database.write() as (connection, _):
             root = self._root(connection)
@@ -99,20 +99,20 @@ class TaughtFolder:
             connection.executemany("UPDATE files SET size = ?, mtime_ns = ? WHERE root = ? AND path = ?", rows)
 
     def drop(self, paths: Sequence[str]) -> None:
-        """Forgets files and their faces, in one transaction.
+        """Remove files and their faces, in one transaction.
 
         Raises:
-            StorageError: The disk refused, or another writer did not finish in time.
+            StorageError: Writing failed, or another writer did not finish in time.
         """
         with self._database.write() as (connection, _):
             root = self._root(connection)
             _delete_faces(connection, root, paths)
             rows = ((root, path) for path in paths)
             connection.executemany("DELETE FROM files WHERE root = ? AND path = ?", rows)
-        self._database.shed_log()
+        self._database.truncate_log()
 
     def _root(self, connection: sqlite3.Connection) -> int:
-        """Returns the folder's number after noting its options."""
+        """Return the folder's id, after storing its options."""
         if not self.root.is_absolute():
             raise GalleryError(f"{self.root}: expected an absolute path of a folder to sync, got a relative one")
         values = (str(self.root), self._options, time.time())

@@ -25,7 +25,7 @@ CLASSES = {"fer2013": ("angry", "happy", "sad"), "ferplus": ("neutral", "happy",
 
 
 def random_unit_rows(n: int, dim: int, seed: int = 0) -> np.ndarray:
-    """Returns `(n, dim)` float32 rows of unit length in random directions."""
+    """Return `(n, dim)` float32 rows of unit length in random directions."""
     rows = np.random.default_rng(seed).standard_normal((n, dim))
     return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
 
@@ -37,7 +37,7 @@ def unit_rows() -> Callable[..., np.ndarray]:
 
 @pytest.fixture
 def make_gallery() -> MakeGallery:
-    """Makes a random gallery; ids are neither sorted nor contiguous, so that no test mistakes them for rows."""
+    """Make a random gallery; ids are neither sorted nor contiguous, so that no test mistakes them for rows."""
 
     def make(n: int, dim: int = 16, classes: dict[str, tuple[str, ...]] = CLASSES, seed: int = 0) -> Gallery:
         rng = np.random.default_rng(seed)
@@ -55,7 +55,7 @@ def make_gallery() -> MakeGallery:
 
 @pytest.fixture
 def make_faces() -> MakeFaces:
-    """Makes random faces to teach; every face has a digest of its own."""
+    """Make random faces to teach; every face has a digest of its own."""
 
     def make(n: int, label: str = "happy", seed: int = 0, source: str = "live", dim: int = 16) -> NewFaces:
         digests = [f"{seed:032x}{number:032x}" for number in range(n)]
@@ -66,7 +66,7 @@ def make_faces() -> MakeFaces:
 
 @pytest.fixture
 def run_faults() -> Callable[..., Any]:
-    """Runs a command of a script beside the tests as a process of its own, on private disks if need be."""
+    """Run a command of a script beside the tests as a process of its own, on private disks if need be."""
 
     def run(script: str, command: str, *arguments: object, private_disks: bool = False) -> Any:
         before = PRIVATE_DISKS if private_disks else []

@@ -29,7 +29,7 @@ SIZE = 20_000
 
 
 def _write(folder: Path, generation: int) -> None:
-    """Commits a state whose every part tells its generation, and keeps one artifact of the first state."""
+    """Commit a state whose every part tells its generation, and keeps one artifact of the first state."""
     content = f"{generation:08d}".encode()
     files: dict[str, Callable[[Path], Any]] = {
         "small.bin": lambda path: path.write_bytes(content),
@@ -44,7 +44,7 @@ def _write(folder: Path, generation: int) -> None:
 
 
 def _state(folder: Path) -> int:
-    """Returns the generation of a folder after checking that all its parts agree."""
+    """Return the generation of a folder after checking that all its parts agree."""
     return _checked(read_manifest(folder, **FORMAT))
 
 
@@ -66,7 +66,7 @@ def _tidy(folder: Path) -> bool:
 
 
 def forked(work: Callable[[], None]) -> int:
-    """Starts a child process that does `work` and returns its id."""
+    """Start a child process that does `work` and returns its id."""
     child = os.fork()
     if not child:
         try:
@@ -79,7 +79,7 @@ def forked(work: Callable[[], None]) -> int:
 
 
 def kill_at_random(folder: Path, times: int, seed: int) -> dict[str, Any]:
-    """Kills a writer that commits without pause; acknowledged states must survive."""
+    """Kill a writer that commits without pause; acknowledged states must survive."""
     _write(folder, 0)
     instants, interrupted, generation, longest = random.Random(seed), 0, 0, 0.03
     for _ in range(times):
@@ -107,7 +107,7 @@ def kill_at_random(folder: Path, times: int, seed: int) -> dict[str, Any]:
 
 
 def two_writers(folder: Path, times: int, seed: int) -> dict[str, Any]:
-    """Kills one of two writers that commit without pause; who reads meanwhile finds one whole state each time."""
+    """Kill one of two writers that commit without pause; who reads meanwhile finds one whole state each time."""
     instants = random.Random(seed)
     _write(folder, 0)
     reads = left = 0
@@ -130,7 +130,7 @@ def two_writers(folder: Path, times: int, seed: int) -> dict[str, Any]:
 
 
 def concurrent_commits(folder: Path, times: int) -> dict[str, Any]:
-    """Lets two processes commit once each at the same time, also to a folder that is still to be made."""
+    """Let two processes commit once each at the same time, also to a folder that is still to be made."""
     for trial in range(times):
         place = folder / str(trial % 4)
         children = [forked(partial(_write, place, 2 * trial + writer)) for writer in range(2)]
@@ -150,7 +150,7 @@ def _state_meanwhile(folder: Path) -> int:
 
 
 def kill_at_every_line(folder: Path) -> dict[str, Any]:
-    """Kills a commit before each line of the storage code that it executes, one line after the other."""
+    """Kill a commit before each line of the storage code that it executes, one line after the other."""
     pristine, states = folder / "pristine", []
     _write(pristine, 1)
     _write(pristine, 2)
@@ -186,7 +186,7 @@ def _write_until(folder: Path, lines: int) -> None:
 
 
 def limited_file_size(folder: Path) -> dict[str, Any]:
-    """Commits under ever larger limits on the size of a file, as a disk quota would set them."""
+    """Commit under ever larger limits on the size of a file, as a disk quota would set them."""
     import resource
 
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -199,7 +199,7 @@ def limited_file_size(folder: Path) -> dict[str, Any]:
 
 
 def full_disk(disk: Path) -> dict[str, Any]:
-    """Saves a gallery on a disk of its own that has ever more space left."""
+    """Save a gallery on a disk of its own that has ever more space left."""
     import numpy as np
 
     from moodspace.index.gallery import Gallery
@@ -229,7 +229,7 @@ def full_disk(disk: Path) -> dict[str, Any]:
 
 
 def read_only_disk(disk: Path) -> dict[str, Any]:
-    """Commits to a disk that is mounted read-only, to a folder that is there and to one that is not."""
+    """Commit to a disk that is mounted read-only, to a folder that is there and to one that is not."""
     mount(disk, "tmpfs", "size=256k")
     folder = disk / "state"
     _write(folder, 1)
@@ -240,7 +240,7 @@ def read_only_disk(disk: Path) -> dict[str, Any]:
 
 
 def attempt(folder: Path, write: Callable[[], None], state: Callable[[], Any]) -> dict[str, Any]:
-    """Tries to write; tells the error, the states before and after, and whether a failure left files behind."""
+    """Try to write; tells the error, the states before and after, and whether a failure left files behind."""
     before = (state(), sorted(folder.iterdir()) if folder.exists() else [])
     error = None
     try:
@@ -252,7 +252,7 @@ def attempt(folder: Path, write: Callable[[], None], state: Callable[[], Any]) -
 
 
 def mount(disk: Path, kind: str, options: str) -> None:
-    """Mounts a disk in this process's own mount namespace; exits with 77 where that is not allowed."""
+    """Mount a disk in this process's own mount namespace; exits with 77 where that is not allowed."""
     if subprocess.run(
         ["mount", "-t", kind, "-o", options, kind, str(disk)], capture_output=True, check=False
     ).returncode:

@@ -23,7 +23,7 @@ QUERY = random_faces(1, 99).embeddings
 
 
 def everything(gallery: TaughtGallery) -> list[Any]:
-    """Returns all that can be seen of a gallery."""
+    """Return all that can be seen of a gallery."""
     rows = [(part.ids.tolist(), part.labels, part.embeddings.tolist()) for part in gallery.rows()]
     neighbors = gallery.snapshot().search(QUERY, 5)
     seen = [gallery.generation, rows, neighbors.ids.tolist(), neighbors.similarities.tolist(), gallery.verify()]
@@ -31,7 +31,7 @@ def everything(gallery: TaughtGallery) -> list[Any]:
 
 
 def attempt(gallery: TaughtGallery, write: Callable[[], Any]) -> dict[str, Any]:
-    """Tries to write; tells the error and whether the gallery is as it was, also to who opens it anew to read."""
+    """Try to write; tells the error and whether the gallery is as it was, also to who opens it anew to read."""
     before, error, done = everything(gallery), None, None
     try:
         done = write()
@@ -53,7 +53,7 @@ def filled(folder: Path) -> TaughtGallery:
 
 
 def full_disk(disk: Path) -> dict[str, Any]:
-    """Teaches and forgets on a disk of its own that has ever more space left."""
+    """Teach and forgets on a disk of its own that has ever more space left."""
     mount(disk, "tmpfs", "size=1m")
     outcomes = []
     with filled(disk / "gallery") as gallery:
@@ -68,7 +68,7 @@ def full_disk(disk: Path) -> dict[str, Any]:
 
 
 def disk_full_from_the_start(disk: Path) -> dict[str, Any]:
-    """Makes a gallery on a full disk, and opens one there that is: to read it has to be possible."""
+    """Make a gallery on a full disk, and opens one there that is: to read it has to be possible."""
     mount(disk, "tmpfs", "size=1m")
     with filled(disk / "gallery") as gallery:
         before = everything(gallery)
@@ -81,7 +81,7 @@ def disk_full_from_the_start(disk: Path) -> dict[str, Any]:
 
 
 def refused(folder: Path) -> str | None:
-    """Opens a gallery and teaches it a face; returns the error."""
+    """Open a gallery and teaches it a face; return the error."""
     try:
         with opened(folder) as gallery:
             gallery.add(random_faces(1, 7))
@@ -91,7 +91,7 @@ def refused(folder: Path) -> str | None:
 
 
 def limited_file_size(folder: Path) -> dict[str, Any]:
-    """Teaches under ever larger limits on the size of a file, as a disk quota would set them."""
+    """Teach under ever larger limits on the size of a file, as a disk quota would set them."""
     import resource
 
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -106,7 +106,7 @@ def limited_file_size(folder: Path) -> dict[str, Any]:
 
 
 def read_only_disk(disk: Path) -> dict[str, Any]:
-    """Opens galleries on a read-only disk: one that was closed, one whose writer was killed, and none."""
+    """Open galleries on a read-only disk: one that was closed, one whose writer was killed, and none."""
     mount(disk, "tmpfs", "size=1m")
     filled(disk / "closed").close()
 

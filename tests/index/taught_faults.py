@@ -40,7 +40,7 @@ def random_faces(n: int, seed: int, label: str = "happy") -> NewFaces:
 
 
 def change(gallery: TaughtGallery, number: int) -> None:
-    """Makes state `number` of the gallery out of the one before, in one transaction."""
+    """Make state `number` of the gallery out of the one before, in one transaction."""
     kind = number % 5
     if kind in (1, 2):
         gallery.add(random_faces(6, number, f"class {number}"))
@@ -55,7 +55,7 @@ def change(gallery: TaughtGallery, number: int) -> None:
 
 
 def changed(state: State, last: int, number: int) -> tuple[State, int]:
-    """Does to a model of the gallery what `change` does to the gallery; `last` is the largest id ever given."""
+    """Do to a model of the gallery what `change` does to the gallery; `last` is the largest id ever given."""
     kind = number % 5
     if kind in (1, 2):
         new = [(number, f"class {number}", "live")] * 6
@@ -71,7 +71,7 @@ def changed(state: State, last: int, number: int) -> tuple[State, int]:
 
 
 def found(folder: Path) -> tuple[int, State]:
-    """Returns the generation and the faces of a gallery after looking whether it is sound."""
+    """Return the generation and the faces of a gallery after looking whether it is sound."""
     with opened(folder) as gallery:
         if problems := gallery.verify():
             raise AssertionError(problems)
@@ -83,7 +83,7 @@ def found(folder: Path) -> tuple[int, State]:
 
 
 def killed_after(seconds: float, work: Callable[[Callable[[bytes], None]], None]) -> bytes:
-    """Kills a process that does `work`; returns what that told until then."""
+    """Kill a process that does `work`; return what that told until then."""
     read_end, write_end = os.pipe()
     child = forked(lambda: work(lambda told: os.write(write_end, told)))
     os.close(write_end)
@@ -95,7 +95,7 @@ def killed_after(seconds: float, work: Callable[[Callable[[bytes], None]], None]
 
 
 def kill_at_random(folder: Path, times: int, seed: int) -> dict[str, Any]:
-    """Kills a writer that changes the gallery without pause, at random instants, and compares with the model."""
+    """Kill a writer that changes the gallery without pause, at random instants, and compares with the model."""
     instants, state, last, generation, hit = random.Random(seed), {}, FIRST - 1, 0, 0
     opened(folder).close()
     longest = 0.03
@@ -123,7 +123,7 @@ def kill_at_random(folder: Path, times: int, seed: int) -> dict[str, Any]:
 
 
 def kill_makers(folder: Path, times: int, seed: int) -> dict[str, Any]:
-    """Kills processes that make a gallery; the next one must find none, or an empty one, and go on."""
+    """Kill processes that make a gallery; the next one must find none, or an empty one, and go on."""
     instants, made = random.Random(seed), 0
     for at in range(times):
         place = folder / str(at)
@@ -138,7 +138,7 @@ def kill_makers(folder: Path, times: int, seed: int) -> dict[str, Any]:
 
 
 def kill_builders(folder: Path, times: int, seed: int) -> dict[str, Any]:
-    """Kills processes that build the cells of a gallery; the next one must find old ones, new ones, or build them."""
+    """Kill processes that build the cells of a gallery; the next one must find old ones, new ones, or build them."""
     instants, hit = random.Random(seed), 0
     with opened(folder) as gallery:
         faces = random_faces(3000, 0)
@@ -161,7 +161,7 @@ def kill_builders(folder: Path, times: int, seed: int) -> dict[str, Any]:
 
 
 def two_writers(folder: Path, times: int) -> dict[str, Any]:
-    """Lets two processes teach at once, three faces at a time."""
+    """Let two processes teach at once, three faces at a time."""
     opened(folder).close()
 
     def teach(writer: int) -> None:
@@ -182,7 +182,7 @@ def two_writers(folder: Path, times: int) -> dict[str, Any]:
 
 
 def several_makers(folder: Path, times: int) -> dict[str, Any]:
-    """Lets four processes make a gallery at once and teach it a face each."""
+    """Let four processes make a gallery at once and teach it a face each."""
 
     def make(place: Path, seed: int) -> None:
         with opened(place, timeout=30) as gallery:
@@ -201,8 +201,8 @@ def join(children: list[int]) -> None:
         os.waitpid(child, 0)
 
 
-def followed(folder: Path, changes: int) -> dict[str, Any]:
-    """Compares the snapshots of a gallery that another process changes with a search through all its faces."""
+def updated(folder: Path, changes: int) -> dict[str, Any]:
+    """Compare the snapshots of a gallery that another process changes with a search through all its faces."""
     opened(folder).close()
     read_end, write_end = os.pipe()
 

@@ -80,7 +80,7 @@ def test_a_bundle_commits_its_gallery_together_with_its_other_files(make_gallery
 
 
 def _forge(folder, index, files=None, **meta):
-    """Commits a gallery whose parts do not belong together, under correct sizes and hashes."""
+    """Commit a gallery whose parts do not belong together, under correct sizes and hashes."""
     forged = {"gallery": gallery_meta(index)["gallery"] | meta}
     commit(folder, gallery_files(index) | (files or {}), forged, format=GALLERY_FORMAT, version=GALLERY_VERSION)
 

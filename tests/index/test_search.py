@@ -1,4 +1,4 @@
-"""Neighbours of a gallery: the right ones, in a stated order, for every legal question and no other."""
+"""Neighbors of a gallery: the right ones, in a stated order, for every legal question and no other."""
 
 from __future__ import annotations
 

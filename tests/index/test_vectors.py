@@ -17,7 +17,7 @@ pytestmark = pytest.mark.numeric
 
 
 def _oracle(embeddings: np.ndarray, ids: np.ndarray, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """Sorts all similarities of the 16-bit embeddings, the lower id first among equals."""
+    """Sort all similarities of the 16-bit embeddings, the lower id first among equals."""
     similarities = queries.astype(np.float64) @ embeddings.astype(np.float16).astype(np.float64).T
     order = np.lexsort((np.broadcast_to(ids, similarities.shape), -similarities), axis=-1)[:, :k]
     return np.take_along_axis(similarities, order, axis=1), ids[order]

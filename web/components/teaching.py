@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 
 from moodspace.arrays import FloatArray
-from moodspace.classifier.user_gallery import export_gallery, import_gallery
 from moodspace.embeddings.data.labels import ClassNameError, canonical
 from moodspace.embeddings.data.labels import class_name as checked_class_name
 from moodspace.errors import MoodspaceError
 from moodspace.index.store.commit import GalleryError
 from moodspace.index.store.manifest import StorageError
+from moodspace.index.taught.exchange import export_gallery, import_gallery
 from moodspace.index.taught.faces import NewFaces
 from moodspace.index.taught.gallery import TaughtGallery
 from moodspace.realtime.session.file import SessionError

@@ -14,9 +14,9 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from moodspace.classifier.recognizer import Recognizer
-from moodspace.classifier.user_gallery import open_gallery
 from moodspace.errors import MoodspaceError
 from moodspace.index.taught.search import TaughtIndex
+from moodspace.index.taught.user_gallery import open_gallery
 from moodspace.web.live.session import LiveSession
 from moodspace.web.server.engine import Engine
 from moodspace.web.server.middleware import VISITOR, is_key
@@ -104,7 +104,7 @@ class Visitor:
         name = hashlib.sha256(key.encode()).hexdigest()
         self._temporary = settings.gallery is None
         folder = private_folder() if settings.gallery is None else settings.gallery / name
-        self.gallery = open_gallery(folder, engine.bundle, create=True)
+        self.gallery = open_gallery(folder, engine.bundle.encoder_spec, create=True)
         self.recognizer = Recognizer(engine.bundle, engine.labels, taught=self)
 
     @property

@@ -1,4 +1,4 @@
-"""Two bundles with fake encoders, and what opens them in the place of a bundle's files."""
+"""Two bundles with fake encoders, and requests to sync galleries with them."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 
 from moodspace.classifier.bundle.bundle import Bundle
-from moodspace.embeddings.encoder import Encoder
 from moodspace.embeddings.pictures import read_crop
 from moodspace.index.ingest.folders import SyncRequest
 from moodspace.index.ingest.read_faces import Cropper, FaceCrop, crop_whole_picture, digest_of
@@ -21,13 +20,9 @@ _BUNDLES = {"this": BUNDLE, "other": OTHER}
 
 
 class FakeReading(ReadOptions):
-    """Opens a bundle above. The face that it finds in a picture is all of it, mirrored, to tell the ways apart."""
+    """Finds one face in a picture: all of it, mirrored, so that tests can tell the two ways of reading apart."""
 
-    def open(self, threads: int) -> tuple[Cropper, Encoder]:
-        loaded = _BUNDLES[str(self.bundle)]
-        return self.cutter(loaded), loaded.encoder
-
-    def cutter(self, loaded: Bundle) -> Cropper:
+    def open_cropper(self) -> Cropper:
         return crop_whole_picture if self.crops else cut_mirrored
 
 
@@ -37,7 +32,7 @@ def cut_mirrored(content: bytes) -> FaceCrop:
 
 def asked(*folders: Path, bundle: str = "this", **options: object) -> SyncRequest:
     """What `index` asks for."""
-    return SyncRequest(folders, FakeReading(Path(bundle), crops=False), **options)
+    return SyncRequest(folders, FakeReading(_BUNDLES[bundle].encoder_spec, crops=False), **options)
 
 
 def seen(path: Path, bundle: Bundle = BUNDLE, *, mirrored: bool = False) -> tuple[str, np.ndarray]:

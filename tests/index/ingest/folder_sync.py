@@ -18,7 +18,7 @@ Embed = Callable[[Sequence[str]], Parts]
 
 
 def write_faces(folder: Path, n: int, first: int = 0) -> Path:
-    """Writes n drawn faces into class folders, those of the numbers from `first`."""
+    """Write n drawn faces into class folders, those of the numbers from `first`."""
     for number in range(first, first + n):
         path = folder / FER2013_CLASSES[number % len(FER2013_CLASSES)] / f"{number:02d}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -52,11 +52,12 @@ def taught_gallery(folder: Path, reading: ReadOptions) -> TaughtGallery:
 
 def sync(gallery: TaughtGallery, folder: Path, embed: Embed) -> SyncReport:
     writer = gallery.synced(folder)
-    return apply_sync(writer, plan_sync(folder, writer.known(), writer.elsewhere()), embed, gallery.dim)
+    plan = plan_sync(folder, writer.known(), writer.elsewhere())
+    return apply_sync(writer, plan, embed([file.path for file in plan.to_embed]), gallery.dim)
 
 
 def stopping(parts: Parts, after: int) -> Parts:
-    """Passes on so many parts; then someone presses Ctrl-C."""
+    """Pass on so many parts; then someone presses Ctrl-C."""
     for number, part in enumerate(parts):
         if number == after:
             raise KeyboardInterrupt

@@ -75,12 +75,16 @@ def root(tmp_path):
 
 
 def sync(root, writer, embed=None, **options):
-    return apply_sync(writer, plan_sync(root, writer.files, **options), embed or Embed(), DIM)
+    return apply_plan(writer, plan_sync(root, writer.files, **options), embed)
+
+
+def apply_plan(writer, plan, embed=None, progress=None):
+    return apply_sync(writer, plan, (embed or Embed())([file.path for file in plan.to_embed]), DIM, progress)
 
 
 def test_faces_come_in_and_the_rest_is_told(root):
     writer, calls = DictWriter(), []
-    report = apply_sync(writer, plan_sync(root, {}), Embed(), DIM, lambda done, total: calls.append((done, total)))
+    report = apply_plan(writer, plan_sync(root, {}), progress=lambda done, total: calls.append((done, total)))
     assert (report.added, report.changed, report.removed, report.unchanged, report.others) == (3, 0, 0, 0, 1)
     assert sorted((Path(one.source).name, one.reason) for one in report.failed) == [
         ("3.png", "is broken"), ("4.png", "has no face")]  # fmt: skip

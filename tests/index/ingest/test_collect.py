@@ -127,6 +127,6 @@ def test_files_that_are_none(tmp_path):
     (tmp_path / "folder.jpg").mkdir()
     giant, pipe, folder, gone = embed(tmp_path / name for name in ("giant.jpg", "pipe.jpg", "folder.jpg", "gone.jpg"))
     assert f"at most {MAX_BYTES:,} bytes" in giant.reason
-    assert "received a pipe" in pipe.reason and "received a folder" in folder.reason
+    assert "got a pipe" in pipe.reason and "got a folder" in folder.reason
     # This one may be back at the next try.
     assert "No such file" in gone.reason and not gone.lasting and not gone.readable

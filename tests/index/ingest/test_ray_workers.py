@@ -8,6 +8,7 @@ from threading import Timer
 
 import pytest
 
+from moodspace.classifier.bundle.bundle import load_bundle
 from moodspace.index.ingest import ray_workers
 from moodspace.index.ingest.apply import EmbeddedFile
 from moodspace.index.ingest.ray_workers import embed_on_ray
@@ -35,7 +36,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def reading(shipped):
-    return ReadOptions(shipped, crops=True)
+    return ReadOptions(load_bundle(shipped).encoder_spec, crops=True)
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +72,7 @@ def test_a_file_that_only_the_cluster_lacks_is_no_lost_file(tmp_path):
 @needs_ray
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "no such place"])
 def test_a_wrong_address_is_told_of_soon(address, reading):
-    with pytest.raises(WorkerError, match=f"expected a cluster at {address}, found none"):
+    with pytest.raises(WorkerError, match=f"expected a cluster at {address}, got none"):
         next(embed_on_ray(["a.png"], reading, address=address))
 
 
@@ -107,8 +108,8 @@ def test_a_cluster_makes_the_same_of_files_in_order(folder, reading, cluster):
 @needs_ray
 @pytest.mark.slow
 def test_a_cluster_without_the_bundle_says_so(folder, reading, cluster, tmp_path):
-    elsewhere = replace(reading, bundle=tmp_path / "elsewhere")
-    with pytest.raises(WorkerError, match=r"every machine, one says: .*elsewhere.*; see that it has the bundle"):
+    elsewhere = replace(reading, encoder=replace(reading.encoder, model=tmp_path / "elsewhere"))
+    with pytest.raises(WorkerError, match=r"every machine, but one says: .*elsewhere.*; check that it has the bundle"):
         list(embed_on_ray(paths_in(folder), elsewhere, address=cluster.address))
 
 

@@ -5,10 +5,10 @@ import shutil
 import numpy as np
 import pytest
 
-from moodspace.classifier.user_gallery import open_gallery
 from moodspace.embeddings.data.labelled import DataError
 from moodspace.index.ingest import folders as module
 from moodspace.index.ingest.folders import sync_folders
+from moodspace.index.taught.user_gallery import open_gallery
 from tests.hostile_pictures import face, saved
 from tests.index.ingest.fake_bundles import BUNDLE, asked, held, seen
 from tests.index.ingest.folder_sync import paths_in, write_faces
@@ -18,7 +18,7 @@ DIM = BUNDLE.encoder.dim
 
 @pytest.fixture
 def gallery(tmp_path):
-    with open_gallery(tmp_path / "gallery", BUNDLE, create=True) as opened:
+    with open_gallery(tmp_path / "gallery", BUNDLE.encoder_spec, create=True) as opened:
         yield opened
 
 
@@ -28,7 +28,7 @@ def folder(tmp_path):
 
 
 def sync(gallery, *folders, **options):
-    return sync_folders(gallery, DIM, asked(*folders, **options))
+    return sync_folders(gallery, asked(*folders, **options))
 
 
 def counts(report):
@@ -80,7 +80,7 @@ def test_full_reads_every_file_again(gallery, folder):
 
 def test_a_dry_run_changes_nothing(gallery, folder):
     assert sync(gallery, folder, dry_run=True).added == 9
-    assert sync_folders(None, DIM, asked(folder, dry_run=True)).added == 9
+    assert sync_folders(None, asked(folder, dry_run=True)).added == 9
     assert (gallery.generation, gallery.roots()) == (0, {})
 
 
@@ -140,10 +140,15 @@ def test_copies_in_another_folder_are_left_out(gallery, folder, tmp_path):
 )
 def test_who_embeds(monkeypatch, files, options, who):
     chosen = []
-    monkeypatch.setattr(module, "embed_in_processes", lambda paths, reading, workers: chosen.append("processes"))
-    monkeypatch.setattr(module, "embed_on_ray", lambda paths, reading, address: chosen.append(f"ray at {address}"))
-    monkeypatch.setattr(module, "embed_files", lambda paths, cutter, encoder: chosen.append("this process"))
-    module.embedder(asked(**options), crops=True)(["picture.png"] * files)
+
+    def note(name):
+        chosen.append(name)
+        return []
+
+    monkeypatch.setattr(module, "embed_in_processes", lambda paths, reading, workers: note("processes"))
+    monkeypatch.setattr(module, "embed_on_ray", lambda paths, reading, address: note(f"ray at {address}"))
+    monkeypatch.setattr(module, "embed_files", lambda paths, cropper, encoder: note("this process"))
+    list(module.embed_pictures(["picture.png"] * files, asked(**options), crops=True))
     assert chosen == ([who] if who else [])
 
 

@@ -5,18 +5,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from moodspace.classifier.user_gallery import open_gallery
 from moodspace.index.ingest.apply import EmbeddedFile
 from moodspace.index.ingest.read_faces import embed_files
 from moodspace.index.ingest.teach import forget_source, picture_paths, teach
 from moodspace.index.taught.faces import IMPORTED, LIVE, NewFaces
+from moodspace.index.taught.user_gallery import open_gallery
 from tests.index.ingest.fake_bundles import BUNDLE, cut_mirrored, held, seen
 from tests.index.ingest.folder_sync import paths_in, write_faces
 
 
 @pytest.fixture
 def gallery(tmp_path):
-    with open_gallery(tmp_path / "gallery", BUNDLE, create=True) as opened:
+    with open_gallery(tmp_path / "gallery", BUNDLE.encoder_spec, create=True) as opened:
         yield opened
 
 
@@ -39,7 +39,7 @@ def test_folders_and_pictures_become_paths(tmp_path, monkeypatch):
 
 def test_the_faces_in_pictures_are_taught(gallery, pictures):
     steps = []
-    report = teach(gallery, "wink", pictures, embed, lambda done, total: steps.append((done, total)))
+    report = teach(gallery, "wink", embed(pictures), total=5, progress=lambda done, total: steps.append((done, total)))
     assert len(set(report.ids)) == 5 and report.others == 5
     assert (report.known, report.failed) == ([], [])
     assert steps == [(2, 5), (4, 5), (5, 5)]
@@ -52,15 +52,15 @@ def test_the_faces_in_pictures_are_taught(gallery, pictures):
 
 def test_a_face_is_taught_once(gallery, pictures, tmp_path):
     (tmp_path / "copy.png").write_bytes(Path(pictures[0]).read_bytes())
-    report = teach(gallery, "wink", [*pictures[:2], str(tmp_path / "copy.png")], embed)
+    report = teach(gallery, "wink", embed([*pictures[:2], str(tmp_path / "copy.png")]))
     assert len(report.ids) == 2 and report.known == [str(tmp_path / "copy.png")]
-    report = teach(gallery, "wink", pictures[:3], embed)
+    report = teach(gallery, "wink", embed(pictures[:3]))
     assert len(report.ids) == 1 and report.known == pictures[:2] and len(gallery) == 3
 
 
 def test_what_is_taught_otherwise_is_refused_with_its_class(gallery, pictures):
-    teach(gallery, "wink", pictures[:1], embed)
-    report = teach(gallery, "frown", pictures[:2], embed)
+    teach(gallery, "wink", embed(pictures[:1]))
+    report = teach(gallery, "frown", embed(pictures[:2]))
     assert len(report.ids) == 1 and [one.source for one in report.failed] == pictures[:1]
     assert "taught as wink; forget that one first" in report.failed[0].reason
 
@@ -68,13 +68,13 @@ def test_what_is_taught_otherwise_is_refused_with_its_class(gallery, pictures):
 def test_what_gives_no_face_is_told_and_the_rest_is_taught(gallery, pictures, tmp_path):
     broken = tmp_path / "broken.png"
     broken.write_text("no picture")
-    report = teach(gallery, "wink", [str(broken), pictures[0], str(tmp_path)], embed)
+    report = teach(gallery, "wink", embed([str(broken), pictures[0], str(tmp_path)]))
     assert len(report.ids) == 1 and [one.source for one in report.failed] == [str(broken), str(tmp_path)]
-    assert "received a folder" in report.failed[1].reason
+    assert "got a folder" in report.failed[1].reason
 
 
 def test_nothing_is_written_where_nothing_is_taught(gallery):
-    report = teach(gallery, "wink", ["gone.png"], lambda paths: [[EmbeddedFile(path, reason="gone") for path in paths]])
+    report = teach(gallery, "wink", [[EmbeddedFile("gone.png", reason="gone")]])
     assert (report.ids, len(report.failed), gallery.generation) == ([], 1, 0)
 
 

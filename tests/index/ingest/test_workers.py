@@ -2,12 +2,18 @@
 
 import multiprocessing
 import os
+import pickle
 import signal
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
+from moodspace.classifier.bundle.bundle import load_bundle
+from moodspace.embeddings.encoder import EncoderError
 from moodspace.index.ingest.read_faces import FaceCropper, crop_whole_picture
 from moodspace.index.ingest.workers import ReadOptions, WorkerError, embed_in_processes, ignore_interrupts
+from tests.index.ingest.fake_bundles import BUNDLE
 from tests.index.ingest.folder_sync import (
     check_same,
     embedded_here,
@@ -26,13 +32,13 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def reading(shipped):
-    return ReadOptions(shipped, crops=True)
+    return ReadOptions(load_bundle(shipped).encoder_spec, crops=True)
 
 
 def test_a_reading_opens_what_it_names(shipped, reading):
     cutter, encoder = reading.open(threads=1)
     assert cutter is crop_whole_picture and encoder.dim
-    cutter, _ = ReadOptions(shipped, crops=False).open(threads=1)
+    cutter, _ = ReadOptions(load_bundle(shipped).encoder_spec, crops=False).open(threads=1)
     assert isinstance(cutter, FaceCropper)
 
 
@@ -84,5 +90,20 @@ def test_a_process_that_is_ended_is_told_of(folder, reading):
     next(parts)
     for process in multiprocessing.active_children():
         os.kill(process.pid, signal.SIGKILL)
-    with pytest.raises(WorkerError, match="expected 1 processes to go on, one ended"):
+    with pytest.raises(WorkerError, match="expected 1 processes to keep running, but one ended"):
         list(parts)
+
+
+def test_a_spec_travels_without_its_open_encoder_and_refuses_another_network(shipped, tmp_path):
+    spec = load_bundle(shipped).encoder_spec
+    sent = pickle.loads(pickle.dumps(spec))
+    assert sent.opened is None and len(pickle.dumps(spec)) < 4000
+    assert (sent.fingerprint, sent.dim, sent.model) == (spec.fingerprint, spec.dim, spec.model.resolve())
+    crops = np.random.default_rng(0).integers(0, 256, (3, 48, 48), np.uint8)
+    np.testing.assert_array_equal(sent.open().encode(crops).embeddings, spec.open().encode(crops).embeddings)
+    with pytest.raises(EncoderError, match="another program replaced it"):
+        replace(sent, sha256="0" * 64).open()
+    fake = BUNDLE.encoder_spec
+    assert fake.open() is BUNDLE.encoder and pickle.loads(pickle.dumps(fake)).open().dim == fake.dim
+    with pytest.raises(EncoderError, match="expected an exported network or an open encoder"):
+        replace(fake, opened=None).open()

@@ -58,7 +58,7 @@ def test_an_older_version_is_read_and_named(folder):
 
 
 def test_asking_for_an_artifact_that_is_not_there(folder):
-    with pytest.raises(StorageError, match=r"expected an artifact 'map.npy', got vectors.bin, columns.npz"):
+    with pytest.raises(StorageError, match=r"expected a file 'map.npy', got vectors.bin, columns.npz"):
         _read(folder).path("map.npy")
 
 
@@ -86,13 +86,13 @@ FIFO = pytest.param(
         (lambda f: _edit(f, version="2"), "version 2 or older, got '2'"),
         (lambda f: _edit(f, meta=[]), "expected 'meta' and 'files'"),
         (lambda f: _edit(f, files=[]), "expected 'meta' and 'files'"),
-        (lambda f: _edit(f, files={"vectors.bin": None}), "expected artifacts as a plain file name"),
-        (lambda f: _edit(f, files={"vectors.bin": {"path": "vectors.bin"}}), "expected artifacts as a plain file name"),
-        (lambda f: _edit_file(f, bytes=1000.0), "expected artifacts as"),
-        (lambda f: _edit_file(f, bytes=-1), "expected artifacts as"),
-        (lambda f: _edit_file(f, bytes=True), "expected artifacts as"),
-        (lambda f: _edit_file(f, sha256="abc"), "expected artifacts as"),
-        (lambda f: _edit_file(f, sha256=None), "expected artifacts as"),
+        (lambda f: _edit(f, files={"vectors.bin": None}), "expected files as a plain file name"),
+        (lambda f: _edit(f, files={"vectors.bin": {"path": "vectors.bin"}}), "expected files as a plain file name"),
+        (lambda f: _edit_file(f, bytes=1000.0), "expected files as"),
+        (lambda f: _edit_file(f, bytes=-1), "expected files as"),
+        (lambda f: _edit_file(f, bytes=True), "expected files as"),
+        (lambda f: _edit_file(f, sha256="abc"), "expected files as"),
+        (lambda f: _edit_file(f, sha256=None), "expected files as"),
         (lambda f: _edit_file(f, bytes=999), "expected 999 bytes, got 1000"),
         (lambda f: _edit_file(f, sha256=DIGEST), r"expected SHA-256 000000000000\.\.\., got [0-9a-f]{12}\.\.\."),
         (lambda f: _edit_file(f, path="gone.bin"), r"gone\.bin: expected a file named by the manifest, got none"),

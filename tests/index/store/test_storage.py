@@ -15,7 +15,7 @@ FORMAT: Any = {"format": "test-format", "version": 1}
 
 
 def _writers(**content: bytes):
-    """Makes writers from contents; `a_bin=...` stands for the artifact `a.bin`."""
+    """Make writers from contents; `a_bin=...` stands for the artifact `a.bin`."""
     return {
         name.replace("_", "."): lambda path, data=data: path.write_bytes(data) and None
         for name, data in content.items()
@@ -89,7 +89,7 @@ def test_keeping_everything_changes_only_the_meta(tmp_path):
 
 
 def test_keeping_what_is_not_there_is_refused(tmp_path):
-    with pytest.raises(StorageError, match=r"expected to keep a\.bin, got no artifact"):
+    with pytest.raises(StorageError, match=r"expected to keep a\.bin, got no file"):
         commit(tmp_path / "new", {}, {}, keep=["a.bin"], **FORMAT)
     assert not (tmp_path / "new").exists()
 
@@ -150,7 +150,7 @@ def test_a_folder_that_holds_something_else_is_not_replaced(tmp_path, manifest, 
     "name", ["", "..", "../a", "a/b", "a\\b", ".hidden", "manifest.json", "MANIFEST.json", "a b", "ä"]
 )
 def test_a_name_that_is_not_a_plain_file_name_is_refused(tmp_path, name):
-    with pytest.raises(StorageError, match="expected artifact names of letters"):
+    with pytest.raises(StorageError, match="expected file names of letters"):
         commit(tmp_path, {name: lambda path: None}, {}, **FORMAT)
     assert not _names(tmp_path)
 

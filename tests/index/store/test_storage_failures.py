@@ -17,7 +17,7 @@ FORMAT: Any = {"format": "test-format", "version": 1}
 
 
 def _writers(**content: bytes):
-    """Makes writers from contents; `a_bin=...` stands for the artifact `a.bin`."""
+    """Make writers from contents; `a_bin=...` stands for the artifact `a.bin`."""
     return {
         name.replace("_", "."): lambda path, data=data: path.write_bytes(data) and None
         for name, data in content.items()

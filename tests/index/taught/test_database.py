@@ -59,7 +59,7 @@ def test_other_files_are_refused(tmp_path, folder):
         connection.execute("CREATE TABLE recipes (name TEXT)")
     refused(other, "expected a gallery, got another database; choose another folder")
     (other / "file").write_text("in the way")
-    refused(other / "file", "expected to make this folder, got: File exists")
+    refused(other / "file", "expected to create this folder, got: File exists")
 
 
 def test_the_gallery_of_a_newer_program_is_refused(folder):
@@ -94,7 +94,7 @@ def test_scrambled_pages_are_told_by_verify(folder, make_faces):
     with open_taught(folder, **OPTIONS, read_only=True) as gallery:
         problems = gallery.verify()
     assert problems and all("\n" not in problem for problem in problems)
-    assert any("expected a sound file" in problem or "damaged" in problem for problem in problems)
+    assert any("expected an intact file" in problem or "damaged" in problem for problem in problems)
 
 
 DAMAGES = {

@@ -14,7 +14,7 @@ import moodspace.index.taught.snapshots
 from moodspace.index.store.manifest import StorageError
 from moodspace.index.taught.faces import TAUGHT, NewFaces
 from moodspace.index.taught.gallery import FILE, open_taught
-from moodspace.index.taught.ivf import IVFIndex, building, load_ivf
+from moodspace.index.taught.ivf import IVFIndex, building_lock, load_ivf
 from moodspace.index.taught.search import FlatIndex
 
 pytestmark = pytest.mark.numeric
@@ -24,10 +24,10 @@ FIRST = 1_000_000_000
 
 
 def crowd(n, seed, label="happy"):
-    """Makes faces around a hundred middles, as expressions lie."""
-    middles = np.random.default_rng(0).standard_normal((100, DIM))
+    """Make faces around a hundred middles, as expressions lie."""
+    centers = np.random.default_rng(0).standard_normal((100, DIM))
     rng = np.random.default_rng(1 + seed)
-    rows = middles[rng.integers(0, 100, n)] + 0.7 * rng.standard_normal((n, DIM))
+    rows = centers[rng.integers(0, 100, n)] + 0.7 * rng.standard_normal((n, DIM))
     rows = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
     return NewFaces(
         rows, [label] * n, [f"/{seed}/{at}.png" for at in range(n)], [f"{seed:032x}{at:032x}" for at in range(n)]
@@ -55,7 +55,7 @@ def folder(made, tmp_path):
 
 @pytest.fixture
 def built(monkeypatch):
-    """Counts how often cells are built, and keeps the last."""
+    """Count how often cells are built, and keeps the last."""
     count, build = SimpleNamespace(times=0, last=None), moodspace.index.taught.snapshots.build_ivf
 
     def counted(*arguments):
@@ -67,7 +67,7 @@ def built(monkeypatch):
 
 
 def recall(gallery, k=10):
-    """Returns the share of the k nearest faces that a search finds, for faces of the same crowd that are not in it."""
+    """Return the share of the k nearest faces that a search finds, for faces of the same crowd that are not in it."""
     queries = crowd(300, 77).embeddings
     parts = list(gallery.rows())
     exact = queries @ np.concatenate([part.embeddings for part in parts]).T
@@ -86,7 +86,7 @@ def test_cells_find_what_a_full_search_finds(folder, built):
     with opened(folder) as gallery:
         base = gallery.snapshot().base
         assert isinstance(base, IVFIndex) and len(base) == N and built.times == 0
-        assert base.vectors.nlist > 100 and base.probes < base.vectors.nlist / 2, "or a full search were as good"
+        assert base.vectors.nlist > 100 and base.nprobe < base.vectors.nlist / 2, "or a full search were as good"
         assert recall(gallery) >= 0.97 and base.recall >= 0.97
         assert recall(gallery, 1) >= 0.97
         found = gallery.snapshot().search(crowd(5, 77).embeddings, 3)
@@ -100,8 +100,8 @@ def test_recall_holds_for_any_number_of_neighbors(folder, built, k):
         base = gallery.snapshot().base
         assert isinstance(base, IVFIndex) and built.times == 0
         assert recall(gallery, k) >= 0.95
-        assert base.probes <= base.probes_for(32) <= base.probes_for(100) <= base.probes_for(1000)
-        assert base.probes_for(1) == base.probes and base.probes_for(2000) == base.vectors.nlist
+        assert base.nprobe <= base.nprobe_for(32) <= base.nprobe_for(100) <= base.nprobe_for(1000)
+        assert base.nprobe_for(1) == base.nprobe and base.nprobe_for(2000) == base.vectors.nlist
 
 
 def test_cells_of_an_older_program_are_searched_in_full_for_many_neighbors(folder, built):
@@ -238,7 +238,7 @@ def test_cells_that_cannot_be_kept_stay_in_memory(folder, built, monkeypatch, ca
     monkeypatch.setattr(moodspace.index.taught.snapshots, "save_ivf", full)
     with caplog.at_level(logging.WARNING), opened(folder) as gallery:
         base = gallery.snapshot().base
-        assert isinstance(base, IVFIndex) and len(base) == N and base.stand.generation == gallery.generation
+        assert isinstance(base, IVFIndex) and len(base) == N and base.revision.generation == gallery.generation
         assert recall(gallery) >= 0.97
     assert "No space left" in caplog.text and built.times == 1
 
@@ -246,8 +246,8 @@ def test_cells_that_cannot_be_kept_stay_in_memory(folder, built, monkeypatch, ca
 def test_one_process_at_a_time_builds(folder, built, monkeypatch):
     shutil.rmtree(folder / "cells")
     monkeypatch.setattr("moodspace.index.taught.ivf._LOCK_TIMEOUT", 0.1)
-    with building(folder / "cells"), opened(folder) as gallery:
-        with pytest.raises(sqlite3.OperationalError, match="locked"), building(folder / "cells"):
+    with building_lock(folder / "cells"), opened(folder) as gallery:
+        with pytest.raises(sqlite3.OperationalError, match="locked"), building_lock(folder / "cells"):
             pass
         assert len(gallery.snapshot()) == N, "who waited too long builds for itself"
     assert load_ivf(folder / "cells", DIM) is None

@@ -183,7 +183,7 @@ def test_a_folder_that_is_none_or_has_no_classes(tmp_path):
     (tmp_path / "empty").mkdir()
     # Nothing leaves the gallery because a disk is not mounted.
     for folder in ("gone", "empty"):
-        with pytest.raises(DataError, match=rf"{folder}: expected a? ?folders? .*, received"):
+        with pytest.raises(DataError, match=rf"{folder}: expected a? ?folders? .*, got"):
             plan_sync(tmp_path / folder, {})
 
 
@@ -208,6 +208,6 @@ def test_tables_are_refused_by_name(tmp_path: Path, place: str) -> None:
     (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / place).write_bytes(b"")
     with pytest.raises(
-        DataError, match=f"expected pictures in folders named for classes, received a table, .*{place[-7:]}"
+        DataError, match=f"expected pictures in folders named after classes, got a table, .*{place[-7:]}"
     ):
         plan_sync(tmp_path, {})

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.skipif(os.name == "nt", reason="needs mounts and POSIX 
 
 
 def check(outcomes, reason):
-    """Checks what became of attempts to write; returns which of them failed."""
+    """Check what became of attempts to write; return which of them failed."""
     for outcome in outcomes:
         assert outcome["problems"] == [] and outcome["agrees"]
         assert outcome["same"] == (outcome["error"] is not None or outcome["nothing"])
@@ -64,9 +64,9 @@ def test_a_read_only_disk(tmp_path, run_faults):
     assert [outcome["generation"] for outcome in told["outcomes"]] == [8, 8]
     assert told["log"] > 0, "the killed writer was to leave a log that has to be read too"
     closed, killed, new = told["errors"]
-    check_line(closed, "allow to write there")
-    check_line(killed, "allow to write there")
-    assert "expected to make this folder, got: Read-only file system" in new
+    check_line(closed, "make the folder writable")
+    check_line(killed, "make the folder writable")
+    assert "expected to create this folder, got: Read-only file system" in new
 
 
 @pytest.mark.skipif(hasattr(os, "geteuid") and os.geteuid() == 0, reason="the superuser may write everywhere")
@@ -77,14 +77,14 @@ def test_a_read_only_folder(tmp_path, make_faces):
     try:
         with open_taught(tmp_path, **OPTIONS, read_only=True) as gallery:
             assert len(gallery) == 2
-        with pytest.raises(StorageError, match="allow to write there"):
+        with pytest.raises(StorageError, match="make the folder writable"):
             open_taught(tmp_path, **OPTIONS)
     finally:
         tmp_path.chmod(0o755)
 
 
 def fails_with(monkeypatch, name):
-    """Lets SQLite fail to open a file to read with the error of that name, unless it is taken as it is."""
+    """Let SQLite fail to open a file to read with the error of that name, unless it is taken as it is."""
     connect = moodspace.index.taught.database.connect
 
     def failing(path, mode, timeout):
@@ -120,5 +120,5 @@ def test_a_log_that_cannot_be_read_is_not_passed_over(tmp_path, make_faces, monk
     with open_taught(tmp_path, **OPTIONS) as gallery:
         gallery.add(make_faces(2))
         fails_with(monkeypatch, "SQLITE_CANTOPEN")
-        with pytest.raises(StorageError, match="allow to write there"):
+        with pytest.raises(StorageError, match="make the folder writable"):
             open_taught(tmp_path, **OPTIONS, read_only=True)

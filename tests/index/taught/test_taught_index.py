@@ -19,14 +19,14 @@ def gallery(tmp_path):
 
 
 def faces_of(gallery):
-    """Returns ids, embeddings, labels and sources of all faces, as columns."""
+    """Return ids, embeddings, labels and sources of all faces, as columns."""
     parts = list(gallery.rows())
     columns = [np.concatenate([getattr(part, name) for part in parts]) for name in ("ids", "embeddings")]
     return *columns, *(np.array([one for part in parts for one in getattr(part, n)]) for n in ("labels", "sources"))
 
 
 def agree(gallery, queries, k):
-    """Compares a search with one that looks at all faces, in the plainest way."""
+    """Compare a search with one that looks at all faces, in the plainest way."""
     snapshot = gallery.snapshot()
     found = snapshot.search(queries, k)
     ids, rows, labels, sources = faces_of(gallery) if len(gallery) else ([], np.empty((0, 16)), [], [])

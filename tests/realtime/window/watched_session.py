@@ -13,10 +13,10 @@ import numpy as np
 
 from moodspace.classifier.bundle.bundle import load_bundle
 from moodspace.classifier.recognizer import Recognizer
-from moodspace.classifier.user_gallery import FollowedGallery, open_gallery
 from moodspace.embeddings.detection.detectors import open_detector
 from moodspace.embeddings.pictures import read_rgb
 from moodspace.index.taught.faces import LIVE, NewFaces
+from moodspace.index.taught.user_gallery import FollowedGallery, open_gallery
 from moodspace.realtime.capture.source import Frame, Source
 from moodspace.realtime.pipeline import LivePipeline, LiveResult
 from moodspace.realtime.window.loop import live
@@ -38,8 +38,8 @@ class Still(Source):
 
 def main(bundle_path: str, picture: str, folder: str) -> None:
     bundle = load_bundle(Path(bundle_path))
-    gallery = open_gallery(Path(folder) / "gallery", bundle, create=True)
-    recognizer = Recognizer(bundle, taught=FollowedGallery(Path(folder) / "gallery", bundle))
+    gallery = open_gallery(Path(folder) / "gallery", bundle.encoder_spec, create=True)
+    recognizer = Recognizer(bundle, taught=FollowedGallery(Path(folder) / "gallery", bundle.encoder_spec))
     before = ""
 
     def tell(frame: Frame, result: LiveResult) -> None:

@@ -11,9 +11,9 @@ import pytest
 from starlette.requests import Request
 
 from moodspace.classifier.recognizer import Recognizer
-from moodspace.classifier.user_gallery import open_gallery
 from moodspace.index.store.manifest import StorageError
 from moodspace.index.taught.faces import NewFaces
+from moodspace.index.taught.user_gallery import open_gallery
 from moodspace.web.components import map as map_route
 from moodspace.web.server.visitors import VisitorsError
 from tests.web.looked_at import RECOGNIZER
@@ -25,7 +25,7 @@ WITH_MAP = Recognizer(replace(RECOGNIZER.bundle, map_coordinates=PLACES, meta={"
 
 @pytest.fixture
 def visitor(tmp_path, monkeypatch):
-    with open_gallery(tmp_path / "gallery", WITH_MAP.bundle, create=True) as gallery:
+    with open_gallery(tmp_path / "gallery", WITH_MAP.bundle.encoder_spec, create=True) as gallery:
         one = SimpleNamespace(gallery=gallery, recognizer=WITH_MAP, kept=nullcontext)
         monkeypatch.setattr(map_route, "visitor_of", lambda request: one)
         yield one

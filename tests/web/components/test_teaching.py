@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from moodspace.classifier.user_gallery import open_gallery
 from moodspace.index.store.commit import GalleryError
 from moodspace.index.store.manifest import StorageError
+from moodspace.index.taught.user_gallery import open_gallery
 from moodspace.realtime.session.file import SessionError
 from moodspace.web.components.photos import candidates, chosen, crop_picture
 from moodspace.web.components.teaching import (
@@ -27,7 +27,7 @@ BGR = np.random.default_rng(0).integers(0, 256, (90, 120, 3), np.uint8)
 
 @pytest.fixture
 def gallery(tmp_path):
-    with open_gallery(tmp_path / "gallery", BUNDLE, create=True) as opened:
+    with open_gallery(tmp_path / "gallery", BUNDLE.encoder_spec, create=True) as opened:
         yield opened
 
 
@@ -91,7 +91,7 @@ def test_a_gallery_leaves_as_a_file_and_comes_back(gallery, examples, tmp_path) 
     teach(gallery, "confused", examples)
     content = exported(gallery)
     assert imported(gallery, content) == (0, 2)
-    with open_gallery(tmp_path / "other", BUNDLE, create=True) as other:
+    with open_gallery(tmp_path / "other", BUNDLE.encoder_spec, create=True) as other:
         assert imported(other, content) == (2, 0)
         assert other.summary().labels == {"confused": 2}
 
