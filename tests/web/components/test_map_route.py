@@ -79,4 +79,4 @@ def test_a_visitor_who_leaves_meanwhile_gets_a_clean_answer(visitor, error, stat
 
 def test_a_bundle_without_a_map_says_how_to_draw_one(visitor) -> None:
     visitor.recognizer = Recognizer(replace(WITH_MAP.bundle, map_coordinates=None))
-    assert "cli.py visualize" in gzip.decompress(get().body).decode()
+    assert "moodspace visualize" in gzip.decompress(get().body).decode()
