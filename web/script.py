@@ -20,7 +20,7 @@ footer()
 with body:
     try:
         visitor = this_visitor()
-        with visitor.kept():
+        with visitor.in_use():
             page.run()
     except VisitorsError as error:
         html(notice(str(error)))

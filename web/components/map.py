@@ -84,7 +84,7 @@ def _visitors_map(visitor: Visitor) -> bytes:
         VisitorsError: The visitor has left.
         GalleryError, StorageError: The visitor's gallery cannot be read.
     """
-    with visitor.kept():
+    with visitor.in_use():
         bundle, labels = visitor.recognizer.bundle, visitor.recognizer.label_set
         with _drawing:
             base, packed = _base(bundle, labels)

@@ -34,7 +34,7 @@ _MAX_LIVE = 4
 # is read.
 _MAX_WAITING = 8
 _CLOSING_S = 2.0
-# WebSocket close codes; the page shows a message for 4408 and 4429.
+# WebSocket close codes; static/live/link.js handles them.
 _POLICY, _TOO_LARGE, _TOO_MANY_INVALID, _FULL = 1008, 1009, 4408, 4429
 _REPORTED = (TeachError, GalleryError, StorageError, SessionError)
 _DISCONNECTED = (WebSocketDisconnect, RuntimeError)

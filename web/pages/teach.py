@@ -123,7 +123,7 @@ def _change(act: Callable[[Visitor], str]) -> None:
     """
     try:
         visitor = this_visitor()
-        with visitor.kept(), visitor.lock:
+        with visitor.in_use(), visitor.lock:
             _tell(act(visitor))
     except (VisitorsError, GalleryError, StorageError) as error:
         _tell(public_message(error), wrong=True)
@@ -147,7 +147,7 @@ def _forget(label: str) -> None:
 
 
 def _export(visitor: Visitor) -> bytes:
-    with visitor.kept():
+    with visitor.in_use():
         return exported(visitor.gallery)
 
 

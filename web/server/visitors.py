@@ -51,7 +51,7 @@ class Visitor:
         live: Number of open live connections.
         scripts: The Streamlit sessions of its pages.
         uploading: Bytes of files that are being uploaded.
-        seen: When the visitor was last present, in seconds of `time.monotonic`.
+        last_seen: When the visitor was last present, in seconds of `time.monotonic`.
         gone: Whether the visitor was forgotten; then nothing of it may be used.
     """
 
@@ -62,7 +62,7 @@ class Visitor:
         self.live = 0
         self.scripts: set[str] = set()
         self.uploading = 0
-        self.seen = time.monotonic()
+        self.last_seen = time.monotonic()
         self.gone = False
         self._requests, self._answered = 0, threading.Condition()
         name = hashlib.sha256(key.encode()).hexdigest()
@@ -117,7 +117,7 @@ class Visitor:
             recording.discard()
 
     @contextmanager
-    def kept(self) -> Iterator[None]:
+    def in_use(self) -> Iterator[None]:
         """Keep the visitor from being forgotten inside the block; every request that uses it runs in one.
 
         Raises:
@@ -132,7 +132,7 @@ class Visitor:
         finally:
             with self._answered:
                 self._requests -= 1
-                self.seen = time.monotonic()
+                self.last_seen = time.monotonic()
                 self._answered.notify_all()
 
     def leave(self, patience: float = 0.0) -> bool:
@@ -208,7 +208,7 @@ class Visitors:
                 if len(self._visitors) >= most:
                     raise VisitorsError(f"all {most} places are taken; try again in a few minutes")
                 visitor = self._visitors[key] = Visitor(key, self.engine, self.settings)
-            visitor.seen = time.monotonic()
+            visitor.last_seen = time.monotonic()
             visitor.scripts |= {script} if script else set()
             return visitor
 
@@ -257,8 +257,8 @@ class Visitors:
                 return
             visitor.scripts = {one for one in visitor.scripts if self._active(one)}
             if visitor.live or visitor.scripts:
-                visitor.seen = now
-            elif now - visitor.seen > self._absence and visitor.leave():
+                visitor.last_seen = now
+            elif now - visitor.last_seen > self._absence and visitor.leave():
                 self._forget(key)
 
     def _forget(self, key: str) -> None:

@@ -81,7 +81,7 @@ def test_nobody_sees_what_another_taught(opened) -> None:
 def test_who_is_absent_is_forgotten_with_all_it_left(opened, memory) -> None:
     all_ = opened("tab")
     anna, ben = all_.visit(ANNA), all_.visit(BEN, "tab")
-    with anna.kept():
+    with anna.in_use():
         teach(anna)
         folder = anna.gallery.folder
         assert folder.is_relative_to(memory) and folder.is_dir()
@@ -131,11 +131,11 @@ def test_what_goes_wrong_with_one_does_not_end_the_watch(opened, caplog, monkeyp
 def test_who_leaves_while_a_request_is_answered_is_forgotten_after_it(opened) -> None:
     all_ = opened()
     anna = all_.visit(ANNA)
-    with anna.kept():
+    with anna.in_use():
         time.sleep(0.3)  # far beyond the absence
         assert all_.known(ANNA) is anna and len(anna.gallery) == 0 and anna.gallery.generation == 0
     assert until(lambda: all_.known(ANNA) is None) and anna.gone
-    with pytest.raises(VisitorsError, match="visit has ended"), anna.kept():
+    with pytest.raises(VisitorsError, match="visit has ended"), anna.in_use():
         pytest.fail("expected nothing of a visitor that is gone to be used")
 
 
@@ -143,7 +143,7 @@ def test_the_end_waits_for_a_request_but_not_for_ever(opened) -> None:
     all_, entered, ended = opened("tab", absence=60.0, patience=0.2), threading.Event(), []
 
     def request(visitor, takes: float) -> None:
-        with visitor.kept():
+        with visitor.in_use():
             entered.set()
             time.sleep(takes)
             ended.append(visitor)
