@@ -1,10 +1,10 @@
-# The web app in a container: docs/deploy.md tells how to build and run it.
+# The web app in a container; docs/deploy.md explains how to build and run it.
 #   docker build -t moodspace . && docker run --rm -p 8501:8501 moodspace
 ARG PYTHON_IMAGE=python:3.12-slim-bookworm
 
 FROM ${PYTHON_IMAGE} AS installed
 COPY requirements/web.txt requirements/headless.txt /tmp/
-# The second OpenCV takes the place of the first, which links against libGL.
+# opencv-python-headless replaces opencv-python, which links against libGL.
 RUN python -m venv /opt/moodspace \
  && install="/opt/moodspace/bin/python -m pip install --disable-pip-version-check --no-cache-dir --require-hashes" \
  && $install -r /tmp/web.txt \
@@ -23,5 +23,5 @@ ENV PATH=/opt/moodspace/bin:$PATH PYTHONUNBUFFERED=1
 EXPOSE 8501
 HEALTHCHECK --interval=30s --timeout=5s --start-period=20s \
   CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:8501/_stcore/health', timeout=4)"]
-# Asks for a token, which it prints, unless MOODSPACE_WEB_TOKEN names one or --public is added.
+# Creates and prints a token, unless MOODSPACE_WEB_TOKEN sets one or --public is given.
 ENTRYPOINT ["python", "cli.py", "web", "--host", "0.0.0.0", "--port", "8501"]

@@ -1,12 +1,12 @@
-"""Measures many visitors at once: whether one starves, whether memory grows, how soon their places are free again.
+"""Measure many concurrent visitors: fairness, memory growth, and how soon their places are free again.
 
     python -m benchmarks.visitors
     python -m benchmarks.visitors --visitors 8 --fps 5 --seconds 120 --json
 
-Starts the server as `cli.py web` does, with as many places as there are visitors. Each has a cookie and a live session
-of its own and sends the picture of a face at 640x480, whether the last one was answered or not. Then all leave at once,
-and as many new ones ask for a place until each has one: `freed_s` is from the leaving to the last of them. The visitors
-run on the same processors as the server. Exits with 1 where a target is missed. Linux only.
+Start the server as `moodspace web` does, with as many places as visitors. Each visitor has its own cookie and live
+session and sends the picture of a face at 640x480 without waiting for answers. Then all leave at once, and the same
+number of new visitors request places until each has one; `freed_s` is the time for that. The visitors run on the same
+processors as the server. Exit with 1 if a target is missed. Linux only.
 """
 
 import argparse
@@ -30,7 +30,7 @@ from moodspace.embeddings.pictures import read_rgb
 from moodspace.realtime.demo import picture_path
 from moodspace.web.live.socket import PATH
 
-# At most: frames of the best served by those of the worst, growth of the memory, seconds.
+# Upper bounds: most frames of a visitor divided by fewest, memory growth as a share, seconds.
 TARGETS = {"fairness": 1.5, "growth": 0.05, "freed_s": 10.0}
 _WARM_S = 30.0
 _SIZE = 640, 480
@@ -41,26 +41,26 @@ _PATIENCE_S = 30.0
 
 @dataclass(slots=True)
 class Visit:
-    """What one visitor got: how old each answer was, in milliseconds, and how many frames were left out."""
+    """What one visitor got: the round trip of each answer in milliseconds, and the number of dropped frames."""
 
     trips_ms: list[float] = field(default_factory=list)
     dropped: int = 0
 
 
 def resident(pid: int) -> float:
-    """Returns the resident memory of a process, MB."""
+    """Return the resident memory of a process in MB."""
     line = next(one for one in Path(f"/proc/{pid}/status").read_text().splitlines() if one.startswith("VmRSS"))
     return int(line.split()[1]) / 1024
 
 
 def figures_of(visits: list[Visit], seconds: float, memory_mb: tuple[float, float], freed_s: float) -> dict[str, float]:
-    """Returns what was measured.
+    """Return the figures by name.
 
     Args:
-        visits: One of each visitor.
-        seconds: How long they sent frames.
-        memory_mb: Of the server when it was warm, and at the end.
-        freed_s: From when they left to when all places were free.
+        visits: The visits, one per visitor.
+        seconds: How long the visitors sent frames.
+        memory_mb: The server's resident memory after the warm-up, and at the end.
+        freed_s: Seconds until all places were free again.
     """
     counts = [len(one.trips_ms) for one in visits]
     trips = sorted(trip for one in visits for trip in one.trips_ms) or [math.nan]
@@ -80,7 +80,7 @@ def figures_of(visits: list[Visit], seconds: float, memory_mb: tuple[float, floa
 
 
 async def _enter(server: WebServer) -> ClientConnection | None:
-    """Comes in as a new browser; returns its live session, None where there is no place."""
+    """Connect as a new browser; return its live session, or None if the server is full."""
     with await asyncio.to_thread(urllib.request.urlopen, server.url) as page:
         cookie = page.headers["set-cookie"].partition(";")[0]
     url = server.url.replace("http", "ws", 1).rstrip("/") + PATH
@@ -91,7 +91,7 @@ async def _enter(server: WebServer) -> ClientConnection | None:
     except ConnectionClosed:
         return None
     if first["type"] != "ready":
-        raise SystemExit(f"expected the server to be ready, it said {first}")
+        raise SystemExit(f"expected the message ready, got {first}")
     return live
 
 
@@ -108,7 +108,7 @@ async def _listen(live: ClientConnection, visit: Visit) -> None:
     async for text in live:
         answer = json.loads(text)
         if answer["type"] != "result" or len(answer["faces"]) != 1:
-            raise SystemExit(f"expected a result with one face, received {str(text)[:200]}")
+            raise SystemExit(f"expected a result with one face, got {str(text)[:200]}")
         visit.trips_ms.append(1000 * time.perf_counter() - answer["sent"])
         visit.dropped += answer["dropped"]
 
@@ -122,12 +122,12 @@ async def _visit_all(sessions: list[ClientConnection], visits: list[Visit], fps:
 
 
 async def _freed(server: WebServer, places: int) -> float:
-    """Returns the seconds until so many new visitors have come in."""
+    """Return the seconds until `places` new visitors have connected."""
     begun = time.perf_counter()
     entered: list[ClientConnection] = []
     while len(entered) < places:
         if time.perf_counter() - begun > _PATIENCE_S:
-            raise SystemExit(f"expected {places} places to be free after {_PATIENCE_S:.0f} s, {len(entered)} were")
+            raise SystemExit(f"expected {places} free places after {_PATIENCE_S:.0f} s, got {len(entered)}")
         live = await _enter(server)
         if live is None:
             await asyncio.sleep(_PROBE_S)
@@ -139,13 +139,13 @@ async def _freed(server: WebServer, places: int) -> float:
 
 
 async def measure(server: WebServer, visitors: int, fps: float, seconds: float) -> dict[str, float]:
-    """Returns the figures of so many visitors on a server that has places for no more.
+    """Return the figures for a server with exactly `visitors` places.
 
     Args:
-        server: Which.
-        visitors: How many.
-        fps: Frames a second of each.
-        seconds: How long.
+        server: The server.
+        visitors: Number of visitors.
+        fps: Frames per second of each visitor.
+        seconds: How long they send frames.
     """
     sessions = [live for live in [await _enter(server) for _ in range(visitors)] if live is not None]
     if len(sessions) < visitors or await _enter(server) is not None:
@@ -165,11 +165,11 @@ def _picture() -> bytes:
 
 
 def main() -> None:
-    """Prints the figures."""
+    """Print the figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--visitors", type=int, default=8, help="how many at once")
-    parser.add_argument("--fps", type=float, default=5.0, help="frames a second of each")
-    parser.add_argument("--seconds", type=float, default=120.0, help="how long they stay")
+    parser.add_argument("--visitors", type=int, default=8, help="number of visitors")
+    parser.add_argument("--fps", type=float, default=5.0, help="frames per second of each visitor")
+    parser.add_argument("--seconds", type=float, default=120.0, help="how long they send frames")
     parser.add_argument("--json", action="store_true", help="print JSON and nothing else")
     options = parser.parse_args()
     with running_server("--visitors", str(options.visitors)) as server:

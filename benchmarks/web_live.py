@@ -1,13 +1,13 @@
-"""Measures the Live page as a visitor has it: how soon the first label comes, how many a second, how old they are.
+"""Measure the Live page in a browser: time to the first label, frames per second, round trip.
 
     python -m benchmarks.web_live
     python -m benchmarks.web_live --seconds 30 --json
 
-Starts the server as `cli.py web` does, opens the page in a headless Chromium whose camera shows a moving face at
-640x480 and 30 frames a second, presses start, teaches once, and reads the figures off the page. The browser runs on the
-same processors as the server. `usable_s` is from the start of the process to a button that can be pressed, `label_s`
-from that press to the first label, `taught_s` from another press to the taught class on the face. Exits with 1 where a
-target is missed.
+Start the server as `moodspace web` does, open the page in a headless Chromium whose camera shows a moving face at
+640x480 and 30 frames per second, press start, teach once, and read the figures off the page. The browser runs on the
+same processors as the server. `usable_s` is the time from the start of the process until the start button can be
+pressed, `label_s` from that press to the first label, `taught_s` from pressing Teach to the taught class on the face.
+Exit with 1 if a target is missed.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from tests.web.fake_camera import browser_with_camera, write_clip
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-# What is asked: at most, or at least where the last is True.
+# Upper bounds, or lower bounds where the second value is True.
 TARGETS = {
     "usable_s": (5.0, False),
     "label_s": (4.0, False),
@@ -32,24 +32,24 @@ TARGETS = {
     "round_trip_ms": (80.0, False),
 }
 _WAIT_MS = 20_000
-# Answers are noted as they come; the page keeps no list of its own that long.
+# Records each answer on arrival, because the page keeps a list of the last two seconds only.
 _NOTE = """() => {
     window.__trips = [];
     const described = Object.getOwnPropertyDescriptor(WebSocket.prototype, "onmessage");
-    Object.defineProperty(WebSocket.prototype, "onmessage", { set(hear) {
+    Object.defineProperty(WebSocket.prototype, "onmessage", { set(receive) {
         described.set.call(this, (event) => {
             if (typeof event.data === "string" && event.data.startsWith('{"type":"result"')) {
                 const now = performance.now();
                 window.__trips.push([now, now - JSON.parse(event.data).sent]);
             }
-            hear.call(this, event);
+            receive.call(this, event);
         });
     } });
 }"""
 
 
 def measure(seconds: float) -> dict[str, float]:
-    """Returns the figures of one visit.
+    """Return the figures of one visit.
 
     Args:
         seconds: How long answers are counted.
@@ -87,7 +87,7 @@ def _visit(page: "Page", seconds: float) -> dict[str, float]:
 
 
 def main() -> None:
-    """Prints the figures."""
+    """Print the figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=15.0, help="how long answers are counted")
     parser.add_argument("--json", action="store_true", help="print JSON and nothing else")

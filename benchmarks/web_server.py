@@ -1,4 +1,4 @@
-"""The web app as `cli.py web` serves it, in a process of its own, for the benchmarks that visit it."""
+"""Run `moodspace web` in a process of its own, for the benchmarks of the web app."""
 
 import socket
 import subprocess
@@ -14,12 +14,12 @@ ROOT = Path(__file__).parents[1]
 
 @dataclass(frozen=True, slots=True)
 class WebServer:
-    """A server that answers.
+    """A running server.
 
     Attributes:
-        url: Its start page.
-        pid: Its process.
-        started: When the process was started, seconds of `time.perf_counter`.
+        url: The address of the start page.
+        pid: The id of its process.
+        started: When the process was started, in seconds of `time.perf_counter`.
     """
 
     url: str
@@ -29,10 +29,13 @@ class WebServer:
 
 @contextmanager
 def running_server(*options: str) -> Iterator[WebServer]:
-    """Starts a server on a free port and ends it; `options` are those of `cli.py web`.
+    """Start a server on a free port, and stop it at the end.
+
+    Args:
+        options: Options of `moodspace web`.
 
     Raises:
-        SystemExit: it does not start.
+        SystemExit: The server does not start.
     """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -41,10 +44,10 @@ def running_server(*options: str) -> Iterator[WebServer]:
     started = time.perf_counter()
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as process:
         try:
-            # It prints its address once it answers.
+            # The server prints its address when it answers.
             said = process.stdout.readline() if process.stdout else b""
             if not said:
-                raise SystemExit("expected the server to start, it did not; try `python cli.py web`")
+                raise SystemExit("expected the server to start, got no address; try `python cli.py web`")
             yield WebServer(f"http://localhost:{port}/", process.pid, started)
         finally:
             process.terminate()

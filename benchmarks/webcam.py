@@ -1,6 +1,6 @@
-"""What a webcam and a moving head do to a face: seeded changes of 48x48 crops, with severities in real units.
+"""Corruptions by a webcam and a moving head: seeded changes of 48x48 crops, with severities in physical units.
 
-Pixels are those of the 48x48 crop, grey levels are of 255. Borders are repeated wherever a change reaches beyond them.
+Pixels are those of the 48x48 crop; gray levels are in [0, 255]. Pixels beyond the border repeat it.
 """
 
 import functools
@@ -17,9 +17,9 @@ from moodspace.embeddings.crops import SIZE
 
 ChangeFace = Callable[[DoubleArray, np.random.Generator], DoubleArray]
 
-# Side in pixels of a face half a metre from a webcam of 640x480, before it is cropped to 48x48.
+# Side in pixels of a face half a meter from a webcam of 640x480, before it is resized to 48x48.
 _NEAR_FACE = 160
-_CENTRE = (SIZE - 1) / 2
+_CENTER = (SIZE - 1) / 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +27,9 @@ class Corruption:
     """One change at one severity.
 
     Attributes:
-        kind: What changes.
-        severity: How much, with its unit.
-        change: From one face, `(48, 48)` float64 in [0, 255], to the changed one.
+        kind: The kind of corruption.
+        severity: How strong it is, with its unit.
+        change: Returns the changed face for a face, both `(48, 48)` float64 in [0, 255].
     """
 
     kind: str
@@ -37,14 +37,14 @@ class Corruption:
     change: ChangeFace
 
     def apply(self, crops: ByteArray, seed: int) -> ByteArray:
-        """Changes every crop, each with draws of its own that neither the other crops nor their number alter.
+        """Change every crop, each with its own random draws, independent of the other crops and their number.
 
         Args:
-            crops: `(n, 48, 48)` uint8 grey in [0, 255].
-            seed: Of all draws.
+            crops: `(n, 48, 48)` uint8 gray in [0, 255].
+            seed: Seed of all draws.
 
         Returns:
-            `(n, 48, 48)` uint8, rounded and limited to [0, 255].
+            `(n, 48, 48)` uint8, rounded and clipped to [0, 255].
         """
         changed = np.empty_like(crops)
         for row, crop in enumerate(crops):
@@ -54,16 +54,16 @@ class Corruption:
 
 
 def gaussian_blur(face: DoubleArray, rng: np.random.Generator, *, sigma: float) -> DoubleArray:
-    """Out of focus: a Gaussian of `sigma` pixels."""
+    """Blur as out of focus, with a Gaussian of `sigma` pixels."""
     return ndimage.gaussian_filter(face, sigma, mode="nearest")
 
 
 def motion_blur(face: DoubleArray, rng: np.random.Generator, *, length: float) -> DoubleArray:
-    """The head moved `length` pixels while the shutter was open, in any direction."""
+    """Blur as if the head moved `length` pixels in a random direction during the exposure."""
     angle = rng.uniform(0, np.pi)
     steps = np.linspace(-length / 2, length / 2, 8 * int(length) + 1)
     places = [(np.sin(angle) * step, np.cos(angle) * step) for step in steps]
-    # The mean of shifted faces, as a kernel: a shift by part of a pixel is shared out to the pixels around it.
+    # The mean of shifted faces, as a kernel: a shift by a fraction of a pixel is distributed over the pixels around it.
     reach = int(np.ceil(length / 2)) + 1
     kernel = np.zeros((2 * reach + 1, 2 * reach + 1))
     for down, right in places:
@@ -75,22 +75,22 @@ def motion_blur(face: DoubleArray, rng: np.random.Generator, *, length: float) -
 
 
 def noise(face: DoubleArray, rng: np.random.Generator, *, deviation: float) -> DoubleArray:
-    """A sensor in little light: independent Gaussian noise of `deviation` grey levels."""
+    """Add the noise of a sensor in little light: independent Gaussian noise of `deviation` gray levels."""
     return face + rng.normal(0, deviation, face.shape)
 
 
 def gamma(face: DoubleArray, rng: np.random.Generator, *, exponent: float) -> DoubleArray:
-    """Exposure: the `exponent` of the grey level as a share of white; above 1 darkens, below 1 brightens."""
+    """Change the exposure: raise gray levels, as shares of white, to `exponent`; above 1 darkens, below 1 brightens."""
     return 255 * (face / 255) ** exponent
 
 
 def low_contrast(face: DoubleArray, rng: np.random.Generator, *, share: float) -> DoubleArray:
-    """Haze or light from behind: only a `share` of each grey level's distance from the mean is left."""
+    """Reduce the contrast as haze or backlight does: keep a `share` of each gray level's distance from the mean."""
     return face.mean() + share * (face - face.mean())
 
 
 def jpeg(face: DoubleArray, rng: np.random.Generator, *, side: int, quality: int) -> DoubleArray:
-    """A camera that compresses: the face enlarged to `side` pixels, through JPEG of this `quality`, and back."""
+    """Compress as a camera does: enlarge to `side` pixels, encode as JPEG of this `quality`, resize back."""
     stream = io.BytesIO()
     _resized(face, side, Image.Resampling.BICUBIC).save(stream, "JPEG", quality=quality)
     with Image.open(stream) as compressed:
@@ -98,40 +98,40 @@ def jpeg(face: DoubleArray, rng: np.random.Generator, *, side: int, quality: int
 
 
 def shadow(face: DoubleArray, rng: np.random.Generator, *, light: float) -> DoubleArray:
-    """One half of the face, on any side, gets only a share `light` of its light; the edge is 6 pixels wide."""
+    """Shade one half of the face, on a random side, to a share `light` of its light; the edge is 6 pixels wide."""
     angle = rng.uniform(0, 2 * np.pi)
-    down, right = np.mgrid[:SIZE, :SIZE] - _CENTRE
+    down, right = np.mgrid[:SIZE, :SIZE] - _CENTER
     lit = np.clip((np.sin(angle) * down + np.cos(angle) * right) / 6 + 0.5, 0, 1)
     return face * (light + (1 - light) * lit)
 
 
 def low_resolution(face: DoubleArray, rng: np.random.Generator, *, side: int) -> DoubleArray:
-    """A face far away, `side` pixels wide, enlarged to what the crop needs."""
+    """Reduce a face to `side` pixels, as if far away, and enlarge it to the size of the crop."""
     small = _resized(face, side, Image.Resampling.BOX)
     return np.asarray(small.resize((SIZE, SIZE), Image.Resampling.BILINEAR), np.float64)
 
 
 def shift(face: DoubleArray, rng: np.random.Generator, *, distance: float) -> DoubleArray:
-    """Landmarks off by `distance` pixels, in any direction."""
+    """Shift the crop by `distance` pixels in a random direction, as inaccurate landmarks do."""
     angle = rng.uniform(0, 2 * np.pi)
     offset = distance * np.array([np.sin(angle), np.cos(angle)])
     return ndimage.shift(face, offset, order=3, mode="nearest")
 
 
 def rescale(face: DoubleArray, rng: np.random.Generator, *, share: float) -> DoubleArray:
-    """Landmarks too near to each other or too far apart: the face larger or smaller by `share`."""
+    """Enlarge or shrink the face by `share`, as landmarks too close together or too far apart do."""
     factor = (1 + share) ** rng.choice((-1.0, 1.0))
-    return _about_centre(face, np.eye(2) * factor)
+    return _about_center(face, np.eye(2) * factor)
 
 
 def turn(face: DoubleArray, rng: np.random.Generator, *, degrees: float) -> DoubleArray:
-    """Landmarks tilted: the face turned by `degrees`, either way."""
+    """Rotate the face by `degrees` in either direction, as tilted landmarks do."""
     angle = np.deg2rad(degrees) * rng.choice((-1.0, 1.0))
-    return _about_centre(face, np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]))
+    return _about_center(face, np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]))
 
 
 def occlusion(face: DoubleArray, rng: np.random.Generator, *, side: int) -> DoubleArray:
-    """A hand, a cup, a microphone: a square of `side` pixels of one grey, anywhere within the crop."""
+    """Cover a random square of `side` pixels with one gray level, as a hand, a cup or a microphone does."""
     top, left = rng.integers(0, SIZE - side + 1, 2)
     hidden = face.copy()
     hidden[top : top + side, left : left + side] = rng.uniform(0, 255)
@@ -142,9 +142,9 @@ def _resized(face: DoubleArray, side: int, how: Image.Resampling) -> Image.Image
     return Image.fromarray(np.clip(np.rint(face), 0, 255).astype(np.uint8)).resize((side, side), how)
 
 
-def _about_centre(face: DoubleArray, to_source: DoubleArray) -> DoubleArray:
-    """Samples by cubic splines, which blur next to nothing: what is measured is the place, not the sharpness."""
-    offset = _CENTRE - to_source @ np.full(2, _CENTRE)
+def _about_center(face: DoubleArray, to_source: DoubleArray) -> DoubleArray:
+    """Transform about the center with cubic splines, which hardly blur: the position is measured, not the sharpness."""
+    offset = _CENTER - to_source @ np.full(2, _CENTER)
     return ndimage.affine_transform(face, to_source, offset, order=3, mode="nearest")
 
 

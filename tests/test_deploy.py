@@ -1,13 +1,14 @@
-"""What the container and Streamlit's cloud are told is there, and agrees with what is tested."""
+"""The files of the container and of Streamlit's cloud exist, suffice, and pin what is tested."""
 
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
-PACKAGES = ("classifier", "embeddings", "index", "realtime", "viz", "web")
+PACKAGES = ("bundles", "classifier", "embeddings", "index", "moodspace", "realtime", "viz", "web")
 
 
 def pins(name: str) -> dict[str, str]:
@@ -15,7 +16,7 @@ def pins(name: str) -> dict[str, str]:
 
 
 def in_image() -> set[str]:
-    """Returns what .dockerignore, a list of exceptions, lets into the image."""
+    """Return the paths that .dockerignore, a list of exceptions, lets into the image."""
     lines = (ROOT / ".dockerignore").read_text().splitlines()
     assert "*" in lines
     return {line[1:] for line in lines if line.startswith("!")}
@@ -30,6 +31,26 @@ def test_what_the_image_copies_is_let_in() -> None:
     copied = re.findall(r"requirements/[a-z]+\.txt", DOCKERFILE)
     assert copied
     assert set(copied) <= in_image()
+
+
+def test_what_the_image_copies_is_enough_to_run(tmp_path: Path) -> None:
+    for name in in_image():
+        target = tmp_path / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, target, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(ROOT / name, target)
+    code = (
+        "import streamlit_app, moodspace.web.app\n"
+        "from moodspace.web.components.about import licenses, model_card\n"
+        "from moodspace.web.server.settings import WebSettings\n"
+        "assert model_card() and 'FER2013' in licenses() and (WebSettings().bundle / 'manifest.json').is_file()\n"
+        "print(moodspace.web.app.__file__)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert Path(done.stdout.splitlines()[-1]).is_relative_to(tmp_path)
 
 
 def test_what_the_image_runs_on_is_what_is_tested() -> None:

@@ -1,1 +1,1 @@
-"""The web app: the live session, pictures, videos, the map and teaching, in a browser."""
+"""The web app: live sessions, pictures, videos, the map and teaching in a browser."""

@@ -1,4 +1,4 @@
-"""The script that Streamlit runs for every visitor: the frame, with the page they asked for in it."""
+"""The script that Streamlit runs for every visitor: the frame with the requested page in it."""
 
 import logging
 
@@ -15,15 +15,15 @@ logger = logging.getLogger(__name__)
 page = navigation()
 banner(keeps_taught=current_settings().gallery is not None)
 body = st.container()
-# Before the page has run: a video takes its time, and the law is there meanwhile.
+# Before the page runs, because a video takes long and the law must be visible meanwhile.
 footer()
 with body:
     try:
         visitor = this_visitor()
-        with visitor.kept():
+        with visitor.in_use():
             page.run()
     except VisitorsError as error:
         html(notice(str(error)))
-    except Exception:  # its words may name a folder of the server; a rerun or a stop is none of them
+    except Exception:  # its message may name a folder; Streamlit's rerun and stop derive from BaseException
         logger.exception("a page could not be shown")
         html(notice("This page could not be shown. Reload it; if that does not help, ask the operator of this server."))

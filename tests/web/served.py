@@ -84,12 +84,12 @@ def receive(connection: ClientConnection, kind: str, timeout: float = 10) -> dic
 
 
 @contextmanager
-def served(log: Path, *options: object) -> Iterator[Served]:
-    """Starts the server, and ends it if it still runs."""
+def served(log: Path, *options: object, folder: Path = ROOT) -> Iterator[Served]:
+    """Starts the server in a folder, and ends it if it still runs."""
     port = free_port()
-    command = [sys.executable, "cli.py", "web", "--port", str(port), *map(str, options)]
+    command = [sys.executable, str(ROOT / "cli.py"), "web", "--port", str(port), *map(str, options)]
     with log.open("wb") as written:
-        process = subprocess.Popen(command, cwd=ROOT, stdout=written, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(command, cwd=folder, stdout=written, stderr=subprocess.STDOUT)
         server = Served(process, port, log)
         try:
             _wait(server)

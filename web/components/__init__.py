@@ -1,1 +1,1 @@
-"""components."""
+"""What the pages show: HTML, analyses of uploads, and files to download."""

@@ -7,7 +7,7 @@ from typing import Any
 from moodspace.viz.report.figures import percent
 from moodspace.viz.theme import mark, text
 
-# Rows of probabilities that are listed; the rest of a face's classes are as good as ruled out.
+# Number of probabilities listed per face; those of the other classes are close to 0.
 _LISTED = 4
 
 
@@ -17,13 +17,13 @@ def face_cards(
     shades: Mapping[str, str],
     reasons: Sequence[str] = (),
 ) -> str:
-    """Return cards as HTML, numbered from 1 where there are several.
+    """Return the cards as HTML, numbered from 1 if there are several.
 
     Args:
-        faces: As in `realtime.documents.face_documents`.
-        thumbnails: A JPEG of each.
+        faces: Faces as in `realtime.documents.face_documents`.
+        thumbnails: A JPEG of each face.
         shades: A CSS color for each class.
-        reasons: For each face why its expression differs from its neighbors' votes, as plain text, or empty.
+        reasons: For each face, why its expression differs from its neighbors' votes, as plain text; "" if it does not.
     """
     several = len(faces) > 1
     cards = [
@@ -36,31 +36,31 @@ def face_cards(
 
 
 def crop_row(crops: Sequence[bytes], source: str) -> str:
-    """Return the faces of a picture side by side as HTML, as the network sees them, numbered where there are several.
+    """Return a picture's crops side by side as HTML, numbered if there are several.
 
     Args:
-        crops: A PNG of each.
+        crops: A PNG of each crop.
         source: The picture's name, plain text.
     """
     several = len(crops) > 1
-    words = [f"<figcaption>{number}</figcaption>" if several else "" for number in range(1, len(crops) + 1)]
+    captions = [f"<figcaption>{number}</figcaption>" if several else "" for number in range(1, len(crops) + 1)]
     faces = "".join(
-        f"<figure>{_image(crop, 'a face as the network sees it', 'png')}{number}</figure>"
-        for crop, number in zip(crops, words, strict=True)
+        f"<figure>{_image(crop, 'a face as the network sees it', 'png')}{caption}</figure>"
+        for crop, caption in zip(crops, captions, strict=True)
     )
     return f'<div class="crops">{faces}<p class="faint small">{text(source)}</p></div>'
 
 
-def notice(words: str, lead: str = "", *, wrong: bool = True) -> str:
-    """Return a message as HTML, both parts plain text.
+def notice(message: str, lead: str = "", *, wrong: bool = True) -> str:
+    """Return a message as HTML.
 
     Args:
-        words: What was expected, what came, what to do.
-        lead: What it is about, before it.
-        wrong: Whether it asks to be looked at.
+        message: The message, plain text.
+        lead: What the message is about, plain text shown in bold before it.
+        wrong: Whether the message reports a fault.
     """
     about = f"<b>{text(lead)}</b> " if lead else ""
-    return f'<p class="notice{" wrong" if wrong else ""}" role="status">{about}{text(words)}</p>'
+    return f'<p class="notice{" wrong" if wrong else ""}" role="status">{about}{text(message)}</p>'
 
 
 def _card(face: Mapping[str, Any], image: str, shades: Mapping[str, str], number: str, reason: str) -> str:
@@ -69,40 +69,40 @@ def _card(face: Mapping[str, Any], image: str, shades: Mapping[str, str], number
     share = f'<span class="number">{100 * face["confidence"]:.0f} %</span>'
     unreadable = (face.get("quality") or {}).get("reason")
     unsure = f"{unreadable}; it cannot be read" if unreadable else "confidence too low; most likely first"
-    words = unsure if face["unknown"] else "expression shown"
-    step_back = f'<p class="faint small">{" · ".join(filter(None, (number, words)))}</p>'
+    meaning = unsure if face["unknown"] else "expression shown"
+    details = f'<p class="faint small">{" · ".join(filter(None, (number, meaning)))}</p>'
     return (
-        f'<article class="card face">{image}<h3>{title}{share}</h3>{step_back}'
-        f"{_chances(face['probabilities'], shades)}{_why(face['neighbors'], shades, reason)}</article>"
+        f'<article class="card face">{image}<h3>{title}{share}</h3>{details}'
+        f"{_probabilities(face['probabilities'], shades)}{_neighbors(face['neighbors'], shades, reason)}</article>"
     )
 
 
-def _chances(probabilities: Mapping[str, float], shades: Mapping[str, str]) -> str:
-    likeliest = sorted(probabilities.items(), key=lambda pair: -pair[1])[:_LISTED]
+def _probabilities(probabilities: Mapping[str, float], shades: Mapping[str, str]) -> str:
+    top = sorted(probabilities.items(), key=lambda pair: -pair[1])[:_LISTED]
     rows = "".join(
         f'<dt>{text(name)}</dt><dd class="bar" style="--share:{100 * share:.1f}%;--shade:{shades[name]}"><i></i></dd>'
         f'<dd class="number">{percent(share)}</dd>'
-        for name, share in likeliest
+        for name, share in top
     )
     return f'<dl class="chances">{rows}</dl>'
 
 
-def _why(neighbors: Sequence[Mapping[str, Any]], shades: Mapping[str, str], reason: str) -> str:
+def _neighbors(neighbors: Sequence[Mapping[str, Any]], shades: Mapping[str, str], reason: str) -> str:
     if not neighbors:
         return ""
-    because = f"<p>{text(reason)}</p>" if reason else ""
+    explanation = f"<p>{text(reason)}</p>" if reason else ""
     rows = "".join(
         f"<li>{_label(one['label'], shades)}"
         f'<span class="source" title="{text(one["source"])}">{text(one["source"])}</span>'
         f'<span class="number">{one["similarity"]:.3f}</span></li>'
         for one in neighbors
     )
-    return f'<div class="why">Most similar faces, by similarity (1 = identical)<ol>{rows}</ol>{because}</div>'
+    return f'<div class="why">Most similar faces, by similarity (1 = identical)<ol>{rows}</ol>{explanation}</div>'
 
 
 def _label(label: str | None, shades: Mapping[str, str]) -> str:
     return mark(label, shades.get(label, "var(--faint)")) if label else '<span class="faint">no label</span>'
 
 
-def _image(content: bytes, words: str, kind: str = "jpeg") -> str:
-    return f'<img src="data:image/{kind};base64,{base64.b64encode(content).decode()}" alt="{text(words)}">'
+def _image(content: bytes, alt: str, format_: str = "jpeg") -> str:
+    return f'<img src="data:image/{format_};base64,{base64.b64encode(content).decode()}" alt="{text(alt)}">'

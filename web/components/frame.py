@@ -1,4 +1,4 @@
-"""What surrounds every page: the navigation, a sentence on what happens to pictures, and the law."""
+"""The frame around every page: navigation, a banner on privacy, and a footer with the law."""
 
 from pathlib import Path
 
@@ -6,11 +6,11 @@ import streamlit as st
 
 from moodspace.web.components.theme import html, stylesheet
 
-_VIEWS = Path(__file__).parents[1] / "pages"
+_SCRIPTS = Path(__file__).parents[1] / "pages"
 _LOGO = Path(__file__).parents[1] / "static" / "logo.svg"
 _ICON = _LOGO.with_name("icon.svg")
 
-# File, title, Material symbol and address of each page, in the order of the navigation; the first is the start page.
+# File and address, title, and Material symbol of each page, in navigation order; the first is the start page.
 _PAGES = (
     ("live", "Live", "videocam"),
     ("photo", "Photo", "image"),
@@ -40,11 +40,11 @@ _LAW = (
 
 
 def navigation() -> st.Page:
-    """Style the app and return the page that the visitor asked for, to be run between `banner` and `footer`."""
+    """Style the app and return the page that the visitor requested; run it between `banner` and `footer`."""
     st.set_page_config(page_title="Moodspace", page_icon=str(_ICON), layout="wide")
     st.html(f"<style>{stylesheet()}</style>")
     pages = [
-        st.Page(_VIEWS / f"{name}.py", title=title, icon=f":material/{icon}:", default=at == 0)
+        st.Page(_SCRIPTS / f"{name}.py", title=title, icon=f":material/{icon}:", default=at == 0)
         for at, (name, title, icon) in enumerate(_PAGES)
     ]
     st.logo(str(_LOGO), size="medium")
@@ -62,10 +62,10 @@ def _tabs(pages: list[st.Page], current: st.Page) -> None:
 
 
 def privacy(*, keeps_taught: bool) -> str:
-    """Return what happens to pictures, as HTML.
+    """Return how the app processes pictures and what it keeps, as HTML.
 
     Args:
-        keeps_taught: Whether the operator chose a folder in which taught faces are kept.
+        keeps_taught: Whether the operator set a folder that keeps taught faces.
     """
     kept = (
         "What you teach stays on this server until you forget it: the embedding of each face, its class and the name "
@@ -82,12 +82,13 @@ def privacy(*, keeps_taught: bool) -> str:
 
 
 def banner(*, keeps_taught: bool) -> None:
-    """Say what is processed where, until the visitor dismisses it.
+    """Show where pictures are processed, until the visitor dismisses it.
 
     Args:
-        keeps_taught: Whether the operator chose a folder in which taught faces are kept.
+        keeps_taught: Whether the operator set a folder that keeps taught faces.
     """
-    # The outer container stays when the word goes, so that what follows keeps its place: a camera would start anew.
+    # The outer container stays after the banner is dismissed, so that the elements after it keep their position:
+    # a camera would restart otherwise.
     with st.container():
         if not st.session_state.get(_DISMISSED):
             with st.container(key="banner", horizontal=True, vertical_alignment="center"):

@@ -1,4 +1,4 @@
-"""Serve the map of the visitor who asks: a page of its own, sent once and compressed, not with each click."""
+"""The map page of a visitor: the gallery's map with the visitor's taught faces, served as one compressed document."""
 
 import gzip
 import hashlib
@@ -29,17 +29,87 @@ from moodspace.viz.map.page import write_map_page
 from moodspace.viz.theme import page
 from moodspace.web.server.visitors import Visitor, VisitorsError, visitor_of
 
-_TAUGHT_NOTE = "the faces that you taught stand among those most like them"
+logger = logging.getLogger(__name__)
 
-# Columns that are not one row a face.
-_WHOLE = ("classes", "note", "crops")
+PATH = "/moodspace/map"
+
+# The document's own policy forbids it to load anything; this one also keeps other sites from embedding it.
+_HEADERS = {
+    "Cache-Control": "private, no-cache",
+    "Content-Security-Policy": "default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; "
+    "script-src 'unsafe-inline'; frame-ancestors 'self'",
+    "Content-Encoding": "gzip",
+    "Vary": "Cookie",
+}
+_NO_MAP = "<main class='sheet'><p>This bundle has no map yet; <code>moodspace visualize</code> draws one.</p></main>"
+_TAUGHT_NOTE = "your taught faces appear next to their most similar faces"
+# Fields of a map that are not columns with one row per face.
+_NOT_COLUMNS = ("classes", "note", "crops")
+# A higher gzip level takes longer and saves little.
+_COMPRESSION = 5
+# The gallery's map takes seconds to draw, so only one request draws it.
+_drawing = Lock()
+
+
+def map_route() -> Route:
+    """Return the route for the web app."""
+    return Route(PATH, _serve, methods=["GET"])
+
+
+async def _serve(request: Request) -> Response:
+    visitor = visitor_of(request)
+    if visitor is None:
+        return _message("Open the app first.", 403)
+    try:
+        packed = await run_in_threadpool(_visitors_map, visitor)
+    except VisitorsError:  # the visitor left while the request was on its way
+        return _message("Your visit has ended. Reload the page to begin a new one.", 410)
+    except (GalleryError, StorageError) as error:  # the message names a folder of the server
+        logger.warning("a map could not be drawn: %s", error)
+        return _message("Your map cannot be drawn right now. Reload the page to try again.", 503)
+    tag = f'"{hashlib.sha256(packed).hexdigest()}"'
+    if request.headers.get("if-none-match") == tag:
+        return Response(status_code=304, headers=_HEADERS | {"ETag": tag})
+    return Response(packed, media_type="text/html; charset=utf-8", headers=_HEADERS | {"ETag": tag})
+
+
+def _message(text: str, status: int) -> HTMLResponse:
+    return HTMLResponse(page("Moodspace", f"<main class='sheet'><p>{text}</p></main>"), status)
+
+
+def _visitors_map(visitor: Visitor) -> bytes:
+    """Return the visitor's map, compressed; wait if another request is drawing the gallery's map.
+
+    Raises:
+        VisitorsError: The visitor has left.
+        GalleryError, StorageError: The visitor's gallery cannot be read.
+    """
+    with visitor.in_use():
+        bundle, labels = visitor.recognizer.bundle, visitor.recognizer.label_set
+        with _drawing:
+            base, packed = _base(bundle, labels)
+        parts = list(visitor.gallery.rows())
+        if base is None or not parts:
+            return packed
+        return _compressed(map_html(with_taught(base, visitor.recognizer, TaughtFaces.joined(parts))))
+
+
+@lru_cache(maxsize=1)
+def _base(bundle: Bundle, labels: str) -> tuple[FaceMap | None, bytes]:
+    """Return the gallery's map, and its document as visitors without taught faces get it."""
+    base = gallery_map(Recognizer(bundle, labels))
+    return base, _compressed(map_html(base) if base else page("Moodspace", _NO_MAP).encode())
+
+
+def _compressed(document: bytes) -> bytes:
+    return gzip.compress(document, _COMPRESSION, mtime=0)
 
 
 def gallery_map(recognizer: Recognizer) -> FaceMap | None:
-    """Return the map of a bundle's gallery, where its faces were placed once; takes seconds. None without places.
+    """Draw the map of a bundle's gallery, which takes seconds; return None if the bundle has no map coordinates.
 
     Args:
-        recognizer: Whose bundle's gallery is drawn, and in whose view; what is taught has no part in it.
+        recognizer: A recognizer of the bundle, in the view to draw; its taught faces are left out.
     """
     coordinates = recognizer.bundle.map_coordinates
     if coordinates is None or not len(coordinates):
@@ -50,18 +120,44 @@ def gallery_map(recognizer: Recognizer) -> FaceMap | None:
 
 
 def with_taught(base: FaceMap, recognizer: Recognizer, taught: TaughtFaces) -> FaceMap:
-    """Return the map with a visitor's faces on it; nothing else moves.
+    """Return the map with a visitor's faces added; nothing else moves.
 
     Args:
-        base: Of the gallery.
-        recognizer: Whose bundle's that is.
-        taught: The visitor's own faces.
+        base: The gallery's map.
+        recognizer: A recognizer of the same bundle.
+        taught: The visitor's taught faces.
     """
     classes = tuple(dict.fromkeys((*base.classes, *taught.labels)))
     added = _placed(base, recognizer, taught, classes)
-    columns = {one.name: getattr(base, one.name) for one in fields(base) if one.name not in _WHOLE}
+    columns = {one.name: getattr(base, one.name) for one in fields(base) if one.name not in _NOT_COLUMNS}
     joined: dict[str, Any] = {name: np.concatenate([column, added[name]]) for name, column in columns.items()}
     return FaceMap(classes=classes, note=f"{base.note} · {_TAUGHT_NOTE}", crops=base.crops, **joined)
+
+
+def _placed(
+    base: FaceMap, recognizer: Recognizer, taught: TaughtFaces, classes: tuple[str, ...]
+) -> dict[str, np.ndarray]:
+    """Return the map's columns for the taught faces whose position can be computed."""
+    index = recognizer.bundle.index
+    # The gallery rounds embeddings to 16 bits, so their length is no longer exactly 1.
+    rows = taught.embeddings / np.linalg.norm(taught.embeddings, axis=1, keepdims=True)
+    neighbors = index.search(rows.astype(np.float32), max(PLACED_BY, NEIGHBORS))
+    neighbor_rows = index.rows(neighbors.ids)
+    positions = map_positions(neighbors, neighbor_rows, base.coordinates)
+    known = np.isfinite(positions).all(axis=1)
+    n = int(known.sum())
+    return {
+        "coordinates": positions[known],
+        "labels": np.array([classes.index(label) for label in taught.labels], np.int64)[known],
+        "ids": taught.ids[known],
+        "sources": np.array(taught.sources, np.str_)[known],
+        "predicted": np.full(n, -1),
+        "confidence": np.full(n, np.nan, np.float32),
+        "neighbors": neighbor_rows[known, : base.neighbors.shape[1]],
+        "splits": np.full(n, ""),
+        "origin": np.full(n, TAUGHT),
+        "picture": np.full(n, -1),
+    }
 
 
 def map_html(face_map: FaceMap) -> bytes:
@@ -70,105 +166,3 @@ def map_html(face_map: FaceMap) -> bytes:
         path = Path(folder) / "map.html"
         write_map_page(face_map, path)
         return path.read_bytes()
-
-
-def _placed(
-    base: FaceMap, recognizer: Recognizer, taught: TaughtFaces, classes: tuple[str, ...]
-) -> dict[str, np.ndarray]:
-    """Return the columns of those taught faces that have a place among the gallery's."""
-    index = recognizer.bundle.index
-    # Rounded to 16 bits in the gallery, so no longer quite of unit length.
-    rows = taught.embeddings / np.linalg.norm(taught.embeddings, axis=1, keepdims=True)
-    neighbors = index.search(rows.astype(np.float32), max(PLACED_BY, NEIGHBORS))
-    alike = index.rows(neighbors.ids)
-    places = map_positions(neighbors, alike, base.coordinates)
-    known = np.isfinite(places).all(axis=1)
-    n = int(known.sum())
-    return {
-        "coordinates": places[known],
-        "labels": np.array([classes.index(label) for label in taught.labels], np.int64)[known],
-        "ids": taught.ids[known],
-        "sources": np.array(taught.sources, np.str_)[known],
-        "predicted": np.full(n, -1),
-        "confidence": np.full(n, np.nan, np.float32),
-        "neighbors": alike[known, : base.neighbors.shape[1]],
-        "splits": np.full(n, ""),
-        "origin": np.full(n, TAUGHT),
-        "picture": np.full(n, -1),
-    }
-
-
-logger = logging.getLogger(__name__)
-
-PATH = "/moodspace/map"
-
-# The page's own policy forbids it to load anything; this one keeps other sites from showing it, too.
-_HEADERS = {
-    "Cache-Control": "private, no-cache",
-    "Content-Security-Policy": "default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; "
-    "script-src 'unsafe-inline'; frame-ancestors 'self'",
-    "Content-Encoding": "gzip",
-    "Vary": "Cookie",
-}
-_NO_MAP = "<main class='sheet'><p>This bundle has no map yet; <code>cli.py visualize</code> draws one.</p></main>"
-
-
-# Of gzip: more takes longer and saves little.
-_EFFORT = 5
-
-# The gallery's map takes seconds to make: once, however many ask for it.
-_MAKING = Lock()
-
-
-def map_route() -> Route:
-    """Return the route, for the server's application."""
-    return Route(PATH, _serve, methods=["GET"])
-
-
-async def _serve(request: Request) -> Response:
-    visitor = visitor_of(request)
-    if visitor is None:
-        return _word("Open the app first.", 403)
-    try:
-        packed = await run_in_threadpool(_packed, visitor)
-    except VisitorsError:  # the visitor left while the request was on its way
-        return _word("Your visit has ended. Reload the page to begin a new one.", 410)
-    except (GalleryError, StorageError) as error:  # its words name a folder of the server
-        logger.warning("a map could not be drawn: %s", error)
-        return _word("Your map cannot be drawn right now. Reload the page to try again.", 503)
-    stamp = f'"{hashlib.sha256(packed).hexdigest()}"'
-    if request.headers.get("if-none-match") == stamp:
-        return Response(status_code=304, headers=_HEADERS | {"ETag": stamp})
-    return Response(packed, media_type="text/html; charset=utf-8", headers=_HEADERS | {"ETag": stamp})
-
-
-def _word(words: str, status: int) -> HTMLResponse:
-    return HTMLResponse(page("Moodspace", f"<main class='sheet'><p>{words}</p></main>"), status)
-
-
-def _packed(visitor: Visitor) -> bytes:
-    """Return the visitor's map, compressed; wait if another request is drawing the gallery's map.
-
-    Raises:
-        VisitorsError: The visitor has left.
-        GalleryError, StorageError: The visitor's gallery cannot be read.
-    """
-    with visitor.kept():
-        bundle, labels = visitor.recognizer.bundle, visitor.recognizer.label_set
-        with _MAKING:
-            base, packed = _base(bundle, labels)
-        parts = list(visitor.gallery.rows())
-        if base is None or not parts:
-            return packed
-        return _pack(map_html(with_taught(base, visitor.recognizer, TaughtFaces.joined(parts))))
-
-
-@lru_cache(maxsize=1)
-def _base(bundle: Bundle, labels: str) -> tuple[FaceMap | None, bytes]:
-    """Return the map of the gallery, and the same as every visitor sees it who taught nothing."""
-    base = gallery_map(Recognizer(bundle, labels))
-    return base, _pack(map_html(base) if base else page("Moodspace", _NO_MAP).encode())
-
-
-def _pack(document: bytes) -> bytes:
-    return gzip.compress(document, _EFFORT, mtime=0)

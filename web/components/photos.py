@@ -1,4 +1,4 @@
-"""One picture in, what its faces show out: for the Photo page and for choosing a face to teach."""
+"""Analyze an uploaded picture: predictions for the Photo page, and crops of faces for the Teach page."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -22,72 +22,27 @@ from moodspace.realtime.pipeline import FrameResult
 from moodspace.web.components.teaching import Example
 from moodspace.web.server.decoding import UploadError
 
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Candidates:
-    """The faces of a picture.
-
-    Attributes:
-        source: The picture's name, to be shown.
-        crops: `(n, 48, 48)` uint8 in [0, 255], gray, the largest face first; n = 0 is legal.
-    """
-
-    source: str
-    crops: ByteArray
-
-
-def candidates(source: str, bgr: ByteArray, result: FrameResult, geometry: CropGeometry) -> Candidates:
-    """Crop the faces of a picture.
-
-    Args:
-        source: What to call it.
-        bgr: `(h, w, 3)` uint8 in [0, 255], BGR.
-        result: What it shows.
-        geometry: Where landmarks stand in a crop: the bundle's own.
-    """
-    sizes = result.faces.xywh[:, 2:].prod(axis=1)
-    largest_first = np.argsort(-sizes, kind="stable")
-    return Candidates(source, crop_faces(bgr, result.faces.landmarks[largest_first], geometry))
-
-
-def chosen(picked: Sequence[tuple[Candidates, int]], encode: Callable[[ByteArray], Encoded]) -> list[Example]:
-    """Return the faces that were picked, each by its row among its picture's, ready to be taught."""
-    if not picked:
-        return []
-    crops = np.stack([one.crops[row] for one, row in picked])
-    embeddings = encode(crops).embeddings
-    return [
-        Example(embedding, digest_of(crop), one.source)
-        for embedding, crop, (one, _) in zip(embeddings, crops, picked, strict=True)
-    ]
-
-
-def crop_picture(crop: ByteArray) -> bytes:
-    """Return a crop, `(48, 48)` uint8 gray, as a PNG file."""
-    return picture_bytes(np.repeat(crop[..., None], 3, axis=2), ".png")
-
-
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-# Pixels on a side of a face's thumbnail, twice of what it is shown at, for dense screens; and how far beyond the box
-# it reaches, in boxes.
+# Side of a face's thumbnail in pixels, twice the size it is shown at, for dense screens; its margin around the box as a
+# share of the box.
 _THUMBNAIL, _MARGIN = 152, 0.15
 _SHOWN_LONGEST = 2000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Photo:
-    """What a picture shows, and small copies to show; of its pixels nothing is kept.
+    """The result for a picture, with small copies to show; the full picture is not kept.
 
     Attributes:
-        name: The file's, as the visitor's device told it; a name to show, never a path.
-        result: What it shows.
-        document: The same as `cli.py predict --json` prints it.
-        shown: A JPEG of it, annotated, of at most 2,000 pixels on a side.
+        name: The file's name on the visitor's device; a name to show, never a path.
+        result: The predictions.
+        document: The predictions as `moodspace predict --json` prints them.
+        shown: An annotated JPEG of at most 2,000 pixels per side.
         thumbnails: A square JPEG of each face, a little wider than its box.
-        reasons: For each face why its expression differs from its neighbors' votes; empty where it does not.
+        reasons: For each face, why its expression differs from its neighbors' votes; "" if it does not.
     """
 
     name: str
@@ -104,10 +59,10 @@ def analyze_photo(
     """Find and recognize the faces of a picture.
 
     Args:
-        name: What to call it.
+        name: The file's name, to show.
         bgr: `(h, w, 3)` uint8 in [0, 255], BGR.
-        recognize: Says what a picture shows.
-        recognizer: Whose result that is; names the neighbors' labels.
+        recognize: Finds and recognizes the faces of a picture.
+        recognizer: The recognizer that `recognize` uses; names the neighbors' labels.
     """
     result = recognize(bgr)
     document = {"source": name, "faces": face_documents(result, recognizer)}
@@ -126,10 +81,10 @@ def _reason(prediction: Prediction, row: int, recognizer: Recognizer) -> str:
 
 
 def safely(examine: Callable[[], T]) -> T | UploadError:
-    """Return what comes of one upload, or in words why it could not be used; a bad one never stops the others.
+    """Return the result for one upload, or the error for the visitor; a bad upload never stops the others.
 
     Args:
-        examine: Decodes and analyzes it.
+        examine: Decodes and analyzes the upload.
     """
     try:
         return examine()
@@ -141,16 +96,16 @@ def safely(examine: Callable[[], T]) -> T | UploadError:
 
 
 def annotated_suffix(name: str) -> str:
-    """Return the ending of an annotated picture's file: JPEG stays JPEG, all else becomes PNG."""
+    """Return the suffix of an annotated picture's file: JPEG stays JPEG, anything else becomes PNG."""
     return ".jpg" if name.lower().endswith((".jpg", ".jpeg")) else ".png"
 
 
 def annotated(photo: Photo, bgr: ByteArray) -> bytes:
-    """Return a picture in its full size with boxes and words drawn in, as a file.
+    """Return a picture in full size with boxes and labels drawn in, as a file.
 
     Args:
-        photo: What it shows.
-        bgr: `(h, w, 3)` uint8 in [0, 255], BGR, the same picture.
+        photo: The result for the picture.
+        bgr: The picture, `(h, w, 3)` uint8 in [0, 255], BGR.
     """
     return picture_bytes(drawn(bgr, photo.result, numbered=True), annotated_suffix(photo.name))
 
@@ -163,7 +118,7 @@ def _smaller(picture: ByteArray) -> ByteArray:
 
 
 def _square(bgr: ByteArray, xywh: npt.NDArray[np.float32]) -> ByteArray:
-    """Cut a square around a box; what lies beyond the picture repeats its edge."""
+    """Cut a square around a box; pixels beyond the picture repeat its edge."""
     side = float(xywh[2:].max()) * (1 + 2 * _MARGIN)
     scale = _THUMBNAIL / max(side, 1.0)
     middle = xywh[:2] + xywh[2:] / 2
@@ -171,3 +126,47 @@ def _square(bgr: ByteArray, xywh: npt.NDArray[np.float32]) -> ByteArray:
     size = (_THUMBNAIL, _THUMBNAIL)
     cut = cv2.warpAffine(bgr, matrix, size, flags=cv2.INTER_AREA, borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(cut, np.uint8)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Candidates:
+    """The faces of a picture, to choose from for teaching.
+
+    Attributes:
+        source: The picture's name, to show.
+        crops: `(n, 48, 48)` uint8 in [0, 255], gray, the largest face first; n = 0 is legal.
+    """
+
+    source: str
+    crops: ByteArray
+
+
+def candidates(source: str, bgr: ByteArray, result: FrameResult, geometry: CropGeometry) -> Candidates:
+    """Crop the faces of a picture.
+
+    Args:
+        source: The picture's name, to show.
+        bgr: `(h, w, 3)` uint8 in [0, 255], BGR.
+        result: The predictions.
+        geometry: The bundle's positions of landmarks in a crop.
+    """
+    sizes = result.faces.xywh[:, 2:].prod(axis=1)
+    largest_first = np.argsort(-sizes, kind="stable")
+    return Candidates(source, crop_faces(bgr, result.faces.landmarks[largest_first], geometry))
+
+
+def chosen(picked: Sequence[tuple[Candidates, int]], encode: Callable[[ByteArray], Encoded]) -> list[Example]:
+    """Return the chosen faces, each given by its row among its picture's crops, ready to be taught."""
+    if not picked:
+        return []
+    crops = np.stack([one.crops[row] for one, row in picked])
+    embeddings = encode(crops).embeddings
+    return [
+        Example(embedding, digest_of(crop), one.source)
+        for embedding, crop, (one, _) in zip(embeddings, crops, picked, strict=True)
+    ]
+
+
+def crop_picture(crop: ByteArray) -> bytes:
+    """Return a crop, `(48, 48)` uint8 gray, as a PNG file."""
+    return picture_bytes(np.repeat(crop[..., None], 3, axis=2), ".png")

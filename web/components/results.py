@@ -1,4 +1,4 @@
-"""Results as files to download: the documents of `cli.py predict --json`, and the same as a table."""
+"""Results as files to download: the documents of `moodspace predict --json`, and a table of the same."""
 
 import csv
 import io
@@ -15,15 +15,17 @@ _TRAILING = ("neighbor", "similarity")
 
 
 def as_json(documents: Sequence[Document]) -> bytes:
-    """Return documents as `predict --json` prints them: one a line, UTF-8."""
+    """Return documents as `moodspace predict --json` prints them: one per line, UTF-8."""
     return "".join(json.dumps(document, allow_nan=False) + "\n" for document in documents).encode()
 
 
 def as_csv(documents: Sequence[Document]) -> bytes:
-    """Return one row a face, with one column a class; `time` is empty for pictures, a video without a face has no row.
+    """Return a CSV table with one row per face and one column per class.
+
+    The time of faces in pictures is empty. A video without a face has no row.
 
     Args:
-        documents: As in `realtime.predict.predict_source`, of pictures and videos.
+        documents: Documents of pictures and videos, as in `realtime.documents`.
     """
     rows = [row for document in documents for row in _rows(document)]
     classes = dict.fromkeys(name for row in rows for name in row["probabilities"])
@@ -31,13 +33,13 @@ def as_csv(documents: Sequence[Document]) -> bytes:
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow([*_LEADING, *classes, *_TRAILING])
     for row in rows:
-        chances = [row["probabilities"].get(name, "") for name in classes]
-        writer.writerow([*(row[name] for name in _LEADING), *chances, *(row[name] for name in _TRAILING)])
+        probabilities = [row["probabilities"].get(name, "") for name in classes]
+        writer.writerow([*(row[name] for name in _LEADING), *probabilities, *(row[name] for name in _TRAILING)])
     return out.getvalue().encode()
 
 
 def named_after(source: str, suffix: str) -> str:
-    """Return the name of a download: that of what it was made from, without any folder, with another ending."""
+    """Return the name of a download: the name of its source without folder and suffix, plus `suffix`."""
     return f"{PurePath(source.replace(chr(92), '/')).stem or 'moodspace'}{suffix}"
 
 
@@ -45,7 +47,7 @@ def _rows(document: Document) -> Iterator[Document]:
     frames = document.get("frames") or [{"time": "", "faces": document.get("faces", [])}]
     for frame in frames:
         for number, face in enumerate(frame["faces"], 1):
-            place = dict(zip(("left", "top", "width", "height"), face["xywh"], strict=True))
+            box = dict(zip(("left", "top", "width", "height"), face["xywh"], strict=True))
             nearest = face["neighbors"][0] if face["neighbors"] else {"label": "", "similarity": ""}
             evidence = {"neighbor": nearest["label"] or "", "similarity": nearest["similarity"]}
             reason = {"reason": (face.get("quality") or {}).get("reason") or ""}
@@ -54,7 +56,7 @@ def _rows(document: Document) -> Iterator[Document]:
                 "source": document["source"],
                 "time": frame["time"],
                 "face": number,
-                **place,
+                **box,
                 **face,
                 **evidence,
             }

@@ -1,4 +1,4 @@
-"""Teaching by upload: names of classes, faces into the visitor's gallery, and that gallery as a file, out and in."""
+"""Teaching: check class names, add faces to the visitor's gallery, export and import that gallery."""
 
 import logging
 import os
@@ -23,18 +23,18 @@ from moodspace.realtime.session.file import SessionError
 logger = logging.getLogger(__name__)
 
 _LONGEST_NAME = 40
-# What a visitor's gallery may hold: enough for a hundred classes, and searched in under a millisecond.
+# Maximum faces of a visitor's gallery: enough for a hundred classes, and searched in under 1 ms.
 MOST_FACES = 2000
-# Of a file with a gallery of that size, and as much again.
+# Maximum size of an exported gallery: twice the size of a full one.
 MOST_BYTES = 4 * 2**20
 
 
 class TeachError(MoodspaceError):
-    """Something that is not taught; says in one line what was expected, what it got, and what to do."""
+    """Something that cannot be taught; says in one line what was expected, what it got, and what to do."""
 
 
-def in_words(error: Exception) -> str:
-    """Return what a visitor reads of an error, in one line; words that name a folder of the server go to the log."""
+def public_message(error: Exception) -> str:
+    """Return the message of an error for the visitor, in one line; a message that names a folder goes to the log."""
     if isinstance(error, GalleryError | StorageError):
         logger.warning("a visitor's gallery: %s", error)
         return "your gallery cannot be read or changed right now; try again in a moment"
@@ -49,9 +49,9 @@ class Example:
     """A face that a visitor chose to teach.
 
     Attributes:
-        embedding: `(d,)` float32 of unit length.
+        embedding: `(d,)` float32, unit length.
         digest: SHA-256 of its crop.
-        source: The name of its picture, to be shown.
+        source: The name of its picture, to show.
     """
 
     embedding: FloatArray
@@ -61,15 +61,21 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Lesson:
-    """What became of examples: how many came in, were known as the same, and are known as something else."""
+    """The result of teaching some examples.
+
+    Attributes:
+        taught: Number of faces added.
+        known: Number of faces already known under the same class.
+        others: Number of faces skipped because they are known under another class.
+    """
 
     taught: int
     known: int
     others: int
 
     @property
-    def words(self) -> str:
-        """The same for people."""
+    def summary(self) -> str:
+        """The result in one line of plain text."""
         parts = [f"{self.taught} {'face' if self.taught == 1 else 'faces'} taught"]
         parts += [f"{self.known} already known"] if self.known else []
         parts += (
@@ -79,10 +85,10 @@ class Lesson:
 
 
 def class_name(typed: str) -> str:
-    """Return the name of a class as the gallery keeps it.
+    """Return the name of a class in the form that the gallery stores.
 
     Raises:
-        TeachError: it is empty, too long, or has characters that cannot be seen.
+        TeachError: The name is empty, too long, or has invisible characters.
     """
     name = canonical(typed)
     if not name:
@@ -95,21 +101,22 @@ def class_name(typed: str) -> str:
         raise TeachError(str(error)) from error
 
 
-def teach(gallery: TaughtGallery, label: str, examples: Sequence[Example]) -> Lesson:
+def teach(gallery: TaughtGallery, label: str, examples: Sequence[Example], *, most: int = MOST_FACES) -> Lesson:
     """Teach faces as one lesson that can be undone; no face is taught twice or under two classes.
 
     Args:
-        gallery: The visitor's.
-        label: As `class_name` returns it.
+        gallery: The visitor's gallery.
+        label: A class name, as `class_name` returns it.
         examples: The faces.
+        most: Maximum faces of the gallery.
 
     Raises:
-        TeachError: the gallery would hold too many faces.
-        GalleryError, StorageError: it cannot be written.
+        TeachError: The gallery would hold too many faces.
+        GalleryError, StorageError: The gallery cannot be written.
     """
     before = gallery.known(one.digest for one in examples)
     fresh = {one.digest: one for one in examples if one.digest not in before}
-    check_room(gallery, len(fresh))
+    check_room(gallery, len(fresh), most=most)
     if fresh:
         gallery.add(
             NewFaces(
@@ -127,7 +134,7 @@ def exported(gallery: TaughtGallery) -> bytes:
     """Return the visitor's gallery as a parquet file.
 
     Raises:
-        GalleryError: there is nothing in it.
+        GalleryError: The gallery is empty.
     """
     with tempfile.TemporaryDirectory(prefix="moodspace-") as folder:
         path = Path(folder) / "moodspace.parquet"
@@ -135,11 +142,11 @@ def exported(gallery: TaughtGallery) -> bytes:
         return path.read_bytes()
 
 
-def imported(gallery: TaughtGallery, content: bytes) -> tuple[int, int]:
+def imported(gallery: TaughtGallery, content: bytes, *, most: int = MOST_FACES) -> tuple[int, int]:
     """Add the faces of an exported gallery; return how many were added and how many were already known.
 
     Raises:
-        TeachError: the file is none that was exported from this network's gallery, or holds too many faces.
+        TeachError: The file was not exported from a gallery of this encoder, or holds too many faces.
     """
     if len(content) > MOST_BYTES:
         raise TeachError(f"expected a file of at most {MOST_BYTES / 2**20:.0f} MB, got a larger one")
@@ -147,15 +154,13 @@ def imported(gallery: TaughtGallery, content: bytes) -> tuple[int, int]:
         path = Path(folder) / "moodspace.parquet"
         path.write_bytes(content)
         try:
-            return import_gallery(gallery, path, most=MOST_FACES)
+            return import_gallery(gallery, path, most=most)
         except GalleryError as error:
-            # The file has a name of ours, of which the visitor knows nothing.
+            # The visitor does not know the name of the temporary file.
             raise TeachError(str(error).removeprefix(f"{path}: ")) from error
 
 
-def check_room(gallery: TaughtGallery, faces: int) -> None:
-    """Raise `TeachError` if the gallery has no room for so many more faces."""
-    if len(gallery) + faces > MOST_FACES:
-        raise TeachError(
-            f"expected at most {MOST_FACES:,} taught faces, got {len(gallery) + faces:,}; forget a class first"
-        )
+def check_room(gallery: TaughtGallery, faces: int, *, most: int = MOST_FACES) -> None:
+    """Raise `TeachError` if the gallery has no room for this many more faces."""
+    if len(gallery) + faces > most:
+        raise TeachError(f"expected at most {most:,} taught faces, got {len(gallery) + faces:,}; forget a class first")

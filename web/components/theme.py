@@ -1,7 +1,7 @@
-"""The web app's look: the tones and rules of the project's pages, laid over Streamlit's own elements.
+"""The web app's style: the colors and rules of the project's pages, applied to a Streamlit app.
 
-What the project's pages and this app have in common stays in `viz/theme.py` and `viz/theme.css`: its rules apply
-within `.ms`, so that they leave Streamlit's own elements alone; `style.css` dresses those.
+What the project's pages and this app share is in `viz/theme.py` and `viz/theme.css`. Those rules apply only within
+`.ms`, so they leave Streamlit's own elements alone; `style.css` styles these.
 """
 
 from dataclasses import asdict
@@ -20,7 +20,7 @@ _OWN = Path(__file__).parents[1] / "style.css"
 
 @cache
 def stylesheet() -> str:
-    """The tones as CSS custom properties that follow the page's light or dark setting, and the rules that use them."""
+    """Return the colors as CSS custom properties that follow the light or dark theme, and the rules that use them."""
     light, dark = asdict(LIGHT), asdict(DARK)
     tones = " ".join(f"--{name}: light-dark({light[name]}, {dark[name]});" for name in light)
     shared = _SHARED.read_text(encoding="utf-8").replace(":root", "&")
@@ -28,24 +28,24 @@ def stylesheet() -> str:
 
 
 def html(body: str) -> None:
-    """Show HTML in the project's look.
+    """Show HTML in the project's style.
 
     Args:
-        body: HTML; whatever came from data in it went through `viz.theme.text`.
+        body: HTML; values from data must be escaped with `viz.theme.text`.
     """
     st.html(f'<div class="ms">{body}</div>')
 
 
-def heading(title: str, words: str) -> None:
-    """Show a page's title and one sentence on what it is for, both plain text without markup."""
-    html(f'<header class="top"><h1>{title}</h1><p class="faint">{words}</p></header>')
+def heading(title: str, purpose: str) -> None:
+    """Show a page's title and a sentence on its purpose, both plain text without markup."""
+    html(f'<header class="top"><h1>{title}</h1><p class="faint">{purpose}</p></header>')
 
 
 def shades(classes: tuple[str, ...]) -> dict[str, str]:
-    """Return the color of each class, a user's own too, as a CSS color."""
+    """Return the color of each class, taught ones included, as a CSS color."""
     return dict(zip(classes, class_shades(classes), strict=True))
 
 
 def mark_of(name: str, colors: dict[str, str]) -> str:
-    """A class's name with a dot of its color before it, as HTML; gray where it has none."""
+    """Return a class's name with a dot of its color before it, as HTML; a gray dot if it has no color."""
     return mark(name, colors.get(name, "var(--faint)"))

@@ -1,4 +1,4 @@
-"""A video in, what its faces show out: frame by frame, and drawn into a copy that browsers play."""
+"""Analyze a video: predictions frame by frame, and an annotated copy that browsers play."""
 
 import tempfile
 from collections.abc import Callable
@@ -28,29 +28,29 @@ from moodspace.web.server.settings import Limits
 Recognize = Callable[[ByteArray], FrameResult]
 Progress = Callable[[float, float], None]
 
-# A second of a video that says it has more frames is none of a camera.
-_MOST_FPS = 240
+# No camera exceeds 240 fps; a higher rate is a damaged header.
+_MAX_FPS = 240
 
 
 class VideoError(MoodspaceError):
-    """A video that is not looked at; says in one line what was expected, what came, and what to do."""
+    """A video that cannot be analyzed; says in one line what was expected, what it got, and what to do."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class VideoAnalysis:
-    """A video that was looked at.
+    """The result for a video.
 
     Attributes:
-        name: The file's, as the visitor's device told it; a name to show, never a path.
+        name: The file's name on the visitor's device; a name to show, never a path.
         clip: The annotated copy, an H.264 MP4 file.
-        json: The same as `cli.py predict --json` prints it.
-        csv: The same as a table.
-        frames: How many were looked at.
-        with_face: How many of them show a face.
-        classes: What a face can show.
-        shares: `(s, C)` float64, the mean probabilities over its time, as `web.timeline.mean_shares` has them.
-        seconds: How long it is.
-        incomplete: What is missing of it, in one line; empty where it is whole.
+        json: The predictions as `moodspace predict --json` prints them.
+        csv: The predictions as a table.
+        frames: Number of analyzed frames.
+        with_face: Number of analyzed frames with a face.
+        classes: The C classes.
+        shares: `(s, C)` float64, the mean probabilities over time, as `timeline.mean_shares` returns them.
+        seconds: Length of the video.
+        incomplete: What is missing of a video that ends early, in one line; empty for a whole video.
     """
 
     name: str
@@ -68,94 +68,94 @@ class VideoAnalysis:
 def analyze_video(
     name: str, content: bytes, recognize: Recognize, recognizer: Recognizer, limits: Limits, progress: Progress
 ) -> VideoAnalysis:
-    """Looks at each frame of a video, as often as the limits allow a second; frames between repeat what was seen.
+    """Analyze the frames of a video, at most as many per second as the limits allow.
 
-    The file lies in a private folder meanwhile, which is gone when this returns or is interrupted.
+    Frames in between repeat the last result. The file lies in a private folder, which is removed when this function
+    returns or is interrupted.
 
     Args:
-        name: What to call it.
+        name: The file's name, to show.
         content: The file's bytes.
-        recognize: Says what a frame shows.
-        recognizer: Whose result that is.
-        limits: Of length, size and frames a second.
-        progress: Told after each frame how many seconds are done, and of how many, 0 where that is not known. What it
-            raises ends this.
+        recognize: Finds and recognizes the faces of a frame.
+        recognizer: The recognizer that `recognize` uses.
+        limits: The limits on length, size and frame rate.
+        progress: Called after each frame with the seconds done and the total seconds, 0 if unknown; an exception that
+            it raises stops the analysis.
 
     Raises:
-        VideoError: it cannot be read, or is larger or longer than the limits allow.
+        VideoError: The video cannot be read, or exceeds a limit.
     """
     if len(content) > limits.video_bytes:
         most, got = limits.video_bytes / 2**20, len(content) / 2**20
-        raise VideoError(f"expected a video of at most {most:.0f} MB, received {got:.1f} MB; cut it or make it smaller")
+        raise VideoError(f"expected a video of at most {most:.0f} MB, got {got:.1f} MB; cut it or make it smaller")
     kind = _kind(content)
     with tempfile.TemporaryDirectory(prefix="moodspace-") as folder:
         original, copy = Path(folder) / "original", Path(folder) / "annotated.mp4"
         original.write_bytes(content)
-        eye = _Eye(recognize, recognizer, limits.frames_per_second)
+        analyzer = _FrameAnalyzer(recognize, recognizer, limits.frames_per_second)
         try:
             with _opened(original, kind, limits) as source:
                 fps, stated = _stated(source, limits)
                 with VideoWriter(copy, fps) as writer:
                     for frame in source:
                         _check_length(frame.time, limits, frame.index)
-                        writer.write(drawn(frame.bgr, eye.see(frame)))
+                        writer.write(drawn(frame.bgr, analyzer.analyze(frame)))
                         progress(frame.time, stated)
         except (SourceError, OutputError, cv2.error) as error:
             raise _refusal(error, original) from error
         seconds = frame.time + 1 / fps
         incomplete = source.incomplete[0].reason if source.incomplete else ""
-        return replace(_watched(name, copy.read_bytes(), eye, seconds), incomplete=incomplete)
+        return replace(_analysis(name, copy.read_bytes(), analyzer, seconds), incomplete=incomplete)
 
 
-class _Eye:
-    """Looks at frames, but not more often than so many times a second of the video."""
+class _FrameAnalyzer:
+    """Analyzes at most `most` frames per second of the video; other frames repeat the last result."""
 
     def __init__(self, recognize: Recognize, recognizer: Recognizer, most: float) -> None:
         self._recognize, self._recognizer = recognize, recognizer
-        # A hundredth less, so that frames which are exactly so far apart are all looked at.
-        self._apart = 0.99 / most
-        self._seen: tuple[float, FrameResult] | None = None
+        # 1 % less, so that frames at exactly this rate are all analyzed.
+        self._interval = 0.99 / most
+        self._last: tuple[float, FrameResult] | None = None
         self.documents: list[dict[str, Any]] = []
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """What the last face looked at could show."""
-        return self._seen[1].prediction.classes if self._seen else ()
+        """The classes of the last result."""
+        return self._last[1].prediction.classes if self._last else ()
 
-    def see(self, frame: Frame) -> FrameResult:
-        if self._seen is not None and frame.time - self._seen[0] < self._apart:
-            return self._seen[1]
+    def analyze(self, frame: Frame) -> FrameResult:
+        if self._last is not None and frame.time - self._last[0] < self._interval:
+            return self._last[1]
         result = self._recognize(frame.bgr)
         document = frame_document(frame, result, self._recognizer)
         self.documents.append({"time": document["time"], "faces": document["faces"]})
-        self._seen = (frame.time, result)
+        self._last = (frame.time, result)
         return result
 
 
-def _watched(name: str, clip: bytes, eye: _Eye, seconds: float) -> VideoAnalysis:
-    """Puts together what a visitor gets; the documents, which take more memory than all of it, are let go."""
-    documents = [{"source": name, "frames": eye.documents}]
+def _analysis(name: str, clip: bytes, analyzer: _FrameAnalyzer, seconds: float) -> VideoAnalysis:
+    """Put the result together, without the documents, which take more memory than the rest."""
+    documents = [{"source": name, "frames": analyzer.documents}]
     return VideoAnalysis(
         name,
         clip,
         as_json(documents),
         as_csv(documents),
-        len(eye.documents),
-        sum(bool(one["faces"]) for one in eye.documents),
-        eye.classes,
-        mean_shares(eye.documents, seconds, eye.classes),
+        len(analyzer.documents),
+        sum(bool(one["faces"]) for one in analyzer.documents),
+        analyzer.classes,
+        mean_shares(analyzer.documents, seconds, analyzer.classes),
         seconds,
     )
 
 
 def _kind(content: bytes) -> Kind:
-    """Says whether this is a video or an animated picture; what else there is, playlists for one, is not opened."""
+    """Return whether this is a video or an animated picture; raise VideoError for anything else, such as a playlist."""
     kind = kind_of(content)
     if kind is Kind.VIDEO or (kind is Kind.PICTURE and is_animated(content)):
         return kind
     raise VideoError(
-        "expected an MP4, MOV, WebM, MKV or AVI file, another video or an animated picture, received another; "
-        "save it as MP4"
+        "expected an MP4, MOV, WebM, MKV or AVI file, another video or an animated picture, got another; save it as MP4"
     )
 
 
@@ -164,31 +164,32 @@ def _opened(path: Path, kind: Kind, limits: Limits) -> VideoSource | AnimationSo
 
 
 def _stated(source: VideoSource | AnimationSource, limits: Limits) -> tuple[float, float]:
-    """Returns the frames a second and the seconds that a video states; refuses what is too much.
+    """Return the frame rate and the length in seconds that a video states, 0 for an unknown length.
 
-    The seconds are 0 where it does not say.
+    Raises:
+        VideoError: A stated value exceeds a limit.
     """
     if isinstance(source, AnimationSource):
         width, height = source.size
         if width * height > limits.picture_pixels:
-            most = f"expected frames of at most {limits.picture_pixels / 1e6:g} million pixels"
-            raise VideoError(f"{most}, received {width} x {height}; make it smaller")
+            most = f"expected frames of at most {limits.picture_pixels / 1e6:g} megapixels"
+            raise VideoError(f"{most}, got {width} x {height}; make it smaller")
         return source.fps, 0.0
     fps, seconds = source.decoder.fps, source.decoder.seconds
-    if fps > _MOST_FPS:
-        raise VideoError(f"expected at most {_MOST_FPS} frames a second, received {fps:.0f}; save it with fewer")
+    if fps > _MAX_FPS:
+        raise VideoError(f"expected at most {_MAX_FPS} frames per second, got {fps:.0f}; save it with fewer")
     _check_length(seconds, limits)
     return fps, seconds
 
 
 def _check_length(seconds: float, limits: Limits, frames: int = 0) -> None:
-    if seconds > limits.video_seconds or frames > _MOST_FPS * limits.video_seconds:
-        raise VideoError(f"expected at most {limits.video_seconds:.0f} seconds, received more; cut it shorter")
+    if seconds > limits.video_seconds or frames > _MAX_FPS * limits.video_seconds:
+        raise VideoError(f"expected at most {limits.video_seconds:.0f} seconds, got more; cut it shorter")
 
 
 def _refusal(error: Exception, path: Path) -> VideoError:
-    """Returns what to tell a visitor, who never sees a path."""
+    """Return the error for the visitor, without a path of the server."""
     reason = str(error).removeprefix(f"{path}: ")
     if isinstance(error, SourceError) and str(path.parent) not in reason:
         return VideoError(reason)
-    return VideoError("expected a video that can be read, received a broken one or none; try it in a player")
+    return VideoError("expected a video that can be read, got a damaged one or none; try it in a player")

@@ -1,4 +1,4 @@
-"""The live session as a component of the page: its markup, style and script, and what they are given."""
+"""The live session as a Streamlit component: its markup, style, script and data."""
 
 import base64
 from functools import cache
@@ -13,36 +13,34 @@ from moodspace.classifier.recognizer import Recognizer
 from moodspace.web.live.socket import PATH
 
 _FOLDER = Path(__file__).parents[1] / "static" / "live"
-# One module made of them, in this order: Streamlit takes a single script.
+# Joined into one module in this order, because Streamlit takes a single script.
 _SCRIPTS = ("camera.js", "frames.js", "link.js", "overlay.js", "minimap.js", "panel.js", "recorder.js", "page.js")
-# So many of the map's faces show its shape in a small picture.
+# Number of faces that show the shape of the map in the minimap.
 _POINTS = 4000
 _SEED = 0
 
 
 def show_live(recognizer: Recognizer) -> None:
-    """Put the live session into the page.
+    """Show the live session on the page.
 
     Args:
-        recognizer: The visitor's.
+        recognizer: The visitor's recognizer.
     """
-    _component()(data={"path": PATH, "points": _points(recognizer)}, key="live")
+    _component()(data={"path": PATH, "points": _minimap(recognizer.bundle, recognizer.label_set)}, key="live")
 
 
 def _component() -> Any:
-    read = {path.name: path.read_text(encoding="utf-8") for path in _FOLDER.iterdir()}
-    script = "\n".join(read[name] for name in _SCRIPTS)
-    return st.components.v2.component("moodspace_live", html=read["live.html"], css=read["live.css"], js=script)
-
-
-def _points(recognizer: Recognizer) -> dict[str, Any] | None:
-    """Return some of the map's faces, None without a map."""
-    return _packed(recognizer.bundle, recognizer.label_set)
+    texts = {path.name: path.read_text(encoding="utf-8") for path in _FOLDER.iterdir()}
+    script = "\n".join(texts[name] for name in _SCRIPTS)
+    return st.components.v2.component("moodspace_live", html=texts["live.html"], css=texts["live.css"], js=script)
 
 
 @cache
-def _packed(bundle: Bundle, labels: str) -> dict[str, Any] | None:
-    """Return places in steps of 1/255 of the map's longer side, and classes, as bytes in base64."""
+def _minimap(bundle: Bundle, labels: str) -> dict[str, Any] | None:
+    """Return a sample of the map's faces; None without a map.
+
+    Coordinates are in steps of 1/255 of the map's longer side; coordinates and classes are bytes in base64.
+    """
     recognizer, places = Recognizer(bundle, labels), bundle.map_coordinates
     if places is None or not len(places):
         return None

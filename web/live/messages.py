@@ -1,4 +1,4 @@
-"""The messages of a live session: validate what a browser sends, and answer in plain JSON."""
+"""The messages of a live session: binary frames and JSON requests from the browser, JSON answers from the server."""
 
 import io
 import json
@@ -14,28 +14,29 @@ from PIL import Image, UnidentifiedImageError
 from moodspace.arrays import ByteArray
 from moodspace.classifier.palette import class_shades
 from moodspace.errors import MoodspaceError
-from moodspace.web.server.decoding import few_scans
+from moodspace.web.server.decoding import has_few_scans
 from moodspace.web.server.settings import Limits
 
 # Sequence number, and the browser's clock in milliseconds.
 _HEADER = struct.Struct("<Id")
-_LEAST_SIDE = 16
-_MOST_SIDE = 1920
-_LARGEST_GROUP = 100
-# Browsers make JPEGs of one scan. Each takes as long as the picture is large, and thousands fit into a small file.
-_MOST_SCANS = 16
-_BROKEN = (
+_MIN_SIDE = 16
+_MAX_SIDE = 1920
+_MAX_GROUP = 100
+# Browsers write JPEGs of one scan. A decoder passes over the whole picture for each, and thousands fit into a small
+# file.
+_MAX_SCANS = 16
+_DECODING_ERRORS = (
     UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError,
     Image.DecompressionBombWarning,
 )  # fmt: skip
 
 
 class MessageError(MoodspaceError):
-    """A message that is not understood; says in one line what was expected and what came."""
+    """An invalid message; says in one line what was expected and what it got."""
 
 
 class FrameMessage(NamedTuple):
-    """A frame as it came: its number, the browser's time in milliseconds, its JPEG."""
+    """A frame as it arrived: its sequence number, the browser's time in milliseconds, its JPEG."""
 
     sequence: int
     sent: float
@@ -46,48 +47,48 @@ def read_frame(message: bytes) -> FrameMessage:
     """Split a binary message into its parts without decoding the picture.
 
     Raises:
-        MessageError: it is too short, its time is no number, or it carries no JPEG.
+        MessageError: The message is too short, its time is not finite, or it carries no JPEG.
     """
     if len(message) <= _HEADER.size:
         raise MessageError(f"expected a frame, got {len(message)} bytes")
     sequence, sent = _HEADER.unpack_from(message)
     jpeg = message[_HEADER.size :]
     if not math.isfinite(sent):
-        raise MessageError("expected the time of a frame, got no number")
+        raise MessageError("expected the time of a frame, got a value that is not finite")
     if not jpeg.startswith(b"\xff\xd8\xff"):
         raise MessageError("expected a JPEG, got something else")
     return FrameMessage(sequence, sent, jpeg)
 
 
 def decode_frame(jpeg: bytes) -> ByteArray:
-    """Decode a frame whose header promises a sensible size.
+    """Decode a frame after checking the size in its header.
 
     Returns:
         `(h, w, 3)` uint8 in [0, 255], BGR.
 
     Raises:
-        MessageError: the size is not sensible, or the JPEG is broken.
+        MessageError: The size is out of range, or the JPEG is damaged.
     """
-    if not few_scans(jpeg, _MOST_SCANS):
-        raise MessageError(f"expected a JPEG of at most {_MOST_SCANS} scans, got more")
+    if not has_few_scans(jpeg, _MAX_SCANS):
+        raise MessageError(f"expected a JPEG of at most {_MAX_SCANS} scans, got more")
     try:
         with Image.open(io.BytesIO(jpeg), formats=("JPEG",)) as picture:
             size = picture.size
-    except _BROKEN as error:
-        raise MessageError("expected a JPEG, got a broken one") from error
-    if not all(_LEAST_SIDE <= side <= _MOST_SIDE for side in size):
-        raise MessageError(f"expected sides of {_LEAST_SIDE} to {_MOST_SIDE} pixels, got {size[0]}x{size[1]}")
+    except _DECODING_ERRORS as error:
+        raise MessageError("expected a JPEG, got a damaged one") from error
+    if not all(_MIN_SIDE <= side <= _MAX_SIDE for side in size):
+        raise MessageError(f"expected sides of {_MIN_SIDE} to {_MAX_SIDE} pixels, got {size[0]}x{size[1]}")
     frame = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
     if frame is None:
-        raise MessageError("expected a JPEG, got a broken one")
+        raise MessageError("expected a JPEG, got a damaged one")
     return frame.astype(np.uint8, copy=False)
 
 
 def read_request(text: str) -> dict[str, Any]:
-    """Read a text message.
+    """Parse a text message.
 
     Raises:
-        MessageError: it is no JSON object with a type that is known and what that needs.
+        MessageError: The message is not a JSON object of a known type with the fields of that type.
     """
     try:
         request = json.loads(text)
@@ -100,7 +101,7 @@ def read_request(text: str) -> dict[str, Any]:
             return request
         case {"type": "teach", "track": int(number), "label": str()} if not isinstance(number, bool):
             return request
-        case {"type": "record", "on": bool(), "min_group": int(least)} if 1 <= least <= _LARGEST_GROUP:
+        case {"type": "record", "on": bool(), "min_group": int(least)} if 1 <= least <= _MAX_GROUP:
             if not isinstance(least, bool):
                 return request
     raise MessageError("expected start, teach, undo, record or reset, got something else")
@@ -112,5 +113,5 @@ def class_list(classes: tuple[str, ...]) -> list[dict[str, str]]:
 
 
 def ready(classes: tuple[str, ...], limits: Limits) -> dict[str, Any]:
-    """Return the first message of the server."""
+    """Return the first message of the server: the classes and the limits."""
     return {"type": "ready", "classes": class_list(classes), "limits": asdict(limits)}

@@ -1,4 +1,4 @@
-"""The live session of a visitor: frames in, what they show out, over one WebSocket."""
+"""The WebSocket of a live session: frames in, predictions out."""
 
 from __future__ import annotations
 
@@ -17,29 +17,31 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from moodspace.index.store.commit import GalleryError
 from moodspace.index.store.manifest import StorageError
 from moodspace.realtime.session.file import SessionError
-from moodspace.web.components.teaching import TeachError, in_words
-from moodspace.web.live.lane import LiveWorker
+from moodspace.web.components.teaching import TeachError, public_message
 from moodspace.web.live.messages import FrameMessage, MessageError, read_frame, read_request, ready
+from moodspace.web.live.worker import LiveWorker
 from moodspace.web.server.settings import Limits, current_settings
 from moodspace.web.server.visitors import VisitorsError, all_visitors
 
 logger = logging.getLogger(__name__)
 
 PATH = "/moodspace/live"
-# A browser of ours sends none of these; a program that goes on sending them is sent away.
-_MOST_BAD = 20
-# Tabs of one visitor with a camera at work.
-_MOST_LIVE = 4
-# Answers that wait for a browser that does not read; then results are left out, and nothing more is read.
-_MOST_WAITING = 8
+# Our page sends no invalid messages; a program that sends this many is disconnected.
+_MAX_INVALID = 20
+# Maximum number of live pages per visitor.
+_MAX_LIVE = 4
+# Maximum number of answers waiting for a browser that does not read; beyond it results are dropped, and nothing more
+# is read.
+_MAX_WAITING = 8
 _CLOSING_S = 2.0
-_POLICY, _TOO_LARGE, _TOO_MANY_BAD, _FULL = 1008, 1009, 4408, 4429
-_TOLD = (TeachError, GalleryError, StorageError, SessionError)
-_GONE = (WebSocketDisconnect, RuntimeError)
+# WebSocket close codes; static/live/link.js handles them.
+_POLICY, _TOO_LARGE, _TOO_MANY_INVALID, _FULL = 1008, 1009, 4408, 4429
+_REPORTED = (TeachError, GalleryError, StorageError, SessionError)
+_DISCONNECTED = (WebSocketDisconnect, RuntimeError)
 
 
 def live_route() -> WebSocketRoute:
-    """Return the route, for the server's application."""
+    """Return the route for the web app."""
     return WebSocketRoute(PATH, _serve, name="live")
 
 
@@ -55,47 +57,47 @@ async def _serve(socket: WebSocket) -> None:
     except VisitorsError as error:
         await socket.close(_FULL, str(error))
         return
-    if visitor.live >= _MOST_LIVE:
-        await socket.close(_FULL, f"you have {_MOST_LIVE} live pages open; close one of them")
+    if visitor.live >= _MAX_LIVE:
+        await socket.close(_FULL, f"you have {_MAX_LIVE} live pages open; close one of them")
         return
     visitor.live += 1
     try:
-        lane = await run_in_threadpool(LiveWorker, visitor)
-        await _Connection(socket, lane, current_settings().limits).run()
+        worker = await run_in_threadpool(LiveWorker, visitor)
+        await _Connection(socket, worker, current_settings().limits).run()
     finally:
         visitor.live -= 1
 
 
 class _Connection:
-    """One browser's socket."""
+    """One browser's WebSocket."""
 
-    def __init__(self, socket: WebSocket, lane: LiveWorker, limits: Limits) -> None:
-        self._socket, self._lane, self._limits = socket, lane, limits
-        self._turns = lane.visitor.engine.turns.lane()
+    def __init__(self, socket: WebSocket, worker: LiveWorker, limits: Limits) -> None:
+        self._socket, self._worker, self._limits = socket, worker, limits
+        self._queue = worker.visitor.engine.pool.new_queue()
         self._loop = asyncio.get_running_loop()
-        self._answers: asyncio.Queue[dict[str, Any]] = asyncio.Queue(_MOST_WAITING)
-        self._sent_away: asyncio.Future[tuple[int, str]] = self._loop.create_future()
-        self._bad = self._dropped = 0
+        self._answers: asyncio.Queue[dict[str, Any]] = asyncio.Queue(_MAX_WAITING)
+        self._closing: asyncio.Future[tuple[int, str]] = self._loop.create_future()
+        self._invalid = self._dropped = 0
         self._credit, self._refilled = float(limits.frames_per_second), time.monotonic()
 
     async def run(self) -> None:
-        """Answer until the browser leaves or is sent away."""
-        self._answers.put_nowait(ready(self._lane.visitor.classes, self._limits))
-        if (recording := self._lane.recording)["on"]:
+        """Answer until the browser disconnects or the connection is closed."""
+        self._answers.put_nowait(ready(self._worker.visitor.classes, self._limits))
+        if (recording := self._worker.recording)["on"]:
             self._answers.put_nowait(recording)
         tasks = [asyncio.create_task(self._send()), asyncio.create_task(self._receive())]
-        ends: list[asyncio.Future[Any]] = [*tasks, self._sent_away]
+        ends: list[asyncio.Future[Any]] = [*tasks, self._closing]
         try:
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for task in tasks:
                 task.cancel()
             for ended in await asyncio.gather(*tasks, return_exceptions=True):
-                if isinstance(ended, Exception) and not isinstance(ended, _GONE):
+                if isinstance(ended, Exception) and not isinstance(ended, _DISCONNECTED):
                     logger.error("a live session could not go on", exc_info=ended)
-        if self._sent_away.done():
-            with contextlib.suppress(TimeoutError, *_GONE):
-                await asyncio.wait_for(self._socket.close(*self._sent_away.result()), _CLOSING_S)
+        if self._closing.done():
+            with contextlib.suppress(TimeoutError, *_DISCONNECTED):
+                await asyncio.wait_for(self._socket.close(*self._closing.result()), _CLOSING_S)
 
     async def _send(self) -> None:
         while True:
@@ -103,41 +105,41 @@ class _Connection:
             await self._socket.send_text(json.dumps(answer, separators=(",", ":")))
 
     async def _receive(self) -> None:
-        while not self._sent_away.done():
+        while not self._closing.done():
             message = await self._socket.receive()
             if message["type"] == "websocket.disconnect":
                 return
-            await self._read(message.get("bytes"), message.get("text") or "")
+            await self._handle(message.get("bytes"), message.get("text") or "")
 
-    async def _read(self, data: bytes | None, text: str) -> None:
+    async def _handle(self, data: bytes | None, text: str) -> None:
         most = self._limits.message_bytes
         if len(data or text) > most:
-            self._send_away(_TOO_LARGE, f"expected messages of at most {most} bytes")
+            self._close(_TOO_LARGE, f"expected messages of at most {most} bytes")
             return
         try:
             if data is not None:
-                self._take(read_frame(data))
+                self._enqueue(read_frame(data))
             else:
                 await self._do(read_request(text))
         except MessageError as error:
-            self._complain(str(error))
+            self._report_invalid(str(error))
 
-    def _complain(self, word: str) -> None:
-        self._bad += 1
-        if self._bad >= _MOST_BAD:
-            self._send_away(_TOO_MANY_BAD, "too many messages that are not understood")
+    def _report_invalid(self, text: str) -> None:
+        self._invalid += 1
+        if self._invalid >= _MAX_INVALID:
+            self._close(_TOO_MANY_INVALID, "too many invalid messages")
         else:
-            self._tell(word)
+            self._report(text)
 
-    def _tell(self, word: str) -> None:
+    def _report(self, text: str) -> None:
         if not self._answers.full():
-            self._answers.put_nowait({"type": "error", "message": word})
+            self._answers.put_nowait({"type": "error", "message": text})
 
-    def _send_away(self, code: int, word: str) -> None:
-        if not self._sent_away.done():
-            self._sent_away.set_result((code, word))
+    def _close(self, code: int, reason: str) -> None:
+        if not self._closing.done():
+            self._closing.set_result((code, reason))
 
-    def _take(self, frame: FrameMessage) -> None:
+    def _enqueue(self, frame: FrameMessage) -> None:
         now = time.monotonic()
         rate = self._limits.frames_per_second
         self._credit = min(rate, self._credit + (now - self._refilled) * rate)
@@ -146,20 +148,20 @@ class _Connection:
             self._dropped += 1
             return
         self._credit -= 1
-        if self._turns.put(lambda: self._look(frame, now)):
+        if self._queue.put(lambda: self._analyze(frame, now)):
             self._dropped += 1
 
-    def _look(self, frame: FrameMessage, now: float) -> None:
-        """Run in one of the engine's threads."""
+    def _analyze(self, frame: FrameMessage, now: float) -> None:
+        """Analyze a frame in one of the engine's threads."""
         try:
-            tell = partial(self._answer, self._lane.look(frame, now))
+            answer = partial(self._answer, self._worker.analyze(frame, now))
         except MessageError as error:
-            tell = partial(self._complain, str(error))
+            answer = partial(self._report_invalid, str(error))
         except Exception:
             logger.exception("a frame could not be analyzed")
-            tell = partial(self._tell, "a frame could not be analyzed; the session goes on")
-        with contextlib.suppress(RuntimeError):  # the server is ending
-            self._loop.call_soon_threadsafe(tell)
+            answer = partial(self._report, "a frame could not be analyzed; the session goes on")
+        with contextlib.suppress(RuntimeError):  # the server is stopping
+            self._loop.call_soon_threadsafe(answer)
 
     def _answer(self, result: dict[str, Any]) -> None:
         if self._answers.full():
@@ -172,16 +174,16 @@ class _Connection:
         try:
             match request["type"]:
                 case "teach":
-                    answers = await run_in_threadpool(self._lane.teach, request["track"], request["label"])
+                    answers = await run_in_threadpool(self._worker.teach, request["track"], request["label"])
                 case "undo":
-                    answers = await run_in_threadpool(self._lane.undo)
+                    answers = await run_in_threadpool(self._worker.undo)
                 case "record":
-                    answers = await run_in_threadpool(self._lane.record, request["on"], request["min_group"])
+                    answers = await run_in_threadpool(self._worker.record, request["on"], request["min_group"])
                 case _:
                     answers = []
-                    await run_in_threadpool(self._lane.reset)
-        except _TOLD as error:
-            answers = [{"type": "error", "message": in_words(error)}]
+                    await run_in_threadpool(self._worker.reset)
+        except _REPORTED as error:
+            answers = [{"type": "error", "message": public_message(error)}]
         except Exception:
             logger.exception("a request of a live session failed")
             answers = [{"type": "error", "message": "this could not be done; try again"}]

@@ -1,1 +1,1 @@
-"""pages."""
+"""The scripts of the pages; Streamlit runs one per visit."""

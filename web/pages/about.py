@@ -1,4 +1,4 @@
-"""About: what this is and is not, privacy, the law, the model card, limits, versions and licenses."""
+"""About: how it works, privacy, the law, the model card, limits, versions and licenses."""
 
 import streamlit as st
 
@@ -7,7 +7,7 @@ from moodspace.web.components.frame import privacy
 from moodspace.web.components.theme import heading, html
 from moodspace.web.server.settings import current_settings
 
-_ANSWERS = """
+_HOW_IT_WORKS = """
 <article class="card"><h2>How it works</h2>
 <p>A small network maps each face to a point in an expression space. The most similar labeled faces, and those that you
 taught, vote. The network's own prediction and these votes are combined into one calibrated probability. If it is too
@@ -27,7 +27,7 @@ settings = current_settings()
 heading("About", "Facial expressions as a space that you can see, search and teach.")
 pictures = privacy(keeps_taught=settings.gallery is not None)
 pictures = f'<article class="card"><h2>What happens to your pictures</h2>{pictures}</article>'
-html(f'<div class="cards topics">{_ANSWERS}{pictures}{_LAW}</div>')
+html(f'<div class="cards topics">{_HOW_IT_WORKS}{pictures}{_LAW}</div>')
 html(f"<section><h2>Limits of this server</h2>{limits_list(settings.limits)}</section>")
 html("<section><h2>Model card</h2></section>")
 with st.container(border=True):

@@ -6,7 +6,7 @@ from moodspace.web.components.map import PATH
 from moodspace.web.components.theme import heading, html
 from moodspace.web.server.visitors import this_visitor
 
-_WORDS = """
+_EXPLANATION = """
 <p class="faint">Each dot is a labeled face. Faces that the network finds similar lie close together, so groups are
 expressions, and dots between groups are ambiguous faces. The axes have no meaning, and neither do distances between
 groups that are far apart. Point at a dot for details, choose classes in the legend, search by name, or draw around a
@@ -17,4 +17,4 @@ visitor = this_visitor()
 heading("Map", "The expression space in two dimensions.")
 with st.container(key="map"):
     st.iframe(f"{PATH}?generation={visitor.gallery.generation}", height=680)
-html(_WORDS)
+html(_EXPLANATION)

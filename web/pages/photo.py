@@ -1,4 +1,4 @@
-"""Photo: pictures from files or the camera, what their faces show, and why."""
+"""Photo: the expressions in pictures from files or the camera, and the reasons."""
 
 import streamlit as st
 
@@ -13,16 +13,16 @@ from moodspace.web.server.settings import current_settings
 from moodspace.web.server.visitors import Visitor, this_visitor
 
 _MOST = 12  # pictures at once
-_FILES, _CAMERA, _OURS = "Files", "Camera", "Sample picture"
+_FILES, _CAMERA, _SAMPLE = "Files", "Camera", "Sample picture"
 _NO_FACE = "no face found. A face must be at least about 20 pixels wide, upright, lit and seen from the front."
 
 
 def _pictures() -> list[tuple[str, str, bytes]]:
     """Ask for pictures; return the key, name and content of each."""
-    start = st.segmented_control("Picture from", (_FILES, _CAMERA, _OURS), default=_FILES, required=True)
+    start = st.segmented_control("Picture from", (_FILES, _CAMERA, _SAMPLE), default=_FILES, required=True)
     limits = current_settings().limits
-    if start == _OURS:
-        return [("ours", "astronaut.png", picture_path().read_bytes())]
+    if start == _SAMPLE:
+        return [("sample", picture_path().name, picture_path().read_bytes())]
     if start == _CAMERA:
         taken = st.camera_input("Camera", label_visibility="collapsed")
         return [(taken.file_id, "camera.jpg", taken.getvalue())] if taken else []
@@ -34,8 +34,8 @@ def _pictures() -> list[tuple[str, str, bytes]]:
     return [(file.file_id, file.name, file.getvalue()) for file in files[:_MOST]]
 
 
-def _looked_at(visitor: Visitor, key: str, name: str, content: bytes) -> Photo | UploadError:
-    """Return what a picture shows, analyzed once for as long as it is on the page and nothing new is taught."""
+def _analyzed(visitor: Visitor, key: str, name: str, content: bytes) -> Photo | UploadError:
+    """Return the result for a picture, analyzed once while it is on the page and nothing new is taught."""
     seen: dict[tuple[str, int], Photo | UploadError] = st.session_state.setdefault("photos", {})
     at = (key, visitor.gallery.generation)
     if at not in seen:
@@ -43,7 +43,7 @@ def _looked_at(visitor: Visitor, key: str, name: str, content: bytes) -> Photo |
             lambda: analyze_photo(
                 name,
                 decode_picture(content, current_settings().limits),
-                lambda frame: visitor.engine.recognize(visitor, frame),
+                lambda frame: visitor.engine.recognize(visitor.recognizer, frame),
                 visitor.recognizer,
             )
         )
@@ -54,13 +54,13 @@ def _show(photo: Photo, key: str, content: bytes) -> None:
     faces = photo.document["faces"]
     with st.container(key=f"photo-{key}"):
         picture, cards = st.columns([3, 2], gap="medium") if len(faces) < 3 else (st.container(), st.container())
-        words = f"{len(faces)} faces" if len(faces) != 1 else "1 face"
-        picture.image(photo.shown, caption=f"{photo.name}: {words}", width="stretch", alt=f"{photo.name}, annotated")
+        count = f"{len(faces)} faces" if len(faces) != 1 else "1 face"
+        picture.image(photo.shown, caption=f"{photo.name}: {count}", width="stretch", alt=f"{photo.name}, annotated")
         with cards:
             if is_animated(content):
                 html(
                     notice(
-                        "only the first frame was looked at; the Video page looks at all.",
+                        "only the first frame was analyzed; the Video page analyzes all frames.",
                         f"{photo.name}:",
                         wrong=False,
                     )
@@ -73,7 +73,7 @@ def _show(photo: Photo, key: str, content: bytes) -> None:
         with picture, st.container(horizontal=True):
             st.download_button(
                 "Picture",
-                # Decoded again when it is asked for, so that no visitor's pixels wait in memory for a click.
+                # Decoded again on request, so that no visitor's pixels wait in memory for a click.
                 lambda: annotated(photo, decode_picture(content, current_settings().limits)),
                 named_after(photo.name, f"-annotated{annotated_suffix(photo.name)}"),
                 on_click="ignore",
@@ -81,10 +81,10 @@ def _show(photo: Photo, key: str, content: bytes) -> None:
                 key=f"picture {key}",
             )
             if faces:
-                _offer([photo], named_after(photo.name, ""), key)
+                _downloads([photo], named_after(photo.name, ""), key)
 
 
-def _offer(photos: list[Photo], stem: str, key: str) -> None:
+def _downloads(photos: list[Photo], stem: str, key: str) -> None:
     documents = [photo.document for photo in photos]
     for kind, content, mime in (
         ("JSON", as_json(documents), "application/json"),
@@ -97,7 +97,7 @@ def _offer(photos: list[Photo], stem: str, key: str) -> None:
 heading("Photo", "Read the expressions in a picture, with confidence and the closest known faces.")
 visitor = this_visitor()
 pictures = _pictures()
-results = {key: _looked_at(visitor, key, name, content) for key, name, content in pictures}
+results = {key: _analyzed(visitor, key, name, content) for key, name, content in pictures}
 st.session_state["photos"] = {(key, visitor.gallery.generation): result for key, result in results.items()}
 for key, name, content in pictures:
     result = results[key]
@@ -109,4 +109,4 @@ read = [result for result in results.values() if isinstance(result, Photo)]
 if len(read) > 1:
     with st.container(horizontal=True, vertical_alignment="center"):
         html('<p class="word">All pictures together</p>')
-        _offer(read, "moodspace", "all")
+        _downloads(read, "moodspace", "all")

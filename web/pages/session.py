@@ -9,9 +9,17 @@ import streamlit as st
 from moodspace.realtime.session.file import SessionError
 from moodspace.sessions import Session
 from moodspace.web.components.face_cards import notice
-from moodspace.web.components.session import document_file, overview, report_file, state, stylesheet, table_file, words
+from moodspace.web.components.recording import (
+    document_file,
+    overview,
+    problem,
+    report_file,
+    state,
+    stylesheet,
+    table_file,
+)
 from moodspace.web.components.theme import heading, html
-from moodspace.web.live.session import LiveSession, discard_recording, stop_recording
+from moodspace.web.server.recording import Recording
 from moodspace.web.server.visitors import Visitor, this_visitor
 
 _FILES = (
@@ -38,70 +46,70 @@ the report, one page that works offline, or the numbers as CSV or JSON.</p></art
 
 @st.fragment(run_every=2)
 def _wait(visitor: Visitor) -> None:
-    """Show how to record until a recording starts in another tab."""
-    if visitor.session is not None:
+    """Explain how to record until a recording starts in another tab."""
+    if visitor.recording is not None:
         st.rerun()
     html(_HOW)
 
 
 @st.fragment(run_every=1)
-def _follow(visitor: Visitor, session: LiveSession) -> None:
-    """Show a recording as it runs, until it is stopped or discarded, here or in another tab."""
-    if visitor.session is not session or not session.recording:
+def _follow(visitor: Visitor, recording: Recording) -> None:
+    """Show a running recording until it is stopped or discarded, here or in another tab."""
+    if visitor.recording is not recording or not recording.running:
         st.rerun()
-    _show(session)
+    _show(recording)
 
 
-def _show(session: LiveSession) -> None:
-    recording = session.recording
+def _show(recording: Recording) -> None:
+    running = recording.running
     try:
-        recorded = session.read()
-    except SessionError:  # its words name a folder of the server
+        session = recording.read()
+    except SessionError:  # its message names a folder of the server
         html(notice(_UNREADABLE))
         return
-    html(state(recorded, recording=recording))
-    # A place of its own for the word, so that the drawing keeps its own when the word comes or goes.
+    html(state(session, recording=running))
+    # In a container, so that the chart keeps its position when the message appears or disappears.
     with st.container():
-        if word := words(recorded, time.time(), recording=recording):
-            html(notice(word, wrong=False))
-    html(overview(recorded))
+        if message := problem(session, time.time(), recording=running):
+            html(notice(message, wrong=False))
+    html(overview(session))
 
 
-def _made(make: Callable[[Session], bytes], session: LiveSession) -> bytes:
-    return make(session.read())
+def _actions(visitor: Visitor, recording: Recording) -> None:
+    with st.container(horizontal=True):
+        if recording.running:
+            st.button("Stop", type="primary", icon=":material/stop:", on_click=visitor.stop_recording)
+        _downloads(recording)
+        with st.popover("Discard", icon=":material/delete:"):
+            html('<p class="word">This permanently deletes the recording.</p>')
+            st.button("Discard the recording", on_click=visitor.discard_recording)
 
 
-def _take_along(session: LiveSession) -> None:
-    for name, make, ending, kind in _FILES:
+def _downloads(recording: Recording) -> None:
+    for name, make, suffix, mime in _FILES:
         st.download_button(
             name,
-            partial(_made, make, session),
-            f"moodspace-session.{ending}",
-            kind,
+            partial(_made, make, recording),
+            f"moodspace-session.{suffix}",
+            mime,
             on_click="ignore",
             icon=":material/download:",
         )
 
 
-def _actions(visitor: Visitor, session: LiveSession) -> None:
-    with st.container(horizontal=True):
-        if session.recording:
-            st.button("Stop", type="primary", icon=":material/stop:", on_click=stop_recording, args=(visitor,))
-        _take_along(session)
-        with st.popover("Discard", icon=":material/delete:"):
-            html('<p class="word">This permanently deletes the recording.</p>')
-            st.button("Discard the recording", on_click=discard_recording, args=(visitor,))
+def _made(make: Callable[[Session], bytes], recording: Recording) -> bytes:
+    return make(recording.read())
 
 
 heading("Session", "Record a live session and see how its expressions change over time.")
 visitor = this_visitor()
-session = visitor.session
-if session is None:
+recording = visitor.recording
+if recording is None:
     _wait(visitor)
 else:
     st.html(f"<style>{stylesheet()}</style>")
-    _actions(visitor, session)
-    if session.recording:
-        _follow(visitor, session)
+    _actions(visitor, recording)
+    if recording.running:
+        _follow(visitor, recording)
     else:
-        _show(session)
+        _show(recording)

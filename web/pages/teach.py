@@ -1,4 +1,4 @@
-"""Teach: faces by example, under known or new classes; undo, forget, export and import."""
+"""Teach: add example faces to known or new classes; undo, forget, export and import."""
 
 from collections.abc import Callable
 from functools import partial
@@ -16,7 +16,7 @@ from moodspace.web.components.teaching import (
     class_name,
     exported,
     imported,
-    in_words,
+    public_message,
     teach,
 )
 from moodspace.web.components.theme import heading, html, mark_of, shades
@@ -26,12 +26,13 @@ from moodspace.web.server.visitors import Visitor, VisitorsError, this_visitor
 
 _MOST = 20  # pictures at once
 _NO_FACE = "no face found; use a picture with a larger, upright face seen from the front"
-_ROUND = "lesson"  # counts lessons: each has file choosers of its own, so that they are empty again
-_TOLD = "told"
+# Session state: the number of lessons, which resets the file choosers by their keys; the message for the next run.
+_LESSONS = "lesson"
+_MESSAGE = "told"
 
 
 def _found(visitor: Visitor, files: list[tuple[str, str, bytes]]) -> list[Candidates | UploadError]:
-    """Return the faces of each picture, detected once for as long as it is on the page."""
+    """Return the faces of each picture, detected once while it is on the page."""
     seen: dict[str, Candidates | UploadError] = st.session_state.get("candidates", {})
     found: dict[str, Candidates | UploadError] = {}
     for key, name, content in files:
@@ -44,12 +45,12 @@ def _found(visitor: Visitor, files: list[tuple[str, str, bytes]]) -> list[Candid
 
 def _faces(visitor: Visitor, name: str, content: bytes) -> Candidates:
     bgr = decode_picture(content, current_settings().limits)
-    result = visitor.engine.recognize(visitor, bgr)
+    result = visitor.engine.recognize(visitor.recognizer, bgr)
     return candidates(name, bgr, result, visitor.recognizer.bundle.geometry)
 
 
 def _choose(found: list[tuple[str, str, Candidates | UploadError]]) -> list[tuple[Candidates, int]]:
-    """Show the faces and, where a picture has several, ask which one is meant."""
+    """Show the faces, and ask which one to teach if a picture has several."""
     picked = []
     for key, name, one in found:
         if isinstance(one, UploadError):
@@ -75,7 +76,7 @@ def _choose(found: list[tuple[str, str, Candidates | UploadError]]) -> list[tupl
 
 
 def _lesson(visitor: Visitor) -> None:
-    number = st.session_state.setdefault(_ROUND, 0)
+    number = st.session_state.setdefault(_LESSONS, 0)
     limits = current_settings().limits
     megabytes = max(1, limits.upload_bytes // 2**20)
     files = st.file_uploader(
@@ -92,8 +93,8 @@ def _lesson(visitor: Visitor) -> None:
     names = visitor.classes
     known = st.pills("Expression", names, key=f"class {number}", wrap=True)
     new = st.text_input("Or a new class", placeholder="confused, thinking, bored ...", key=f"new {number}")
-    words = f"Teach {len(picked)} {'face' if len(picked) == 1 else 'faces'}" if picked else "Teach"
-    if st.button(words, type="primary", disabled=not picked, icon=":material/school:"):
+    button = f"Teach {len(picked)} {'face' if len(picked) == 1 else 'faces'}" if picked else "Teach"
+    if st.button(button, type="primary", disabled=not picked, icon=":material/school:"):
         _teach(visitor, picked, new or known or "")
 
 
@@ -103,29 +104,29 @@ def _teach(visitor: Visitor, picked: list[tuple[Candidates, int]], typed: str) -
         with visitor.lock:
             lesson = teach(visitor.gallery, label, chosen(picked, visitor.engine.encode))
     except (TeachError, GalleryError, StorageError) as error:
-        html(notice(in_words(error)))
+        html(notice(public_message(error)))
         return
-    st.session_state[_ROUND] += 1
-    _tell(f"{label}: {lesson.words}.")
+    st.session_state[_LESSONS] += 1
+    _tell(f"{label}: {lesson.summary}.")
     st.rerun()
 
 
-def _tell(words: str, *, wrong: bool = False) -> None:
-    """Keep a message for the next run of the page, which shows it."""
-    st.session_state[_TOLD] = words, wrong
+def _tell(message: str, *, wrong: bool = False) -> None:
+    """Store a message that the next run of the page shows."""
+    st.session_state[_MESSAGE] = message, wrong
 
 
 def _change(act: Callable[[Visitor], str]) -> None:
-    """Change the gallery of whoever is visiting now, and tell the result or why it failed.
+    """Change the gallery of the current visitor, and store the result or the error as the message.
 
-    A callback of a page that was left for a while runs before the page does, when its visitor may be gone.
+    A callback runs before the page does; on a page that was idle its visitor may already be gone.
     """
     try:
         visitor = this_visitor()
-        with visitor.kept(), visitor.lock:
+        with visitor.in_use(), visitor.lock:
             _tell(act(visitor))
     except (VisitorsError, GalleryError, StorageError) as error:
-        _tell(in_words(error), wrong=True)
+        _tell(public_message(error), wrong=True)
 
 
 def _undone(visitor: Visitor) -> str:
@@ -146,7 +147,7 @@ def _forget(label: str) -> None:
 
 
 def _export(visitor: Visitor) -> bytes:
-    with visitor.kept():
+    with visitor.in_use():
         return exported(visitor.gallery)
 
 
@@ -159,12 +160,12 @@ def _import(visitor: Visitor) -> None:
         return
     try:
         with visitor.lock:
-            came, known = imported(visitor.gallery, file.getvalue())
+            added, known = imported(visitor.gallery, file.getvalue())
     except (TeachError, GalleryError, StorageError) as error:
-        html(notice(in_words(error), f"{file.name}:"))
+        html(notice(public_message(error), f"{file.name}:"))
         return
     st.session_state["imports"] += 1
-    _tell(f"{came} {'face' if came == 1 else 'faces'} imported" + (f", {known} already known." if known else "."))
+    _tell(f"{added} {'face' if added == 1 else 'faces'} imported" + (f", {known} already known." if known else "."))
     st.rerun()
 
 
@@ -173,7 +174,7 @@ def _gallery(visitor: Visitor) -> None:
     count = sum(labels.values())
     html(f"<h2>Your gallery</h2><p class='faint'>{count:,} of at most {MOST_FACES:,} faces. Only you can see it.</p>")
     colors = shades(visitor.classes)
-    # A container of their own, so that what follows keeps its place, and its state, when a class comes or goes.
+    # In a container, so that the elements after it keep position and state when the number of classes changes.
     with st.container():
         for name, n in labels.items():
             with st.container(horizontal=True, vertical_alignment="center"):
@@ -197,8 +198,8 @@ def _gallery(visitor: Visitor) -> None:
 heading("Teach", "Add example faces and name their expression; the next prediction uses them.")
 this = this_visitor()
 with st.container():
-    if told := st.session_state.pop(_TOLD, None):
-        html(notice(told[0], wrong=told[1]))
+    if message := st.session_state.pop(_MESSAGE, None):
+        html(notice(message[0], wrong=message[1]))
 lesson, gallery = st.columns([3, 2], gap="large")
 with lesson:
     _lesson(this)

@@ -1,4 +1,4 @@
-"""Video: an uploaded clip, analyzed frame by frame, to play, to see over time and to download."""
+"""Video: an uploaded clip analyzed frame by frame, with a timeline and results to download."""
 
 import logging
 
@@ -15,26 +15,26 @@ from moodspace.web.server.visitors import this_visitor
 
 logger = logging.getLogger(__name__)
 
-_WATCHED = "watched"
+_RESULT_KEY = "watched"
 
 
-def _watch(name: str, content: bytes) -> VideoAnalysis | VideoError:
-    """Analyze a video while the page shows the progress; the button, or leaving the page, interrupts this run."""
+def _analyze(name: str, content: bytes) -> VideoAnalysis | VideoError:
+    """Analyze a video and show the progress; the button, or leaving the page, interrupts this run."""
     visitor = this_visitor()
-    words = f"Analyzing {name}"
+    label = f"Analyzing {name}"
     with st.container(horizontal=True, vertical_alignment="center"):
-        bar = st.progress(0.0, words)
+        bar = st.progress(0.0, label)
         st.button("Cancel", on_click=_forget_upload)
 
     def progress(done: float, seconds: float) -> None:
         share = min(done / seconds, 1.0) if seconds else 0.0
-        bar.progress(share, f"{words}: {clock(done)}" + (f" of {clock(seconds)}" if seconds else ""))
+        bar.progress(share, f"{label}: {clock(done)}" + (f" of {clock(seconds)}" if seconds else ""))
 
     try:
         return analyze_video(
             name,
             content,
-            lambda frame: visitor.engine.recognize(visitor, frame, video=True),
+            lambda frame: visitor.engine.recognize(visitor.recognizer, frame, video=True),
             visitor.recognizer,
             current_settings().limits,
             progress,
@@ -47,28 +47,28 @@ def _watch(name: str, content: bytes) -> VideoAnalysis | VideoError:
 
 
 def _forget_upload() -> None:
-    """Empty the file chooser, which is another one under the next number."""
+    """Empty the file chooser by giving the next one another key."""
     st.session_state["video upload"] = st.session_state.get("video upload", 0) + 1
 
 
-def _show(watched: VideoAnalysis) -> None:
-    if watched.incomplete:
-        html(notice(watched.incomplete, f"{watched.name}:"))
-    st.video(watched.clip)
-    stem = named_after(watched.name, "")
+def _show(analysis: VideoAnalysis) -> None:
+    if analysis.incomplete:
+        html(notice(analysis.incomplete, f"{analysis.name}:"))
+    st.video(analysis.clip)
+    stem = named_after(analysis.name, "")
     with st.container(horizontal=True):
         for kind, content, name in (
-            ("MP4", watched.clip, f"{stem}-annotated.mp4"),
-            ("JSON", watched.json, f"{stem}.json"),
-            ("CSV", watched.csv, f"{stem}.csv"),
+            ("MP4", analysis.clip, f"{stem}-annotated.mp4"),
+            ("JSON", analysis.json, f"{stem}.json"),
+            ("CSV", analysis.csv, f"{stem}.csv"),
         ):
             st.download_button(kind, content, name, on_click="ignore", icon=":material/download:")
-    if not watched.with_face:
-        html(notice("no face found in any frame", f"{watched.name}:", wrong=False))
+    if not analysis.with_face:
+        html(notice("no face found in any frame", f"{analysis.name}:", wrong=False))
         return
-    drawing = timeline(watched.shares, watched.seconds, watched.classes, shades(watched.classes))
-    words = f"Mean over the faces in view. {watched.with_face:,} of {watched.frames:,} analyzed frames show a face."
-    html(f'<section><h2>Over time</h2><p class="faint">{words}</p>{drawing}</section>')
+    drawing = timeline(analysis.shares, analysis.seconds, analysis.classes, shades(analysis.classes))
+    note = f"Mean over the faces in view. {analysis.with_face:,} of {analysis.frames:,} analyzed frames show a face."
+    html(f'<section><h2>Over time</h2><p class="faint">{note}</p>{drawing}</section>')
 
 
 heading("Video", "Analyze a clip frame by frame and download the results.")
@@ -80,16 +80,16 @@ upload = st.file_uploader(
     key=f"video {st.session_state.get('video upload', 0)}",
 )
 if upload is None:
-    st.session_state.pop(_WATCHED, None)
+    st.session_state.pop(_RESULT_KEY, None)
 else:
-    known = st.session_state.get(_WATCHED)
-    if known is None or known[0] != upload.file_id:
+    result = st.session_state.get(_RESULT_KEY)
+    if result is None or result[0] != upload.file_id:
         place = st.empty()
         with place.container():
-            known = (upload.file_id, _watch(upload.name, upload.getvalue()))
+            result = (upload.file_id, _analyze(upload.name, upload.getvalue()))
         place.empty()
-        st.session_state[_WATCHED] = known
-    outcome = known[1]
+        st.session_state[_RESULT_KEY] = result
+    outcome = result[1]
     if isinstance(outcome, VideoError):
         html(notice(str(outcome), f"{upload.name}:"))
     else:

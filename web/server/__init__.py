@@ -1,1 +1,1 @@
-"""server."""
+"""The server: settings, requests, visitors, and the threads that they share."""

@@ -1,4 +1,4 @@
-"""What all visitors share: the bundle, and a few threads that look at their frames, each visitor in turn."""
+"""What all visitors share: the bundle, the detectors, and a few threads that serve the visitors' frames in turn."""
 
 import logging
 import os
@@ -8,7 +8,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from moodspace.arrays import ByteArray
 from moodspace.classifier.bundle.bundle import load_bundle
@@ -19,93 +18,92 @@ from moodspace.embeddings.encoder import Encoded, Encoder
 from moodspace.realtime.pipeline import FrameResult, Pipeline
 from moodspace.web.server.settings import WebSettings
 
-if TYPE_CHECKING:
-    from moodspace.web.server.visitors import Visitor
-
 logger = logging.getLogger(__name__)
 
 Work = Callable[[], None]
-# Seconds that the end of the server waits for frames that are in work.
-_CLOSING_S = 2.0
 
 
 class Engine:
     """The bundle, its detectors and its threads.
 
     Args:
-        settings: The operator's.
+        settings: The operator's settings.
 
     Raises:
-        BundleError: the bundle cannot be used.
-        ValueError: it has no such labels.
+        BundleError: The bundle cannot be used.
+        ValueError: The bundle has no such labels.
     """
 
     def __init__(self, settings: WebSettings) -> None:
         threads = max(1, min(4, os.cpu_count() or 1))
         bundle = load_bundle(settings.bundle, threads=1)
-        self.bundle = replace(bundle, encoder=_OneAtATime(bundle.encoder))
+        self.bundle = replace(bundle, encoder=_LockedEncoder(bundle.encoder))
         self.labels = settings.labels
-        self.detector: Detector = _AnyFree([open_detector() for _ in range(threads)])
-        # Looks closer, for pictures: as `cli.py predict` does.
-        self._close: Detector = _AnyFree([open_picture_detector() for _ in range(threads)])
-        Recognizer(self.bundle, self.labels)  # says at once when there are no such labels
-        self.turns = FairThreadPool(threads)
+        self.detector: Detector = _DetectorPool([open_detector() for _ in range(threads)])
+        # For pictures: searches at several sizes, as `moodspace predict` does.
+        self._picture_detector: Detector = _DetectorPool([open_picture_detector() for _ in range(threads)])
+        Recognizer(self.bundle, self.labels)  # raises ValueError now if the bundle has no such labels
+        self.pool = FairThreadPool(threads)
 
-    def recognize(self, visitor: "Visitor", frame_bgr: ByteArray, *, video: bool = False) -> FrameResult:
+    def recognize(self, recognizer: Recognizer, frame_bgr: ByteArray, *, video: bool = False) -> FrameResult:
         """Find and recognize the faces of one picture, in the caller's thread.
 
         Args:
-            visitor: Whose taught faces count.
+            recognizer: The visitor's recognizer, which knows the visitor's taught faces.
             frame_bgr: `(h, w, 3)` uint8 in [0, 255], BGR.
-            video: Whether it is one of many, which are looked at less closely.
+            video: Whether it is a video frame, which is searched for faces at one size only.
         """
-        return Pipeline(self.detector if video else self._close, visitor.recognizer).process(frame_bgr, 0.0)
+        return Pipeline(self.detector if video else self._picture_detector, recognizer).process(frame_bgr, 0.0)
 
     def encode(self, crops: ByteArray) -> Encoded:
         """Encode `(n, 48, 48)` uint8 gray crops."""
         return self.bundle.encoder.encode(crops)
 
     def close(self) -> None:
-        """End the threads after what they are doing."""
-        self.turns.close()
+        """End the threads after their current work."""
+        self.pool.close()
 
 
 class FairThreadPool:
-    """Threads that serve lanes in turn: who has just been served waits until the others were.
+    """Threads that serve queues round robin: a queue that was just served waits until all others were.
 
     Args:
-        threads: How many.
+        threads: Number of threads.
+        patience: Seconds that `close` waits for current work.
     """
 
-    def __init__(self, threads: int) -> None:
+    def __init__(self, threads: int, *, patience: float = 2.0) -> None:
+        self._patience = patience
         self._waiting: deque[SessionQueue] = deque()
         self._changed = threading.Condition()
         self._open = True
-        self._threads = [threading.Thread(target=self._serve, name=f"turns-{at}", daemon=True) for at in range(threads)]
+        self._threads = [
+            threading.Thread(target=self._serve, name=f"engine-{at}", daemon=True) for at in range(threads)
+        ]
         for thread in self._threads:
             thread.start()
 
-    def lane(self) -> "SessionQueue":
-        """Return a lane of its own for one live session."""
+    def new_queue(self) -> "SessionQueue":
+        """Return a new queue, for one live session."""
         return SessionQueue(self)
 
-    def enter(self, lane: "SessionQueue", work: Work) -> bool:
-        """Put work into a lane in place of what waits there. Return whether something was replaced."""
+    def submit(self, session: "SessionQueue", work: Work) -> bool:
+        """Put work into a queue, in place of work that waits there. Return whether it replaced something."""
         with self._changed:
-            gave_way = lane.next is not None
-            lane.next = work
-            if not lane.busy and not gave_way:
-                self._waiting.append(lane)
+            replaced = session.next is not None
+            session.next = work
+            if not session.busy and not replaced:
+                self._waiting.append(session)
                 self._changed.notify()
-            return gave_way
+            return replaced
 
     def close(self) -> None:
-        """End the threads after what they are doing, and wait a moment for that; what waits is dropped."""
+        """Drop waiting work, end the threads after their current work, and wait a moment for that."""
         with self._changed:
             self._open = False
             self._waiting.clear()
             self._changed.notify_all()
-        until = time.monotonic() + _CLOSING_S
+        until = time.monotonic() + self._patience
         for thread in self._threads:
             if thread is not threading.current_thread():
                 thread.join(max(until - time.monotonic(), 0.0))
@@ -120,35 +118,35 @@ class FairThreadPool:
             self._changed.wait_for(lambda: self._waiting or not self._open)
             if not self._open:
                 return False
-            lane = self._waiting.popleft()
-            work, lane.next, lane.busy = lane.next, None, True
+            session = self._waiting.popleft()
+            work, session.next, session.busy = session.next, None, True
         try:
             if work is not None:
                 work()
         except Exception:
             logger.exception("a frame could not be analyzed")
         with self._changed:
-            lane.busy = False
-            if lane.next is not None:
-                self._waiting.append(lane)
+            session.busy = False
+            if session.next is not None:
+                self._waiting.append(session)
                 self._changed.notify()
         return True
 
 
 class SessionQueue:
-    """Where the frames of one live session wait: one in work, one waiting."""
+    """The queue of one live session: at most one frame in work and one waiting."""
 
-    def __init__(self, turns: FairThreadPool) -> None:
-        self._turns = turns
+    def __init__(self, pool: FairThreadPool) -> None:
+        self._pool = pool
         self.next: Work | None = None
         self.busy = False
 
     def put(self, work: Work) -> bool:
-        """Ask for work to be done in a thread, in place of what waits. Return whether something was replaced."""
-        return self._turns.enter(self, work)
+        """Submit work, in place of work that waits. Return whether it replaced something."""
+        return self._pool.submit(self, work)
 
 
-class _AnyFree:
+class _DetectorPool:
     """A detector made of several, each used by one thread at a time."""
 
     def __init__(self, detectors: list[Detector]) -> None:
@@ -164,8 +162,8 @@ class _AnyFree:
             self._free.put(detector)
 
 
-class _OneAtATime:
-    """An encoder for several threads: LiteRT's interpreters serve one each."""
+class _LockedEncoder:
+    """An encoder that several threads may share; a LiteRT interpreter alone serves one thread."""
 
     def __init__(self, encoder: Encoder) -> None:
         self._encoder, self._lock = encoder, threading.Lock()

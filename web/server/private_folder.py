@@ -1,7 +1,7 @@
-"""Places for what one visitor may keep for a while: in memory where the system has such folders; gone with the server.
+"""Private folders for what one visitor keeps for a while: in memory where the system allows, deleted with the server.
 
-All lie in one folder of this process, in which it holds a file locked. The lock goes with the process however it ends,
-on every system, so that the next server knows, and removes, what one that was killed has left.
+All lie in one home folder of this process, which holds a lock file in it. The system releases the lock when the process
+ends, in whatever way, so the next server recognizes and removes the homes of servers that were killed.
 """
 
 import os
@@ -15,44 +15,44 @@ from pathlib import Path
 
 from filelock import FileLock
 
-# Where there is one, what is written there never reaches a disk.
+# Files here never reach a disk.
 _MEMORY = Path("/dev/shm")
-_NAME = "moodspace-web-"
+_PREFIX = "moodspace-web-"
 _LOCK = ".lock"
-# A folder without a lock is one that is being made, or whose maker was killed at that; so long after it is the latter.
-_MADE_WITHIN = 60.0
-_MAKING = threading.Lock()
+# Seconds within which a new home gets its lock; an older home without one belongs to a killed server.
+_CREATION_S = 60.0
+_creating = threading.Lock()
 _held: list[tuple[Path, FileLock]] = []
 
 
 def private_folder() -> Path:
-    """Makes an empty folder that only this program's user may look into; who asked for it removes it."""
-    with _MAKING:
+    """Create an empty folder that only this user may read; the caller removes it."""
+    with _creating:
         if not _held:
-            _held.append(_make_home())
+            _held.append(_create_home())
         return Path(tempfile.mkdtemp(dir=_held[0][0]))
 
 
 def remove_home() -> None:
-    """Removes all that this process keeps; what is asked for later gets a place of its own again."""
-    with _MAKING:
+    """Remove all folders of this process; a later `private_folder` creates a new home."""
+    with _creating:
         while _held:
             path, lock = _held.pop()
-            lock.release()  # before: Windows removes no open file
+            lock.release()  # first, because Windows removes no open file
             shutil.rmtree(path, ignore_errors=True)
 
 
-def remove_left() -> int:
-    """Removes what servers of this user have left that were killed; returns of how many."""
-    left = [path for path in _root().glob(_NAME + "*") if _is_left(path)]
-    for path in left:
+def remove_abandoned() -> int:
+    """Remove folders left behind by killed servers of this user; return how many."""
+    abandoned = [path for path in _root().glob(_PREFIX + "*") if _is_abandoned(path)]
+    for path in abandoned:
         shutil.rmtree(path, ignore_errors=True)
-    return len(left)
+    return len(abandoned)
 
 
-def _make_home() -> tuple[Path, FileLock]:
-    path = Path(tempfile.mkdtemp(prefix=f"{_NAME}{os.getpid()}-", dir=_root()))
-    # Of the process: any thread may remove the folder.
+def _create_home() -> tuple[Path, FileLock]:
+    path = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=_root()))
+    # The lock belongs to the process, not to a thread: any thread may remove the folder.
     lock = FileLock(path / _LOCK, thread_local=False)
     lock.acquire(blocking=False)
     return path, lock
@@ -62,14 +62,14 @@ def _root() -> Path:
     return _MEMORY if os.access(_MEMORY, os.W_OK) else Path(tempfile.gettempdir())
 
 
-def _is_left(path: Path) -> bool:
-    """Returns whether a folder is this user's, and no process holds it."""
+def _is_abandoned(path: Path) -> bool:
+    """Return whether a folder belongs to this user and no process holds it."""
     with suppress(OSError, NotImplementedError):
         info = path.lstat()
         if not stat.S_ISDIR(info.st_mode) or (hasattr(os, "getuid") and info.st_uid != os.getuid()):
             return False
         if not (path / _LOCK).exists():
-            return time.time() - info.st_mtime > _MADE_WITHIN
-        with FileLock(path / _LOCK).acquire(blocking=False):  # raises TimeoutError where it is held
+            return time.time() - info.st_mtime > _CREATION_S
+        with FileLock(path / _LOCK).acquire(blocking=False):  # raises TimeoutError if a process holds it
             return True
     return False

@@ -1,4 +1,4 @@
-"""Runs the web app in this process until it is told to stop."""
+"""Run the web app's server in this process until it is stopped."""
 
 import importlib.util
 import os
@@ -11,19 +11,19 @@ from pathlib import Path
 from moodspace.errors import MoodspaceError
 from moodspace.web.server.settings import WebSettings
 
-_ROOT = Path(__file__).parents[2]
-# What is still being answered when the server ends gets so long, seconds.
-_GRACE = 2
-# The rest of a message beside what it carries.
-_HEAD = 4096
+_PACKAGE = Path(__file__).parents[1]
+# Seconds that requests get to finish when the server stops.
+_SHUTDOWN_S = 2
+# Bytes of a WebSocket message besides its payload.
+_HEADER_BYTES = 4096
 
 
 class ServeError(MoodspaceError):
-    """The server cannot be started; says in one line what was expected, what came, and what to do."""
+    """The server cannot be started; says in one line what was expected, what it got, and what to do."""
 
 
 def address(settings: WebSettings) -> str:
-    """Returns what to open in a browser, with the token where there is one."""
+    """Return the address to open in a browser, with the token if there is one."""
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     shown = {"127.0.0.1": "localhost", "0.0.0.0": "localhost", "[::]": "localhost", "[::1]": "localhost"}.get(
         host, host
@@ -32,21 +32,20 @@ def address(settings: WebSettings) -> str:
 
 
 def serve(settings: WebSettings, *, ready: Callable[[], None], open_browser: bool = False) -> None:
-    """Serves the app until Ctrl-C.
+    """Serve the app until Ctrl-C.
 
     Args:
-        settings: The operator's.
+        settings: The operator's settings.
         ready: Called once, when the server answers.
-        open_browser: Whether to open the address in a browser here, once the server answers.
+        open_browser: Whether to open the address in a browser on this machine when the server answers.
 
     Raises:
-        ServeError: the port is in use, or the host is none of this machine's.
-        BundleError, ValueError: the bundle or its labels cannot be used.
-        KeyboardInterrupt: it was stopped.
+        ServeError: Streamlit is not installed, the port is in use, or the host is not an address of this machine.
+        BundleError, ValueError: The bundle or its labels cannot be used.
+        KeyboardInterrupt: The server was stopped.
     """
     if importlib.util.find_spec("streamlit") is None:
-        remedy = "pip install -r requirements/web.txt"
-        raise ServeError(f"expected what the web app needs, found no streamlit; {remedy}")
+        raise ServeError("expected the extra 'web', found no streamlit; pip install 'moodspace[web]'")
     with _listen(settings) as listening:
         _run(settings, listening, ready, open_browser=open_browser)
 
@@ -55,22 +54,24 @@ def _run(settings: WebSettings, listening: socket.socket, ready: Callable[[], No
     import uvicorn
 
     settings.publish()
-    os.chdir(_ROOT)  # where Streamlit looks for its configuration
+    # Streamlit also reads `.streamlit/config.toml` from the current folder, where it belongs to another app.
+    os.chdir(_PACKAGE)
     from moodspace.web.server.visitors import all_visitors
 
     all_visitors()
     config = uvicorn.Config(
-        "streamlit_app:app",
+        "moodspace.web.app:create_app",
+        factory=True,
         log_config=None,
         log_level="warning",
-        ws_max_size=settings.limits.message_bytes + _HEAD,
-        timeout_graceful_shutdown=_GRACE,
+        ws_max_size=settings.limits.message_bytes + _HEADER_BYTES,
+        timeout_graceful_shutdown=_SHUTDOWN_S,
         server_header=False,
     )
     config.load()
 
-    class Announced(uvicorn.Server):
-        """Says that it is ready after it began to answer, not before."""
+    class AnnouncingServer(uvicorn.Server):
+        """Announces that it is ready once it answers."""
 
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
@@ -79,10 +80,10 @@ def _run(settings: WebSettings, listening: socket.socket, ready: Callable[[], No
                 # In a thread: a browser in the terminal returns only when the person closes it.
                 threading.Thread(target=webbrowser.open, args=(address(settings),), daemon=True).start()
 
-    server = Announced(config)
+    server = AnnouncingServer(config)
     server.run(sockets=[listening])
     if server.started:
-        raise KeyboardInterrupt  # which asyncio has swallowed
+        raise KeyboardInterrupt  # asyncio caught it
 
 
 def _listen(settings: WebSettings) -> socket.socket:
@@ -92,7 +93,7 @@ def _listen(settings: WebSettings) -> socket.socket:
         try:
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listening.bind((settings.host, settings.port))
-            listening.listen()  # from here on no other server gets this port; who connects now waits for the start
+            listening.listen()  # no other server can take the port now; early connections wait for the start
         except BaseException:
             listening.close()
             raise

@@ -1,4 +1,4 @@
-"""The operator's settings, passed through the environment to the script and the routes."""
+"""The operator's settings, passed through the environment to the Streamlit script and the routes."""
 
 import ipaddress
 import json
@@ -7,27 +7,28 @@ import re
 import secrets
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
+from importlib.resources import files
 from pathlib import Path
 
 VARIABLE = "MOODSPACE_WEB"
 _SHORTEST_TOKEN = 12
 _ORIGIN = re.compile(r"https?://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
-_SHIPPED = Path(__file__).parents[2] / "bundles" / "fer2013"
+_SHIPPED_BUNDLE = Path(str(files("moodspace.bundles") / "fer2013"))
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one visitor may ask for.
+    """Limits for one visitor, and on the number of visitors.
 
     Attributes:
-        upload_bytes: Of a picture.
-        video_bytes: Of a video.
-        held_bytes: Of all files that are on a visitor's pages at once.
-        picture_pixels: Width times height of a picture or a frame.
-        video_seconds: Of a video.
-        frames_per_second: Of the camera; what comes faster is left out.
-        visitors: How many may be there at once.
-        message_bytes: Of one message of a live session.
+        upload_bytes: Maximum size of a picture file.
+        video_bytes: Maximum size of a video file.
+        held_bytes: Maximum size of all files on a visitor's pages together.
+        picture_pixels: Maximum width times height of a picture or a frame.
+        video_seconds: Maximum length of a video.
+        frames_per_second: Maximum rate of analyzed frames; frames beyond it are skipped.
+        visitors: Maximum number of concurrent visitors.
+        message_bytes: Maximum size of one message of a live session.
     """
 
     upload_bytes: int = 20 * 2**20
@@ -42,20 +43,20 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class WebSettings:
-    """What the operator decided.
+    """The operator's settings.
 
     Attributes:
         bundle: The bundle's folder.
         labels: The view to predict; None for the bundle's default.
         host: The address to listen on.
         port: Its port.
-        token: What a browser has to bring once; None for none.
-        origins: Addresses that the app is reached under besides its own, such as "https://faces.example.org".
-        gallery: Where each visitor's taught faces stay; None to forget them when the visitor leaves.
-        limits: What one visitor may ask for.
+        token: The token that a browser must send once; None if none is required.
+        origins: Further origins that browsers reach the app under, such as "https://faces.example.org".
+        gallery: Folder that keeps each visitor's taught faces; None to delete them when the visitor leaves.
+        limits: The limits.
     """
 
-    bundle: Path = _SHIPPED
+    bundle: Path = _SHIPPED_BUNDLE
     labels: str | None = None
     host: str = "127.0.0.1"
     port: int = 8501
@@ -65,26 +66,26 @@ class WebSettings:
     limits: Limits = field(default_factory=Limits)
 
     def __post_init__(self) -> None:
-        """Raise ValueError for an origin that no browser would send."""
+        """Raise ValueError for an origin that no browser sends."""
         for origin in self.origins:
             if not _ORIGIN.fullmatch(origin):
                 raise ValueError(
-                    f"--origin: expected an address without a path, in small letters, such as "
+                    f"--origin: expected an address without a path, in lower case, such as "
                     f"https://faces.example.org, got {origin!r}"
                 )
 
     def publish(self) -> None:
-        """Put the settings into the environment, for `current_settings` in this process and in those it starts."""
+        """Put the settings into the environment, for `current_settings` in this process and its children."""
         os.environ[VARIABLE] = json.dumps(asdict(self), default=str)
 
 
 def current_settings() -> WebSettings:
-    """Return the published settings, or else the defaults with Streamlit's address."""
+    """Return the published settings, or the defaults with Streamlit's address if none were published."""
     text = os.environ.get(VARIABLE)
-    return _read(text) if text else _as_streamlit_serves()
+    return _read(text) if text else _streamlit_defaults()
 
 
-def _as_streamlit_serves() -> WebSettings:
+def _streamlit_defaults() -> WebSettings:
     from streamlit import config
 
     return WebSettings(host=config.get_option("server.address") or "0.0.0.0", port=config.get_option("server.port"))
@@ -102,7 +103,7 @@ def _read(text: str) -> WebSettings:
 
 
 def is_loopback(host: str) -> bool:
-    """Return whether only this machine reaches an address."""
+    """Return whether an address can be reached from this machine only."""
     try:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -113,17 +114,17 @@ def token_for(host: str, token: str | None, *, public: bool) -> str | None:
     """Return the token that browsers must send, or None.
 
     Args:
-        host: The address to listen on; from other machines it takes a token.
-        token: The operator's, if any.
-        public: Whether anybody may come in.
+        host: The address to listen on; any but loopback requires a token.
+        token: The operator's token, if any.
+        public: Whether the app is open to everyone, without a token.
 
     Raises:
-        ValueError: the operator wants both, or a token that can be guessed.
+        ValueError: Both `token` and `public` are given, or the token is too short or has other characters.
     """
     if token is None:
         return None if public or is_loopback(host) else secrets.token_urlsafe(16)
     if public:
-        raise ValueError("--public: expected no token beside it, got one; leave one of them out")
+        raise ValueError("--public: expected no token with it, got one; leave one of them out")
     if len(token) < _SHORTEST_TOKEN or not token.isascii() or not token.replace("-", "").replace("_", "").isalnum():
         raise ValueError(f"--token: expected at least {_SHORTEST_TOKEN} of A-Z, a-z, 0-9, - and _; choose another")
     return token

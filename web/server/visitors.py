@@ -1,10 +1,9 @@
-"""The visitors: each browser has a gallery and a session of its own, deleted when it leaves."""
+"""The visitors: each browser has a gallery and a recording of its own, deleted when it leaves."""
 
 from __future__ import annotations
 
 import hashlib
 import logging
-import secrets
 import shutil
 import threading
 import time
@@ -17,88 +16,53 @@ from moodspace.classifier.recognizer import Recognizer
 from moodspace.errors import MoodspaceError
 from moodspace.index.taught.search import TaughtIndex
 from moodspace.index.taught.user_gallery import open_gallery
-from moodspace.web.live.session import LiveSession
+from moodspace.realtime.session.file import SessionError
 from moodspace.web.server.engine import Engine
-from moodspace.web.server.middleware import VISITOR, is_key
-from moodspace.web.server.private_folder import private_folder, remove_home, remove_left
+from moodspace.web.server.identity import VISITOR_COOKIE, Tickets, is_key, new_key
+from moodspace.web.server.private_folder import private_folder, remove_abandoned, remove_home
+from moodspace.web.server.recording import Recording
 from moodspace.web.server.settings import WebSettings, current_settings
 
 if TYPE_CHECKING:
     from starlette.requests import HTTPConnection
 
-
-# Seconds that a ticket lasts: from the page that has it to the request for what is on the page.
-LASTS = 60.0
-
-
-class Tickets:
-    """Tickets that were given out and not used; may be used from several threads."""
-
-    def __init__(self) -> None:
-        self._keys: dict[str, tuple[str, float]] = {}
-        self._lock = threading.Lock()
-
-    def issue(self, key: str) -> str:
-        """Return a ticket, 256 random bits as 43 letters of an address.
-
-        Args:
-            key: The visitor's, which `redeem` returns.
-        """
-        ticket, now = secrets.token_urlsafe(32), time.monotonic()
-        with self._lock:
-            self._keys = {one: kept for one, kept in self._keys.items() if kept[1] > now}
-            self._keys[ticket] = (key, now + LASTS)
-        return ticket
-
-    def redeem(self, ticket: str) -> str | None:
-        """Return the key that a ticket was issued for, and invalidate the ticket; None for an unknown one."""
-        with self._lock:
-            key, until = self._keys.pop(ticket, ("", 0.0))
-        return key if time.monotonic() < until else None
-
-
 logger = logging.getLogger(__name__)
 
-# Seconds after which an absent visitor is forgotten: a page that is loaded again is back sooner.
-ABSENCE = 5.0
-_LOOK_EVERY = 1.0
-# Seconds that the end of the server waits for requests of a visitor that are still being answered.
-_CLOSING_S = 2.0
-# Of the session of a page, where the browser's cookie does not reach the script.
-_KEY = "visitor"
-_TICKET = "visit"
-_LOADING = threading.Lock()
+# Key of the Streamlit session state that holds the visitor's key if the browser's cookie does not reach the script.
+_STATE_KEY = "visitor"
+_TICKET_PARAMETER = "visit"
+_loading = threading.Lock()
 
 
 class VisitorsError(MoodspaceError):
-    """There is no room for one more visitor, nobody is known under this key, or the visit has ended."""
+    """The server is full, the key is unknown, or the visit has ended."""
 
 
 class Visitor:
-    """One browser: its gallery, its recognizer, its session.
+    """One browser: its gallery, its recognizer, its recording.
 
     Attributes:
-        key: What its cookie says; never shown or logged.
-        engine: What all visitors share.
-        gallery: What this one taught.
-        recognizer: Knows what this one taught.
-        session: What a live session recorded; None for nothing.
-        lock: To be held while the gallery is changed.
-        live: How many live connections are open.
+        key: The value of its cookie; never shown or logged.
+        engine: The engine that all visitors share.
+        gallery: The faces that this visitor taught.
+        recognizer: Recognizes faces, the visitor's taught faces included.
+        recording: The visitor's recording, running or not; None for none.
+        lock: Must be held while the gallery or the recording changes.
+        live: Number of open live connections.
         scripts: The Streamlit sessions of its pages.
-        uploading: How many bytes of files are on their way.
-        seen: When it was there last, seconds on a clock that only goes on.
-        gone: Whether it has been forgotten; then nothing of it can be used any more.
+        uploading: Bytes of files that are being uploaded.
+        last_seen: When the visitor was last present, in seconds of `time.monotonic`.
+        gone: Whether the visitor was forgotten; then nothing of it may be used.
     """
 
     def __init__(self, key: str, engine: Engine, settings: WebSettings) -> None:
         self.key, self.engine = key, engine
         self.lock = threading.RLock()
-        self.session: LiveSession | None = None
+        self.recording: Recording | None = None
         self.live = 0
         self.scripts: set[str] = set()
         self.uploading = 0
-        self.seen = time.monotonic()
+        self.last_seen = time.monotonic()
         self.gone = False
         self._requests, self._answered = 0, threading.Condition()
         name = hashlib.sha256(key.encode()).hexdigest()
@@ -109,24 +73,55 @@ class Visitor:
 
     @property
     def stamp(self) -> str:
-        """What changes when the gallery does, for caches."""
+        """A cache key that changes whenever the gallery does."""
         return f"{hashlib.sha256(self.key.encode()).hexdigest()[:16]}-{self.gallery.generation}"
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """The classes that faces can show, taught ones last."""
+        """The classes that can be predicted, taught ones last."""
         return tuple(dict.fromkeys((*self.recognizer.classes, *self.gallery.summary().labels)))
 
     def current(self) -> TaughtIndex | None:
         """Return the visitor's taught faces, for the recognizer."""
         return self.gallery.snapshot()
 
-    @contextmanager
-    def kept(self) -> Iterator[None]:
-        """Keep the visitor from being forgotten while the block runs; every request that uses it runs in one.
+    def start_recording(self, *, min_group: int) -> None:
+        """Start a recording; one that is running continues unchanged.
+
+        Args:
+            min_group: Minimum number of faces, >= 1, for which anything is kept.
 
         Raises:
-            VisitorsError: The visitor has been forgotten.
+            SessionError: An earlier recording has not been discarded, or nothing can be written.
+        """
+        with self.lock:
+            if self.recording is None:
+                self.recording = Recording(self.classes, min_group)
+            elif not self.recording.running:
+                raise SessionError(
+                    "your last recording is still on the Session page; download what you need, discard it there, "
+                    "then record again"
+                )
+
+    def stop_recording(self) -> None:
+        """Stop the recording, if there is one; it stays readable until it is discarded."""
+        with self.lock:
+            if self.recording is not None:
+                self.recording.stop()
+
+    def discard_recording(self) -> None:
+        """Delete the recording, if there is one."""
+        with self.lock:
+            recording, self.recording = self.recording, None
+        if recording is not None:
+            recording.discard()
+
+    @contextmanager
+    def in_use(self) -> Iterator[None]:
+        """Keep the visitor from being forgotten inside the block; every request that uses it runs in one.
+
+        Raises:
+            VisitorsError: The visitor was forgotten.
         """
         with self._answered:
             if self.gone:
@@ -137,7 +132,7 @@ class Visitor:
         finally:
             with self._answered:
                 self._requests -= 1
-                self.seen = time.monotonic()
+                self.last_seen = time.monotonic()
                 self._answered.notify_all()
 
     def leave(self, patience: float = 0.0) -> bool:
@@ -153,9 +148,7 @@ class Visitor:
     def close(self) -> None:
         """Delete everything except what the operator keeps."""
         self.gone = True
-        session, self.session = self.session, None
-        if session is not None:
-            session.discard()
+        self.discard_recording()
         nothing_taught = not len(self.gallery)
         self.gallery.close()
         if self._temporary or nothing_taught:
@@ -163,16 +156,29 @@ class Visitor:
 
 
 class Visitors:
-    """All who are there.
+    """All visitors who are present.
 
     Args:
-        settings: The operator's.
-        engine: What they share.
-        active: Whether a Streamlit session, by its id, has a browser.
+        settings: The operator's settings.
+        engine: The engine that they share.
+        active: Returns whether a Streamlit session, given by its id, has a browser.
+        absence: Seconds after which an absent visitor is forgotten; a page that is reloaded is back sooner.
+        look_every: Seconds between two looks for absent visitors.
+        patience: Seconds that `close` waits for requests that are being answered.
     """
 
-    def __init__(self, settings: WebSettings, engine: Engine, active: Callable[[str], bool]) -> None:
+    def __init__(
+        self,
+        settings: WebSettings,
+        engine: Engine,
+        active: Callable[[str], bool],
+        *,
+        absence: float = 5.0,
+        look_every: float = 1.0,
+        patience: float = 2.0,
+    ) -> None:
         self.settings, self.engine, self._active = settings, engine, active
+        self._absence, self._look_every, self._patience = absence, look_every, patience
         self._tickets = Tickets()
         self._visitors: dict[str, Visitor] = {}
         self._lock = threading.Lock()
@@ -187,11 +193,11 @@ class Visitors:
         """Return the visitor with this key; create one if there is none.
 
         Args:
-            key: As the guard makes them.
-            script: The Streamlit session that asks; as long as it has a browser, the visitor is there.
+            key: A key as `identity.new_key` makes them.
+            script: The Streamlit session that asks; the visitor stays while this session has a browser.
 
         Raises:
-            VisitorsError: this is no key, or there is no room.
+            VisitorsError: The key has the wrong form, or the server is full.
         """
         if not is_key(key):
             raise VisitorsError("expected a visit that this server has begun, got another; reload the page")
@@ -202,7 +208,7 @@ class Visitors:
                 if len(self._visitors) >= most:
                     raise VisitorsError(f"all {most} places are taken; try again in a few minutes")
                 visitor = self._visitors[key] = Visitor(key, self.engine, self.settings)
-            visitor.seen = time.monotonic()
+            visitor.last_seen = time.monotonic()
             visitor.scripts |= {script} if script else set()
             return visitor
 
@@ -220,8 +226,8 @@ class Visitors:
 
     def key_of(self, connection: HTTPConnection) -> str:
         """Return the visitor's key from the ticket or the cookie; empty for none."""
-        ticket = connection.query_params.get(_TICKET)
-        key = connection.cookies.get(VISITOR, "") if ticket is None else self._tickets.redeem(ticket)
+        ticket = connection.query_params.get(_TICKET_PARAMETER)
+        key = connection.cookies.get(VISITOR_COOKIE, "") if ticket is None else self._tickets.redeem(ticket)
         return key if key and is_key(key) else ""
 
     def close(self) -> None:
@@ -230,49 +236,48 @@ class Visitors:
         self._watch.join()
         self.engine.close()
         with self._lock:
-            until = time.monotonic() + _CLOSING_S
+            until = time.monotonic() + self._patience
             for key, visitor in list(self._visitors.items()):
                 visitor.leave(max(until - time.monotonic(), 0.0))
                 self._forget(key)
         remove_home()
 
     def _forget_absent(self) -> None:
-        while not self._ended.wait(_LOOK_EVERY):
+        while not self._ended.wait(self._look_every):
             for key in list(self._visitors):
                 try:
-                    self._look_after(key)
-                except Exception:  # the thread goes on, or nobody would be forgotten any more
+                    self._forget_if_absent(key)
+                except Exception:  # keep the thread alive, or no visitor would be forgotten any more
                     logger.exception("could not find out whether a visitor is still there")
 
-    def _look_after(self, key: str) -> None:
-        """Forget a visitor that has been absent for long enough."""
+    def _forget_if_absent(self, key: str) -> None:
         with self._lock:
             visitor, now = self._visitors.get(key), time.monotonic()
             if visitor is None:
                 return
             visitor.scripts = {one for one in visitor.scripts if self._active(one)}
             if visitor.live or visitor.scripts:
-                visitor.seen = now
-            elif now - visitor.seen > ABSENCE and visitor.leave():
+                visitor.last_seen = now
+            elif now - visitor.last_seen > self._absence and visitor.leave():
                 self._forget(key)
 
     def _forget(self, key: str) -> None:
         try:
             self._visitors.pop(key).close()
-        except Exception:  # the others have to be forgotten, too
+        except Exception:  # go on with the other visitors
             logger.exception("a visitor has not been forgotten in full")
 
 
 def all_visitors() -> Visitors:
     """Return the visitors of this process; the first call loads the bundle."""
-    with _LOADING:
+    with _loading:
         return _all_visitors()
 
 
 @cache
 def _all_visitors() -> Visitors:
     settings = current_settings()
-    remove_left()
+    remove_abandoned()
     return Visitors(settings, Engine(settings), _has_browser)
 
 
@@ -286,34 +291,34 @@ def this_visitor() -> Visitor:
     """Return the visitor that a page's script runs for, by the browser's cookie or else by the page's session.
 
     Raises:
-        VisitorsError: there is no room.
+        VisitorsError: The server is full.
     """
     import streamlit as st
     from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-    key = _cookie() or st.session_state.setdefault(_KEY, secrets.token_urlsafe(32))
+    key = _cookie() or st.session_state.setdefault(_STATE_KEY, new_key())
     context = get_script_run_ctx()
     return all_visitors().visit(key, context.session_id if context else None)
 
 
 def visit_path(path: str) -> str:
-    """Return the path of a route for this visitor's browser, with a ticket if its cookie is not available.
+    """Return the path of a route for this visitor's browser, with a ticket if no cookie arrives.
 
-    Streamlit's cloud passes on few cookies, and ours is none of them.
+    Streamlit's cloud forwards few cookies, and not this one.
 
     Raises:
-        VisitorsError: there is no room.
+        VisitorsError: The server is full.
     """
     if _cookie():
         return path
     ticket = all_visitors().ticket(this_visitor())
-    return f"{path}{'&' if '?' in path else '?'}{_TICKET}={ticket}"
+    return f"{path}{'&' if '?' in path else '?'}{_TICKET_PARAMETER}={ticket}"
 
 
 def _cookie() -> str:
     import streamlit as st
 
-    key = st.context.cookies.get(VISITOR) or ""
+    key = st.context.cookies.get(VISITOR_COOKIE) or ""
     return key if is_key(key) else ""
 
 

@@ -1,7 +1,11 @@
 """What the About page says is what the repository says."""
 
 import re
+from importlib import metadata
+from pathlib import Path
+from types import SimpleNamespace
 
+from moodspace.web.components import about
 from moodspace.web.components.about import licenses, limits_list, model_card, versions
 from moodspace.web.components.frame import privacy
 from moodspace.web.server.settings import Limits
@@ -19,6 +23,26 @@ def test_limits_versions_and_licenses_are_told() -> None:
     assert f"<dd>{limits.visitors}</dd>" in limits_list(limits)
     assert "<dt>Python</dt>" in versions() and "<dt>streamlit</dt>" in versions()
     assert "FER2013" in licenses()
+
+
+def test_an_installed_package_has_the_notice_in_its_metadata(monkeypatch, tmp_path) -> None:
+    asked: list[str] = []
+    installed = SimpleNamespace(read_text=lambda name: asked.append(name) or "the notice")
+    monkeypatch.setattr(about, "_ROOT", tmp_path)
+    monkeypatch.setattr(metadata, "distribution", lambda name: installed)
+    assert licenses() == "the notice" and asked == ["licenses/NOTICE"]
+    project = Path(__file__).parents[3] / "pyproject.toml"
+    assert '"NOTICE"' in next(line for line in project.read_text().splitlines() if line.startswith("license-files"))
+
+
+def test_packages_that_are_not_installed_have_no_version(monkeypatch) -> None:
+    def version(name: str) -> str:
+        if name == "opencv-python":  # as in the container
+            raise metadata.PackageNotFoundError(name)
+        return "1.0"
+
+    monkeypatch.setattr(metadata, "version", version)
+    assert "<dt>opencv-python</dt>" not in versions() and "<dt>opencv-python-headless</dt>" in versions()
 
 
 def test_what_is_kept_is_told_as_it_is() -> None:

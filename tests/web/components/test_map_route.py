@@ -26,7 +26,7 @@ WITH_MAP = Recognizer(replace(RECOGNIZER.bundle, map_coordinates=PLACES, meta={"
 @pytest.fixture
 def visitor(tmp_path, monkeypatch):
     with open_gallery(tmp_path / "gallery", WITH_MAP.bundle.encoder_spec, create=True) as gallery:
-        one = SimpleNamespace(gallery=gallery, recognizer=WITH_MAP, kept=nullcontext)
+        one = SimpleNamespace(gallery=gallery, recognizer=WITH_MAP, in_use=nullcontext)
         monkeypatch.setattr(map_route, "visitor_of", lambda request: one)
         yield one
 
@@ -70,7 +70,7 @@ def test_a_visitor_who_leaves_meanwhile_gets_a_clean_answer(visitor, error, stat
     def gone():
         raise error
 
-    visitor.kept = gone
+    visitor.in_use = gone
     response = get()
     body = bytes(response.body).decode()
     assert response.status_code == status and words in body
@@ -79,4 +79,4 @@ def test_a_visitor_who_leaves_meanwhile_gets_a_clean_answer(visitor, error, stat
 
 def test_a_bundle_without_a_map_says_how_to_draw_one(visitor) -> None:
     visitor.recognizer = Recognizer(replace(WITH_MAP.bundle, map_coordinates=None))
-    assert "cli.py visualize" in gzip.decompress(get().body).decode()
+    assert "moodspace visualize" in gzip.decompress(get().body).decode()

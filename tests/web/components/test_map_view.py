@@ -48,7 +48,7 @@ def test_taught_faces_stand_by_their_likes_under_their_own_class(recognizer, bas
     np.testing.assert_array_equal(face_map.coordinates[:-2], PLACES)
     own = np.linalg.norm(face_map.coordinates[-2:] - PLACES[:2], axis=1)
     others = np.linalg.norm(face_map.coordinates[-2:] - PLACES[1::-1], axis=1)
-    assert (own < others).all() and "that you taught" in face_map.note
+    assert (own < others).all() and "your taught faces" in face_map.note
 
 
 def test_a_bundle_without_a_map_has_none() -> None:

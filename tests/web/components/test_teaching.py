@@ -16,7 +16,7 @@ from moodspace.web.components.teaching import (
     class_name,
     exported,
     imported,
-    in_words,
+    public_message,
     teach,
 )
 from tests.web.looked_at import RECOGNIZER, recognize
@@ -47,7 +47,7 @@ def test_a_class_has_one_name(typed, name) -> None:
 @pytest.mark.parametrize(
     ("typed", "words"), [("  ", "got none"), ("x" * 41, "at most 40 characters, got 41"), ("a\x07b", "seen")]
 )
-def test_other_names_are_refused_in_words(typed, words) -> None:
+def test_other_names_are_refused_public_message(typed, words) -> None:
     with pytest.raises(TeachError, match=words):
         class_name(typed)
 
@@ -63,15 +63,15 @@ def test_the_largest_face_comes_first_and_is_shown_as_the_network_sees_it() -> N
 
 
 def test_taught_faces_are_in_the_gallery_and_undone_together(gallery, examples) -> None:
-    assert teach(gallery, "confused", examples).words == "2 faces taught"
+    assert teach(gallery, "confused", examples).summary == "2 faces taught"
     assert gallery.summary().labels == {"confused": 2}
     assert gallery.undo().labels == {"confused": 2} and len(gallery) == 0
 
 
 def test_no_face_is_taught_twice_or_as_two_things(gallery, examples) -> None:
     teach(gallery, "confused", examples[:1])
-    assert teach(gallery, "confused", [*examples, examples[1]]).words == "1 face taught, 2 already known"
-    assert "2 skipped" in teach(gallery, "sad", examples).words
+    assert teach(gallery, "confused", [*examples, examples[1]]).summary == "1 face taught, 2 already known"
+    assert "2 skipped" in teach(gallery, "sad", examples).summary
     assert gallery.summary().labels == {"confused": 2}
 
 
@@ -80,10 +80,9 @@ def test_nothing_chosen_teaches_nothing(gallery) -> None:
     assert teach(gallery, "confused", []).taught == 0
 
 
-def test_a_gallery_has_an_end(gallery, examples, monkeypatch) -> None:
-    monkeypatch.setattr("moodspace.web.components.teaching.MOST_FACES", 1)
+def test_a_gallery_has_an_end(gallery, examples) -> None:
     with pytest.raises(TeachError, match="at most 1 taught faces, got 2; forget"):
-        teach(gallery, "confused", examples)
+        teach(gallery, "confused", examples, most=1)
     assert len(gallery) == 0 and MOST_FACES > 100
 
 
@@ -110,13 +109,12 @@ def test_a_file_may_not_be_larger_than_a_full_gallery_is(gallery) -> None:
     assert 2 * MOST_FACES * (4 * 128 + 200) < MOST_BYTES
 
 
-def test_a_file_may_not_bring_more_than_there_is_room_for(gallery, examples, monkeypatch) -> None:
+def test_a_file_may_not_bring_more_than_there_is_room_for(gallery, examples) -> None:
     teach(gallery, "confused", examples)
     content = exported(gallery)
     gallery.undo()
-    monkeypatch.setattr("moodspace.web.components.teaching.MOST_FACES", 1)
     with pytest.raises(TeachError, match="expected room for 2 faces, got room for 1"):
-        imported(gallery, content)
+        imported(gallery, content, most=1)
 
 
 @pytest.mark.parametrize(
@@ -130,5 +128,5 @@ def test_a_file_may_not_bring_more_than_there_is_room_for(gallery, examples, mon
     ],
 )
 def test_what_a_visitor_reads_names_no_folder_of_the_server(error, words) -> None:
-    told = in_words(error)
+    told = public_message(error)
     assert words in told and "/srv" not in told and "\n" not in told

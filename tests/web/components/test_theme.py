@@ -15,7 +15,8 @@ from tests.viz.conftest import make_map
 __all__ = ["make_map"]  # a fixture
 
 ROOT = Path(__file__).parents[3]
-CONFIG = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text(encoding="utf-8"))
+CHECKOUTS, PACKAGES = (folder / ".streamlit" / "config.toml" for folder in (ROOT, ROOT / "web"))
+CONFIG = tomllib.loads(PACKAGES.read_text(encoding="utf-8"))
 TYPE = (ROOT / "viz" / "theme.css").read_text(encoding="utf-8")
 
 
@@ -36,6 +37,10 @@ def test_streamlit_paints_in_the_tones_of_the_project(scheme: str, tones: Tones)
         "codeTextColor": tones.ink,
         "codeBackgroundColor": tones.wash,
     } == theme
+
+
+def test_the_installed_app_and_the_cloud_are_configured_alike() -> None:
+    assert PACKAGES.read_bytes() == CHECKOUTS.read_bytes()
 
 
 def test_type_is_that_of_the_project() -> None:

@@ -91,9 +91,9 @@ def test_who_cancels_leaves_nothing_behind(tmp_path, folder) -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"video_seconds": 1.0}, "expected at most 1 seconds, received more; cut it shorter"),
-        ({"video_bytes": 1000}, "expected a video of at most 0 MB, received 0.0 MB"),
-        ({"picture_pixels": 10_000}, "received 128 x 96; make it smaller"),
+        ({"video_seconds": 1.0}, "expected at most 1 seconds, got more; cut it shorter"),
+        ({"video_bytes": 1000}, "expected a video of at most 0 MB, got 0.0 MB"),
+        ({"picture_pixels": 10_000}, "128 x 96; make it smaller"),
     ],
 )
 def test_too_much_is_refused_before_it_is_looked_at(tmp_path, folder, changes, words) -> None:
@@ -151,7 +151,7 @@ def test_an_animated_picture_is_a_video(kind) -> None:
 def test_a_still_picture_is_no_video() -> None:
     stream = io.BytesIO()
     Image.new("RGB", (64, 48)).save(stream, "PNG")
-    with pytest.raises(VideoError, match="or an animated picture, received another"):
+    with pytest.raises(VideoError, match="or an animated picture, got another"):
         seen(stream.getvalue())
 
 
@@ -165,7 +165,7 @@ def test_a_video_that_ends_early_says_so(tmp_path) -> None:
 def test_frames_without_end_are_refused(tmp_path) -> None:
     """All at the same time, so that the length never tells."""
     content = write_video(tmp_path / "a.mkv", greys([9] * 300), times=[0.0] * 300 + [1]).read_bytes()
-    with pytest.raises(VideoError, match="expected at most 1 seconds, received more"):
+    with pytest.raises(VideoError, match="expected at most 1 seconds, got more"):
         seen(content, replace(LIMITS, video_seconds=1.0))
 
 

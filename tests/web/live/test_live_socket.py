@@ -14,7 +14,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from moodspace.web.live.messages import MessageError
-from moodspace.web.live.socket import _MOST_WAITING, _Connection
+from moodspace.web.live.socket import _MAX_WAITING, _Connection
 from moodspace.web.server.engine import FairThreadPool
 from moodspace.web.server.settings import Limits
 from tests.web.hostile import JPEG, fuzzed
@@ -31,7 +31,7 @@ def server(tmp_path_factory, shipped):
 
 
 def closed(connection) -> int:
-    """Returns the code with which the server sends a browser away."""
+    """Repool the code with which the server sends a browser away."""
     with pytest.raises(ConnectionClosed) as caught:
         while True:
             connection.recv(timeout=10)
@@ -39,7 +39,7 @@ def closed(connection) -> int:
 
 
 def refused(session) -> int:
-    """Returns the code with which the server ends a session at once."""
+    """Repool the code with which the server ends a session at once."""
     with session as connection:
         return closed(connection)
 
@@ -88,7 +88,7 @@ def test_a_face_is_labelled_and_taught_for_this_visitor_only(server) -> None:
 
 
 def send_all(hostile, messages: list[bytes | str]) -> list[int]:
-    """Sends messages until none is left or the server has had enough; returns the code with which it ended."""
+    """Sends messages until none is left or the server has had enough; repool the code with which it ended."""
     receive(hostile, "ready")
     try:
         while messages:
@@ -206,16 +206,16 @@ def test_nothing_of_visitors_is_logged(server) -> None:
     assert not [line for line in rest if not line.startswith("Corrupt JPEG data")]  # of the decoder, about hostile ones
 
 
-class Lane:
-    """Looks at nothing; what `look` raises can be told."""
+class Worker:
+    """Analyzes nothing; may be told what `analyze` raises."""
 
-    def __init__(self, turns: FairThreadPool, error: Exception | None = None) -> None:
-        self.visitor = SimpleNamespace(engine=SimpleNamespace(turns=turns), classes=())
+    def __init__(self, pool: FairThreadPool, error: Exception | None = None) -> None:
+        self.visitor = SimpleNamespace(engine=SimpleNamespace(pool=pool), classes=())
         self.recording, self.error = {"on": False}, error
-        self.looked = 0
+        self.analyzed = 0
 
-    def look(self, message, now):
-        self.looked += 1
+    def analyze(self, message, now):
+        self.analyzed += 1
         if self.error:
             raise self.error
         return {"type": "result", "sequence": message.sequence}
@@ -248,7 +248,7 @@ class Socket:
 
 
 @pytest.fixture
-def turns():
+def pool():
     one = FairThreadPool(1)
     yield one
     one.close()
@@ -260,21 +260,21 @@ async def until(true, patience_s: float = 30.0) -> None:
         await asyncio.sleep(0.005)
 
 
-def test_answers_for_a_browser_that_does_not_read_do_not_pile_up(turns) -> None:
+def test_answers_for_a_browser_that_does_not_read_do_not_pile_up(pool) -> None:
     async def run() -> None:
-        socket, lane = Socket(reads=False), Lane(turns)
-        connection = _Connection(socket, lane, Limits(frames_per_second=1000))
+        socket, worker = Socket(reads=False), Worker(pool)
+        connection = _Connection(socket, worker, Limits(frames_per_second=1000))
         running = asyncio.create_task(connection.run())
         for at in range(100):
             socket.put(frame(at, JPEG))
             await asyncio.sleep(0.002)
         # A busy machine may look at few of these: go on until enough were looked at.
         sent = 100
-        while lane.looked <= 2 * _MOST_WAITING and sent < 5000:
+        while worker.analyzed <= 2 * _MAX_WAITING and sent < 5000:
             socket.put(frame(sent, JPEG))
             sent += 1
             await asyncio.sleep(0.005)
-        assert connection._answers.qsize() == _MOST_WAITING and lane.looked > 2 * _MOST_WAITING
+        assert connection._answers.qsize() == _MAX_WAITING and worker.analyzed > 2 * _MAX_WAITING
         socket.reading.set()
         await until(lambda: connection._answers.empty())
         socket.put(frame(sent, JPEG))
@@ -287,10 +287,10 @@ def test_answers_for_a_browser_that_does_not_read_do_not_pile_up(turns) -> None:
     asyncio.run(run())
 
 
-def test_a_browser_that_leaves_while_it_does_not_read_is_let_go(turns) -> None:
+def test_a_browser_that_leaves_while_it_does_not_read_is_let_go(pool) -> None:
     async def run() -> None:
         socket = Socket(reads=False)
-        running = asyncio.create_task(_Connection(socket, Lane(turns), Limits()).run())
+        running = asyncio.create_task(_Connection(socket, Worker(pool), Limits()).run())
         socket.put(frame(0, JPEG))
         await asyncio.sleep(0.02)
         socket.leave()
@@ -300,10 +300,10 @@ def test_a_browser_that_leaves_while_it_does_not_read_is_let_go(turns) -> None:
     asyncio.run(run())
 
 
-def test_frames_above_the_limit_are_left_out_and_the_session_goes_on(turns) -> None:
+def test_frames_above_the_limit_are_left_out_and_the_session_goes_on(pool) -> None:
     async def run() -> None:
-        socket, lane = Socket(), Lane(turns)
-        running = asyncio.create_task(_Connection(socket, lane, Limits(frames_per_second=10)).run())
+        socket, worker = Socket(), Worker(pool)
+        running = asyncio.create_task(_Connection(socket, worker, Limits(frames_per_second=10)).run())
         began = time.monotonic()
         for at in range(60):
             socket.put(frame(at, JPEG))
@@ -312,7 +312,7 @@ def test_frames_above_the_limit_are_left_out_and_the_session_goes_on(turns) -> N
         socket.put(frame(60, JPEG))
         await until(lambda: any(one.get("sequence") == 60 for one in socket.sent))
         # A second's worth at once, then ten a second for as long as it took.
-        assert 1 <= lane.looked <= 10 + 10 * (time.monotonic() - began) + 1 and lane.looked < 61
+        assert 1 <= worker.analyzed <= 10 + 10 * (time.monotonic() - began) + 1 and worker.analyzed < 61
         assert socket.code is None
         results = [one for one in socket.sent if one["type"] == "result"]
         assert results[-1]["sequence"] == 60 and sum(one["dropped"] for one in results) + len(results) == 61
@@ -322,10 +322,10 @@ def test_frames_above_the_limit_are_left_out_and_the_session_goes_on(turns) -> N
     asyncio.run(run())
 
 
-def test_what_fails_inside_is_logged_and_does_not_count_against_the_browser(turns, caplog) -> None:
+def test_what_fails_inside_is_logged_and_does_not_count_against_the_browser(pool, caplog) -> None:
     async def run(error: Exception) -> Socket:
         socket = Socket()
-        running = asyncio.create_task(_Connection(socket, Lane(turns, error), Limits(frames_per_second=1000)).run())
+        running = asyncio.create_task(_Connection(socket, Worker(pool, error), Limits(frames_per_second=1000)).run())
         for at in range(30):
             socket.put(frame(at, JPEG))
             await asyncio.sleep(0.003)

@@ -144,7 +144,7 @@ def test_a_name_that_cannot_be_taught_is_refused_in_words(visit: Visit) -> None:
     shown(page, "happy")
     page.get_by_label("A new class").fill("a\u200bb")
     page.get_by_role("button", name="Teach", exact=True).click()
-    expect(page.locator(".status")).to_contain_text("cannot be seen")
+    expect(page.locator(".status")).to_contain_text("zero width space")
     shown(page, "happy")
 
 

@@ -16,7 +16,7 @@ import pytest
 from playwright.sync_api import Page, expect
 from websockets.sync.client import ClientConnection, connect
 
-from moodspace.web.server.middleware import VISITOR
+from moodspace.web.server.identity import VISITOR_COOKIE
 from tests.browser import OpenPage
 from tests.web.app_process import running_app
 
@@ -51,12 +51,14 @@ def visit(open_page: OpenPage, address: str) -> Callable[..., Page]:
 @contextmanager
 def live(page: Page, picture: Path) -> Iterator[ClientConnection]:
     """A live session of the page's visitor: the same picture again and again, until the block ends."""
-    (key,) = (one["value"] for one in page.context.cookies() if one["name"] == VISITOR)
+    (key,) = (one["value"] for one in page.context.cookies() if one["name"] == VISITOR_COOKIE)
     origin = re.match(r"https?://[^/]+", page.url)[0]
     jpeg = cv2.imencode(".jpg", cv2.imread(str(picture)))[1].tobytes()
     ended = threading.Event()
     address = f"{origin.replace('http', 'ws', 1)}/moodspace/live"
-    with connect(address, additional_headers={"Cookie": f"{VISITOR}={key}"}, origin=origin, max_queue=None) as socket:
+    with connect(
+        address, additional_headers={"Cookie": f"{VISITOR_COOKIE}={key}"}, origin=origin, max_queue=None
+    ) as socket:
 
         def feed() -> None:
             number = 0

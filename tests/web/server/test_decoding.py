@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from moodspace.web.server.decoding import UploadError, decode_picture, few_scans
+from moodspace.web.server.decoding import UploadError, decode_picture, has_few_scans
 from moodspace.web.server.settings import Limits
 from tests.web.hostile import of_size
 from tests.web.served import frame_jpeg
@@ -29,12 +29,12 @@ def test_pixels_are_bgr(kind) -> None:
 
 def test_too_many_bytes_are_refused_before_they_are_decoded(monkeypatch) -> None:
     monkeypatch.setattr("moodspace.web.server.decoding.read_bgr", lambda content: pytest.fail("was decoded"))
-    with pytest.raises(UploadError, match=r"at most 0 MB, received 0\.1 MB"):
+    with pytest.raises(UploadError, match=r"at most 0 MB, got 0\.1 MB"):
         decode_picture(b"\0" * 100_001, LIMITS)
 
 
 def test_too_many_pixels_are_refused() -> None:
-    with pytest.raises(UploadError, match=r"0\.1 million pixels, received 0\.12"):
+    with pytest.raises(UploadError, match=r"0\.1 megapixels, got 0\.12"):
         decode_picture(saved("PNG", (400, 300)), LIMITS)
 
 
@@ -52,9 +52,9 @@ def test_what_is_no_picture_is_refused_in_one_line(content) -> None:
 
 def test_scans_are_counted_up_to_the_end_of_the_picture() -> None:
     plain, progressive = frame_jpeg(), saved("JPEG", progressive=True)
-    assert few_scans(plain, 1) and not few_scans(plain, 0)
-    assert few_scans(progressive, 10) and not few_scans(progressive, 5)
-    assert few_scans(plain + b"\xff\xda" * 1000, 1)  # as in a video that follows the picture
+    assert has_few_scans(plain, 1) and not has_few_scans(plain, 0)
+    assert has_few_scans(progressive, 10) and not has_few_scans(progressive, 5)
+    assert has_few_scans(plain + b"\xff\xda" * 1000, 1)  # as in a video that follows the picture
 
 
 def test_a_picture_of_thousands_of_scans_is_refused() -> None:

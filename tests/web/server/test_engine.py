@@ -1,4 +1,4 @@
-"""The engine's threads: lanes in turn, the newest frame first, and nothing held of who has left."""
+"""The engine's threads: queues in turn, the newest frame first, and nothing held of who has left."""
 
 import gc
 import threading
@@ -13,7 +13,7 @@ PATIENCE_S = 30.0
 
 
 @pytest.fixture
-def turns():
+def pool():
     one = FairThreadPool(1)
     yield one
     one.close()
@@ -22,9 +22,9 @@ def turns():
 class Busy:
     """Work that keeps the only thread until it is let go."""
 
-    def __init__(self, turns: FairThreadPool) -> None:
+    def __init__(self, pool: FairThreadPool) -> None:
         self.begun, self.go_on = threading.Event(), threading.Event()
-        turns.lane().put(self)
+        pool.new_queue().put(self)
         assert self.begun.wait(PATIENCE_S)
 
     def __call__(self) -> None:
@@ -39,34 +39,34 @@ def until(true) -> bool:
     return true()
 
 
-def test_the_newest_frame_takes_the_place_of_the_one_that_waits(turns) -> None:
+def test_the_newest_frame_takes_the_place_of_the_one_that_waits(pool) -> None:
     seen: list[int] = []
-    busy, lane = Busy(turns), turns.lane()
-    gave_way = [lane.put(lambda at=at: seen.append(at)) for at in range(4)]
+    busy, queue = Busy(pool), pool.new_queue()
+    gave_way = [queue.put(lambda at=at: seen.append(at)) for at in range(4)]
     busy.go_on.set()
     assert until(lambda: bool(seen))
     assert gave_way == [False, True, True, True] and seen == [3]
 
 
-def test_who_was_served_waits_until_the_others_were(turns) -> None:
+def test_who_was_served_waits_until_the_others_were(pool) -> None:
     seen: list[str] = []
-    busy, lanes = Busy(turns), {name: turns.lane() for name in "abc"}
+    busy, queues = Busy(pool), {name: pool.new_queue() for name in "abc"}
 
     def serve(name: str, left: int) -> None:
         seen.append(name)
         if left:  # the greedy one has its next frame there at once
-            lanes[name].put(lambda: serve(name, left - 1))
+            queues[name].put(lambda: serve(name, left - 1))
 
     for name in "abc":
-        lanes[name].put(lambda name=name: serve(name, 2))
+        queues[name].put(lambda name=name: serve(name, 2))
     busy.go_on.set()
     assert until(lambda: len(seen) == 9)
     assert seen == list("abcabcabc")
 
 
-def test_one_lane_is_never_served_by_two_threads() -> None:
-    turns, at_once, most, done = FairThreadPool(4), 0, [0], []
-    lane, lock = turns.lane(), threading.Lock()
+def test_one_queue_is_never_served_by_two_threads() -> None:
+    pool, at_once, most, done = FairThreadPool(4), 0, [0], []
+    queue, lock = pool.new_queue(), threading.Lock()
 
     def work() -> None:
         nonlocal at_once
@@ -80,53 +80,52 @@ def test_one_lane_is_never_served_by_two_threads() -> None:
 
     end = time.monotonic() + PATIENCE_S
     while len(done) <= 10 and time.monotonic() < end:
-        lane.put(work)
+        queue.put(work)
         time.sleep(0.0001)
-    turns.close()
+    pool.close()
     assert most == [1] and len(done) > 10
 
 
-def test_the_end_waits_for_the_frame_in_work_but_not_for_one_that_hangs(monkeypatch) -> None:
-    monkeypatch.setattr("moodspace.web.server.engine._CLOSING_S", 0.2)
-    turns, began, ended = FairThreadPool(2), threading.Barrier(3), []
+def test_the_end_waits_for_the_frame_in_work_but_not_for_one_that_hangs() -> None:
+    pool, began, ended = FairThreadPool(2, patience=0.2), threading.Barrier(3), []
 
     def work(seconds: float) -> None:
         began.wait(PATIENCE_S)
         time.sleep(seconds)
         ended.append(seconds)
 
-    turns.lane().put(lambda: work(0.05))
-    turns.lane().put(lambda: work(3.0))
+    pool.new_queue().put(lambda: work(0.05))
+    pool.new_queue().put(lambda: work(3.0))
     began.wait(PATIENCE_S)
-    turns.close()
+    pool.close()
     assert ended == [0.05]
 
 
-def test_a_frame_that_fails_ends_neither_the_thread_nor_the_lane(turns, caplog) -> None:
-    seen, lane = [], turns.lane()
-    lane.put(lambda: 1 // 0)
+def test_a_frame_that_fails_ends_neither_the_thread_nor_the_queue(pool, caplog) -> None:
+    seen, queue = [], pool.new_queue()
+    queue.put(lambda: 1 // 0)
     assert until(lambda: "could not be analyzed" in caplog.text)
-    lane.put(lambda: seen.append(1))
+    queue.put(lambda: seen.append(1))
     assert until(lambda: bool(seen))
 
 
-def test_nothing_is_held_of_who_has_left(turns) -> None:
+def test_nothing_is_held_of_who_has_left(pool) -> None:
     class Visitor:
         def look(self) -> None:
             done.set()
 
     visitor, done = Visitor(), threading.Event()
     gone = weakref.ref(visitor)
-    turns.lane().put(visitor.look)
+    pool.new_queue().put(visitor.look)
     assert done.wait(PATIENCE_S)
     del visitor
     assert until(lambda: gc.collect() >= 0 and gone() is None)
 
 
-def test_after_the_end_nothing_is_done(turns) -> None:
-    busy, seen = Busy(turns), []
-    turns.lane().put(lambda: seen.append(1))
-    turns.close()
+def test_after_the_end_nothing_is_done(pool) -> None:
+    busy, seen = Busy(pool), []
+    pool.new_queue().put(lambda: seen.append(1))
+    pool.close()
     busy.go_on.set()
-    assert until(lambda: not any(thread.is_alive() for thread in turns._threads))
+    assert until(lambda: not any(thread.is_alive() for thread in pool._threads))
     assert not seen

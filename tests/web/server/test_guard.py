@@ -2,7 +2,8 @@
 
 import pytest
 
-from moodspace.web.server.middleware import TOKEN, VISITOR, AuthMiddleware, is_key
+from moodspace.web.server.identity import VISITOR_COOKIE, is_key
+from moodspace.web.server.middleware import TOKEN_COOKIE, AuthMiddleware
 from moodspace.web.server.settings import WebSettings
 from tests.web.asgi import ask
 
@@ -63,7 +64,7 @@ def test_pages_of_others_get_no_socket(here, inside, origin) -> None:
 
 def test_its_own_pages_do(here, closed, inside) -> None:
     ask(here, "/moodspace/live", kind="websocket", host="localhost:8501", origin="http://LocalHost:8501")
-    cookie = f"{TOKEN}={SECRET}"
+    cookie = f"{TOKEN_COOKIE}={SECRET}"
     ask(closed, kind="websocket", host="10.0.0.1:80", origin="https://faces.example.org", cookie=cookie)
     assert inside.asked == ["/moodspace/live", "/"]
 
@@ -72,7 +73,7 @@ def test_its_own_pages_do(here, closed, inside) -> None:
 @pytest.mark.parametrize("path", ["/", "/static/js/index.js", "/_stcore/stream", "/_stcore/health/", "/moodspace/../"])
 @pytest.mark.parametrize("given", ["", "token=", "token=a-token-of-min", "token=%00", "token=ü", "toke=" + SECRET])
 def test_without_the_token_nothing_is_reached(closed, inside, kind, path, given) -> None:
-    cookie = given.replace("token", TOKEN)
+    cookie = given.replace("token", TOKEN_COOKIE)
     answer = ask(closed, path, kind=kind, query=given, host="a", origin="http://a", cookie=cookie)
     assert (answer.status, answer.close) in ((403, None), (0, 1008))
     assert not inside.asked and SECRET.encode() not in answer.body and not answer.all("set-cookie")
@@ -91,7 +92,7 @@ def test_the_token_becomes_a_cookie_and_leaves_the_address(closed) -> None:
     answer = ask(closed, "/photo", query=f"a=1&token={SECRET}&b=%C3%BC", host="a", x_forwarded_proto="https")
     assert answer.status == 303 and answer.all("location") == ["/photo?a=1&b=%C3%BC"]
     (cookie,) = answer.all("set-cookie")
-    assert cookie == f"{TOKEN}={SECRET}; Path=/; HttpOnly; SameSite=Lax; Secure"
+    assert cookie == f"{TOKEN_COOKIE}={SECRET}; Path=/; HttpOnly; SameSite=Lax; Secure"
     assert ask(closed, "/photo", host="a", cookie=cookie.split(";")[0]).status == 200
 
 
@@ -105,9 +106,9 @@ def test_it_sends_nobody_elsewhere(closed, path) -> None:
 def test_the_first_page_brings_a_key_that_nobody_can_guess(here) -> None:
     first, second = (ask(here, host="localhost").all("set-cookie") for _ in range(2))
     assert first[0] == second[0] == "theirs=1" and first[1] != second[1]
-    key, _, rest = first[1].removeprefix(f"{VISITOR}=").partition("; ")
+    key, _, rest = first[1].removeprefix(f"{VISITOR_COOKIE}=").partition("; ")
     assert is_key(key) and rest == "Path=/; HttpOnly; SameSite=Lax"
-    assert ask(here, host="localhost", cookie=f"other={{}}; {VISITOR}={key}").all("set-cookie") == ["theirs=1"]
+    assert ask(here, host="localhost", cookie=f"other={{}}; {VISITOR_COOKIE}={key}").all("set-cookie") == ["theirs=1"]
 
 
 def test_it_lasts_where_what_is_taught_is_kept_and_is_secure_where_the_page_is(inside, tmp_path) -> None:
@@ -119,7 +120,7 @@ def test_it_lasts_where_what_is_taught_is_kept_and_is_secure_where_the_page_is(i
 @pytest.mark.parametrize("key", ["../../etc", "a" * 42, "a" * 44, "a" * 42 + "/", "ä" * 43, "a" * 5000, "a" * 42 + "."])
 def test_keys_that_are_none_of_ours_are_replaced(here, key) -> None:
     assert not is_key(key)
-    assert len(ask(here, host="localhost", cookie=f"{VISITOR}={key}").all("set-cookie")) == 2
+    assert len(ask(here, host="localhost", cookie=f"{VISITOR_COOKIE}={key}").all("set-cookie")) == 2
 
 
 def test_answers_cannot_be_framed_or_sniffed(here, closed) -> None:

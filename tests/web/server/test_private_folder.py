@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[3]
 KEEPER = """
 import sys
 from pathlib import Path
-from web import private_folder as private
+from moodspace.web.server import private_folder as private
 private._MEMORY = Path(sys.argv[1])
 print(private.private_folder(), flush=True)
 sys.stdin.read()
@@ -58,9 +58,9 @@ def test_what_a_killed_server_left_is_removed_and_nothing_else(memory, tmp_path)
     with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
         theirs = Path(server.stdout.readline().strip())
         (theirs / "numbers").write_text("1")
-        assert private.remove_left() == 0 and theirs.is_dir()  # it still runs
+        assert private.remove_abandoned() == 0 and theirs.is_dir()  # it still runs
         server.kill()
-    assert private.remove_left() == 1
+    assert private.remove_abandoned() == 1
     assert not theirs.parent.exists() and mine.is_dir() and other.is_dir()
     assert len(list(memory.glob("moodspace-web-1-*"))) == 1 + (memory / "moodspace-web-1-link").is_symlink()
 
@@ -68,9 +68,9 @@ def test_what_a_killed_server_left_is_removed_and_nothing_else(memory, tmp_path)
 def test_a_folder_whose_maker_was_killed_before_it_was_locked_is_removed_later(memory) -> None:
     half = memory / "moodspace-web-1-half"
     half.mkdir()
-    assert private.remove_left() == 0 and half.is_dir()  # it may be in the making
+    assert private.remove_abandoned() == 0 and half.is_dir()  # it may be in the making
     os.utime(half, (0, 0))
-    assert private.remove_left() == 1 and not half.exists()
+    assert private.remove_abandoned() == 1 and not half.exists()
 
 
 def test_another_thread_may_remove_all(memory) -> None:
@@ -84,7 +84,7 @@ def test_another_thread_may_remove_all(memory) -> None:
 def test_the_lock_needs_nothing_of_posix(memory, monkeypatch) -> None:
     monkeypatch.delattr(os, "getuid", raising=False)
     mine = private.private_folder()
-    assert private.remove_left() == 0 and mine.is_dir()
+    assert private.remove_abandoned() == 0 and mine.is_dir()
     left = mine.parent.with_name("moodspace-web-2-left")
     shutil.copytree(mine.parent, left)
-    assert private.remove_left() == 1 and mine.is_dir() and not left.exists()
+    assert private.remove_abandoned() == 1 and mine.is_dir() and not left.exists()

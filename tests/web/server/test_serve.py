@@ -45,6 +45,16 @@ def test_ctrl_c_ends_it_soon_with_sessions_open_and_frees_the_port(tmp_path, shi
         assert not left_by(server.process.pid) and "Traceback" not in server.log.read_text()
 
 
+def test_the_settings_of_another_app_in_the_current_folder_are_ignored(tmp_path, shipped) -> None:
+    settings = tmp_path / ".streamlit" / "config.toml"
+    settings.parent.mkdir()
+    settings.write_text('[server]\nbaseUrlPath = "another"\n')
+    with served(tmp_path / "log", folder=tmp_path) as server:
+        assert server.get("/_stcore/health") == (200, "ok")
+        assert "Streamlit" in server.get("/")[1]
+        server.end()
+
+
 def test_a_browser_that_never_reads_does_not_keep_it(tmp_path, shipped) -> None:
     with served(tmp_path / "log") as server:
         with server.live(KEY) as session:

@@ -6,7 +6,7 @@ import pytest
 from starlette.requests import Request
 from starlette.responses import Response
 
-from moodspace.web.server.middleware import UPLOADS, UploadQuotaMiddleware, held_by_streamlit
+from moodspace.web.server.middleware import UPLOAD_PATH, UploadQuotaMiddleware, held_by_streamlit
 from moodspace.web.server.settings import Limits
 from tests.web.asgi import ask
 
@@ -28,14 +28,16 @@ class Page:
         return next((one for one in (self.anna, self.ben) if script in one.scripts), None)
 
     async def keep(self, scope, receive, send) -> None:
-        if scope["method"] == "PUT" and scope["path"].startswith(UPLOADS):
+        if scope["method"] == "PUT" and scope["path"].startswith(UPLOAD_PATH):
             session = scope["path"].split("/")[3]
             self.kept[session] = self.kept.get(session, 0) + len(await Request(scope, receive).body())
         await Response(status_code=204)(scope, receive, send)
 
     def put(self, session: str, size: int, **headers: str):
         body = (bytes(size),)
-        return ask(self.app, f"{UPLOADS}{session}/file", method="PUT", body=body, content_length=str(size), **headers)
+        return ask(
+            self.app, f"{UPLOAD_PATH}{session}/file", method="PUT", body=body, content_length=str(size), **headers
+        )
 
 
 @pytest.fixture
@@ -60,7 +62,7 @@ def test_files_that_are_on_their_way_count(page) -> None:
 
 
 def test_who_does_not_say_how_much_comes_needs_room_for_the_most(page) -> None:
-    path = f"{UPLOADS}tab/file"
+    path = f"{UPLOAD_PATH}tab/file"
     assert ask(page.app, path, method="PUT", body=(b"x",)).status == 204
     page.kept["other-tab"] = 40 * KB
     assert ask(page.app, path, method="PUT", body=(b"x",)).status == 413
@@ -87,13 +89,13 @@ def test_what_fails_on_its_way_no_longer_counts(page) -> None:
 
 
 def test_all_else_passes(page) -> None:
-    assert ask(page.app, f"{UPLOADS}nobodys/file", method="DELETE").status == 204
+    assert ask(page.app, f"{UPLOAD_PATH}nobodys/file", method="DELETE").status == 204
     assert ask(page.app, "/photo", method="PUT").status == 204
 
     async def socket(scope, receive, send) -> None:
         await send({"type": "websocket.close", "code": 4000})
 
-    assert ask(UploadQuotaMiddleware(socket, lambda: page), f"{UPLOADS}tab/file", kind="websocket").close == 4000
+    assert ask(UploadQuotaMiddleware(socket, lambda: page), f"{UPLOAD_PATH}tab/file", kind="websocket").close == 4000
 
 
 def test_what_streamlit_keeps_is_counted(monkeypatch) -> None:

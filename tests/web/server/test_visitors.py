@@ -12,8 +12,7 @@ import pytest
 from moodspace.index.taught.faces import NewFaces
 from moodspace.web.server import private_folder as private
 from moodspace.web.server import visitors
-from moodspace.web.server import visitors as tickets
-from moodspace.web.server.middleware import VISITOR
+from moodspace.web.server.identity import VISITOR_COOKIE, Tickets
 from moodspace.web.server.settings import Limits, WebSettings
 from moodspace.web.server.visitors import Visitors, VisitorsError
 from tests.web.looked_at import RECOGNIZER
@@ -29,8 +28,6 @@ def memory(tmp_path, monkeypatch):
     path = tmp_path / "memory"
     path.mkdir()
     monkeypatch.setattr(private, "_MEMORY", path)
-    monkeypatch.setattr(visitors, "ABSENCE", 0.05)
-    monkeypatch.setattr(visitors, "_LOOK_EVERY", 0.01)
     return path
 
 
@@ -39,9 +36,10 @@ def opened():
     """Opens visitors with a stand-in for the engine; the Streamlit sessions in `active` have a browser."""
     all_ = []
 
-    def open_(*active: str, **settings) -> Visitors:
+    def open_(*active: str, absence: float = 0.05, patience: float = 2.0, **settings) -> Visitors:
         engine = SimpleNamespace(bundle=RECOGNIZER.bundle, labels=None, close=lambda: None)
-        one = Visitors(WebSettings(**settings), engine, set(active).__contains__)
+        times = {"absence": absence, "look_every": 0.01, "patience": patience}
+        one = Visitors(WebSettings(**settings), engine, set(active).__contains__, **times)
         all_.append(one)
         return one
 
@@ -62,7 +60,7 @@ def until(true) -> bool:
 
 
 def connection(query: dict[str, str] | None = None, cookie: str = ""):
-    return SimpleNamespace(query_params=query or {}, cookies={VISITOR: cookie} if cookie else {})
+    return SimpleNamespace(query_params=query or {}, cookies={VISITOR_COOKIE: cookie} if cookie else {})
 
 
 def test_tabs_of_one_browser_are_one_visitor_and_two_browsers_two(opened) -> None:
@@ -83,7 +81,7 @@ def test_nobody_sees_what_another_taught(opened) -> None:
 def test_who_is_absent_is_forgotten_with_all_it_left(opened, memory) -> None:
     all_ = opened("tab")
     anna, ben = all_.visit(ANNA), all_.visit(BEN, "tab")
-    with anna.kept():
+    with anna.in_use():
         teach(anna)
         folder = anna.gallery.folder
         assert folder.is_relative_to(memory) and folder.is_dir()
@@ -125,7 +123,6 @@ def test_what_goes_wrong_with_one_does_not_end_the_watch(opened, caplog, monkeyp
         monkeypatch.setattr(anna, "leave", fail)
     assert until(lambda: len(failures) > 2) and "still there" in caplog.text  # it tries again
     monkeypatch.undo()
-    monkeypatch.setattr(visitors, "ABSENCE", 0.05)
     all_.visit(BEN)
     assert until(lambda: not len(all_)) and all_._watch.is_alive()
     assert ANNA not in caplog.text
@@ -134,21 +131,19 @@ def test_what_goes_wrong_with_one_does_not_end_the_watch(opened, caplog, monkeyp
 def test_who_leaves_while_a_request_is_answered_is_forgotten_after_it(opened) -> None:
     all_ = opened()
     anna = all_.visit(ANNA)
-    with anna.kept():
+    with anna.in_use():
         time.sleep(0.3)  # far beyond the absence
         assert all_.known(ANNA) is anna and len(anna.gallery) == 0 and anna.gallery.generation == 0
     assert until(lambda: all_.known(ANNA) is None) and anna.gone
-    with pytest.raises(VisitorsError, match="visit has ended"), anna.kept():
+    with pytest.raises(VisitorsError, match="visit has ended"), anna.in_use():
         pytest.fail("expected nothing of a visitor that is gone to be used")
 
 
-def test_the_end_waits_for_a_request_but_not_for_ever(opened, monkeypatch) -> None:
-    monkeypatch.setattr(visitors, "_CLOSING_S", 0.2)
-    monkeypatch.setattr(visitors, "ABSENCE", 60.0)
-    all_, entered, ended = opened("tab"), threading.Event(), []
+def test_the_end_waits_for_a_request_but_not_for_ever(opened) -> None:
+    all_, entered, ended = opened("tab", absence=60.0, patience=0.2), threading.Event(), []
 
     def request(visitor, takes: float) -> None:
-        with visitor.kept():
+        with visitor.in_use():
             entered.set()
             time.sleep(takes)
             ended.append(visitor)
@@ -233,12 +228,11 @@ def test_a_ticket_tells_who_asks_once(opened) -> None:
     assert all_.key_of(connection(cookie=BEN)) == BEN and all_.key_of(connection()) == ""
 
 
-def test_a_ticket_does_not_last(monkeypatch) -> None:
-    monkeypatch.setattr(tickets, "LASTS", 0.0)
-    given = tickets.Tickets()
+def test_a_ticket_does_not_last() -> None:
+    given = Tickets(lifetime=0.0)
     assert given.redeem(given.issue(ANNA)) is None
     given.issue(BEN)
-    assert len(given._keys) == 1  # what is over is not kept
+    assert len(given) == 1  # what is over is not kept
 
 
 @pytest.fixture
@@ -254,12 +248,12 @@ def script(opened, monkeypatch):
 
 
 def test_a_page_belongs_to_the_browser_whose_cookie_arrives(script) -> None:
-    script.cookies[VISITOR] = ANNA
+    script.cookies[VISITOR_COOKIE] = ANNA
     assert visitors.this_visitor() is script.all.known(ANNA)
     assert visitors.visit_path("/moodspace/live") == "/moodspace/live" and not script.state
 
 
-@pytest.mark.parametrize("cookies", [{}, {VISITOR: "../../etc"}, {VISITOR: ""}])
+@pytest.mark.parametrize("cookies", [{}, {VISITOR_COOKIE: "../../etc"}, {VISITOR_COOKIE: ""}])
 def test_where_none_arrives_each_page_is_a_visitor_with_tickets(script, cookies) -> None:
     script.cookies.update(cookies)
     visitor = visitors.this_visitor()

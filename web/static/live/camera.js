@@ -1,16 +1,16 @@
-// Open, change and close the camera; a sentence for everything that can go wrong.
+// Open, change and close the camera, with a message for each failure.
 
-const REFUSALS = {
+const CAMERA_ERRORS = {
   NotAllowedError: "The camera is not allowed here. Allow it in the browser's address bar, then start again.",
   SecurityError: "The camera is not allowed on this page. Open the app in its own window.",
   NotFoundError: "No camera was found. Plug one in, or use the Photo page with a file.",
   OverconstrainedError: "This camera cannot be used. Choose another one.",
   NotReadableError: "The camera is in use by another program. Close it, then start again.",
-  AbortError: "The camera stopped before the first picture. Start again.",
+  AbortError: "The camera stopped before the first frame. Start again.",
 };
 
-// What a browser lacks for a live session, in a sentence; empty for nothing.
-function lacking() {
+// Returns why this browser cannot run a live session, or "".
+function unsupported() {
   if (!window.isSecureContext) {
     return "Browsers allow a camera on secure pages only. Open this page with https, or on the machine that runs it. "
       + "The Photo page works here.";
@@ -22,7 +22,7 @@ function lacking() {
   return "";
 }
 
-// Opens a camera and shows it in a video element; throws an Error whose message can be shown.
+// Opens a camera and shows it in a video element; throws an Error with a message for the visitor.
 async function openCamera(video, id) {
   const wanted = { width: { ideal: 640 }, height: { ideal: 480 }, frameRate: { ideal: 30 } };
   try {
@@ -32,7 +32,7 @@ async function openCamera(video, id) {
     await video.play();
     return stream;
   } catch (error) {
-    throw new Error(REFUSALS[error.name] ?? "The camera could not be opened. Try another one, or the Photo page.");
+    throw new Error(CAMERA_ERRORS[error.name] ?? "The camera could not be opened. Try another one, or the Photo page.");
   }
 }
 
@@ -41,7 +41,7 @@ function closeCamera(video) {
   video.srcObject = null;
 }
 
-// Fills a list with the cameras there are; hidden where there is no choice.
+// Fills the list of cameras; hides it if there is only one.
 async function listCameras(select, stream) {
   const devices = await navigator.mediaDevices.enumerateDevices();
   const cameras = devices.filter((device) => device.kind === "videoinput");

@@ -1,50 +1,50 @@
-// Frames on their way: from the video to a JPEG small enough, never more under way than the server can answer.
+// Send frames of the video as small JPEGs, with at most two unanswered at a time.
 
-const LONGEST = 640, QUALITY = 0.8, AT_ONCE = 2;
-// A frame that got no answer for so long, in milliseconds, is taken for lost.
-const LOST = 1500;
+const LONGEST = 640, QUALITY = 0.8, MAX_UNANSWERED = 2;
+// Milliseconds without an answer after which a frame counts as lost.
+const LOST_AFTER = 1500;
 
 class Frames {
   constructor(video, send) {
     [this.video, this.send] = [video, send];
     this.canvas = document.createElement("canvas");
     this.pen = this.canvas.getContext("2d", { alpha: false });
-    this.underway = new Map(); // sequence -> when it was sent
+    this.unanswered = new Map(); // sequence number -> time of sending
     [this.sequence, this.running, this.busy] = [0, false, false];
   }
 
-  start(rate) { // at most so many a second: the server leaves out more
+  start(rate) { // frames per second; the server drops frames beyond it
     this.step = 1000 / rate;
     if (this.running) return;
     [this.running, this.due] = [true, 0];
-    this.next(this.turn = Symbol("turn"));
+    this.next(this.run = Symbol("run"));
   }
 
   stop() {
     this.running = false;
-    this.underway.clear();
+    this.unanswered.clear();
   }
 
-  next(turn) { // with each frame of the video, until it is stopped or begun anew
-    if (!this.running || turn !== this.turn) return;
+  next(run) { // called with each frame of the video, until stopped or restarted
+    if (!this.running || run !== this.run) return;
     const go = () => {
       this.take();
-      this.next(turn);
+      this.next(run);
     };
     if (this.video.requestVideoFrameCallback) this.video.requestVideoFrameCallback(go);
     else setTimeout(go, 33);
   }
 
-  answered(sequence) { // older ones were dropped
-    for (const one of this.underway.keys()) if (one <= sequence) this.underway.delete(one);
+  answered(sequence) { // the server dropped older ones
+    for (const one of this.unanswered.keys()) if (one <= sequence) this.unanswered.delete(one);
   }
 
   async take() {
     const now = performance.now();
-    for (const [one, sent] of this.underway) if (now - sent > LOST) this.underway.delete(one);
+    for (const [one, sent] of this.unanswered) if (now - sent > LOST_AFTER) this.unanswered.delete(one);
     const { videoWidth: width, videoHeight: height } = this.video;
-    if (!this.running || this.busy || this.underway.size >= AT_ONCE || !width || now < this.due) return;
-    this.due = Math.max(this.due, now - this.step) + this.step; // a frame may come early, but not each of them
+    if (!this.running || this.busy || this.unanswered.size >= MAX_UNANSWERED || !width || now < this.due) return;
+    this.due = Math.max(this.due, now - this.step) + this.step; // single frames may come early
     this.busy = true;
     try {
       const scale = Math.min(1, LONGEST / Math.max(width, height));
@@ -56,7 +56,7 @@ class Frames {
       head.setUint32(0, this.sequence, true);
       head.setFloat64(4, now, true);
       if (!this.send(new Blob([head.buffer, jpeg]))) return;
-      this.underway.set(this.sequence, now);
+      this.unanswered.set(this.sequence, now);
       this.sequence = (this.sequence + 1) % 2 ** 32;
     } finally {
       this.busy = false;

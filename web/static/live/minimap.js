@@ -1,29 +1,29 @@
-// The map of the known faces, small, and where the faces in the picture stand on it.
+// A small map of the known faces, with the positions of the faces in view.
 
-const MARGIN = 0.05; // of the side, so that a face at the rim is seen whole
+const MARGIN = 0.05; // share of the side, so that dots at the edge are not cut off
 
 class MiniMap {
-  // points: {x, y, group: base64 bytes, classes: names}; places are in 0 to 1, y upwards.
+  // points: {x, y, group: bytes in base64, classes: names}; positions are in [0, 1], y upwards.
   constructor(canvas, points) {
     this.canvas = canvas;
     const bytes = (text) => Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
     this.points = points && { x: bytes(points.x), y: bytes(points.y), group: bytes(points.group), names: points.classes };
-    this.ground = document.createElement("canvas");
+    this.background = document.createElement("canvas");
   }
 
-  spot(x, y, side) { // 0 to 1, y upwards, to pixels
+  toPixels(x, y, side) { // from [0, 1], y upwards
     const inner = side * (1 - 2 * MARGIN);
     return [side * MARGIN + x * inner, side * MARGIN + (1 - y) * inner];
   }
 
-  drawGround(side, shade) {
-    [this.ground.width, this.ground.height] = [side, side];
-    const pen = this.ground.getContext("2d"), { x, y, group, names } = this.points;
+  drawBackground(side, shade) {
+    [this.background.width, this.background.height] = [side, side];
+    const pen = this.background.getContext("2d"), { x, y, group, names } = this.points;
     const shades = names.map(shade), size = Math.max(1, side / 170);
     pen.globalAlpha = 0.5;
     for (let i = 0; i < x.length; i++) {
       pen.fillStyle = shades[group[i]] ?? UNSURE;
-      pen.fillRect(...this.spot(x[i] / 255, y[i] / 255, side), size, size);
+      pen.fillRect(...this.toPixels(x[i] / 255, y[i] / 255, side), size, size);
     }
   }
 
@@ -33,15 +33,15 @@ class MiniMap {
     if (side < 10) return;
     if (this.canvas.width !== side) {
       [this.canvas.width, this.canvas.height] = [side, side];
-      this.drawGround(side, shade);
+      this.drawBackground(side, shade);
     }
     const pen = this.canvas.getContext("2d"), unit = side / 180;
     pen.clearRect(0, 0, side, side);
-    pen.drawImage(this.ground, 0, 0);
+    pen.drawImage(this.background, 0, 0);
     for (const face of faces) {
       if (!face.place) continue;
       pen.beginPath();
-      pen.arc(...this.spot(...face.place, side), (face.id === selected ? 5.5 : 4) * unit, 0, 7);
+      pen.arc(...this.toPixels(...face.place, side), (face.id === selected ? 5.5 : 4) * unit, 0, 7);
       pen.fillStyle = face.expression === null ? UNSURE : shade(face.expression);
       pen.fill();
       pen.lineWidth = 2 * unit;

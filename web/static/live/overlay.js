@@ -1,4 +1,4 @@
-// What is drawn over the picture: a box and a word for each face.
+// Draw a box and a label over the picture for each face.
 
 const UNSURE = "#8a8f98";
 
@@ -30,30 +30,30 @@ class Overlay {
     result.faces.forEach((face, row) => this.drawFace(face, this.boxes[row], face.id === selected, shade));
   }
 
-  drawFace(face, [, x, y, wide, high], chosen, shade) {
+  drawFace(face, [, x, y, wide, high], isSelected, shade) {
     const { pen } = this, color = face.expression === null ? UNSURE : shade(face.expression);
     pen.lineJoin = "round";
-    for (const [line, style] of [[chosen ? 7 : 5, "#0009"], [chosen ? 4 : 2.5, color]]) {
+    for (const [line, style] of [[isSelected ? 7 : 5, "#0009"], [isSelected ? 4 : 2.5, color]]) {
       pen.lineWidth = line;
       pen.strokeStyle = style;
       pen.beginPath();
       pen.roundRect(x, y, wide, high, 10);
       pen.stroke();
     }
-    const words = face.expression === null ? unsure(face) : `${face.expression} ${Math.round(100 * face.confidence)} %`;
+    const label = face.expression === null ? unsure(face) : `${face.expression} ${Math.round(100 * face.confidence)} %`;
     pen.font = "600 15px system-ui, sans-serif";
-    const across = pen.measureText(words).width + 18;
-    const [at, above] = [Math.max(2, Math.min(x, this.canvas.clientWidth - across - 2)), y > 32 ? y - 30 : y + 6];
+    const labelWidth = pen.measureText(label).width + 18;
+    const [at, above] = [Math.max(2, Math.min(x, this.canvas.clientWidth - labelWidth - 2)), y > 32 ? y - 30 : y + 6];
     pen.fillStyle = color;
     pen.beginPath();
-    pen.roundRect(at, above, across, 25, 8);
+    pen.roundRect(at, above, labelWidth, 25, 8);
     pen.fill();
     pen.fillStyle = readableOn(color);
     pen.textBaseline = "middle";
-    pen.fillText(words, at + 9, above + 13);
+    pen.fillText(label, at + 9, above + 13);
   }
 
-  at(x, y) { // the id of the face under a point in CSS pixels
+  at(x, y) { // returns the id of the face at a point in CSS pixels
     return this.boxes.find(([, left, top, w, h]) => x >= left && y >= top && x <= left + w && y <= top + h)?.[0];
   }
 }

@@ -1,7 +1,8 @@
-// A live session from its start to its end. Streamlit calls `live` again whenever its script has run.
+// A live session from start to end. Streamlit calls `live` again after each run of its script.
 
-// Milliseconds: out of sight until it ends, over which the pace is counted, and unchanged until it is told.
-const HIDDEN_TOO_LONG = 60_000, RATE_OVER = 2000, STEADY = 1200;
+// In milliseconds: how long a hidden page keeps its session, the window of the frame rate, and how long a description
+// must be unchanged before it is announced.
+const HIDDEN_TIMEOUT = 60_000, RATE_WINDOW = 2000, ANNOUNCE_AFTER = 1200;
 const LOOKING = "Looking for faces ...";
 const UNREACHABLE = "The server cannot be reached right now. Try again in a moment.";
 const sessions = new WeakMap();
@@ -21,14 +22,14 @@ class Session {
     });
     this.recorder = new Recorder(this.find, {
       ask: (on, least) => this.ask({ type: "record", on, min_group: least }),
-      say: (words) => this.say(words),
+      say: (text) => this.say(text),
     });
     this.shade = (name) => this.shades.get(name) ?? UNSURE;
     this.listen();
-    const missing = lacking();
-    this.find(".word").textContent = missing
+    const problem = unsupported();
+    this.find(".word").textContent = problem
       || "Pictures go to this server and nowhere else. They are processed in memory, then discarded.";
-    this.find(".go").hidden = Boolean(missing);
+    this.find(".go").hidden = Boolean(problem);
   }
 
   listen() {
@@ -46,7 +47,7 @@ class Session {
     this.onhidden = () => {
       clearTimeout(this.hiding);
       if (document.hidden && this.link) {
-        this.hiding = setTimeout(() => this.end("Stopped, because the page was hidden for a minute."), HIDDEN_TOO_LONG);
+        this.hiding = setTimeout(() => this.end("Stopped, because the page was hidden for a minute."), HIDDEN_TIMEOUT);
       }
     };
     this.ongone = () => this.link && this.end("Stopped.");
@@ -59,10 +60,10 @@ class Session {
     const keyboard = this.root.activeElement === this.find(".go");
     this.say("Opening the camera ...");
     this.find(".go").disabled = true;
-    const turn = this.turn = Symbol("start"); // one that was overtaken, or left, gives its camera back
+    const run = this.run = Symbol("start"); // a start that was superseded closes its camera
     try {
       const stream = await openCamera(this.video, camera);
-      if (turn !== this.turn) return closeCamera(this.video);
+      if (run !== this.run) return closeCamera(this.video);
       stream.getVideoTracks()[0].addEventListener("ended", () => this.end("The camera was disconnected."));
       await listCameras(this.find(".cameras"), stream);
     } catch (error) {
@@ -77,35 +78,35 @@ class Session {
     this.mirror();
     this.say("Connecting to the server ...");
     this.link = new Link(this.data.path, {
-      hear: (message) => this.hear(message), tell: (words) => this.pause(words), lost: (words) => this.end(words),
+      receive: (message) => this.receive(message), status: (text) => this.pause(text), fail: (text) => this.end(text),
     });
   }
 
-  hear(message) {
-    const heard = {
+  receive(message) {
+    const handlers = {
       ready: () => {
-        this.learn(message.classes);
+        this.setClasses(message.classes);
         this.say(LOOKING);
         this.link.ask({ type: "start" });
         this.frames.start(message.limits.frames_per_second);
       },
-      result: () => this.see(message),
+      result: () => this.showResult(message),
       taught: () => {
-        this.learn(message.classes);
+        this.setClasses(message.classes);
         this.say(`Taught: ${message.label}. Your gallery has ${message.count} ${message.count === 1 ? "face" : "faces"}.`);
       },
       undone: () => {
-        this.learn(message.classes);
+        this.setClasses(message.classes);
         const what = Object.entries(message.labels).map(([name, n]) => `${n} ${name}`).join(", ");
         this.say(what ? `Undone: ${what}.` : "Nothing to undo.");
       },
-      recording: () => this.recorder.heard(message),
+      recording: () => this.recorder.receive(message),
       error: () => this.say(sentence(message.message)),
     };
-    heard[message.type]?.();
+    handlers[message.type]?.();
   }
 
-  see(result) {
+  showResult(result) {
     const now = performance.now();
     this.frames.answered(result.sequence);
     this.faces = result.faces;
@@ -115,39 +116,39 @@ class Session {
     this.overlay.draw(result, { selected, shade, mirrored: this.find(".mirror").checked });
     this.panel.show(this.faces, selected, shade);
     this.map.draw(this.faces, { selected, shade, ink, paper });
-    this.answers = [...this.answers.filter(([at]) => now - at < RATE_OVER), [now, now - result.sent]];
+    this.answers = [...this.answers.filter(([at]) => now - at < RATE_WINDOW), [now, now - result.sent]];
     if (now - (this.paced ?? 0) > 500) this.showPace(now);
     if (this.find(".status").textContent === LOOKING) this.say("");
-    this.recorder.seen(result, now);
+    this.recorder.update(result, now);
     this.announce(now);
   }
 
-  announce(now) { // for those who do not see the picture; not each flicker of it
+  announce(now) { // for screen readers; waits until the description is stable
     const words = describe(this.faces, this.selected);
     if (words !== this.sight) [this.sight, this.steady] = [words, now];
-    else if (now - this.steady > STEADY && this.find(".sight").textContent !== words) {
+    else if (now - this.steady > ANNOUNCE_AFTER && this.find(".sight").textContent !== words) {
       this.find(".sight").textContent = words;
     }
   }
 
-  pause(words) { // while no answers come, no old ones are shown
+  pause(text) { // hides old results while no answers arrive
     this.overlay.clear();
     this.panel.show([], null, this.shade);
     [this.faces, this.answers] = [[], []];
     this.find(".pace").textContent = "";
-    this.say(words);
+    this.say(text);
   }
 
   showPace(now) {
     this.paced = now;
     const trips = this.answers.map(([, trip]) => trip).sort((one, other) => one - other);
-    const rate = Math.round((1000 * this.answers.length) / RATE_OVER);
+    const rate = Math.round((1000 * this.answers.length) / RATE_WINDOW);
     this.find(".pace").textContent = `${rate} fps, ${Math.round(trips[trips.length >> 1])} ms`;
   }
 
-  learn(classes) {
+  setClasses(classes) {
     this.shades = new Map(classes.map((one) => [one.name, one.shade]));
-    this.panel.learn(classes, this.shade);
+    this.panel.setClasses(classes, this.shade);
   }
 
   teach(label) {
@@ -168,7 +169,7 @@ class Session {
     this.find(".stage").classList.toggle("mirrored", this.find(".mirror").checked);
   }
 
-  step(event) { // the arrow keys go from face to face
+  step(event) { // selects the next or previous face with the arrow keys
     const by = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
     if (!by || !this.faces.length) return;
     event.preventDefault();
@@ -176,25 +177,25 @@ class Session {
     this.selected = this.faces[(at + by + this.faces.length) % this.faces.length].id;
   }
 
-  say(words) {
-    this.find(".status").textContent = words;
+  say(text) {
+    this.find(".status").textContent = text;
   }
 
-  end(words) {
-    const lost = this.root.activeElement?.closest(".bar, .panel");
+  end(text) {
+    const hadFocus = this.root.activeElement?.closest(".bar, .panel");
     const kept = this.recorder.least === null ? "" : " The recording is on the Session page; start again to continue it.";
     this.close();
     this.find(".curtain").hidden = false;
-    this.find(".word").textContent = words + kept;
+    this.find(".word").textContent = text + kept;
     this.find(".go").textContent = "Start again";
     this.find(".bar").hidden = this.find(".panel").hidden = true;
-    if (lost) this.find(".go").focus({ preventScroll: true });
+    if (hadFocus) this.find(".go").focus({ preventScroll: true });
     this.find(".sight").textContent = "";
     this.say("");
   }
 
   close() {
-    this.turn = null;
+    this.run = null;
     this.frames.stop();
     this.link?.close();
     this.link = null;

@@ -1,17 +1,17 @@
 // Beside the picture: the expression of the selected face, the evidence, its position on the map, and teaching.
 
-function element(tag, words, name) {
+function element(tag, text, name) {
   const made = document.createElement(tag);
-  if (words !== undefined) made.textContent = words;
+  if (text !== undefined) made.textContent = text;
   if (name) made.className = name;
   return made;
 }
 
-// More classes than this have no room; then the likeliest are listed.
+// Maximum number of listed classes; of more, the most probable are listed.
 const LISTED = 12, PER_CENT = (share) => `${Math.round(100 * share)} %`;
 
 class Panel {
-  // choose(id) is called with the face that was picked, teach(label) and undo() when that is asked for.
+  // Calls choose(id) when a face is selected, and teach(label) and undo() when the visitor asks for them.
   constructor(root, { choose, teach, undo }) {
     this.find = (name) => root.querySelector(name);
     Object.assign(this, { choose, teach, classes: [], names: "" });
@@ -24,7 +24,7 @@ class Panel {
     this.find(".undo").addEventListener("click", undo);
   }
 
-  learn(classes, shade) { // the classes that can be taught
+  setClasses(classes, shade) { // one button per class
     const names = classes.map(({ name }) => name).join("\n");
     if (names === this.names) return;
     this.names = names;
@@ -65,7 +65,7 @@ class Panel {
       button.setAttribute("role", "radio");
       button.addEventListener("click", () => this.choose(Number(button.dataset.id)));
     }
-    faces.forEach((face, at) => { // the same buttons, so that one keeps the keyboard
+    faces.forEach((face, at) => { // reuses the buttons, so that they keep the focus
       const button = box.children[at];
       button.dataset.id = face.id;
       button.textContent = `Face ${face.id}`;
@@ -74,7 +74,7 @@ class Panel {
     });
   }
 
-  showBars(face, shade) { // always in the order of the classes, so that a bar is found where it was
+  showBars(face, shade) { // in the order of the classes, so that each bar keeps its position
     const shares = Object.entries(face?.smoothed ?? {}), ranked = shares.map(([, share]) => share).sort((a, b) => b - a);
     const likely = shares.filter(([, share]) => share >= (ranked[LISTED - 1] ?? 0)).slice(0, LISTED);
     const list = this.find(".bars");

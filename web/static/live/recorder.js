@@ -1,49 +1,49 @@
-// The record button and its sign. The server knows whether it records and says so with each answer.
+// The record button and its sign. Each answer of the server says whether a recording is running.
 
-const SECOND = 1000; // the recording has one row for each, in milliseconds
+const SECOND = 1000; // milliseconds; the recording has one row per second
 
 class Recorder {
-  // ask(on, least) wants it begun or ended, say(words) tells a person.
+  // Calls ask(on, least) to start or stop a recording, and say(text) for the visitor.
   constructor(find, { ask, say }) {
     Object.assign(this, { button: find(".record"), sign: find(".recording"), group: find(".group"), say });
-    this.least = null; // the smallest group that is recorded, null while nothing is
-    this.doubts = 0;
-    this.enough = -Infinity; // when there were enough faces last
+    this.least = null; // minimum number of faces of the running recording, null if none is running
+    this.mismatches = 0;
+    this.enough = -Infinity; // last time with enough faces
     this.button.addEventListener("click", () => ask(this.least === null, Number(this.group.value)));
   }
 
-  heard({ on, min_group: least }) { // the answer to what was asked
+  receive({ on, min_group: least }) { // the answer to a request
     this.show(on ? least : null);
     const when = least > 1 ? `, and only while at least ${least} faces are visible` : "";
     this.say(on ? `Recording numbers only, no images${when}; kept until you leave. See the Session page.`
       : "Recording ended. It is on the Session page.");
   }
 
-  // What an answer to a frame says; one that was on its way meanwhile may be wrong.
-  seen({ recording: least, faces }, now) {
-    if (least === this.least) this.tell(faces, now);
-    this.doubts = least === this.least ? 0 : this.doubts + 1;
-    if (this.doubts < 2) return;
+  // Compares the state with an answer to a frame; a single mismatch may come from an answer sent before the change.
+  update({ recording: least, faces }, now) {
+    if (least === this.least) this.showSign(faces, now);
+    this.mismatches = least === this.least ? 0 : this.mismatches + 1;
+    if (this.mismatches < 2) return;
     this.show(least);
     this.say(least === null ? "The recording has ended. See the Session page." : "Recording numbers only, no images.");
   }
 
-  tell(faces, now) { // nothing is kept of a second without enough readable faces
+  showSign(faces, now) { // seconds without enough readable faces are not recorded
     if (this.least === null) return;
     const readable = faces.filter(({ quality }) => quality.good).length;
     if (readable >= this.least) this.enough = now;
-    const waits = now - this.enough >= SECOND;
+    const waiting = now - this.enough >= SECOND;
     const needed = `${this.least} ${this.least === 1 ? "face" : "faces"} needed`;
-    const words = readable === faces.length ? `Waiting: ${needed}, ${readable} in view`
+    const text = readable === faces.length ? `Waiting: ${needed}, ${readable} in view`
       : `Waiting: ${needed}, ${readable} of ${faces.length} readable`;
-    this.sign.classList.toggle("waiting", waits);
-    this.sign.textContent = waits ? words : "Recording";
+    this.sign.classList.toggle("waiting", waiting);
+    this.sign.textContent = waiting ? text : "Recording";
   }
 
   show(least) {
     const on = least !== null;
-    [this.least, this.doubts, this.enough] = [least, 0, -Infinity];
-    this.tell([], performance.now());
+    [this.least, this.mismatches, this.enough] = [least, 0, -Infinity];
+    this.showSign([], performance.now());
     if (on) this.group.value = least;
     this.button.textContent = on ? "Stop recording" : "Record";
     this.button.classList.toggle("on", on);

@@ -11,8 +11,8 @@ import pytest
 from moodspace.classifier.palette import class_shades
 from moodspace.realtime.session.reading import open_session
 from moodspace.realtime.session.recorder import SessionRecorder
-from moodspace.web.components.session import document_file, overview, report_file, state, table_file, words
-from moodspace.web.live.session import LONGEST_S
+from moodspace.web.components.recording import document_file, overview, problem, report_file, state, table_file
+from moodspace.web.server.recording import LONGEST_S
 from tests.realtime.session.recordings import CLASSES, STARTED, group
 
 HAPPY, SAD = (0.8, 0.1, 0.1), (0.1, 0.1, 0.8)
@@ -75,15 +75,15 @@ def test_without_enough_faces_there_are_figures_but_no_drawing(recorded) -> None
 def test_what_keeps_a_recording_from_telling_more_is_said(recorded, faces, min_group, ends_after, said) -> None:
     results = [group(n, time=float(at)) for at, n in enumerate(faces)]
     session = recorded(*results, min_group=min_group, ends_after=ends_after)
-    told = words(session, STARTED + 2, recording=ends_after is None)
+    told = problem(session, STARTED + 2, recording=ends_after is None)
     assert told is None if said is None else said in told
 
 
 def test_a_recording_that_gets_no_frames_says_so_only_while_it_goes_on(recorded) -> None:
     session = recorded(group(3, time=0.0), group(3, time=1.0))
-    assert words(session, STARTED + 4, recording=True) is None
-    assert "No frame for 1:15" in words(session, STARTED + 75, recording=True)
-    assert "No frame" not in words(session, STARTED + 75, recording=False)
+    assert problem(session, STARTED + 4, recording=True) is None
+    assert "No frame for 1:15" in problem(session, STARTED + 75, recording=True)
+    assert "No frame" not in problem(session, STARTED + 75, recording=False)
 
 
 def test_a_recording_that_keeps_nothing_right_now_says_what_it_waits_for(recorded) -> None:

@@ -1,4 +1,4 @@
-"""One live connection's work, done in the engine's threads: frames looked at, faces taught."""
+"""The work of one live connection, done in the engine's threads: analyze frames, teach faces, record."""
 
 import threading
 import time
@@ -14,18 +14,17 @@ from moodspace.realtime.pipeline import LivePipeline, LiveResult
 from moodspace.realtime.window.minimap import MapDots
 from moodspace.web.components.teaching import TeachError, check_room, class_name
 from moodspace.web.live.messages import FrameMessage, class_list, decode_frame
-from moodspace.web.live.session import start_recording, stop_recording
 from moodspace.web.server.visitors import Visitor
 
-# A face that left the picture can be taught for so long, seconds: people look down at the button.
+# Seconds for which a face can still be taught after it left the picture: people look down at the button.
 _MEMORY_S = 3.0
 
 
 class LiveWorker:
-    """Analyze the frames of one connection, and teach faces from them.
+    """Analyze the frames of one connection, teach faces from them, and record them. Thread-safe.
 
     Args:
-        visitor: Whose connection it is.
+        visitor: The visitor who opened the connection.
     """
 
     def __init__(self, visitor: Visitor) -> None:
@@ -38,29 +37,29 @@ class LiveWorker:
 
     @property
     def recording(self) -> dict[str, Any]:
-        """Whether what is shown is kept, as the browser is told; for whichever of the visitor's tabs that was asked."""
-        session = self.visitor.session
-        if session is None or not session.recording:
+        """The message that says whether a recording is running, started in any of the visitor's tabs."""
+        recording = self.visitor.recording
+        if recording is None or not recording.running:
             return {"type": "recording", "on": False}
-        return {"type": "recording", "on": True, "min_group": session.min_group}
+        return {"type": "recording", "on": True, "min_group": recording.min_group}
 
-    def look(self, message: FrameMessage, now: float) -> dict[str, Any]:
-        """Return what a frame shows, as the browser gets it.
+    def analyze(self, message: FrameMessage, now: float) -> dict[str, Any]:
+        """Analyze a frame; return the message for the browser.
 
         Args:
-            message: The frame as it came.
-            now: Seconds on a clock that only goes on.
+            message: The frame as it arrived.
+            now: Seconds of a monotonic clock.
 
         Raises:
-            MessageError: it cannot be decoded.
+            MessageError: The frame cannot be decoded.
         """
         frame = decode_frame(message.jpeg)
         with self._lock:
             result = self._pipeline.process(frame, now)
             places = self._places.follow(result)
             self._remember(result, now)
-            if (session := self.visitor.session) is not None:
-                session.add(result, time.time())
+            if (recording := self.visitor.recording) is not None:
+                recording.add(result, time.time())
         faces = [self._face(result, row, places) for row in range(len(result.faces))]
         height, width = frame.shape[:2]
         return {
@@ -73,8 +72,8 @@ class LiveWorker:
         """Teach the face with this track number as a class; return the messages for the browser.
 
         Raises:
-            TeachError: the face is gone, the name is none, or the gallery is full.
-            GalleryError, StorageError: the gallery cannot be written.
+            TeachError: The face is gone, the name is invalid, or the gallery is full.
+            GalleryError, StorageError: The gallery cannot be written.
         """
         name = class_name(label)
         with self._lock:
@@ -84,38 +83,38 @@ class LiveWorker:
         with self.visitor.lock:
             check_room(self.visitor.gallery, 1)
             self.visitor.gallery.add(NewFaces(remembered[1][None], [name], [LIVE], [""]))
-        self._look_anew()
+        self._reanalyze()
         return [{"type": "taught", "label": name, **self._gallery()}]
 
     def undo(self) -> list[dict[str, Any]]:
         """Undo the last lesson; return the messages for the browser.
 
         Raises:
-            GalleryError, StorageError: the gallery cannot be written.
+            GalleryError, StorageError: The gallery cannot be written.
         """
         with self.visitor.lock:
             undone = self.visitor.gallery.undo()
-        self._look_anew()
+        self._reanalyze()
         return [{"type": "undone", "labels": dict(undone.labels) if undone else {}, **self._gallery()}]
 
     def record(self, on: bool, min_group: int) -> list[dict[str, Any]]:
         """Start or stop recording; return the messages for the browser.
 
         Raises:
-            SessionError: it cannot be kept.
+            SessionError: An earlier recording has not been discarded, or nothing can be written.
         """
         if on:
-            start_recording(self.visitor, min_group=min_group)
+            self.visitor.start_recording(min_group=min_group)
         else:
-            stop_recording(self.visitor)
+            self.visitor.stop_recording()
         return [self.recording]
 
     def reset(self) -> None:
-        """Treat the next frame as the first of another source."""
+        """Forget all tracks: the next frame is the first of another source."""
         with self._lock:
             self._pipeline.restart()
 
-    def _look_anew(self) -> None:
+    def _reanalyze(self) -> None:
         with self._lock:
             self._pipeline.look_anew()
 
@@ -124,9 +123,9 @@ class LiveWorker:
         return {"count": sum(labels.values()), "classes": class_list(self.visitor.classes)}
 
     def _remember(self, result: LiveResult, now: float) -> None:
-        fresh = {one: (now, row) for one, row in zip(result.track_ids.tolist(), result.embeddings, strict=True)}
+        current = {one: (now, row) for one, row in zip(result.track_ids.tolist(), result.embeddings, strict=True)}
         kept = {one: seen for one, seen in self._embeddings.items() if now - seen[0] < _MEMORY_S}
-        self._embeddings = kept | fresh
+        self._embeddings = kept | current
 
     def _face(self, result: LiveResult, row: int, places: dict[int, FloatArray]) -> dict[str, Any]:
         face, smoothed = face_document(result, row), result.smoothed[row]
@@ -147,7 +146,7 @@ class LiveWorker:
 
 
 def _bounds(coordinates: FloatArray | None) -> tuple[FloatArray, float]:
-    """Return the lowest corner of the map and the length of its longer side."""
+    """Return the corner of the map with the lowest coordinates, and the length of its longer side."""
     if coordinates is None or not len(coordinates):
         return np.zeros(2, np.float32), 1.0
     return coordinates.min(axis=0), float(np.ptp(coordinates, axis=0).max()) or 1.0
