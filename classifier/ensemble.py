@@ -5,9 +5,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from moodspace.arrays import BoolArray, FloatArray, IntArray
+from moodspace.arrays import BoolArray, DoubleArray, FloatArray, IntArray
 from moodspace.classifier.calibration import Calibration, calibrated, sharpen
-from moodspace.classifier.votes import neighbor_labels, vote
 from moodspace.index.search import Neighbors
 
 
@@ -17,14 +16,14 @@ class Prediction:
 
     Attributes:
         proba: `(n, C)` float32, rows sum to 1, columns in the order of `classes`.
-        classes: names of the `C` columns.
+        classes: Names of the `C` columns.
         head_proba: `(n, C)` float32, the calibrated head alone.
-        knn_proba: `(n, C)` float32, the votes alone, calibrated; uniform where no neighbour had a vote.
-        neighbors: the faces that voted, best first.
+        knn_proba: `(n, C)` float32, the votes alone, calibrated; uniform where no neighbor had a vote.
+        neighbors: The faces that voted, best first.
         unknown: `(n,)` bool, True where the confidence is below the calibrated threshold.
 
     Raises:
-        ValueError: arrays of other shapes than these, or a probability that is not finite.
+        ValueError: Arrays of other shapes than these, or a probability that is not finite.
     """
 
     proba: FloatArray
@@ -39,9 +38,9 @@ class Prediction:
         for name in ("proba", "head_proba", "knn_proba"):
             values = getattr(self, name)
             if values.shape != expected:
-                raise ValueError(f"{name}: expected the shape {expected} of faces and classes, received {values.shape}")
+                raise ValueError(f"{name}: expected the shape {expected} of faces and classes, got {values.shape}")
             if not np.isfinite(values).all():
-                raise ValueError(f"{name}: expected finite values, received NaN or infinite ones")
+                raise ValueError(f"{name}: expected finite values, got NaN or infinite ones")
 
     def __len__(self) -> int:
         return len(self.unknown)
@@ -65,59 +64,28 @@ class Prediction:
         return replace(self, unknown=self.unknown | ~readable)
 
 
-def calibrated_votes(shares: npt.NDArray[np.floating], calibration: Calibration) -> npt.NDArray[np.float64]:
-    """Turns vote shares into probabilities that are as sure as the votes are right.
-
-    Args:
-        shares: `(n, C)` vote shares, rows sum to 1.
-        calibration: gives the votes' smoothing and temperature.
-
-    Returns:
-        `(n, C)` float64, rows sum to 1. The order of the classes within a row does not change.
-    """
-    return sharpen(shares + calibration.votes_smoothing, calibration.votes_temperature)
-
-
-def mix(
-    head: npt.NDArray[np.floating], knn: npt.NDArray[np.floating], voted: BoolArray, calibration: Calibration
-) -> npt.NDArray[np.float64]:
-    """Returns `alpha * head + (1 - alpha) * knn` at the ensemble's temperature; the head alone where nobody voted.
-
-    Args:
-        head: `(n, C)` calibrated probabilities of the head.
-        knn: `(n, C)` calibrated probabilities of the votes.
-        voted: `(n,)` bool, False where `knn` says nothing.
-        calibration: gives alpha and the ensemble's temperature.
-
-    Returns:
-        `(n, C)` float64, rows sum to 1.
-    """
-    mixture = sharpen(calibration.alpha * head + (1.0 - calibration.alpha) * knn, calibration.ensemble_temperature)
-    return np.where(voted[:, None], mixture, head)
-
-
 def combine(
     head_logits: FloatArray, neighbors: Neighbors, calibration: Calibration, label_set: str, classes: tuple[str, ...]
 ) -> Prediction:
-    """Makes the calibrated prediction for `n` faces; `n = 0` is legal.
+    """Make the calibrated prediction for `n` faces; `n = 0` is legal.
 
     Args:
         head_logits: `(n, C)` float32, the head's raw outputs for this label set, columns in the order of `classes`.
-        neighbors: the nearest labelled faces, at least `calibration.k` columns where the gallery has that many.
-        calibration: the fitted values of this label set.
-        label_set: the label column that the neighbours vote with.
-        classes: names of the `C` columns.
+        neighbors: The nearest labelled faces, at least `calibration.k` columns where the gallery has that many.
+        calibration: The fitted values of this label set.
+        label_set: The label column that the neighbors vote with.
+        classes: Names of the `C` columns.
 
     Returns:
         The prediction; its arrays have the rows of `head_logits`.
 
     Raises:
-        ValueError: shapes that do not fit one another, logits that are not finite, or an unknown label set.
+        ValueError: Shapes that do not fit one another, logits that are not finite, or an unknown label set.
     """
     if head_logits.shape != (len(neighbors.ids), len(classes)):
         raise ValueError(
             f"head_logits: expected the shape {(len(neighbors.ids), len(classes))} of faces and classes, "
-            f"received {head_logits.shape}"
+            f"got {head_logits.shape}"
         )
     votes = vote(
         neighbors.similarities,
@@ -136,3 +104,115 @@ def combine(
         neighbors=neighbors,
         unknown=proba.max(axis=1, initial=0.0) < calibration.unknown_below,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Votes:
+    """What the neighbors of `n` faces say.
+
+    Attributes:
+        proba: `(n, C)` float32, rows sum to 1; uniform where no neighbor voted.
+        voted: `(n,)` bool, True where at least one neighbor had a label to vote with.
+    """
+
+    proba: FloatArray
+    voted: BoolArray
+
+
+def neighbor_labels(neighbors: Neighbors, label_set: str) -> IntArray:
+    """Return what each neighbor votes for: its label, or -1 where it is missing or has none in this set.
+
+    Args:
+        neighbors: The nearest faces, `(n, k)`, best first.
+        label_set: Name of the label column to vote with.
+
+    Returns:
+        `(n, k)` int64 into the label set's classes, -1 for no vote.
+
+    Raises:
+        ValueError: The neighbors carry no such label column.
+    """
+    if label_set not in neighbors.labels:
+        raise ValueError(f"label_set: expected one that the gallery has, {sorted(neighbors.labels)}, got {label_set!r}")
+    return np.where(neighbors.valid, neighbors.labels[label_set], -1)
+
+
+def vote(
+    similarities: npt.NDArray[np.floating], labels: IntArray, n_classes: int, *, tau: float, k: int | None = None
+) -> Votes:
+    """Turn neighbors into class probabilities; each votes with the weight `exp((similarity - 1) / tau)`.
+
+    Args:
+        similarities: `(n, k_max)` cosine similarities, best first. Values where `labels` is -1 are not looked at.
+        labels: `(n, k_max)` int64 in [-1, n_classes), -1 for a neighbor without a vote.
+        n_classes: Number of classes `C`, the columns of the result.
+        tau: Width of the vote, > 0, in units of similarity; the smaller, the more the nearest neighbor decides.
+        k: How many of the nearest neighbors are asked; all of them when None.
+
+    Returns:
+        The votes, columns in the order of the label set's classes.
+
+    Raises:
+        ValueError: Shapes that differ, a tau that is not positive, or a label outside the classes.
+    """
+    if similarities.shape != labels.shape or labels.ndim != 2:
+        raise ValueError(f"labels: expected the shape (n, k) of similarities, {similarities.shape}, got {labels.shape}")
+    if not tau > 0:
+        raise ValueError(f"tau: expected a number > 0, got {tau}")
+    if labels.size and labels.max() >= n_classes:
+        raise ValueError(f"labels: expected columns of {n_classes} classes, got {labels.max()}")
+    labels = labels[:, :k]
+    votes = labels >= 0
+    voted = np.any(votes, axis=1)
+    weights = vote_weights(similarities[:, :k], labels, tau)
+    cells = np.arange(len(labels))[:, None] * n_classes + labels
+    totals = np.bincount(cells[votes], weights[votes], minlength=len(labels) * n_classes).reshape(-1, n_classes)
+    totals[~voted] = 1.0
+    return Votes((totals / totals.sum(axis=1, keepdims=True)).astype(np.float32), voted)
+
+
+def vote_weights(similarities: npt.NDArray[np.floating], labels: IntArray, tau: float) -> DoubleArray:
+    """Return `exp((similarity - best) / tau)` for each neighbor, where `best` is the row's most similar voter.
+
+    Only the ratios within a row matter to a vote. Taken relative to the best voter, whose weight is 1, no tau is so
+    small that all weights of a row underflow to 0.
+
+    Args:
+        similarities: `(n, k)` cosine similarities. Values where `labels` is -1 are not looked at.
+        labels: `(n, k)` int64, -1 for a neighbor without a vote; its weight is 0.
+        tau: > 0, in units of similarity.
+    """
+    voters = np.where(labels >= 0, similarities.astype(np.float64), -np.inf)
+    best = voters.max(axis=1, initial=-np.inf, keepdims=True)
+    return np.exp((voters - np.where(np.isfinite(best), best, 0.0)) / tau)
+
+
+def calibrated_votes(shares: npt.NDArray[np.floating], calibration: Calibration) -> DoubleArray:
+    """Turn vote shares into probabilities that are as sure as the votes are right.
+
+    Args:
+        shares: `(n, C)` vote shares, rows sum to 1.
+        calibration: Gives the votes' smoothing and temperature.
+
+    Returns:
+        `(n, C)` float64, rows sum to 1. The order of the classes within a row does not change.
+    """
+    return sharpen(shares + calibration.votes_smoothing, calibration.votes_temperature)
+
+
+def mix(
+    head: npt.NDArray[np.floating], knn: npt.NDArray[np.floating], voted: BoolArray, calibration: Calibration
+) -> DoubleArray:
+    """Return `alpha * head + (1 - alpha) * knn` at the ensemble's temperature; the head alone where nobody voted.
+
+    Args:
+        head: `(n, C)` calibrated probabilities of the head.
+        knn: `(n, C)` calibrated probabilities of the votes.
+        voted: `(n,)` bool, False where `knn` says nothing.
+        calibration: Gives alpha and the ensemble's temperature.
+
+    Returns:
+        `(n, C)` float64, rows sum to 1.
+    """
+    mixture = sharpen(calibration.alpha * head + (1.0 - calibration.alpha) * knn, calibration.ensemble_temperature)
+    return np.where(voted[:, None], mixture, head)

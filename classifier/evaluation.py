@@ -1,4 +1,4 @@
-"""Scores a bundle on labelled faces: the head, the votes and the ensemble side by side."""
+"""Score a bundle on labelled faces: the head, the votes and the ensemble side by side."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from moodspace.arrays import FloatArray, IntArray
+from moodspace.arrays import BoolArray, FloatArray, IntArray
 from moodspace.classifier.bundle.bundle import Bundle
 from moodspace.classifier.metrics import Coverage, PerClass, Retrieval, Scores, confusion, per_class, retrieval
 from moodspace.classifier.recognizer import Recognizer
@@ -29,17 +29,17 @@ class GroundTruth:
 
 
 def match_truth(faces: LabelledFaces, label_set: str, classes: tuple[str, ...]) -> GroundTruth:
-    """Finds out what the data set says about each face, in a prediction's classes.
+    """Find out what the data set says about each face, in a prediction's classes.
 
     A label set that the data offer by name is read as it is; otherwise their own classes are matched by canonical name.
 
     Args:
-        faces: the labelled faces.
-        label_set: name of the prediction's label set.
-        classes: the prediction's classes, in column order.
+        faces: The labelled faces.
+        label_set: Name of the prediction's label set.
+        classes: The prediction's classes, in column order.
 
     Raises:
-        ValueError: two classes of one side mean the same expression.
+        ValueError: Two classes of one side mean the same expression.
     """
     own = label_sets(faces).get(label_set)
     labels, own_classes = (faces.labels, faces.classes) if own is None else (own.labels, own.classes)
@@ -64,18 +64,18 @@ class Evaluation:
     """How good a bundle is on one data set and label set.
 
     Attributes:
-        n: number of scored faces; those without a label, or with one that the bundle does not know, are left out.
-        left_out: how many faces of each class that the bundle does not know were left out.
-        unlabelled: how many faces without a label were left out.
-        label_set: the label set that was predicted.
-        classes: the classes scored, in the prediction's column order.
-        head: scores of the calibrated head alone.
-        knn: scores of the votes alone.
-        ensemble: scores of the prediction.
-        ensemble_without_twins: the same without faces of which a pixel-identical copy stands in another split.
-        retrieval: how well the embedding finds scored faces with the same label among each other.
-        coverage: how accurate the ensemble is on the faces that it answers, of all scored ones.
-        per_class: precision, recall and number of faces of each class, of the ensemble.
+        n: Number of scored faces; those without a label, or with one that the bundle does not know, are left out.
+        left_out: How many faces of each class that the bundle does not know were left out.
+        unlabelled: How many faces without a label were left out.
+        label_set: The label set that was predicted.
+        classes: The classes scored, in the prediction's column order.
+        head: Scores of the calibrated head alone.
+        knn: Scores of the votes alone.
+        ensemble: Scores of the prediction.
+        ensemble_without_twins: The same without faces of which a pixel-identical copy stands in another split.
+        retrieval: How well the embedding finds scored faces with the same label among each other.
+        coverage: How accurate the ensemble is on the faces that it answers, of all scored ones.
+        per_class: Precision, recall and number of faces of each class, of the ensemble.
         confusion: `(C, C)` int64, the row is the true class, the column the predicted one, of the ensemble.
     """
 
@@ -94,7 +94,7 @@ class Evaluation:
     confusion: IntArray
 
     def to_json(self) -> dict[str, Any]:
-        """Returns the evaluation as plain values, None where a score has no faces to be read on."""
+        """Return the evaluation as plain values, None where a score has no faces to be read on."""
         columns = zip(self.per_class.precision, self.per_class.recall, self.per_class.n, strict=True)
         return {
             "n": self.n,
@@ -121,8 +121,8 @@ class ScoredFaces:
     """What a bundle predicts for the n faces of a data set that can be scored.
 
     Attributes:
-        label_set: the view that was predicted.
-        classes: the C classes scored, in the prediction's column order.
+        label_set: The view that was predicted.
+        classes: The C classes scored, in the prediction's column order.
         rows: `(n,)` int64, which faces of the data set these are, ascending.
         truth: `(n,)` int64, what they show, a column of `classes`.
         head, knn, ensemble: `(n, C)` float32, rows sum to 1.
@@ -137,7 +137,7 @@ class ScoredFaces:
     head: FloatArray
     knn: FloatArray
     ensemble: FloatArray
-    unknown: npt.NDArray[np.bool_]
+    unknown: BoolArray
     embeddings: FloatArray
 
 
@@ -149,21 +149,21 @@ def score_faces(
     encoded: Encoded | None = None,
     progress: Progress | None = None,
 ) -> ScoredFaces:
-    """Predicts every face whose label the bundle knows.
+    """Predict every face whose label the bundle knows.
 
     The truth is the data set's own label set of the same name where it has one. Otherwise classes are matched by
     canonical name, and only those that both sides know are scored: faces of other classes are left out and the
     probabilities are scaled to sum to 1 over the shared ones.
 
     Args:
-        bundle: what is evaluated. Figures on faces that it was trained, indexed or calibrated on say nothing.
-        faces: the labelled faces.
-        labels: name of the bundle's view to score, a label set or the blend; its default when None.
-        encoded: what the bundle's encoder says of all `faces`, where that is known already; to score several views.
-        progress: called with the number of faces done and the total, after each batch.
+        bundle: What is evaluated. Figures on faces that it was trained, indexed or calibrated on say nothing.
+        faces: The labelled faces.
+        labels: Name of the bundle's view to score, a label set or the blend; its default when None.
+        encoded: What the bundle's encoder says of all `faces`, where that is known already; to score several views.
+        progress: Called with the number of faces done and the total, after each batch.
 
     Raises:
-        ValueError: an unknown view, or a data set that shares no class with it.
+        ValueError: An unknown view, or a data set that shares no class with it.
     """
     recognizer = Recognizer(bundle, labels)
     truth = match_truth(faces, recognizer.label_set, recognizer.classes)
@@ -171,7 +171,7 @@ def score_faces(
     if not len(scored):
         raise ValueError(
             f"faces: expected some that are labelled with one of {', '.join(recognizer.classes)}, "
-            f"received {len(faces)} faces of {', '.join(faces.classes) or 'no class'}; choose another label set"
+            f"got {len(faces)} faces of {', '.join(faces.classes) or 'no class'}; choose another label set"
         )
     encoded = encode_all(bundle.encoder, faces.crops[scored], progress) if encoded is None else encoded.take(scored)
     *witnesses, unknown = _judge(recognizer, encoded)
@@ -198,12 +198,12 @@ def evaluate(
     encoded: Encoded | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
-    """Predicts every face and scores the predictions; arguments and errors are those of `score_faces`."""
+    """Predict every face and scores the predictions; arguments and errors are those of `score_faces`."""
     return score(score_faces(bundle, faces, labels, encoded=encoded, progress=progress), faces)
 
 
 def score(judged: ScoredFaces, faces: LabelledFaces) -> Evaluation:
-    """Scores predictions of a data set's faces."""
+    """Score predictions of a data set's faces."""
     targets, ensemble = judged.truth, judged.ensemble
     predicted, alone = ensemble.argmax(axis=1).astype(np.int64), ~faces.twin[judged.rows]
     left_out = _left_out(judged, faces)
@@ -225,7 +225,7 @@ def score(judged: ScoredFaces, faces: LabelledFaces) -> Evaluation:
 
 
 def _left_out(judged: ScoredFaces, faces: LabelledFaces) -> dict[str, int]:
-    """Returns how many faces of each class were left out because the prediction does not know it."""
+    """Return how many faces of each class were left out because the prediction does not know it."""
     own = label_sets(faces).get(judged.label_set)
     labels, classes = (faces.labels, faces.classes) if own is None else (own.labels, own.classes)
     labels = np.delete(labels, judged.rows)
@@ -234,17 +234,17 @@ def _left_out(judged: ScoredFaces, faces: LabelledFaces) -> dict[str, int]:
 
 
 def _judge(recognizer: Recognizer, encoded: Encoded) -> list[npt.NDArray[Any]]:
-    """Returns the probabilities of head, votes and ensemble, each `(n, C)`, and who is unknown, `(n,)` bool."""
+    """Return the probabilities of head, votes and ensemble, each `(n, C)`, and who is unknown, `(n,)` bool."""
     parts = []
     for start in range(0, len(encoded), BATCH):
         found = recognizer.predict_encoded(encoded.take(slice(start, start + BATCH)))
-        # The neighbours are let go: over a whole data set they would take hundreds of megabytes.
+        # The neighbors are let go: over a whole data set they would take hundreds of megabytes.
         parts.append((found.head_proba, found.knn_proba, found.proba, found.unknown))
     return [np.concatenate(column) for column in zip(*parts, strict=True)]
 
 
 def _restrict(proba: FloatArray, columns: IntArray) -> FloatArray:
-    """Keeps some columns and scales the rows to sum to 1; a row that has nothing in them is uniform."""
+    """Keep some columns and scales the rows to sum to 1; a row that has nothing in them is uniform."""
     kept = proba[:, columns]
     mass = kept.sum(axis=1, keepdims=True)
     return np.where(mass > 0, kept / np.where(mass > 0, mass, 1.0), np.float32(1.0 / len(columns)))

@@ -50,17 +50,17 @@ class RiskCoverage:
 
 
 def accuracy(predicted: IntArray, labels: IntArray) -> float:
-    """Returns the share of rows where `predicted` equals `labels`; both `(n,)` int64."""
+    """Return the share of rows where `predicted` equals `labels`; both `(n,)` int64."""
     return float(np.mean(predicted == labels)) if len(labels) else float("nan")
 
 
 def wilson(right: float, n: int, *, z: float = 1.959964) -> tuple[float, float]:
-    """Returns the interval that an accuracy lies in, as far as a few faces can say (Wilson, JASA 1927).
+    """Return the interval that an accuracy lies in, as far as a few faces can say (Wilson, JASA 1927).
 
     Args:
-        right: the share of right answers, in [0, 1].
-        n: of how many faces; of none the interval is [0, 1].
-        z: quantile of the normal distribution; by default that of 95 %.
+        right: The share of right answers, in [0, 1].
+        n: Of how many faces; of none the interval is [0, 1].
+        z: Quantile of the normal distribution; by default that of 95 %.
 
     Example:
         >>> [round(end, 2) for end in wilson(0.5, 10)]
@@ -74,13 +74,13 @@ def wilson(right: float, n: int, *, z: float = 1.959964) -> tuple[float, float]:
 
 
 def confusion(predicted: IntArray, labels: IntArray, n_classes: int) -> IntArray:
-    """Counts `(C, C)` int64: the row is the true class, the column the predicted one."""
+    """Count `(C, C)` int64: the row is the true class, the column the predicted one."""
     cells = labels * n_classes + predicted
     return np.bincount(cells, minlength=n_classes * n_classes).reshape(n_classes, n_classes).astype(np.int64)
 
 
 def per_class(predicted: IntArray, labels: IntArray, n_classes: int) -> PerClass:
-    """Returns precision, recall and number of faces of each class."""
+    """Return precision, recall and number of faces of each class."""
     counts = confusion(predicted, labels, n_classes)
     hits = np.diag(counts).astype(np.float64)
     n_predicted, n_true = counts.sum(axis=0), counts.sum(axis=1)
@@ -88,7 +88,7 @@ def per_class(predicted: IntArray, labels: IntArray, n_classes: int) -> PerClass
 
 
 def macro_f1(predicted: IntArray, labels: IntArray, n_classes: int) -> float:
-    """Returns the mean F1 over the classes that occur in the truth or among the predictions.
+    """Return the mean F1 over the classes that occur in the truth or among the predictions.
 
     Every such class weighs the same, however rare; a class that occurs in neither has no F1 and is left out
     (scikit-learn's `f1_score(average="macro")`).
@@ -100,7 +100,7 @@ def macro_f1(predicted: IntArray, labels: IntArray, n_classes: int) -> float:
 
 
 def nll(proba: Proba, labels: IntArray) -> float:
-    """Returns the mean negative log-likelihood of the true class, in nats.
+    """Return the mean negative log-likelihood of the true class, in nats.
 
     Args:
         proba: `(n, C)`, rows sum to 1. A true class below `PROBA_FLOOR` counts as that floor.
@@ -113,7 +113,7 @@ def nll(proba: Proba, labels: IntArray) -> float:
 
 
 def ece(proba: Proba, labels: IntArray, *, bins: int = 15) -> float:
-    """Returns the expected calibration error of the top label.
+    """Return the expected calibration error of the top label.
 
     Faces are put into `bins` equal-width bins of confidence, `(i/bins, (i+1)/bins]`; the error is the mean over faces
     of the gap between their bin's mean confidence and its accuracy (Guo et al., On Calibration of Modern Neural
@@ -122,7 +122,7 @@ def ece(proba: Proba, labels: IntArray, *, bins: int = 15) -> float:
     Args:
         proba: `(n, C)`, rows sum to 1.
         labels: `(n,)` int64 in [0, C).
-        bins: number of bins.
+        bins: Number of bins.
     """
     if not len(labels):
         return float("nan")
@@ -134,7 +134,7 @@ def ece(proba: Proba, labels: IntArray, *, bins: int = 15) -> float:
 
 
 def risk_coverage(proba: Proba, labels: IntArray) -> RiskCoverage:
-    """Returns the error rate that is left when only the most confident faces are answered.
+    """Return the error rate that is left when only the most confident faces are answered.
 
     Faces of equal confidence are answered together, so the curve does not depend on their order (El-Yaniv and Wiener,
     On the Foundations of Noise-free Selective Classification, JMLR 2010).
@@ -157,10 +157,10 @@ class Coverage:
     """How accurate the answers are when doubtful faces are left out.
 
     Attributes:
-        accuracy_at: for each share of `COVERAGES` the accuracy among that many of the most confident faces, and those
+        accuracy_at: For each share of `COVERAGES` the accuracy among that many of the most confident faces, and those
             that are as confident as the last of them.
-        known: share of faces that are not called unknown.
-        known_accuracy: accuracy among those.
+        known: Share of faces that are not called unknown.
+        known_accuracy: Accuracy among those.
     """
 
     accuracy_at: tuple[float, ...]
@@ -168,7 +168,7 @@ class Coverage:
     known_accuracy: float
 
     def to_json(self) -> dict[str, Any]:
-        """Returns the figures by name, `accuracy_at` by per cent of faces; None where there is no face to read one on.
+        """Return the figures by name, `accuracy_at` by per cent of faces; None where there is no face to read one on.
 
         JSON has no NaN.
         """
@@ -177,7 +177,7 @@ class Coverage:
 
     @classmethod
     def of(cls, proba: Proba, labels: IntArray, unknown: BoolArray) -> "Coverage":
-        """Reads `(n, C)` probabilities, `(n,)` labels in [0, C), and `(n,)` bool, which faces are called unknown."""
+        """Read `(n, C)` probabilities, `(n,)` labels in [0, C), and `(n,)` bool, which faces are called unknown."""
         if not len(labels):
             return cls((math.nan,) * len(COVERAGES), math.nan, math.nan)
         curve = risk_coverage(proba, labels)
@@ -200,12 +200,12 @@ class Scores:
     nll: float
 
     def to_json(self) -> dict[str, float | None]:
-        """Returns the scores by name, None where there is no face to read them on: JSON has no NaN."""
+        """Return the scores by name, None where there is no face to read them on: JSON has no NaN."""
         return {name: _or_none(value) for name, value in asdict(self).items()}
 
     @classmethod
     def of(cls, proba: npt.NDArray[np.floating], labels: IntArray) -> "Scores":
-        """Scores `(n, C)` probabilities against `(n,)` labels in [0, C)."""
+        """Score `(n, C)` probabilities against `(n,)` labels in [0, C)."""
         predicted = proba.argmax(axis=1).astype(np.int64)
         return cls(
             accuracy(predicted, labels),
@@ -227,9 +227,9 @@ class Retrieval:
     """Each face asks for those most similar to it among all others of the data set.
 
     Attributes:
-        recall_at_1: share of faces whose nearest other face has their label, in [0, 1]; NaN without any face.
-        recall_at_5: share with at least one such face among the 5 nearest.
-        map_at_r: mean average precision at R, where R is how many other faces have the label: the mean over the first R
+        recall_at_1: Share of faces whose nearest other face has their label, in [0, 1]; NaN without any face.
+        recall_at_5: Share with at least one such face among the 5 nearest.
+        map_at_r: Mean average precision at R, where R is how many other faces have the label: the mean over the first R
             places of the precision up to each place that holds such a face (Musgrave, Belongie and Lim, "A Metric
             Learning Reality Check", ECCV 2020).
     """
@@ -239,12 +239,12 @@ class Retrieval:
     map_at_r: float
 
     def to_json(self) -> dict[str, float | None]:
-        """Returns the figures by name, None where there is none."""
+        """Return the figures by name, None where there is none."""
         return {name: None if np.isnan(value) else value for name, value in asdict(self).items()}
 
 
 def retrieval(embeddings: FloatArray, labels: IntArray) -> Retrieval:
-    """Measures retrieval by cosine, each face left out of its own search.
+    """Measure retrieval by cosine, each face left out of its own search.
 
     Faces whose label nobody else has cannot be found; they stay among the others and ask for none.
 
@@ -262,8 +262,8 @@ def retrieval(embeddings: FloatArray, labels: IntArray) -> Retrieval:
     return Retrieval(*(float(column) for column in np.concatenate(parts).mean(axis=0)))
 
 
-def _hits(embeddings: FloatArray, labels: IntArray, counts: IntArray, rows: IntArray) -> npt.NDArray[np.float64]:
-    """Returns `(m, 3)`: found at 1, found at 5, and average precision at R, of the faces in `rows`."""
+def _hits(embeddings: FloatArray, labels: IntArray, counts: IntArray, rows: IntArray) -> DoubleArray:
+    """Return `(m, 3)`: found at 1, found at 5, and average precision at R, of the faces in `rows`."""
     similarities = embeddings[rows] @ embeddings.T
     similarities[np.arange(len(rows)), rows] = -np.inf
     deepest = min(max(int(counts[rows].max()), 5), len(labels) - 1)

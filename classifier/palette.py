@@ -1,10 +1,10 @@
 """The one color of each class, wherever it is drawn: expressions the project knows and classes of a user's own.
 
-The eight are told apart by people with any of the common kinds of colour blindness.
+The eight are told apart by people with any of the common kinds of color blindness.
 
 Source:
     Okabe and Ito, "Color Universal Design: How to make figures and presentations that are friendly to colorblind
-    people", 2008, with grey in the place of black, which would be lost on dark pictures.
+    people", 2008, with gray in the place of black, which would be lost on dark pictures.
 """
 
 from zlib import crc32

@@ -1,32 +1,30 @@
-"""Recognises expressions in crops: encode, search, vote, combine, and listen to what the user taught."""
+"""Recognize expressions in crops: encode, search, vote, combine, and listen to what the user taught."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 
-from moodspace.arrays import BoolArray, FloatArray, IntArray
+from moodspace.arrays import BoolArray, ByteArray, DoubleArray, FloatArray, IntArray
 from moodspace.classifier.bundle.bundle import Bundle
-from moodspace.classifier.ensemble import Prediction, calibrated_votes, combine
+from moodspace.classifier.ensemble import Prediction, calibrated_votes, combine, vote
 from moodspace.classifier.taught_scores import TaughtScorer, TaughtScores, with_taught
 from moodspace.classifier.views import BLEND
-from moodspace.classifier.votes import vote
 from moodspace.embeddings.encoder import Encoded
 from moodspace.index.search import Neighbors
 from moodspace.index.taught.search import TaughtIndex
 
 
 def voters(bundle: Bundle, view: str) -> int:
-    """Returns how many of the nearest faces vote at most in a view of a bundle: a label set, or the blend."""
+    """Return how many of the nearest faces vote at most in a view of a bundle: a label set, or the blend."""
     return max(bundle.calibrations[name].k for name in _label_sets(bundle, view))
 
 
 def votes_alone(
     bundle: Bundle, view: str, labels: Mapping[str, IntArray], similarities: FloatArray, rows: IntArray
 ) -> tuple[FloatArray, BoolArray]:
-    """Returns what the nearest faces of a bundle's gallery say, calibrated.
+    """Return what the nearest faces of a bundle's gallery say, calibrated.
 
     Args:
         bundle: Whose calibrations and blend count.
@@ -39,7 +37,7 @@ def votes_alone(
         `(n, C)` float32, rows sum to 1, columns in the order of the view's classes; and `(n,)` bool, False where nobody
         voted, so that the row says nothing.
     """
-    parts: dict[str, npt.NDArray[np.float64]] = {}
+    parts: dict[str, DoubleArray] = {}
     voted = np.zeros(len(rows), np.bool_)
     for name in _label_sets(bundle, view):
         calibration = bundle.calibrations[name]
@@ -59,7 +57,7 @@ class Taught(Protocol):
     """Where taught faces come from."""
 
     def current(self) -> TaughtIndex | None:
-        """Returns the user's gallery as it is now, the same object while it does not change; None for none."""
+        """Return the user's gallery as it is now, the same object while it does not change; None for none."""
         ...
 
 
@@ -68,8 +66,8 @@ class Evidence:
     """What was found for n faces.
 
     Attributes:
-        neighbors: the most similar faces of the bundle's gallery.
-        testimony: what the user's taught faces say; None where there are none.
+        neighbors: The most similar faces of the bundle's gallery.
+        testimony: What the user's taught faces say; None where there are none.
     """
 
     neighbors: Neighbors
@@ -80,18 +78,18 @@ class Recognizer:
     """A bundle with one of its views chosen: a label set, or the blend of several.
 
     Args:
-        bundle: holds the encoder, the gallery's index and the calibrations.
-        labels: name of the view to predict; the bundle's default when None.
-        taught: the user's own gallery, if any; what it holds counts from the next prediction on.
+        bundle: Holds the encoder, the gallery's index and the calibrations.
+        labels: Name of the view to predict; the bundle's default when None.
+        taught: The user's own gallery, if any; what it holds counts from the next prediction on.
 
     Raises:
-        ValueError: the bundle has no such view.
+        ValueError: The bundle has no such view.
     """
 
     def __init__(self, bundle: Bundle, labels: str | None = None, taught: Taught | None = None) -> None:
         label_set = bundle.default_labels if labels is None else labels
         if label_set not in bundle.views:
-            raise ValueError(f"labels: expected one of {sorted(bundle.views)}, received {label_set!r}")
+            raise ValueError(f"labels: expected one of {sorted(bundle.views)}, got {label_set!r}")
         self.bundle = bundle
         self.label_set = label_set
         self.taught = taught
@@ -100,11 +98,11 @@ class Recognizer:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Names of the view's classes, in order; a prediction's `classes` are these and then those taught beside."""
+        """Name of the view's classes, in order; a prediction's `classes` are these and then those taught beside."""
         return self.bundle.views[self.label_set]
 
     @property
-    def gallery_labels(self) -> npt.NDArray[np.int64]:
+    def gallery_labels(self) -> IntArray:
         """`(n,)` int64, what each face of the gallery is labelled as, a column of `classes`; -1 for none."""
         labels = self.bundle.index.gallery.labels
         return self._blend.labels(labels, self.bundle.classes) if self._blend else labels[self.label_set]
@@ -114,11 +112,11 @@ class Recognizer:
         """A prediction with less confidence than this, in [0, 1], is called unknown."""
         return (self._blend or self.bundle.calibrations[self.label_set]).unknown_below
 
-    def predict(self, crops: npt.NDArray[np.uint8]) -> Prediction:
-        """Predicts the expression that each face shows.
+    def predict(self, crops: ByteArray) -> Prediction:
+        """Predict the expression that each face shows.
 
         Args:
-            crops: `(n, 48, 48)` uint8 in [0, 255], grey, as `embeddings.crops` makes them; `n = 0` is legal.
+            crops: `(n, 48, 48)` uint8 in [0, 255], gray, as `embeddings.crops` makes them; `n = 0` is legal.
 
         Returns:
             The prediction, one row per crop.
@@ -126,11 +124,11 @@ class Recognizer:
         return self.predict_encoded(self.bundle.encoder.encode(crops))
 
     def predict_encoded(self, encoded: Encoded) -> Prediction:
-        """Predicts from what the bundle's encoder said of the faces; `predict` without the encoder's share."""
+        """Predict from what the bundle's encoder said of the faces; `predict` without the encoder's share."""
         return self.decide(encoded, self.search(encoded))
 
     def search(self, encoded: Encoded) -> Evidence:
-        """Finds the most similar faces, the bundle's and those that the user taught."""
+        """Find the most similar faces, the bundle's and those that the user taught."""
         names = list(self._blend.shares) if self._blend else [self.label_set]
         most = max(self.bundle.calibrations[name].k for name in names)
         neighbors = self.bundle.index.search(encoded.embeddings, most)
@@ -142,7 +140,7 @@ class Recognizer:
         return Evidence(neighbors, self._witness.score(encoded.embeddings, index))
 
     def decide(self, encoded: Encoded, evidence: Evidence) -> Prediction:
-        """Predicts from what the encoder said and what was found, of the same faces."""
+        """Predict from what the encoder said and what was found, of the same faces."""
         bundle, neighbors = self.bundle, evidence.neighbors
         predictions = {
             name: combine(encoded.logits[name], neighbors, bundle.calibrations[name], name, bundle.classes[name])
@@ -154,7 +152,7 @@ class Recognizer:
         return with_taught(prediction, evidence.testimony, self.label_set, self.unknown_below)
 
     def neighbor_names(self, prediction: Prediction, row: int) -> list[str | None]:
-        """Returns what each neighbour of a face is labelled as, best first; None for a missing one or no label."""
+        """Return what each neighbor of a face is labelled as, best first; None for a missing one or no label."""
         neighbors = prediction.neighbors
         columns = np.where(neighbors.valid[row], neighbors.labels[self.label_set][row], -1)
         return [prediction.classes[column] if column >= 0 else None for column in columns]

@@ -16,7 +16,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from moodspace.arrays import ByteArray, FloatArray, IntArray
+from moodspace.arrays import BoolArray, ByteArray, DoubleArray, FloatArray, IntArray
 from moodspace.classifier.ensemble import Prediction
 from moodspace.embeddings.encoder import Encoder
 from moodspace.index.search import Neighbors
@@ -42,7 +42,7 @@ class Whitening:
 
     @classmethod
     def fit(cls, embeddings: FloatArray) -> Self:
-        """Fits mean and covariance.
+        """Fit mean and covariance.
 
         Args:
             embeddings: `(n, d)` float32 unit rows of many faces. Few faces know little of their covariance: the fewer
@@ -58,8 +58,8 @@ class Whitening:
         values, vectors = np.linalg.eigh(covariance + (_RIDGE + d / n) * spread * np.eye(d))
         return cls(mean, (vectors / np.sqrt(values)).astype(np.float32))
 
-    def __call__(self, embeddings: FloatArray) -> npt.NDArray[np.float32]:
-        """Whitens embeddings, `(..., d)` float32, and brings each to unit length."""
+    def __call__(self, embeddings: FloatArray) -> FloatArray:
+        """Whiten embeddings, `(..., d)` float32, and brings each to unit length."""
         rows = (embeddings - self.mean) @ self.transform
         length = np.linalg.norm(rows, axis=-1, keepdims=True)
         return np.asarray(rows / np.maximum(length, 1e-12), np.float32)
@@ -73,11 +73,11 @@ def perturbations(crops: ByteArray) -> dict[str, ByteArray]:
     """Mirrors, shifts and brightens faces, a little each.
 
     Args:
-        crops: `(n, 48, 48)` uint8 in [0, 255], grey.
+        crops: `(n, 48, 48)` uint8 in [0, 255], gray.
 
     Returns:
         By name, arrays of that shape: the mirror image; shifts by one or two pixels, at whose edges the last row or
-        column is repeated; 20 grey levels more and less.
+        column is repeated; 20 gray levels more and less.
     """
     copies = {"flip": np.ascontiguousarray(crops[:, :, ::-1])}
     margin = max(abs(step) for shift in _SHIFTS for step in shift)
@@ -107,7 +107,7 @@ class Gate:
     """When taught faces speak, in whitened similarity; stored in a bundle's manifest.
 
     A face's nearest taught face of a class opens the gate by its similarity, and by nothing else where the class is one
-    that the network knows. A class that it does not know is also recognised away from its examples, by their mean: its
+    that the network knows. A class that it does not know is also recognized away from its examples, by their mean: its
     similarity is counted in standard deviations of what the bundle's own faces have. Both are smooth steps from 0,
     which is exact, to nearly 1.
 
@@ -126,7 +126,7 @@ class Gate:
         least_examples: A new class with fewer is known by near copies alone.
 
     Raises:
-        ValueError: a value outside its range.
+        ValueError: A value outside its range.
     """
 
     closeness: float = 0.78
@@ -146,34 +146,32 @@ class Gate:
                 or not isinstance(value, int | float)
                 or not (math.isfinite(value) and value > 0)
             ):
-                raise ValueError(f"gate, {field.name}: expected a finite number > 0, received {value!r}")
+                raise ValueError(f"gate, {field.name}: expected a finite number > 0, got {value!r}")
         if self.closeness >= 1:
-            raise ValueError(f"gate, closeness: expected a number below 1, received {self.closeness}")
+            raise ValueError(f"gate, closeness: expected a number below 1, got {self.closeness}")
 
     def to_json(self) -> dict[str, float]:
-        """Returns the values by name, ready for `json.dumps`."""
+        """Return the values by name, ready for `json.dumps`."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:
-        """Reads what `to_json` wrote.
+        """Read what `to_json` wrote.
 
         Raises:
-            ValueError: a value is unknown, of another type or outside its range.
+            ValueError: A value is unknown, of another type or outside its range.
         """
         try:
             return cls(**values)
         except TypeError as error:
             raise ValueError(f"gate: expected the values {[field.name for field in fields(cls)]}: {error}") from error
 
-    def near_odds(
-        self, similarity: npt.NDArray[np.floating], examples: npt.NDArray[np.integer]
-    ) -> npt.NDArray[np.float64]:
-        """Returns the odds that a taught face gives its class.
+    def near_odds(self, similarity: npt.NDArray[np.floating], examples: npt.NDArray[np.integer]) -> DoubleArray:
+        """Return the odds that a taught face gives its class.
 
         Args:
-            similarity: whitened cosines of any shape.
-            examples: of a shape that broadcasts to it, >= 1, how many examples the taught face's class has.
+            similarity: Whitened cosines of any shape.
+            examples: Of a shape that broadcasts to it, >= 1, how many examples the taught face's class has.
         """
         half = 1 - (1 - self.closeness) * np.asarray(examples, np.float64) ** -self.crowding
         odds = _odds(similarity, half, self.closeness_width)
@@ -181,46 +179,46 @@ class Gate:
 
     def mean_odds(
         self, deviations: npt.NDArray[np.floating], examples: npt.NDArray[np.integer], new_classes: int
-    ) -> npt.NDArray[np.float64]:
-        """Returns the odds that the mean of a new class's examples gives the class.
+    ) -> DoubleArray:
+        """Return the odds that the mean of a new class's examples gives the class.
 
         Args:
             deviations: `(n, c)`, similarity to each class's mean in standard deviations.
             examples: `(c,)`, >= 1, how many examples there are.
-            new_classes: how many classes with enough examples the network does not know, >= 1.
+            new_classes: How many classes with enough examples the network does not know, >= 1.
         """
         return _odds(deviations, self._half_mean(examples, new_classes), self.deviations_width)
 
     def mean_nearness(
         self, deviations: npt.NDArray[np.floating], examples: npt.NDArray[np.integer], new_classes: int
-    ) -> npt.NDArray[np.float64]:
-        """Returns how similar the only example of a class would be that says as much as a mean; rises without end.
+    ) -> DoubleArray:
+        """Return how similar the only example of a class would be that says as much as a mean; rises without end.
 
         Args:
-            deviations, examples, new_classes: as for `mean_odds`.
+            deviations, examples, new_classes: As for `mean_odds`.
         """
         beyond = (deviations - self._half_mean(examples, new_classes)) / self.deviations_width
         more = _MEAN_AT_MOST * (1 - np.exp(-np.maximum(beyond - 1, 0)))
         return np.asarray(self.closeness + self.closeness_width * np.clip(beyond, -1, 1) + more, np.float64)
 
-    def _half_mean(self, examples: npt.NDArray[np.integer], new_classes: int) -> npt.NDArray[np.float64]:
+    def _half_mean(self, examples: npt.NDArray[np.integer], new_classes: int) -> DoubleArray:
         grown = self.deviations_by_example * np.log(examples) + self.deviations_by_class * math.log(new_classes)
         return np.asarray(self.deviations + grown, np.float64)
 
 
-def _odds(values: npt.NDArray[np.floating], half: npt.NDArray[np.float64], width: float) -> npt.NDArray[np.float64]:
-    """Returns the odds of a smooth step that is even at `half`, and 0 from `width` below."""
+def _odds(values: npt.NDArray[np.floating], half: DoubleArray, width: float) -> DoubleArray:
+    """Return the odds of a smooth step that is even at `half`, and 0 from `width` below."""
     share = np.clip((values - half + width) / (2 * width), 0, 1)
     opened = np.minimum(share * share * (3 - 2 * share), _SUREST)
     return np.asarray(opened / (1 - opened), np.float64)
 
 
-def fit_gate(encoder: Encoder, whitening: Whitening, crops: npt.NDArray[np.uint8]) -> Gate:
-    """Fits how close near copies of a face are.
+def fit_gate(encoder: Encoder, whitening: Whitening, crops: ByteArray) -> Gate:
+    """Fit how close near copies of a face are.
 
     Args:
-        encoder: the bundle's network.
-        whitening: fitted to the bundle's gallery.
+        encoder: The bundle's network.
+        whitening: Fitted to the bundle's gallery.
         crops: `(n, 48, 48)` uint8, validation faces; some hundred are enough, none leave the usual value.
     """
     if not len(crops):
@@ -250,14 +248,14 @@ class TaughtScores:
     """What taught faces say of n faces.
 
     Attributes:
-        neighbors: the nearest taught faces, best first by plain similarity, labels in columns of `classes`.
-        classes: names of the T taught classes.
+        neighbors: The nearest taught faces, best first by plain similarity, labels in columns of `classes`.
+        classes: Names of the T taught classes.
         odds: `(n, T)` float64 >= 0, each class's odds against what is predicted without taught faces.
     """
 
     neighbors: Neighbors
     classes: tuple[str, ...]
-    odds: npt.NDArray[np.float64]
+    odds: DoubleArray
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -281,12 +279,12 @@ class _Means:
 
 
 class TaughtScorer:
-    """Hears what the user's gallery says of faces.
+    """Score what the user's gallery says of faces.
 
     Args:
         embeddings: `(n, d)` float32 unit rows, the bundle's own faces.
-        known: names of the classes that the network knows.
-        gate: when taught faces speak.
+        known: Names of the classes that the network knows.
+        gate: When taught faces speak.
     """
 
     def __init__(self, embeddings: FloatArray, known: tuple[str, ...], gate: Gate) -> None:
@@ -297,11 +295,11 @@ class TaughtScorer:
         self._means: _Means | None = None
 
     def score(self, embeddings: FloatArray, index: TaughtIndex) -> TaughtScores:
-        """Asks the taught faces.
+        """Ask the taught faces.
 
         Args:
             embeddings: `(n, d)` float32 unit rows; n = 0 is legal.
-            index: the user's gallery as it is now, of at least one face.
+            index: The user's gallery as it is now, of at least one face.
         """
         if self._means is None or self._means.index is not index:
             self._means = self._learn(index)
@@ -319,8 +317,8 @@ class TaughtScorer:
 
     def _near(
         self, queries: FloatArray, neighbors: Neighbors, index: TaughtIndex, means: _Means
-    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-        """Returns the odds `(n, T)` that the nearest taught face of each class gives it, and its similarity.
+    ) -> tuple[DoubleArray, DoubleArray]:
+        """Return the odds `(n, T)` that the nearest taught face of each class gives it, and its similarity.
 
         The similarity is -1 where the odds are 0.
         """
@@ -366,8 +364,8 @@ class TaughtScorer:
         )
 
 
-def nearest_wins(odds: npt.NDArray[np.float64], nearness: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Lowers the odds of classes beside a nearer one that is as good as certain.
+def nearest_wins(odds: DoubleArray, nearness: DoubleArray) -> DoubleArray:
+    """Lower the odds of classes beside a nearer one that is as good as certain.
 
     Args:
         odds: `(n, T)` >= 0, each class's odds by itself.
@@ -388,16 +386,16 @@ def nearest_wins(odds: npt.NDArray[np.float64], nearness: npt.NDArray[np.float64
 
 
 def with_taught(prediction: Prediction, testimony: TaughtScores, label_set: str, unknown_below: float) -> Prediction:
-    """Lets taught faces change a prediction.
+    """Let taught faces change a prediction.
 
     Args:
-        prediction: what is predicted without them, n rows.
-        testimony: what they say of the same n faces.
-        label_set: the view that was predicted, in whose columns the neighbours' labels are named.
-        unknown_below: a prediction with less confidence than this is called unknown.
+        prediction: What is predicted without them, n rows.
+        testimony: What they say of the same n faces.
+        label_set: The view that was predicted, in whose columns the neighbors' labels are named.
+        unknown_below: A prediction with less confidence than this is called unknown.
 
     Returns:
-        A prediction whose classes are the view's and then those taught classes that the view has not. Its neighbours
+        A prediction whose classes are the view's and then those taught classes that the view has not. Its neighbors
         are those of both galleries, best first; taught ones have a label in `label_set` alone.
     """
     classes = prediction.classes + tuple(name for name in testimony.classes if name not in prediction.classes)
@@ -420,8 +418,8 @@ def with_taught(prediction: Prediction, testimony: TaughtScores, label_set: str,
     )
 
 
-def _level(proba: npt.NDArray[np.float64], odds: npt.NDArray[np.float64], columns: IntArray) -> npt.NDArray[np.bool_]:
-    """Makes classes that taught faces speak for equally equally probable, where these odds are the largest.
+def _level(proba: DoubleArray, odds: DoubleArray, columns: IntArray) -> BoolArray:
+    """Make classes that taught faces speak for equally equally probable, where these odds are the largest.
 
     Otherwise what little the network says, or the order of the names, would decide between them.
 
@@ -444,7 +442,7 @@ def _level(proba: npt.NDArray[np.float64], odds: npt.NDArray[np.float64], column
 
 
 def _both(bundled: Neighbors, taught: Neighbors, label_set: str, columns: IntArray) -> Neighbors:
-    """Merges the neighbours of two galleries, best first, among equals the taught ones, as many as the bundle's."""
+    """Merge the neighbors of two galleries, best first, among equals the taught ones, as many as the bundle's."""
     own = taught.labels[TAUGHT]
     named = np.where(own >= 0, columns[own], -1)
     valid = np.concatenate([taught.valid, bundled.valid], axis=1)

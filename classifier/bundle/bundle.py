@@ -47,21 +47,21 @@ class Bundle:
     """Everything that a prediction needs.
 
     Attributes:
-        path: the folder, as it was given.
-        encoder: turns crops into embeddings and logits.
-        index: the gallery's faces, to search among.
-        geometry: where landmarks stand in a crop.
-        calibrations: for each label set its fitted values.
-        classes: for each label set its class names in column order.
-        default_labels: the label set, or "blend", that is predicted unless another one is asked for.
-        meta: all that the manifest states, plain JSON values; beside the above `flip`, `training` and `metrics`.
+        path: The folder, as it was given.
+        encoder: Turns crops into embeddings and logits.
+        index: The gallery's faces, to search among.
+        geometry: Where landmarks stand in a crop.
+        calibrations: For each label set its fitted values.
+        classes: For each label set its class names in column order.
+        default_labels: The label set, or "blend", that is predicted unless another one is asked for.
+        meta: All that the manifest states, plain JSON values; beside the above `flip`, `training` and `metrics`.
         map_coordinates: `(n, 2)` float32, finite, the place of each face of `index.gallery` on the map; or None.
-        weights: the Keras weights to train on from, or None.
-        blend: how several label sets make one prediction, or None.
-        gate: when faces that a user taught speak.
+        weights: The Keras weights to train on from, or None.
+        blend: How several label sets make one prediction, or None.
+        gate: When faces that a user taught speak.
 
     Raises:
-        BundleError: the parts do not fit one another.
+        BundleError: The parts do not fit one another.
     """
 
     path: Path
@@ -103,7 +103,7 @@ class Bundle:
 
 
 def refusal(path: Path, expected: str, got: str) -> BundleError:
-    """Returns the error that names the folder, what was expected and what came."""
+    """Return the error that names the folder, what was expected and what came."""
     return BundleError(f"{path}: expected {expected}, got {got}; {REBUILD}")
 
 
@@ -112,14 +112,14 @@ ENCODER, WEIGHTS, MAP = "encoder.tflite", "encoder.weights.h5", "map.npy"
 
 
 def load_bundle(path: Path, *, threads: int = 2) -> Bundle:
-    """Reads a bundle and checks that all of it is there, unharmed, and fits together.
+    """Read a bundle and checks that all of it is there, unharmed, and fits together.
 
     Args:
-        path: the bundle's folder.
-        threads: how many threads the encoder may use.
+        path: The bundle's folder.
+        threads: How many threads the encoder may use.
 
     Raises:
-        BundleError: the folder is not a bundle, a file is missing or damaged, or the parts do not fit one another.
+        BundleError: The folder is not a bundle, a file is missing or damaged, or the parts do not fit one another.
     """
     with _one_error(path):
         return read_stored(path, format=FORMAT, version=VERSION, read=partial(_opened, threads=threads))
@@ -169,18 +169,18 @@ def save_bundle(
     training: Mapping[str, Any] | None = None,
     metrics: Mapping[str, Any] | None = None,
 ) -> None:
-    """Writes a whole bundle in one step, replacing the bundle that the folder may hold; a crash leaves the old one.
+    """Write a whole bundle in one step, replacing the bundle that the folder may hold; a crash leaves the old one.
 
     Args:
-        path: the bundle's folder, made when missing.
-        encoder: the exported network.
-        flip: whether the encoder takes the mean over a face and its mirror image.
-        gallery: the labelled faces, embedded by this encoder with this `flip`.
-        classes, default_labels, geometry, calibrations, blend, gate, map_coordinates, weights: as in `Bundle`.
-        training, metrics: how the network was trained and what was measured, plain JSON values.
+        path: The bundle's folder, made when missing.
+        encoder: The exported network.
+        flip: Whether the encoder takes the mean over a face and its mirror image.
+        gallery: The labelled faces, embedded by this encoder with this `flip`.
+        classes, default_labels, geometry, calibrations, blend, gate, map_coordinates, weights: As in `Bundle`.
+        training, metrics: How the network was trained and what was measured, plain JSON values.
 
     Raises:
-        BundleError: the parts do not fit one another, or the disk refused.
+        BundleError: The parts do not fit one another, or the disk refused.
     """
     with _one_error(path):
         bundle = Bundle(
@@ -211,21 +211,21 @@ def update_bundle(
     metrics: Mapping[str, Any] | None = None,
     made_from: Bundle | None = None,
 ) -> None:
-    """Replaces parts of a bundle in one step; a crash leaves it as it was. What is None stays as it is.
+    """Replace parts of a bundle in one step; a crash leaves it as it was. What is None stays as it is.
 
     Other writers wait, so that two of them lose nothing of what the other one wrote.
 
     Args:
-        path: the bundle's folder.
-        gallery: other labelled faces, embedded by the bundle's encoder. The map of the present ones is dropped.
-        calibrations: for each label set that changes its fitted values.
-        gate, map_coordinates: as in `Bundle`.
-        metrics: what was measured, plain JSON values; by name, others stay.
-        made_from: the bundle that the new parts were made from; one whose network or gallery another program has
+        path: The bundle's folder.
+        gallery: Other labelled faces, embedded by the bundle's encoder. The map of the present ones is dropped.
+        calibrations: For each label set that changes its fitted values.
+        gate, map_coordinates: As in `Bundle`.
+        metrics: What was measured, plain JSON values; by name, others stay.
+        made_from: The bundle that the new parts were made from; one whose network or gallery another program has
             replaced since is refused. None for parts that depend on neither.
 
     Raises:
-        BundleError: the folder is no sound bundle, the parts do not fit one another or belong to another state, or the
+        BundleError: The folder is no sound bundle, the parts do not fit one another or belong to another state, or the
             disk refused.
     """
     with _one_error(path), locked(path):
@@ -288,7 +288,7 @@ def _read_map(path: Path) -> FloatArray:
 
 @contextmanager
 def _one_error(path: Path) -> Iterator[None]:
-    """Turns whatever the parts complain about into one line about the bundle."""
+    """Turn whatever the parts complain about into one line about the bundle."""
     try:
         yield
     except BundleError:
