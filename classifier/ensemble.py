@@ -1,4 +1,4 @@
-"""One prediction from two witnesses: the network's own head and the votes of the nearest labelled faces."""
+"""The ensemble: one calibrated prediction from the network's head and the votes of the nearest labelled faces."""
 
 from dataclasses import dataclass, replace
 
@@ -12,18 +12,18 @@ from moodspace.index.search import Neighbors
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """What `n` faces show, how sure that is, and on which evidence.
+    """The predictions for n faces.
 
     Attributes:
         proba: `(n, C)` float32, rows sum to 1, columns in the order of `classes`.
         classes: Names of the `C` columns.
-        head_proba: `(n, C)` float32, the calibrated head alone.
-        knn_proba: `(n, C)` float32, the votes alone, calibrated; uniform where no neighbor had a vote.
-        neighbors: The faces that voted, best first.
+        head_proba: `(n, C)` float32, the calibrated probabilities of the head.
+        knn_proba: `(n, C)` float32, the calibrated probabilities of the votes; uniform where no neighbor voted.
+        neighbors: The nearest labelled faces, best first.
         unknown: `(n,)` bool, True where the confidence is below the calibrated threshold.
 
     Raises:
-        ValueError: Arrays of other shapes than these, or a probability that is not finite.
+        ValueError: An array has another shape, or a probability is not finite.
     """
 
     proba: FloatArray
@@ -47,7 +47,7 @@ class Prediction:
 
     @property
     def labels(self) -> IntArray:
-        """`(n,)` int64, the most probable class; the first one when several are equally probable."""
+        """`(n,)` int64, the column of the most probable class; of equally probable ones the first."""
         return self.proba.argmax(axis=1).astype(np.int64)
 
     @property
@@ -56,10 +56,10 @@ class Prediction:
         return self.proba.max(axis=1)
 
     def withheld(self, readable: BoolArray) -> "Prediction":
-        """Return the prediction, unknown for those faces that cannot be read.
+        """Return the prediction with the unreadable faces called unknown.
 
         Args:
-            readable: `(n,)` bool.
+            readable: `(n,)` bool, False for faces that are too small, blurred or covered.
         """
         return replace(self, unknown=self.unknown | ~readable)
 
@@ -67,20 +67,20 @@ class Prediction:
 def combine(
     head_logits: FloatArray, neighbors: Neighbors, calibration: Calibration, label_set: str, classes: tuple[str, ...]
 ) -> Prediction:
-    """Make the calibrated prediction for `n` faces; `n = 0` is legal.
+    """Combine head and votes into the calibrated prediction for n faces; `n = 0` is legal.
 
     Args:
-        head_logits: `(n, C)` float32, the head's raw outputs for this label set, columns in the order of `classes`.
-        neighbors: The nearest labelled faces, at least `calibration.k` columns where the gallery has that many.
+        head_logits: `(n, C)` float32, the head's logits for this label set, columns in the order of `classes`.
+        neighbors: The nearest labelled faces, at least `calibration.k` of them if the gallery has as many.
         calibration: The fitted values of this label set.
-        label_set: The label column that the neighbors vote with.
+        label_set: The label set that the neighbors vote in.
         classes: Names of the `C` columns.
 
     Returns:
         The prediction; its arrays have the rows of `head_logits`.
 
     Raises:
-        ValueError: Shapes that do not fit one another, logits that are not finite, or an unknown label set.
+        ValueError: Shapes do not fit one another, a logit is not finite, or the label set is unknown.
     """
     if head_logits.shape != (len(neighbors.ids), len(classes)):
         raise ValueError(
@@ -108,11 +108,11 @@ def combine(
 
 @dataclass(frozen=True, slots=True)
 class Votes:
-    """What the neighbors of `n` faces say.
+    """The votes of the neighbors of n faces.
 
     Attributes:
         proba: `(n, C)` float32, rows sum to 1; uniform where no neighbor voted.
-        voted: `(n,)` bool, True where at least one neighbor had a label to vote with.
+        voted: `(n,)` bool, True where at least one neighbor has a label.
     """
 
     proba: FloatArray
@@ -120,40 +120,40 @@ class Votes:
 
 
 def neighbor_labels(neighbors: Neighbors, label_set: str) -> IntArray:
-    """Return what each neighbor votes for: its label, or -1 where it is missing or has none in this set.
+    """Return the label of each neighbor, or -1 if it is missing or has no label in this set.
 
     Args:
         neighbors: The nearest faces, `(n, k)`, best first.
-        label_set: Name of the label column to vote with.
+        label_set: Name of the label set.
 
     Returns:
-        `(n, k)` int64 into the label set's classes, -1 for no vote.
+        `(n, k)` int64 columns of the label set's classes, -1 for none.
 
     Raises:
-        ValueError: The neighbors carry no such label column.
+        ValueError: The neighbors have no such label set.
     """
     if label_set not in neighbors.labels:
-        raise ValueError(f"label_set: expected one that the gallery has, {sorted(neighbors.labels)}, got {label_set!r}")
+        raise ValueError(f"label_set: expected one of the gallery's, {sorted(neighbors.labels)}, got {label_set!r}")
     return np.where(neighbors.valid, neighbors.labels[label_set], -1)
 
 
 def vote(
     similarities: npt.NDArray[np.floating], labels: IntArray, n_classes: int, *, tau: float, k: int | None = None
 ) -> Votes:
-    """Turn neighbors into class probabilities; each votes with the weight `exp((similarity - 1) / tau)`.
+    """Return the class shares of the neighbors' votes; each has the weight `exp((similarity - 1) / tau)`.
 
     Args:
-        similarities: `(n, k_max)` cosine similarities, best first. Values where `labels` is -1 are not looked at.
+        similarities: `(n, k_max)` cosine similarities, best first. Values where `labels` is -1 are ignored.
         labels: `(n, k_max)` int64 in [-1, n_classes), -1 for a neighbor without a vote.
         n_classes: Number of classes `C`, the columns of the result.
-        tau: Width of the vote, > 0, in units of similarity; the smaller, the more the nearest neighbor decides.
-        k: How many of the nearest neighbors are asked; all of them when None.
+        tau: Width of the vote, > 0, in units of similarity. The smaller, the more the nearest neighbor decides.
+        k: Number of nearest neighbors that vote; None for all.
 
     Returns:
         The votes, columns in the order of the label set's classes.
 
     Raises:
-        ValueError: Shapes that differ, a tau that is not positive, or a label outside the classes.
+        ValueError: The shapes differ, tau is not positive, or a label is outside the classes.
     """
     if similarities.shape != labels.shape or labels.ndim != 2:
         raise ValueError(f"labels: expected the shape (n, k) of similarities, {similarities.shape}, got {labels.shape}")
@@ -174,11 +174,11 @@ def vote(
 def vote_weights(similarities: npt.NDArray[np.floating], labels: IntArray, tau: float) -> DoubleArray:
     """Return `exp((similarity - best) / tau)` for each neighbor, where `best` is the row's most similar voter.
 
-    Only the ratios within a row matter to a vote. Taken relative to the best voter, whose weight is 1, no tau is so
-    small that all weights of a row underflow to 0.
+    Only the ratios within a row matter. Relative to the best voter, whose weight is 1, no tau is so small that all
+    weights of a row underflow to 0.
 
     Args:
-        similarities: `(n, k)` cosine similarities. Values where `labels` is -1 are not looked at.
+        similarities: `(n, k)` cosine similarities. Values where `labels` is -1 are ignored.
         labels: `(n, k)` int64, -1 for a neighbor without a vote; its weight is 0.
         tau: > 0, in units of similarity.
     """
@@ -188,11 +188,11 @@ def vote_weights(similarities: npt.NDArray[np.floating], labels: IntArray, tau: 
 
 
 def calibrated_votes(shares: npt.NDArray[np.floating], calibration: Calibration) -> DoubleArray:
-    """Turn vote shares into probabilities that are as sure as the votes are right.
+    """Calibrate vote shares, so that their confidence equals their accuracy.
 
     Args:
         shares: `(n, C)` vote shares, rows sum to 1.
-        calibration: Gives the votes' smoothing and temperature.
+        calibration: Has the votes' smoothing and temperature.
 
     Returns:
         `(n, C)` float64, rows sum to 1. The order of the classes within a row does not change.
@@ -203,13 +203,13 @@ def calibrated_votes(shares: npt.NDArray[np.floating], calibration: Calibration)
 def mix(
     head: npt.NDArray[np.floating], knn: npt.NDArray[np.floating], voted: BoolArray, calibration: Calibration
 ) -> DoubleArray:
-    """Return `alpha * head + (1 - alpha) * knn` at the ensemble's temperature; the head alone where nobody voted.
+    """Return `alpha * head + (1 - alpha) * knn` at the ensemble's temperature, or `head` where no neighbor voted.
 
     Args:
         head: `(n, C)` calibrated probabilities of the head.
         knn: `(n, C)` calibrated probabilities of the votes.
-        voted: `(n,)` bool, False where `knn` says nothing.
-        calibration: Gives alpha and the ensemble's temperature.
+        voted: `(n,)` bool, False where no neighbor voted and `knn` is uniform.
+        calibration: Has alpha and the ensemble's temperature.
 
     Returns:
         `(n, C)` float64, rows sum to 1.

@@ -20,17 +20,17 @@ Classes = Mapping[str, tuple[str, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Blend:
-    """How much each label set is believed about each class.
+    """The shares of several label sets in one prediction.
 
     Attributes:
-        classes: The `C` classes of the blend; every label set in `shares` has them all.
-        shares: For each label set `(C,)` >= 0 in the order of `classes`; the sets' shares of a class sum to 1.
-        truth: The label set whose labels temperature and threshold are fitted to.
+        classes: The `C` classes of the blend. Every label set in `shares` has all of them.
+        shares: For each label set `(C,)` >= 0 in the order of `classes`; the shares of a class sum to 1.
+        truth: The label set whose labels the temperature and the threshold are fitted to.
         temperature: > 0; the mean is raised to the power of its inverse and normalized.
-        unknown_below: In [0, 1]; a prediction with less confidence than this is called unknown.
+        unknown_below: In [0, 1]; predictions with a lower confidence are called unknown.
 
     Raises:
-        ValueError: A value outside its range, or shares that do not fit the classes.
+        ValueError: A value is outside its range, or the shares do not fit the classes.
     """
 
     classes: tuple[str, ...]
@@ -74,11 +74,11 @@ class Blend:
             ) from error
 
     def mean(self, proba: Mapping[str, npt.NDArray[np.floating]], classes: Classes) -> DoubleArray:
-        """Return each class's probability, the sets' shares of it summed, normalized and at the temperature.
+        """Return the weighted mean of the label sets' probabilities, normalized and at the temperature.
 
         Args:
-            proba: For each label set `(n, C_set)`, rows sum to 1; only the shared classes count.
-            classes: For each label set its class names in column order.
+            proba: For each label set `(n, C_set)`, rows sum to 1; only the blend's classes count.
+            classes: Class names of each label set, in column order.
 
         Returns:
             `(n, C)` float64, rows sum to 1.
@@ -90,14 +90,14 @@ class Blend:
         return sharpen(np.maximum(total, 1e-12), self.temperature)
 
     def labels(self, labels: Mapping[str, IntArray], classes: Classes) -> IntArray:
-        """Return the class that a face is labelled as in the blend: the one its labels have the largest share for.
+        """Return the label of each face in the blend: of its labels in the sets, the one with the largest share.
 
         Args:
-            labels: For each label set the labels in it, of any one shape, -1 for none.
-            classes: For each label set its class names in column order.
+            labels: The labels in each label set, arrays of one shape, -1 for none.
+            classes: Class names of each label set, in column order.
 
         Returns:
-            int64 of that shape, columns of the blend's classes; -1 where no label is one of them.
+            int64 of that shape, columns of the blend's classes; -1 where no label is one of its classes.
         """
         total = np.zeros((*np.shape(next(iter(labels.values()))), len(self.classes)))
         for name, shares in self.shares.items():
@@ -105,11 +105,11 @@ class Blend:
         return np.where(total.any(axis=-1), total.argmax(axis=-1), -1).astype(np.int64)
 
     def predict(self, predictions: Mapping[str, Prediction], neighbors: Neighbors) -> Prediction:
-        """Blend the label sets' predictions of the same faces.
+        """Blend the predictions of several label sets for the same faces.
 
         Args:
-            predictions: For each label set its prediction, n rows each.
-            neighbors: The faces that voted; the blend's own labels are added to theirs.
+            predictions: The prediction of each label set, n rows each.
+            neighbors: The nearest faces. Their labels in the blend are added.
         """
         classes = {name: prediction.classes for name, prediction in predictions.items()}
         parts = {}

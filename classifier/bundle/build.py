@@ -26,7 +26,7 @@ from moodspace.classifier.fitting import (
     fit_unknown_threshold,
 )
 from moodspace.classifier.taught_scores import Whitening, fit_gate
-from moodspace.classifier.views import BLEND, Blend
+from moodspace.classifier.views import BLEND, Blend, Classes
 from moodspace.embeddings.crops import CropGeometry
 from moodspace.embeddings.data.labelled import DataError, LabelledFaces
 from moodspace.embeddings.encoder import Encoded, Encoder, LiteRTEncoder, Progress, encode_all
@@ -41,8 +41,6 @@ _BLEND_TEMPERATURES = (0.25, 4.0)
 FOLDS = 5
 # Number of validation faces that the gate is fitted to.
 _GATE_FACES = 500
-
-Classes = Mapping[str, tuple[str, ...]]
 
 
 def build_bundle(

@@ -1,4 +1,4 @@
-"""Which faces to train on and which to validate on: the splits of a data set, or a part that is held out of one."""
+"""Read the faces to train on and to validate on, from the splits of a data set or from a part that is held out."""
 
 from collections import defaultdict
 from collections.abc import Callable
@@ -18,13 +18,13 @@ HELD_OUT = 0.1
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrainingFaces:
-    """The faces of a training, over the same classes.
+    """The faces to train and to validate on, with the same classes.
 
     Attributes:
         train: Faces to learn from.
         validation: Faces to choose the best epoch and to calibrate on.
-        skipped: What could not be read, each once.
-        notes: What was done to come to them, for people to read; each a line.
+        skipped: Pictures and rows that could not be read, each once.
+        notes: Lines for the user about held-out faces and left-out classes.
     """
 
     train: LabelledFaces
@@ -42,19 +42,19 @@ def read_training_faces(
     seed: int = 0,
     progress: Callable[[str], Progress | None] = lambda stage: None,
 ) -> TrainingFaces:
-    """Read the faces to train on and those to validate on.
+    """Read the faces to train on and to validate on.
 
     Args:
         data: A data set.
-        validation: A data set of its own for validation.
+        validation: A separate data set for validation, if any.
         split: The split of `data` to train on; by default "train", or the only one.
         validation_split: The split to validate on, of `validation` or else of `data`; or a share in (0, 1) to hold out
-            of the training faces. By default "validation"; where there is none, a tenth is held out.
-        seed: Of what is held out.
-        progress: Called with a stage's name, returns what is called as the stage goes on.
+            of the training faces. By default "validation", or a tenth if there is no such split.
+        seed: Seed of the choice of held-out faces.
+        progress: Called with the name of a stage; returns the progress callback of that stage.
 
     Raises:
-        DataError: One of them cannot be read, a split is not there, or there are too few faces or classes.
+        DataError: A data set cannot be read, a split does not exist, or there are too few faces or classes.
     """
     share = validation_split if isinstance(validation_split, float) else None
     named = split_name(validation_split) if isinstance(validation_split, str) else None
@@ -84,18 +84,18 @@ def read_training_faces(
 
 
 def hold_out(faces: LabelledFaces, share: float, seed: int) -> BoolArray:
-    """Choose the faces to hold out for validation: `share` of each class, at least one where a class has two.
+    """Choose the faces to hold out for validation: `share` of each class, at least one of a class that has two.
 
-    Identical pictures stay together, and all of them stay in training where they are labelled differently. A class with
-    a single picture stays in training, too.
+    Identical pictures stay together; if their labels differ, all of them stay in training. The only picture of a class
+    stays in training, too.
 
     Args:
         faces: All faces.
-        share: In (0, 1).
-        seed: Of the choice; the same seed chooses the same faces.
+        share: Share to hold out, in (0, 1).
+        seed: The same seed chooses the same faces.
 
     Returns:
-        `(n,)` bool.
+        `(n,)` bool, True for the held-out faces.
     """
     identical: defaultdict[bytes, list[int]] = defaultdict(list)
     for row, crop in enumerate(faces.crops):
@@ -121,7 +121,7 @@ def hold_out(faces: LabelledFaces, share: float, seed: int) -> BoolArray:
 
 
 def _training_split(data: Path, splits: list[str], wanted: str | None) -> str | None:
-    """Return the split to train on; None where the data set has no splits."""
+    """Return the split to train on, or None if the data set has no splits."""
     if wanted is not None or not splits:
         return wanted
     if "train" not in splits and len(splits) > 1:
@@ -157,21 +157,21 @@ def _refuse_one_class(data: Path, faces: LabelledFaces) -> None:
     if len(set(faces.labels.tolist())) < 2:
         raise DataError(
             f"{data}: expected faces of two or more classes to train on, got {_counts(faces)}; "
-            "a network cannot learn to tell one class from nothing"
+            "add faces of another class"
         )
 
 
 def _of_the_same_classes(
     train: LabelledFaces, validation: LabelledFaces, notes: list[str]
 ) -> tuple[LabelledFaces, LabelledFaces]:
-    """Bring both over the classes that there are faces to learn from; says what was left out for it.
+    """Restrict both parts to the classes that have training faces, and note what was left out.
 
     Raises:
-        DataError: There is no face of these classes to validate on.
+        DataError: No validation face is of these classes.
     """
     present = tuple(name for label, name in enumerate(train.classes) if (train.labels == label).any())
     if absent := [name for name in train.classes if name not in present]:
-        notes.append(f"no face of {', '.join(absent)} to train on: left out of the classes")
+        notes.append(f"left out the classes {', '.join(absent)}, which have no training faces")
     left_out = len(validation)
     found = _counts(validation)
     train, validation = _over(train, present, train.name), _over(validation, present, train.name)
@@ -183,7 +183,7 @@ def _of_the_same_classes(
 
 
 def _over(faces: LabelledFaces, classes: tuple[str, ...], name: str) -> LabelledFaces:
-    """Return the faces of some classes, numbered as these, under a label set's name."""
+    """Return the faces of some classes, relabelled as columns of these, under a label set's name."""
     column = np.array([classes.index(name) if name in classes else -1 for name in faces.classes], np.int64)
     kept = faces.take(column[faces.labels] >= 0)
     changes: dict[str, Any] = {"labels": column[kept.labels], "classes": classes, "name": name}

@@ -36,7 +36,7 @@ def test_json_round_trip() -> None:
         ({"scale": (1.0, 0.0)}, r"scale: expected a finite number > 0 for each class, got \(1.0, 0.0\)"),
         ({"scale": (1.0, float("nan"))}, "scale: expected"),
         ({"scale": (), "bias": ()}, "scale: expected"),
-        ({"bias": (0.0,)}, "bias: expected 2 finite numbers, as many as there are scales, got"),
+        ({"bias": (0.0,)}, "bias: expected 2 finite numbers, one per scale, got"),
         ({"bias": (0.0, float("inf"))}, "bias: expected"),
         ({"votes_temperature": 0.0}, "votes_temperature: expected a finite number > 0, got 0.0"),
         ({"votes_temperature": float("nan")}, "votes_temperature: expected"),

@@ -152,7 +152,7 @@ def test_an_empty_class_is_left_out_and_said(tmp_path: Path) -> None:
     (tmp_path / "fear").mkdir()
     read = read_training_faces(tmp_path)
     assert read.train.classes == read.validation.classes == TWO
-    assert "no face of fear to train on: left out of the classes" in read.notes
+    assert "left out the classes fear, which have no training faces" in read.notes
 
 
 def test_validation_faces_of_other_classes_are_left_out_and_counted(tmp_path: Path) -> None:

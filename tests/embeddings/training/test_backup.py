@@ -1,4 +1,4 @@
-"""Tests of embeddings/backup.py: a full disk costs an error line, neither the process nor what was there."""
+"""Weights on a full disk: one error line, and neither the process nor the old file is lost."""
 
 import errno
 import subprocess
@@ -12,7 +12,7 @@ FULL = r"""
 import os, resource, signal, sys
 from pathlib import Path
 import keras
-from embeddings.backup import write_weights
+from moodspace.embeddings.training.callbacks import write_weights
 
 path = Path(sys.argv[1])
 model = keras.Sequential([keras.Input((50,)), keras.layers.Dense(1000)])
