@@ -1105,7 +1105,7 @@ def curves(
 ) -> None:
     """Draw how trainings went: loss, accuracy, learning rate, triplets and distances over the epochs."""
     from moodspace.embeddings.files.paths import require_file_at
-    from moodspace.embeddings.training.log import find_log, read_log
+    from moodspace.embeddings.training.training_folder import find_log, read_log
     from moodspace.viz.training_curves import draw_curves
 
     require_file_at(out)

@@ -18,9 +18,9 @@ from typing import Any
 from moodspace.classifier.bundle.build import labels_in
 from moodspace.classifier.bundle.bundle import Bundle, load_bundle
 from moodspace.classifier.calibration import Calibration
-from moodspace.classifier.fitting import K_MAX, CalibrationData, calibration_scores
+from moodspace.classifier.ensemble import vote
+from moodspace.classifier.fitting import ALPHA_GRID, K_GRID, K_MAX, TAU_GRID, CalibrationData, calibration_scores
 from moodspace.classifier.metrics import Scores, accuracy
-from moodspace.classifier.votes import ALPHA_GRID, K_GRID, TAU_GRID, vote
 from moodspace.embeddings.data.labelled import LabelledFaces
 from moodspace.embeddings.data.readers import read_labelled_faces
 from moodspace.embeddings.encoder import encode_all

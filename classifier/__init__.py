@@ -1,1 +1,1 @@
-"""From logits and neighbours to a calibrated decision, and the bundle that holds all artifacts together."""
+"""From logits and neighbors to a calibrated decision, and the bundle that holds all artifacts together."""

@@ -1,4 +1,4 @@
-"""The few numbers that turn logits and votes into a calibrated decision, one set per label set, kept in the bundle."""
+"""The parameters that turn logits and votes into calibrated probabilities: one set per label set, in the bundle."""
 
 import math
 from collections.abc import Mapping
@@ -8,29 +8,31 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from moodspace.arrays import DoubleArray
+
 _PER_CLASS = ("scale", "bias")
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """Fitted on the validation split by `classifier.fitting`, applied by `classifier.ensemble`.
+    """The calibration of one label set, fitted to validation faces by `fitting` and applied by `ensemble`.
 
     Attributes:
-        scale: `(C,)` > 0, columns in the order of the label set; the head's logits are multiplied by it.
-        bias: `(C,)`, in the same order; added to the scaled logits before the softmax.
-        alpha: in [0, 1]; the head's share in the ensemble, the rest is the votes'.
-        tau: > 0; width of a neighbour's vote, in units of cosine similarity.
-        k: >= 1; how many neighbours are asked.
-        unknown_below: in [0, 1]; a prediction with less confidence than this is called unknown.
-        votes_temperature: > 0; the smoothed vote shares are raised to the power of its inverse and normalised. Among
-            the faces that an embedding was trained on, neighbours agree far more often than they are right.
-        votes_smoothing: >= 0; added to each class's vote share before that, so that no class is ruled out by silence.
-        ensemble_temperature: > 0; the mixture is raised to the power of its inverse and normalised. A mixture of two
-            calibrated forecasts is less sure than it could be (Ranjan and Gneiting, Combining Probability Forecasts,
-            JRSS B 2010); a value below 1 puts that right. 1 leaves the mixture as it is.
+        scale: `(C,)` > 0, in column order; the factor of each logit of the head.
+        bias: `(C,)`, in column order; added to the scaled logits before the softmax.
+        alpha: In [0, 1]; the head's share in the ensemble. The votes have the rest.
+        tau: > 0; width of a neighbor's vote, in units of cosine similarity.
+        k: >= 1; number of neighbors that vote.
+        unknown_below: In [0, 1]; predictions with a lower confidence are called unknown.
+        votes_temperature: > 0; the smoothed vote shares are raised to the power of its inverse and normalized. Among
+            the faces that an embedding was trained on, neighbors agree far more often than they are right.
+        votes_smoothing: >= 0; added to each class's vote share before, so that a class without votes is possible.
+        ensemble_temperature: > 0; the mixture is raised to the power of its inverse and normalized. A mixture of two
+            calibrated forecasts is underconfident (Ranjan and Gneiting, Combining Probability Forecasts, JRSS B 2010),
+            which a value below 1 corrects. 1 leaves the mixture unchanged.
 
     Raises:
-        ValueError: a value outside its range, or not one scale and one bias for each class.
+        ValueError: A value is outside its range, or the numbers of scales and biases differ.
     """
 
     scale: tuple[float, ...]
@@ -53,64 +55,64 @@ class Calibration:
         sound = bool(self.scale) and all(math.isfinite(value) and value > 0 for value in self.scale)
         self._check("scale", sound, "a finite number > 0 for each class")
         sound = len(self.bias) == len(self.scale) and all(map(math.isfinite, self.bias))
-        self._check("bias", sound, f"{len(self.scale)} finite numbers, as many as there are scales")
+        self._check("bias", sound, f"{len(self.scale)} finite numbers, one per scale")
 
     def _check(self, name: str, holds: bool, expected: str) -> None:
         if not holds:
-            raise ValueError(f"{name}: expected {expected}, received {getattr(self, name)!r}")
+            raise ValueError(f"{name}: expected {expected}, got {getattr(self, name)!r}")
 
     def to_json(self) -> dict[str, Any]:
-        """Returns the values by name, the per-class ones as lists, ready for `json.dumps`."""
+        """Return the values by name, ready for `json.dumps`."""
         return asdict(self) | {name: list(getattr(self, name)) for name in _PER_CLASS}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "Calibration":
-        """Reads what `to_json` wrote.
+        """Read what `to_json` wrote.
 
         Raises:
-            ValueError: a name that is missing or unknown, a value that is no number or is outside its range.
+            ValueError: A name is missing or unknown, or a value is not a number or outside its range.
         """
         names = [field.name for field in fields(cls)]
         if not isinstance(values, Mapping) or sorted(values) != sorted(names):
             got = sorted(values) if isinstance(values, Mapping) else type(values).__name__
-            raise ValueError(f"calibration: expected exactly the values {sorted(names)}, received {got}")
+            raise ValueError(f"calibration: expected exactly the values {sorted(names)}, got {got}")
         for name, value in values.items():
             wanted = "a list of numbers" if name in _PER_CLASS else "a number"
             if isinstance(value, list) != (name in _PER_CLASS):
-                raise ValueError(f"{name}: expected {wanted}, received {value!r}")
+                raise ValueError(f"{name}: expected {wanted}, got {value!r}")
             for number in value if isinstance(value, list) else [value]:
                 if isinstance(number, bool) or not isinstance(number, int | float):
-                    raise ValueError(f"{name}: expected {wanted}, received {value!r}")
+                    raise ValueError(f"{name}: expected {wanted}, got {value!r}")
         return cls(**{**values, **{name: tuple(values[name]) for name in _PER_CLASS}})
 
 
-def calibrated(logits: npt.NDArray[np.floating], calibration: Calibration) -> npt.NDArray[np.float64]:
-    """Turns the head's logits into calibrated probabilities, `softmax(scale * logits + bias)`.
+def calibrated(logits: npt.NDArray[np.floating], calibration: Calibration) -> DoubleArray:
+    """Return the head's calibrated probabilities, `softmax(scale * logits + bias)`.
 
     A scale and a bias for each class are vector scaling (Guo et al., On Calibration of Modern Neural Networks, ICML
-    2017, section 4.2). Other than one temperature for all, they may change which class is named.
+    2017, section 4.2). Unlike a single temperature, they may change the most probable class.
 
     Args:
         logits: `(n, C)`, any finite values, columns in the order of the label set.
-        calibration: gives scale and bias.
+        calibration: Has scale and bias.
 
     Returns:
         `(n, C)` float64, rows sum to 1, columns in the order of the logits.
 
     Raises:
-        ValueError: the calibration is of another number of classes.
+        ValueError: The calibration has another number of classes.
     """
     if logits.ndim != 2 or logits.shape[1] != len(calibration.scale):
         raise ValueError(
-            f"logits: expected the {len(calibration.scale)} columns of the calibration, received {logits.shape}"
+            f"logits: expected the {len(calibration.scale)} columns of the calibration, got {logits.shape}"
         )
     return softmax(logits * np.array(calibration.scale) + np.array(calibration.bias))
 
 
-def softmax(logits: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
-    """Turns logits into probabilities.
+def softmax(logits: npt.NDArray[np.floating]) -> DoubleArray:
+    """Return the softmax of each row.
 
-    Written out because importing scipy.special costs more than a whole prediction.
+    Written out because importing scipy.special takes longer than a whole prediction.
 
     Args:
         logits: `(n, C)`, any finite values.
@@ -123,12 +125,12 @@ def softmax(logits: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
     return powers / powers.sum(axis=1, keepdims=True)
 
 
-def sharpen(proba: npt.NDArray[np.floating], temperature: float) -> npt.NDArray[np.float64]:
-    """Raises probabilities to the power of `1 / temperature` and normalises each row.
+def sharpen(proba: npt.NDArray[np.floating], temperature: float) -> DoubleArray:
+    """Raise probabilities to the power of `1 / temperature` and normalize each row.
 
     Args:
-        proba: `(n, C)`, each row >= 0 with something in it; it need not sum to 1.
-        temperature: > 0; below 1 makes the rows surer, 1 only normalises them.
+        proba: `(n, C)` >= 0, each row with a value above 0; rows need not sum to 1.
+        temperature: > 0; below 1 sharpens the rows, 1 only normalizes them.
 
     Returns:
         `(n, C)` float64, rows sum to 1. The order of the classes within a row does not change.

@@ -1,4 +1,4 @@
-"""Scores a bundle on labelled faces: the head, the votes and the ensemble side by side."""
+"""Evaluate a bundle on labelled faces: accuracy and calibration of the head, the votes and the ensemble."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from moodspace.arrays import FloatArray, IntArray
+from moodspace.arrays import BoolArray, FloatArray, IntArray
 from moodspace.classifier.bundle.bundle import Bundle
 from moodspace.classifier.metrics import Coverage, PerClass, Retrieval, Scores, confusion, per_class, retrieval
 from moodspace.classifier.recognizer import Recognizer
@@ -17,11 +17,11 @@ from moodspace.embeddings.encoder import BATCH, Encoded, Progress, encode_all
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GroundTruth:
-    """What the data set says, in terms of the prediction's classes.
+    """The labels of a data set, as columns of a prediction.
 
     Attributes:
-        labels: `(n,)` int64, a column of the prediction; -1 where a face has no label that the prediction knows.
-        columns: `(m,)` int64, the prediction's columns that the data set knows too, ascending.
+        labels: `(n,)` int64, columns of the prediction; -1 where a face has no label that the prediction knows.
+        columns: `(m,)` int64, the prediction's columns that the data set has too, ascending.
     """
 
     labels: IntArray
@@ -29,29 +29,30 @@ class GroundTruth:
 
 
 def match_truth(faces: LabelledFaces, label_set: str, classes: tuple[str, ...]) -> GroundTruth:
-    """Finds out what the data set says about each face, in a prediction's classes.
+    """Match the labels of a data set to the classes of a prediction.
 
-    A label set that the data offer by name is read as it is; otherwise their own classes are matched by canonical name.
+    If the data set has a label set of this name, its labels are used; otherwise its classes are matched by canonical
+    name.
 
     Args:
-        faces: the labelled faces.
-        label_set: name of the prediction's label set.
-        classes: the prediction's classes, in column order.
+        faces: The labelled faces.
+        label_set: Name of the prediction's label set.
+        classes: The prediction's classes, in column order.
 
     Raises:
-        ValueError: two classes of one side mean the same expression.
+        ValueError: Two classes of one side have the same canonical name.
     """
     own = label_sets(faces).get(label_set)
     labels, own_classes = (faces.labels, faces.classes) if own is None else (own.labels, own.classes)
     shared = shared_columns(classes, own_classes)
-    # One more place than there are classes: a face without a label, -1, reads the last.
+    # One element more than classes: index -1, for a face without a label, reads the last.
     column_of = np.full(len(own_classes) + 1, -1, np.int64)
     column_of[shared.to_columns] = shared.from_columns
     return GroundTruth(column_of[labels], shared.from_columns)
 
 
 def compared_labels(faces: LabelledFaces, label_set: str) -> str:
-    """Return the name of the data's label set that a prediction is compared with: its own, or else their first."""
+    """Return the data set's label set that a prediction is compared with: the one of its name, or else the first."""
     sets = list(label_sets(faces))
     return label_set if label_set in sets else sets[0]
 
@@ -61,22 +62,22 @@ _SCORED = ("head", "knn", "ensemble", "ensemble_without_twins")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Evaluation:
-    """How good a bundle is on one data set and label set.
+    """The scores of a bundle on one data set and label set.
 
     Attributes:
-        n: number of scored faces; those without a label, or with one that the bundle does not know, are left out.
-        left_out: how many faces of each class that the bundle does not know were left out.
-        unlabelled: how many faces without a label were left out.
-        label_set: the label set that was predicted.
-        classes: the classes scored, in the prediction's column order.
-        head: scores of the calibrated head alone.
-        knn: scores of the votes alone.
-        ensemble: scores of the prediction.
-        ensemble_without_twins: the same without faces of which a pixel-identical copy stands in another split.
-        retrieval: how well the embedding finds scored faces with the same label among each other.
-        coverage: how accurate the ensemble is on the faces that it answers, of all scored ones.
-        per_class: precision, recall and number of faces of each class, of the ensemble.
-        confusion: `(C, C)` int64, the row is the true class, the column the predicted one, of the ensemble.
+        n: Number of scored faces. Faces without a label, or with one that the bundle does not know, are left out.
+        left_out: Number of left-out faces by class, for classes that the bundle does not know.
+        unlabelled: Number of left-out faces without a label.
+        label_set: The label set that was predicted.
+        classes: The classes scored, in the prediction's column order.
+        head: Scores of the calibrated head alone.
+        knn: Scores of the votes alone.
+        ensemble: Scores of the prediction.
+        ensemble_without_twins: The same without faces that have a pixel-identical copy in another split.
+        retrieval: Retrieval metrics of the embedding among the scored faces.
+        coverage: Accuracy of the ensemble by coverage.
+        per_class: Precision, recall and number of faces of each class, of the ensemble.
+        confusion: `(C, C)` int64, true classes in rows, predicted ones in columns, of the ensemble.
     """
 
     n: int
@@ -94,7 +95,7 @@ class Evaluation:
     confusion: IntArray
 
     def to_json(self) -> dict[str, Any]:
-        """Returns the evaluation as plain values, None where a score has no faces to be read on."""
+        """Return the evaluation as plain values; None for a score without faces."""
         columns = zip(self.per_class.precision, self.per_class.recall, self.per_class.n, strict=True)
         return {
             "n": self.n,
@@ -118,13 +119,13 @@ class Evaluation:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ScoredFaces:
-    """What a bundle predicts for the n faces of a data set that can be scored.
+    """The predictions of a bundle for the n faces of a data set that have a label it knows.
 
     Attributes:
-        label_set: the view that was predicted.
-        classes: the C classes scored, in the prediction's column order.
-        rows: `(n,)` int64, which faces of the data set these are, ascending.
-        truth: `(n,)` int64, what they show, a column of `classes`.
+        label_set: The view that was predicted.
+        classes: The C classes scored, in the prediction's column order.
+        rows: `(n,)` int64, the rows of these faces in the data set, ascending.
+        truth: `(n,)` int64, their labels as columns of `classes`.
         head, knn, ensemble: `(n, C)` float32, rows sum to 1.
         unknown: `(n,)` bool.
         embeddings: `(n, d)` float32 unit rows.
@@ -137,7 +138,7 @@ class ScoredFaces:
     head: FloatArray
     knn: FloatArray
     ensemble: FloatArray
-    unknown: npt.NDArray[np.bool_]
+    unknown: BoolArray
     embeddings: FloatArray
 
 
@@ -149,38 +150,38 @@ def score_faces(
     encoded: Encoded | None = None,
     progress: Progress | None = None,
 ) -> ScoredFaces:
-    """Predicts every face whose label the bundle knows.
+    """Predict every face whose label the bundle knows.
 
-    The truth is the data set's own label set of the same name where it has one. Otherwise classes are matched by
-    canonical name, and only those that both sides know are scored: faces of other classes are left out and the
-    probabilities are scaled to sum to 1 over the shared ones.
+    The truth is the data set's label set of the same name, if it has one. Otherwise classes are matched by canonical
+    name and only the shared ones are scored: faces of other classes are left out, and the probabilities are scaled to
+    sum to 1 over the shared classes.
 
     Args:
-        bundle: what is evaluated. Figures on faces that it was trained, indexed or calibrated on say nothing.
-        faces: the labelled faces.
-        labels: name of the bundle's view to score, a label set or the blend; its default when None.
-        encoded: what the bundle's encoder says of all `faces`, where that is known already; to score several views.
-        progress: called with the number of faces done and the total, after each batch.
+        bundle: The bundle. Do not evaluate it on faces that it was trained, indexed or calibrated on.
+        faces: The labelled faces.
+        labels: The view to score: a label set or "blend". None for the bundle's default.
+        encoded: All `faces` as the bundle's encoder encodes them; saves encoding again to score several views.
+        progress: Called with the number of faces done and the total, after each batch.
 
     Raises:
-        ValueError: an unknown view, or a data set that shares no class with it.
+        ValueError: The view is unknown, or the data set shares no class with it.
     """
     recognizer = Recognizer(bundle, labels)
     truth = match_truth(faces, recognizer.label_set, recognizer.classes)
     scored = np.flatnonzero(truth.labels >= 0)
     if not len(scored):
         raise ValueError(
-            f"faces: expected some that are labelled with one of {', '.join(recognizer.classes)}, "
-            f"received {len(faces)} faces of {', '.join(faces.classes) or 'no class'}; choose another label set"
+            f"faces: expected faces labelled with one of {', '.join(recognizer.classes)}, "
+            f"got {len(faces)} faces of {', '.join(faces.classes) or 'no class'}; choose another label set"
         )
     encoded = encode_all(bundle.encoder, faces.crops[scored], progress) if encoded is None else encoded.take(scored)
-    *witnesses, unknown = _judge(recognizer, encoded)
-    head, knn, ensemble = (_restrict(proba, truth.columns) for proba in witnesses)
+    *probas, unknown = _predict(recognizer, encoded)
+    head, knn, ensemble = (_restrict(proba, truth.columns) for proba in probas)
     return ScoredFaces(
         label_set=recognizer.label_set,
         classes=tuple(recognizer.classes[column] for column in truth.columns),
         rows=scored,
-        # Places among the shared columns, which ascend.
+        # Positions among the shared columns, which ascend.
         truth=np.searchsorted(truth.columns, truth.labels[scored]),
         head=head,
         knn=knn,
@@ -198,53 +199,53 @@ def evaluate(
     encoded: Encoded | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
-    """Predicts every face and scores the predictions; arguments and errors are those of `score_faces`."""
+    """Predict and score every face. Arguments and errors are those of `score_faces`."""
     return score(score_faces(bundle, faces, labels, encoded=encoded, progress=progress), faces)
 
 
-def score(judged: ScoredFaces, faces: LabelledFaces) -> Evaluation:
-    """Scores predictions of a data set's faces."""
-    targets, ensemble = judged.truth, judged.ensemble
-    predicted, alone = ensemble.argmax(axis=1).astype(np.int64), ~faces.twin[judged.rows]
-    left_out = _left_out(judged, faces)
+def score(scored: ScoredFaces, faces: LabelledFaces) -> Evaluation:
+    """Score the predictions for a data set's faces."""
+    targets, ensemble = scored.truth, scored.ensemble
+    predicted, alone = ensemble.argmax(axis=1).astype(np.int64), ~faces.twin[scored.rows]
+    left_out = _left_out(scored, faces)
     return Evaluation(
         n=len(targets),
         left_out=left_out,
         unlabelled=len(faces) - len(targets) - sum(left_out.values()),
-        label_set=judged.label_set,
-        classes=judged.classes,
-        head=Scores.of(judged.head, targets),
-        knn=Scores.of(judged.knn, targets),
+        label_set=scored.label_set,
+        classes=scored.classes,
+        head=Scores.of(scored.head, targets),
+        knn=Scores.of(scored.knn, targets),
         ensemble=Scores.of(ensemble, targets),
         ensemble_without_twins=Scores.of(ensemble[alone], targets[alone]),
-        retrieval=retrieval(judged.embeddings, targets),
-        coverage=Coverage.of(ensemble, targets, judged.unknown),
-        per_class=per_class(predicted, targets, len(judged.classes)),
-        confusion=confusion(predicted, targets, len(judged.classes)),
+        retrieval=retrieval(scored.embeddings, targets),
+        coverage=Coverage.of(ensemble, targets, scored.unknown),
+        per_class=per_class(predicted, targets, len(scored.classes)),
+        confusion=confusion(predicted, targets, len(scored.classes)),
     )
 
 
-def _left_out(judged: ScoredFaces, faces: LabelledFaces) -> dict[str, int]:
-    """Returns how many faces of each class were left out because the prediction does not know it."""
-    own = label_sets(faces).get(judged.label_set)
+def _left_out(scored: ScoredFaces, faces: LabelledFaces) -> dict[str, int]:
+    """Return the number of left-out faces of each class that the prediction does not know."""
+    own = label_sets(faces).get(scored.label_set)
     labels, classes = (faces.labels, faces.classes) if own is None else (own.labels, own.classes)
-    labels = np.delete(labels, judged.rows)
+    labels = np.delete(labels, scored.rows)
     counts = np.bincount(labels[labels >= 0], minlength=len(classes))
     return {name: int(count) for name, count in zip(classes, counts, strict=True) if count}
 
 
-def _judge(recognizer: Recognizer, encoded: Encoded) -> list[npt.NDArray[Any]]:
-    """Returns the probabilities of head, votes and ensemble, each `(n, C)`, and who is unknown, `(n,)` bool."""
+def _predict(recognizer: Recognizer, encoded: Encoded) -> list[npt.NDArray[Any]]:
+    """Return the probabilities of head, votes and ensemble, each `(n, C)`, and `unknown`, `(n,)` bool."""
     parts = []
     for start in range(0, len(encoded), BATCH):
         found = recognizer.predict_encoded(encoded.take(slice(start, start + BATCH)))
-        # The neighbours are let go: over a whole data set they would take hundreds of megabytes.
+        # The neighbors are not kept: for a whole data set they would take hundreds of megabytes.
         parts.append((found.head_proba, found.knn_proba, found.proba, found.unknown))
     return [np.concatenate(column) for column in zip(*parts, strict=True)]
 
 
 def _restrict(proba: FloatArray, columns: IntArray) -> FloatArray:
-    """Keeps some columns and scales the rows to sum to 1; a row that has nothing in them is uniform."""
+    """Keep some columns and scale the rows to sum to 1; a row that is 0 in all of them becomes uniform."""
     kept = proba[:, columns]
     mass = kept.sum(axis=1, keepdims=True)
     return np.where(mass > 0, kept / np.where(mass > 0, mass, 1.0), np.float32(1.0 / len(columns)))

@@ -1,36 +1,34 @@
-"""Where faces stand on a map: among the faces there that they are most similar to."""
+"""Place new faces on an existing map, near the faces that they are most similar to."""
 
 import numpy as np
-import numpy.typing as npt
 
-from moodspace.arrays import FloatArray, IntArray
+from moodspace.arrays import BoolArray, FloatArray, IntArray
 from moodspace.index.search import Neighbors
 
-# How fast a neighbour's say falls with its similarity.
+# How fast a neighbor's weight falls with its similarity.
 _TAU = 0.02
-# So many neighbours are asked by those who have no reason to ask for more.
+# The usual number of neighbors that place a face.
 PLACED_BY = 15
 
 
 def map_positions(neighbors: Neighbors, rows: IntArray, coordinates: FloatArray) -> FloatArray:
-    """Returns where faces stand on a map: the mean of their neighbours there, the nearest of which count most.
+    """Return the map positions of faces: the weighted mean of their neighbors' positions.
 
-    Nothing on the map moves, the same face always gets the same place, and it takes no time; `umap.transform` gives
-    none of these.
+    The result is deterministic and fast and leaves the map unchanged; `umap.transform` is none of these.
 
     Args:
-        neighbors: Of n faces.
-        rows: `(n, k)` int64, the map's row of each neighbour, -1 for those that it does not have.
-        coordinates: `(m, 2)` float32, the map's places; m = 0 is legal.
+        neighbors: The neighbors of n faces.
+        rows: `(n, k)` int64, the row of each neighbor on the map, -1 if it is not on the map.
+        coordinates: `(m, 2)` float32, the positions on the map; m = 0 is legal.
 
     Returns:
-        `(n, 2)` float32; NaN for a face without neighbours on the map.
+        `(n, 2)` float32; NaN for a face without neighbors on the map.
     """
-    known: npt.NDArray[np.bool_] = neighbors.valid & (rows >= 0)
+    known: BoolArray = neighbors.valid & (rows >= 0)
     best = np.where(known, neighbors.similarities, -1.0).max(axis=1, keepdims=True, initial=-1.0)
     weights = np.exp(np.where(known, neighbors.similarities - best, -np.inf) / _TAU)
     total = weights.sum(axis=1, keepdims=True)
-    # One more place, for neighbours that the map does not have.
+    # One row more, for neighbors that are not on the map.
     there = np.concatenate([coordinates, np.zeros((1, 2), np.float32)])[np.where(known, rows, -1)]
     sums = np.einsum("nk,nkc->nc", weights, there)
     return np.divide(sums, total, out=np.full(sums.shape, np.nan), where=total > 0).astype(np.float32)

@@ -1,4 +1,4 @@
-"""How well an embedding finds faces that show the same: recall@k and MAP@R among the faces of one data set."""
+"""Metrics: accuracy, F1, calibration error, log loss, coverage of predictions, and retrieval of embeddings."""
 
 import math
 from dataclasses import asdict, dataclass
@@ -9,13 +9,11 @@ import numpy.typing as npt
 
 from moodspace.arrays import BoolArray, DoubleArray, FloatArray, IntArray
 
-Proba = npt.NDArray[np.floating]
-
-# A vote share may be exactly 0 for the true class. The floor, float32's resolution (the one scikit-learn's log_loss
-# uses for float32), keeps the likelihood finite: such a face costs 15.9 nats.
+# A vote share may be exactly 0 for the true class. This floor, float32's resolution as in scikit-learn's log_loss,
+# keeps the likelihood finite: such a face costs 15.9 nats.
 PROBA_FLOOR = float(np.finfo(np.float32).eps)
 
-# The shares of faces, most confident first, at which accuracy is told.
+# The shares of faces, most confident first, at which accuracy is reported.
 COVERAGES = (1.0, 0.9, 0.8, 0.7, 0.5)
 
 
@@ -24,9 +22,9 @@ class PerClass:
     """One value per class, in the classes' column order.
 
     Attributes:
-        precision: `(C,)` share of the class's predictions that are right, 0 where it was never predicted.
-        recall: `(C,)` share of the class's faces that were found, 0 where it has none.
-        n: `(C,)` how many faces the class has.
+        precision: `(C,)` share of the class's predictions that are right; 0 if it was never predicted.
+        recall: `(C,)` share of the class's faces that were predicted as it; 0 if it has no faces.
+        n: `(C,)` number of faces of the class.
     """
 
     precision: DoubleArray
@@ -36,7 +34,7 @@ class PerClass:
 
 @dataclass(frozen=True, slots=True)
 class RiskCoverage:
-    """Error among the most confident faces, for each share of faces that one may choose to answer.
+    """The error rate among the most confident faces, by the share of faces that are answered.
 
     Attributes:
         coverage: `(m,)` share of faces answered, ascending, one step per distinct confidence.
@@ -50,17 +48,17 @@ class RiskCoverage:
 
 
 def accuracy(predicted: IntArray, labels: IntArray) -> float:
-    """Returns the share of rows where `predicted` equals `labels`; both `(n,)` int64."""
+    """Return the share of rows where `predicted` equals `labels`; both `(n,)` int64."""
     return float(np.mean(predicted == labels)) if len(labels) else float("nan")
 
 
 def wilson(right: float, n: int, *, z: float = 1.959964) -> tuple[float, float]:
-    """Returns the interval that an accuracy lies in, as far as a few faces can say (Wilson, JASA 1927).
+    """Return the confidence interval of an accuracy that was measured on n faces (Wilson, JASA 1927).
 
     Args:
-        right: the share of right answers, in [0, 1].
-        n: of how many faces; of none the interval is [0, 1].
-        z: quantile of the normal distribution; by default that of 95 %.
+        right: Share of right answers, in [0, 1].
+        n: Number of faces; for 0 the interval is [0, 1].
+        z: Quantile of the normal distribution; the default gives 95 %.
 
     Example:
         >>> [round(end, 2) for end in wilson(0.5, 10)]
@@ -74,13 +72,13 @@ def wilson(right: float, n: int, *, z: float = 1.959964) -> tuple[float, float]:
 
 
 def confusion(predicted: IntArray, labels: IntArray, n_classes: int) -> IntArray:
-    """Counts `(C, C)` int64: the row is the true class, the column the predicted one."""
+    """Return the confusion matrix, `(C, C)` int64: true classes in rows, predicted ones in columns."""
     cells = labels * n_classes + predicted
     return np.bincount(cells, minlength=n_classes * n_classes).reshape(n_classes, n_classes).astype(np.int64)
 
 
 def per_class(predicted: IntArray, labels: IntArray, n_classes: int) -> PerClass:
-    """Returns precision, recall and number of faces of each class."""
+    """Return precision, recall and number of faces of each class."""
     counts = confusion(predicted, labels, n_classes)
     hits = np.diag(counts).astype(np.float64)
     n_predicted, n_true = counts.sum(axis=0), counts.sum(axis=1)
@@ -88,10 +86,10 @@ def per_class(predicted: IntArray, labels: IntArray, n_classes: int) -> PerClass
 
 
 def macro_f1(predicted: IntArray, labels: IntArray, n_classes: int) -> float:
-    """Returns the mean F1 over the classes that occur in the truth or among the predictions.
+    """Return the mean F1 over the classes that occur in the truth or among the predictions.
 
-    Every such class weighs the same, however rare; a class that occurs in neither has no F1 and is left out
-    (scikit-learn's `f1_score(average="macro")`).
+    All of them have the same weight. A class that occurs in neither has no F1 and is left out, as in scikit-learn's
+    `f1_score(average="macro")`.
     """
     counts = confusion(predicted, labels, n_classes)
     mass = counts.sum(axis=0) + counts.sum(axis=1)
@@ -99,8 +97,8 @@ def macro_f1(predicted: IntArray, labels: IntArray, n_classes: int) -> float:
     return float(np.mean(2.0 * np.diag(counts)[occurring] / mass[occurring])) if occurring.any() else float("nan")
 
 
-def nll(proba: Proba, labels: IntArray) -> float:
-    """Returns the mean negative log-likelihood of the true class, in nats.
+def nll(proba: npt.NDArray[np.floating], labels: IntArray) -> float:
+    """Return the mean negative log-likelihood of the true class, in nats.
 
     Args:
         proba: `(n, C)`, rows sum to 1. A true class below `PROBA_FLOOR` counts as that floor.
@@ -112,17 +110,17 @@ def nll(proba: Proba, labels: IntArray) -> float:
     return float(-np.mean(np.log(np.maximum(true, PROBA_FLOOR))))
 
 
-def ece(proba: Proba, labels: IntArray, *, bins: int = 15) -> float:
-    """Returns the expected calibration error of the top label.
+def ece(proba: npt.NDArray[np.floating], labels: IntArray, *, bins: int = 15) -> float:
+    """Return the expected calibration error of the most probable class.
 
-    Faces are put into `bins` equal-width bins of confidence, `(i/bins, (i+1)/bins]`; the error is the mean over faces
-    of the gap between their bin's mean confidence and its accuracy (Guo et al., On Calibration of Modern Neural
+    Faces are sorted into `bins` equal-width bins of confidence, `(i/bins, (i+1)/bins]`; the error is the mean over
+    faces of the gap between their bin's mean confidence and its accuracy (Guo et al., On Calibration of Modern Neural
     Networks, ICML 2017, equation 3).
 
     Args:
         proba: `(n, C)`, rows sum to 1.
         labels: `(n,)` int64 in [0, C).
-        bins: number of bins.
+        bins: Number of bins.
     """
     if not len(labels):
         return float("nan")
@@ -133,11 +131,11 @@ def ece(proba: Proba, labels: IntArray, *, bins: int = 15) -> float:
     return float(np.abs(gaps).sum() / len(labels))
 
 
-def risk_coverage(proba: Proba, labels: IntArray) -> RiskCoverage:
-    """Returns the error rate that is left when only the most confident faces are answered.
+def risk_coverage(proba: npt.NDArray[np.floating], labels: IntArray) -> RiskCoverage:
+    """Return the error rate among the most confident faces, for every coverage.
 
-    Faces of equal confidence are answered together, so the curve does not depend on their order (El-Yaniv and Wiener,
-    On the Foundations of Noise-free Selective Classification, JMLR 2010).
+    Faces of equal confidence are answered together, so that the curve does not depend on their order (El-Yaniv and
+    Wiener, On the Foundations of Noise-free Selective Classification, JMLR 2010).
 
     Args:
         proba: `(n, C)`, rows sum to 1.
@@ -154,13 +152,13 @@ def risk_coverage(proba: Proba, labels: IntArray) -> RiskCoverage:
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """How accurate the answers are when doubtful faces are left out.
+    """Accuracy when the least confident faces are left out.
 
     Attributes:
-        accuracy_at: for each share of `COVERAGES` the accuracy among that many of the most confident faces, and those
-            that are as confident as the last of them.
-        known: share of faces that are not called unknown.
-        known_accuracy: accuracy among those.
+        accuracy_at: For each share of `COVERAGES` the accuracy among that share of the faces, the most confident ones;
+            ties with the last one are included.
+        known: Share of faces that are not called unknown.
+        known_accuracy: Accuracy among them.
     """
 
     accuracy_at: tuple[float, ...]
@@ -168,20 +166,17 @@ class Coverage:
     known_accuracy: float
 
     def to_json(self) -> dict[str, Any]:
-        """Returns the figures by name, `accuracy_at` by per cent of faces; None where there is no face to read one on.
-
-        JSON has no NaN.
-        """
+        """Return the figures by name, `accuracy_at` by percentage of faces; None for NaN, which JSON lacks."""
         at = {f"{share:.0%}": _or_none(value) for share, value in zip(COVERAGES, self.accuracy_at, strict=True)}
         return {"accuracy_at": at, "known": _or_none(self.known), "known_accuracy": _or_none(self.known_accuracy)}
 
     @classmethod
-    def of(cls, proba: Proba, labels: IntArray, unknown: BoolArray) -> "Coverage":
-        """Reads `(n, C)` probabilities, `(n,)` labels in [0, C), and `(n,)` bool, which faces are called unknown."""
+    def of(cls, proba: npt.NDArray[np.floating], labels: IntArray, unknown: BoolArray) -> "Coverage":
+        """Measure coverage on `(n, C)` probabilities, `(n,)` labels in [0, C) and `(n,)` bool `unknown`."""
         if not len(labels):
             return cls((math.nan,) * len(COVERAGES), math.nan, math.nan)
         curve = risk_coverage(proba, labels)
-        steps = np.searchsorted(curve.coverage, np.array(COVERAGES) - 1e-9)  # the rest is room for rounding
+        steps = np.searchsorted(curve.coverage, np.array(COVERAGES) - 1e-9)  # tolerance for rounding
         predicted = proba.argmax(axis=1).astype(np.int64)
         return cls(
             tuple((1.0 - curve.risk[steps]).tolist()),
@@ -200,12 +195,12 @@ class Scores:
     nll: float
 
     def to_json(self) -> dict[str, float | None]:
-        """Returns the scores by name, None where there is no face to read them on: JSON has no NaN."""
+        """Return the scores by name; None for NaN, which JSON lacks."""
         return {name: _or_none(value) for name, value in asdict(self).items()}
 
     @classmethod
     def of(cls, proba: npt.NDArray[np.floating], labels: IntArray) -> "Scores":
-        """Scores `(n, C)` probabilities against `(n,)` labels in [0, C)."""
+        """Score `(n, C)` probabilities against `(n,)` labels in [0, C)."""
         predicted = proba.argmax(axis=1).astype(np.int64)
         return cls(
             accuracy(predicted, labels),
@@ -219,19 +214,20 @@ def _or_none(value: float) -> float | None:
     return None if math.isnan(value) else value
 
 
+# Queries per block of similarities.
 _CHUNK = 512
 
 
 @dataclass(frozen=True, slots=True)
 class Retrieval:
-    """Each face asks for those most similar to it among all others of the data set.
+    """Retrieval metrics: each face of a data set is a query to all others.
 
     Attributes:
-        recall_at_1: share of faces whose nearest other face has their label, in [0, 1]; NaN without any face.
-        recall_at_5: share with at least one such face among the 5 nearest.
-        map_at_r: mean average precision at R, where R is how many other faces have the label: the mean over the first R
-            places of the precision up to each place that holds such a face (Musgrave, Belongie and Lim, "A Metric
-            Learning Reality Check", ECCV 2020).
+        recall_at_1: Share of faces whose nearest other face has their label, in [0, 1]; NaN without faces.
+        recall_at_5: Share with at least one such face among the 5 nearest.
+        map_at_r: Mean average precision at R, the number of other faces with the label: the mean over the first R
+            ranks of the precision at each rank that has such a face (Musgrave, Belongie and Lim, "A Metric Learning
+            Reality Check", ECCV 2020).
     """
 
     recall_at_1: float
@@ -239,31 +235,31 @@ class Retrieval:
     map_at_r: float
 
     def to_json(self) -> dict[str, float | None]:
-        """Returns the figures by name, None where there is none."""
-        return {name: None if np.isnan(value) else value for name, value in asdict(self).items()}
+        """Return the metrics by name; None for NaN, which JSON lacks."""
+        return {name: _or_none(value) for name, value in asdict(self).items()}
 
 
 def retrieval(embeddings: FloatArray, labels: IntArray) -> Retrieval:
-    """Measures retrieval by cosine, each face left out of its own search.
+    """Measure retrieval by cosine similarity; a face is never its own neighbor.
 
-    Faces whose label nobody else has cannot be found; they stay among the others and ask for none.
+    Faces whose label no other face has are no queries, but stay in the gallery.
 
     Args:
         embeddings: `(n, d)` float32 unit rows.
         labels: `(n,)` int64.
     """
     counts = np.bincount(labels, minlength=1)[labels] - 1 if len(labels) else np.zeros(0, np.int64)
-    asking = np.flatnonzero(counts > 0)
-    if not len(asking):
+    queries = np.flatnonzero(counts > 0)
+    if not len(queries):
         return Retrieval(np.nan, np.nan, np.nan)
     parts = [
-        _hits(embeddings, labels, counts, asking[start : start + _CHUNK]) for start in range(0, len(asking), _CHUNK)
+        _hits(embeddings, labels, counts, queries[start : start + _CHUNK]) for start in range(0, len(queries), _CHUNK)
     ]
     return Retrieval(*(float(column) for column in np.concatenate(parts).mean(axis=0)))
 
 
-def _hits(embeddings: FloatArray, labels: IntArray, counts: IntArray, rows: IntArray) -> npt.NDArray[np.float64]:
-    """Returns `(m, 3)`: found at 1, found at 5, and average precision at R, of the faces in `rows`."""
+def _hits(embeddings: FloatArray, labels: IntArray, counts: IntArray, rows: IntArray) -> DoubleArray:
+    """Return `(m, 3)` for the queries in `rows`: hit at 1, hit among 5, average precision at R."""
     similarities = embeddings[rows] @ embeddings.T
     similarities[np.arange(len(rows)), rows] = -np.inf
     deepest = min(max(int(counts[rows].max()), 5), len(labels) - 1)

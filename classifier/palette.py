@@ -1,10 +1,10 @@
-"""The one color of each class, wherever it is drawn: expressions the project knows and classes of a user's own.
+"""The color of each class, the same wherever it is drawn, for known expressions and for a user's own classes.
 
-The eight are told apart by people with any of the common kinds of colour blindness.
+People with any common kind of color blindness can tell the eight known ones apart.
 
 Source:
     Okabe and Ito, "Color Universal Design: How to make figures and presentations that are friendly to colorblind
-    people", 2008, with grey in the place of black, which would be lost on dark pictures.
+    people", 2008, with gray instead of black, which is invisible on dark pictures.
 """
 
 from zlib import crc32
@@ -20,9 +20,9 @@ COLOURS: dict[str, str] = {
     "surprise": "#56B4E9",
 }
 
-# For classes that only the user knows. One shade for every ground, so that a class has the same color on a picture, in
-# a light page and in a dark one: each has a contrast of 3 to both grounds. Found by a search for the largest distances
-# from one another and from the above, to people with any of the common kinds of color blindness too.
+# For a user's own classes. Each has a contrast of at least 3 to light and to dark backgrounds, so that a class has one
+# color everywhere. Found by maximizing the distances to one another and to the colors above, also as people with any
+# common kind of color blindness see them.
 _OWN = (
     "#E600BE", "#4646FA", "#D2003C", "#3278FA", "#146E6E", "#466E3C",
     "#A01ED2", "#C88246", "#788CE6", "#6E5A8C", "#C80A00", "#DC5A64",
@@ -32,12 +32,11 @@ _OWN = (
 def class_shades(classes: tuple[str, ...]) -> tuple[str, ...]:
     """Return the hex color of each class, the same wherever it is drawn.
 
-    An expression the project knows has the project's color. A class of the user's own has one that follows from its
-    name, or, where another of the classes has that one already, the next free one. So it depends neither on the order
-    of the classes nor, as long as no two ask for the same, on which others there are.
+    A known expression has its color of `COLOURS`. Another class has a color that a hash of its name chooses, or the
+    next free one if an earlier class (by name) has that. The order of `classes` does not matter.
 
     Args:
-        classes: Their names.
+        classes: Class names.
     """
     own = sorted({name for name in classes if name not in COLOURS})
     shades = dict(COLOURS)

@@ -1,50 +1,48 @@
-"""Recognises expressions in crops: encode, search, vote, combine, and listen to what the user taught."""
+"""Recognize expressions in crops: encode, search, combine head and votes, and apply what the user taught."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 
-from moodspace.arrays import BoolArray, FloatArray, IntArray
+from moodspace.arrays import BoolArray, ByteArray, DoubleArray, FloatArray, IntArray
 from moodspace.classifier.bundle.bundle import Bundle
-from moodspace.classifier.ensemble import Prediction, calibrated_votes, combine
+from moodspace.classifier.ensemble import Prediction, calibrated_votes, combine, vote
 from moodspace.classifier.taught_scores import TaughtScorer, TaughtScores, with_taught
 from moodspace.classifier.views import BLEND
-from moodspace.classifier.votes import vote
 from moodspace.embeddings.encoder import Encoded
 from moodspace.index.search import Neighbors
 from moodspace.index.taught.search import TaughtIndex
 
 
 def voters(bundle: Bundle, view: str) -> int:
-    """Returns how many of the nearest faces vote at most in a view of a bundle: a label set, or the blend."""
+    """Return the largest number of neighbors that vote in a view of a bundle: a label set, or the blend."""
     return max(bundle.calibrations[name].k for name in _label_sets(bundle, view))
 
 
 def votes_alone(
     bundle: Bundle, view: str, labels: Mapping[str, IntArray], similarities: FloatArray, rows: IntArray
 ) -> tuple[FloatArray, BoolArray]:
-    """Returns what the nearest faces of a bundle's gallery say, calibrated.
+    """Return the calibrated votes of the nearest faces of a bundle's gallery, without the head.
 
     Args:
-        bundle: Whose calibrations and blend count.
+        bundle: The bundle with the calibrations and the blend.
         view: A label set, or the blend.
         labels: The gallery's labels, for each label set `(m,)` int64, -1 for none.
-        similarities: `(n, k)` float32 cosines to the nearest faces, best first.
-        rows: `(n, k)` int64, their rows in the gallery, -1 where there is none.
+        similarities: `(n, k)` float32 cosine similarities of the nearest faces, best first.
+        rows: `(n, k)` int64, their rows in the gallery, -1 if there is none.
 
     Returns:
-        `(n, C)` float32, rows sum to 1, columns in the order of the view's classes; and `(n,)` bool, False where nobody
-        voted, so that the row says nothing.
+        `(n, C)` float32, rows sum to 1, columns in the order of the view's classes; and `(n,)` bool, False where no
+        neighbor voted and the row is uniform.
     """
-    parts: dict[str, npt.NDArray[np.float64]] = {}
+    parts: dict[str, DoubleArray] = {}
     voted = np.zeros(len(rows), np.bool_)
     for name in _label_sets(bundle, view):
         calibration = bundle.calibrations[name]
-        ballots = np.append(labels[name], -1)[rows]
-        votes = vote(similarities, ballots, len(bundle.classes[name]), tau=calibration.tau, k=calibration.k)
+        voted_for = np.append(labels[name], -1)[rows]
+        votes = vote(similarities, voted_for, len(bundle.classes[name]), tau=calibration.tau, k=calibration.k)
         parts[name] = calibrated_votes(votes.proba, calibration)
         voted |= votes.voted
     proba = bundle.blend.mean(parts, bundle.classes) if view == BLEND and bundle.blend else parts[view]
@@ -56,69 +54,69 @@ def _label_sets(bundle: Bundle, view: str) -> list[str]:
 
 
 class Taught(Protocol):
-    """Where taught faces come from."""
+    """A source of taught faces."""
 
     def current(self) -> TaughtIndex | None:
-        """Returns the user's gallery as it is now, the same object while it does not change; None for none."""
+        """Return the current index of the user's gallery, the same object until it changes; None if there is none."""
         ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Evidence:
-    """What was found for n faces.
+    """The search results for n faces.
 
     Attributes:
-        neighbors: the most similar faces of the bundle's gallery.
-        testimony: what the user's taught faces say; None where there are none.
+        neighbors: The most similar faces of the bundle's gallery.
+        taught_scores: The scores of the taught classes; None if nothing was taught.
     """
 
     neighbors: Neighbors
-    testimony: TaughtScores | None
+    taught_scores: TaughtScores | None
 
 
 class Recognizer:
     """A bundle with one of its views chosen: a label set, or the blend of several.
 
     Args:
-        bundle: holds the encoder, the gallery's index and the calibrations.
-        labels: name of the view to predict; the bundle's default when None.
-        taught: the user's own gallery, if any; what it holds counts from the next prediction on.
+        bundle: The bundle.
+        labels: The view to predict: a label set or "blend". None for the bundle's default.
+        taught: The user's gallery, if any. Changes count from the next prediction on.
 
     Raises:
-        ValueError: the bundle has no such view.
+        ValueError: The bundle has no such view.
     """
 
     def __init__(self, bundle: Bundle, labels: str | None = None, taught: Taught | None = None) -> None:
         label_set = bundle.default_labels if labels is None else labels
         if label_set not in bundle.views:
-            raise ValueError(f"labels: expected one of {sorted(bundle.views)}, received {label_set!r}")
+            raise ValueError(f"labels: expected one of {sorted(bundle.views)}, got {label_set!r}")
         self.bundle = bundle
         self.label_set = label_set
         self.taught = taught
         self._blend = bundle.blend if label_set == BLEND else None
-        self._witness: TaughtScorer | None = None
+        self._scorer: TaughtScorer | None = None
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Names of the view's classes, in order; a prediction's `classes` are these and then those taught beside."""
+        """Names of the view's classes, in order. A prediction's `classes` are these, followed by taught ones."""
         return self.bundle.views[self.label_set]
 
     @property
-    def gallery_labels(self) -> npt.NDArray[np.int64]:
-        """`(n,)` int64, what each face of the gallery is labelled as, a column of `classes`; -1 for none."""
+    def gallery_labels(self) -> IntArray:
+        """`(n,)` int64, the label of each face of the gallery, a column of `classes`; -1 for none."""
         labels = self.bundle.index.gallery.labels
         return self._blend.labels(labels, self.bundle.classes) if self._blend else labels[self.label_set]
 
     @property
     def unknown_below(self) -> float:
-        """A prediction with less confidence than this, in [0, 1], is called unknown."""
+        """The confidence, in [0, 1], below which a prediction is called unknown."""
         return (self._blend or self.bundle.calibrations[self.label_set]).unknown_below
 
-    def predict(self, crops: npt.NDArray[np.uint8]) -> Prediction:
-        """Predicts the expression that each face shows.
+    def predict(self, crops: ByteArray) -> Prediction:
+        """Predict the expression of each face.
 
         Args:
-            crops: `(n, 48, 48)` uint8 in [0, 255], grey, as `embeddings.crops` makes them; `n = 0` is legal.
+            crops: `(n, 48, 48)` uint8 in [0, 255], gray, as `embeddings.crops` makes them; `n = 0` is legal.
 
         Returns:
             The prediction, one row per crop.
@@ -126,35 +124,35 @@ class Recognizer:
         return self.predict_encoded(self.bundle.encoder.encode(crops))
 
     def predict_encoded(self, encoded: Encoded) -> Prediction:
-        """Predicts from what the bundle's encoder said of the faces; `predict` without the encoder's share."""
+        """Predict from encoded faces: `predict` without the encoder."""
         return self.decide(encoded, self.search(encoded))
 
     def search(self, encoded: Encoded) -> Evidence:
-        """Finds the most similar faces, the bundle's and those that the user taught."""
+        """Find the most similar faces of the bundle's gallery and score the taught classes."""
         names = list(self._blend.shares) if self._blend else [self.label_set]
         most = max(self.bundle.calibrations[name].k for name in names)
         neighbors = self.bundle.index.search(encoded.embeddings, most)
         index = self.taught.current() if self.taught else None
         if index is None or not len(index):
             return Evidence(neighbors, None)
-        if self._witness is None:
-            self._witness = TaughtScorer(self.bundle.index.gallery.embeddings, self.classes, self.bundle.gate)
-        return Evidence(neighbors, self._witness.score(encoded.embeddings, index))
+        if self._scorer is None:
+            self._scorer = TaughtScorer(self.bundle.index.gallery.embeddings, self.classes, self.bundle.gate)
+        return Evidence(neighbors, self._scorer.score(encoded.embeddings, index))
 
     def decide(self, encoded: Encoded, evidence: Evidence) -> Prediction:
-        """Predicts from what the encoder said and what was found, of the same faces."""
+        """Predict from encoded faces and the search results of the same faces."""
         bundle, neighbors = self.bundle, evidence.neighbors
         predictions = {
             name: combine(encoded.logits[name], neighbors, bundle.calibrations[name], name, bundle.classes[name])
             for name in (self._blend.shares if self._blend else [self.label_set])
         }
         prediction = self._blend.predict(predictions, neighbors) if self._blend else predictions[self.label_set]
-        if evidence.testimony is None:
+        if evidence.taught_scores is None:
             return prediction
-        return with_taught(prediction, evidence.testimony, self.label_set, self.unknown_below)
+        return with_taught(prediction, evidence.taught_scores, self.label_set, self.unknown_below)
 
     def neighbor_names(self, prediction: Prediction, row: int) -> list[str | None]:
-        """Returns what each neighbour of a face is labelled as, best first; None for a missing one or no label."""
+        """Return the label of each neighbor of a face, best first; None for a missing neighbor or label."""
         neighbors = prediction.neighbors
         columns = np.where(neighbors.valid[row], neighbors.labels[self.label_set][row], -1)
         return [prediction.classes[column] if column >= 0 else None for column in columns]

@@ -1,11 +1,11 @@
-"""What the faces that a user taught say of a face, and how it changes the prediction.
+"""Score the classes that a user taught by example, and let the scores change a prediction.
 
-Each taught class has odds against everything that was predicted without it. Away from taught faces they are exactly 0,
-and the prediction stays as it is. Otherwise p becomes (1 - g) p + g v: v are the odds' shares and g / (1 - g) is their
-sum, so that classes which the network has never seen get their share and the rest is scaled to keep the sum at 1.
+Each taught class has odds against the prediction without it. Far from all taught faces the odds are exactly 0 and the
+prediction does not change. Otherwise p becomes (1 - g) p + g v, where v are the normalized odds and g / (1 - g) is
+their sum: classes that the network has never seen get a share, and the rest is scaled so that the sum stays 1.
 
-The odds have an upper limit. Of several classes that reach it the one with the nearest face wins (`nearest_wins`), so
-that a picture that was taught is recognized among similar ones. Where two are equally near the face is unknown.
+The odds have an upper limit. If several classes reach it, the one with the nearest face wins (`nearest_wins`), so that
+a taught picture is recognized among similar ones. If two are equally near, the face is unknown.
 """
 
 import math
@@ -16,25 +16,25 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from moodspace.arrays import ByteArray, FloatArray, IntArray
+from moodspace.arrays import BoolArray, ByteArray, DoubleArray, FloatArray, IntArray
 from moodspace.classifier.ensemble import Prediction
 from moodspace.embeddings.encoder import Encoder
 from moodspace.index.search import Neighbors
 from moodspace.index.taught.faces import TAUGHT
 from moodspace.index.taught.search import TaughtIndex
 
-# Share of the mean variance that is added to each direction's, so that none is taken for certain. Between 0.001 and
-# 0.01 near copies and other faces part equally well; 0.4 parts them five times worse (benchmarks.teach).
+# Share of the mean variance that is added to the variance of each direction, as a ridge. From 0.001 to 0.01 near copies
+# and other faces are separated equally well; 0.4 is five times worse (benchmarks.teach).
 _RIDGE = 0.004
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Whitening:
-    """A linear map after which faces in general point everywhere alike.
+    """A linear map that makes the covariance of face embeddings isotropic.
 
     Attributes:
         mean: `(d,)` float32, the mean embedding.
-        transform: `(d, d)` float32, applied from the right to what is left of an embedding without the mean.
+        transform: `(d, d)` float32, applied from the right to an embedding minus the mean.
     """
 
     mean: FloatArray
@@ -42,11 +42,11 @@ class Whitening:
 
     @classmethod
     def fit(cls, embeddings: FloatArray) -> Self:
-        """Fits mean and covariance.
+        """Fit mean and covariance.
 
         Args:
-            embeddings: `(n, d)` float32 unit rows of many faces. Few faces know little of their covariance: the fewer
-                there are, the nearer the result is to no whitening at all.
+            embeddings: `(n, d)` float32, rows L2-normalized, of many faces. The fewer there are, the less the result
+                whitens, because few faces estimate the covariance badly.
         """
         n, d = embeddings.shape
         if n < 2:
@@ -58,8 +58,8 @@ class Whitening:
         values, vectors = np.linalg.eigh(covariance + (_RIDGE + d / n) * spread * np.eye(d))
         return cls(mean, (vectors / np.sqrt(values)).astype(np.float32))
 
-    def __call__(self, embeddings: FloatArray) -> npt.NDArray[np.float32]:
-        """Whitens embeddings, `(..., d)` float32, and brings each to unit length."""
+    def __call__(self, embeddings: FloatArray) -> FloatArray:
+        """Whiten embeddings, `(..., d)` float32, and scale each to unit length."""
         rows = (embeddings - self.mean) @ self.transform
         length = np.linalg.norm(rows, axis=-1, keepdims=True)
         return np.asarray(rows / np.maximum(length, 1e-12), np.float32)
@@ -70,14 +70,14 @@ _BRIGHTNESS = (20, -20)
 
 
 def perturbations(crops: ByteArray) -> dict[str, ByteArray]:
-    """Mirrors, shifts and brightens faces, a little each.
+    """Return slightly changed copies of faces: mirrored, shifted, brighter and darker.
 
     Args:
-        crops: `(n, 48, 48)` uint8 in [0, 255], grey.
+        crops: `(n, 48, 48)` uint8 in [0, 255], gray.
 
     Returns:
-        By name, arrays of that shape: the mirror image; shifts by one or two pixels, at whose edges the last row or
-        column is repeated; 20 grey levels more and less.
+        Arrays of that shape by name: the mirror image; shifts by one or two pixels, with the last row or column
+        repeated at the edge; 20 gray levels brighter and darker.
     """
     copies = {"flip": np.ascontiguousarray(crops[:, :, ::-1])}
     margin = max(abs(step) for shift in _SHIFTS for step in shift)
@@ -91,42 +91,41 @@ def perturbations(crops: ByteArray) -> dict[str, ByteArray]:
     return copies
 
 
-# So surely a taught face can speak at most: what the network says is never silenced altogether.
+# The largest share of a taught class by itself: the network keeps the rest.
 _SUREST = 0.98
-# A taught face this similar is the very picture, whatever rounding does: the gate is open, however crowded its class.
+# A taught face this similar is the same picture, up to rounding: the gate is open, however many examples there are.
 _ITSELF = 0.999
-# What a mean says of its class weighs at most as much as a face that is this much nearer than an open gate needs.
+# The mean of a class counts at most as much as a face whose similarity is this much above that of an open gate.
 _MEAN_AT_MOST = 0.03
-# Share of near copies that may fall short of an even chance. Those that do still win where the network is unsure.
+# Share of near copies that may get odds below 1. They still win where the network is unsure.
 _MISSED = 0.045
 SUREST_ODDS = _SUREST / (1 - _SUREST)
 
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """When taught faces speak, in whitened similarity; stored in a bundle's manifest.
+    """The whitened similarities at which taught faces change a prediction; stored in a bundle's manifest.
 
-    A face's nearest taught face of a class opens the gate by its similarity, and by nothing else where the class is one
-    that the network knows. A class that it does not know is also recognised away from its examples, by their mean: its
-    similarity is counted in standard deviations of what the bundle's own faces have. Both are smooth steps from 0,
-    which is exact, to nearly 1.
+    The nearest taught face of a class opens the gate by its similarity. For a class that the network does not know, the
+    mean of the examples opens it too: by its similarity, counted in standard deviations of the similarities that the
+    bundle's own faces have to it. Both are smooth steps from exactly 0 to nearly 1.
 
     `closeness` is fitted to near copies of validation faces. The other values were chosen on the validation split with
-    `benchmarks.teach`, such that up to 20 examples of a new class overrule fewer than 0.5 % of right answers.
+    `benchmarks.teach`, so that up to 20 examples of a new class overrule fewer than 0.5 % of right answers.
 
     Attributes:
         closeness: Similarity to the only example of a class at which the gate is half open, in (0, 1).
-        crowding: How it rises with the number of a class's examples: 1 - (1 - closeness) * n ** -crowding. Among many
-            labelled faces one is near by chance.
+        crowding: How fast that similarity rises with the number n of examples, 1 - (1 - closeness) * n ** -crowding,
+            because one of many examples is near by chance.
         closeness_width: Half the width of the step.
-        deviations: Standard deviations at which a new class's mean opens the gate half.
-        deviations_by_example: What is added for each e-fold more examples, whose mean is more certain.
-        deviations_by_class: What is added for each e-fold more new classes, so that all together do not claim more.
+        deviations: Standard deviations at which the mean of a new class opens the gate half.
+        deviations_by_example: Added for each e-fold more examples, whose mean is more certain.
+        deviations_by_class: Added for each e-fold more new classes, so that more classes do not claim more faces.
         deviations_width: Half the width of the step.
-        least_examples: A new class with fewer is known by near copies alone.
+        least_examples: Examples that a new class needs for its mean to count.
 
     Raises:
-        ValueError: a value outside its range.
+        ValueError: A value is outside its range.
     """
 
     closeness: float = 0.78
@@ -146,34 +145,32 @@ class Gate:
                 or not isinstance(value, int | float)
                 or not (math.isfinite(value) and value > 0)
             ):
-                raise ValueError(f"gate, {field.name}: expected a finite number > 0, received {value!r}")
+                raise ValueError(f"gate, {field.name}: expected a finite number > 0, got {value!r}")
         if self.closeness >= 1:
-            raise ValueError(f"gate, closeness: expected a number below 1, received {self.closeness}")
+            raise ValueError(f"gate, closeness: expected a number below 1, got {self.closeness}")
 
     def to_json(self) -> dict[str, float]:
-        """Returns the values by name, ready for `json.dumps`."""
+        """Return the values by name, ready for `json.dumps`."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:
-        """Reads what `to_json` wrote.
+        """Read what `to_json` wrote.
 
         Raises:
-            ValueError: a value is unknown, of another type or outside its range.
+            ValueError: A value is unknown, of another type or outside its range.
         """
         try:
             return cls(**values)
         except TypeError as error:
             raise ValueError(f"gate: expected the values {[field.name for field in fields(cls)]}: {error}") from error
 
-    def near_odds(
-        self, similarity: npt.NDArray[np.floating], examples: npt.NDArray[np.integer]
-    ) -> npt.NDArray[np.float64]:
-        """Returns the odds that a taught face gives its class.
+    def near_odds(self, similarity: npt.NDArray[np.floating], examples: npt.NDArray[np.integer]) -> DoubleArray:
+        """Return the odds of a class from the similarity of one of its examples.
 
         Args:
-            similarity: whitened cosines of any shape.
-            examples: of a shape that broadcasts to it, >= 1, how many examples the taught face's class has.
+            similarity: Whitened cosine similarities, of any shape.
+            examples: Number of examples of the class, >= 1, of a shape that broadcasts to it.
         """
         half = 1 - (1 - self.closeness) * np.asarray(examples, np.float64) ** -self.crowding
         odds = _odds(similarity, half, self.closeness_width)
@@ -181,47 +178,49 @@ class Gate:
 
     def mean_odds(
         self, deviations: npt.NDArray[np.floating], examples: npt.NDArray[np.integer], new_classes: int
-    ) -> npt.NDArray[np.float64]:
-        """Returns the odds that the mean of a new class's examples gives the class.
+    ) -> DoubleArray:
+        """Return the odds of new classes from the similarity to the mean of their examples.
 
         Args:
             deviations: `(n, c)`, similarity to each class's mean in standard deviations.
-            examples: `(c,)`, >= 1, how many examples there are.
-            new_classes: how many classes with enough examples the network does not know, >= 1.
+            examples: `(c,)`, >= 1, number of examples of each class.
+            new_classes: Number of classes, >= 1, that have enough examples and that the network does not know.
         """
         return _odds(deviations, self._half_mean(examples, new_classes), self.deviations_width)
 
     def mean_nearness(
         self, deviations: npt.NDArray[np.floating], examples: npt.NDArray[np.integer], new_classes: int
-    ) -> npt.NDArray[np.float64]:
-        """Returns how similar the only example of a class would be that says as much as a mean; rises without end.
+    ) -> DoubleArray:
+        """Return the similarity to a single example that would count as much as the similarity to a mean.
+
+        Unlike the odds it has no upper limit, so that it can rank classes whose odds have reached theirs.
 
         Args:
-            deviations, examples, new_classes: as for `mean_odds`.
+            deviations, examples, new_classes: As for `mean_odds`.
         """
         beyond = (deviations - self._half_mean(examples, new_classes)) / self.deviations_width
         more = _MEAN_AT_MOST * (1 - np.exp(-np.maximum(beyond - 1, 0)))
         return np.asarray(self.closeness + self.closeness_width * np.clip(beyond, -1, 1) + more, np.float64)
 
-    def _half_mean(self, examples: npt.NDArray[np.integer], new_classes: int) -> npt.NDArray[np.float64]:
+    def _half_mean(self, examples: npt.NDArray[np.integer], new_classes: int) -> DoubleArray:
         grown = self.deviations_by_example * np.log(examples) + self.deviations_by_class * math.log(new_classes)
         return np.asarray(self.deviations + grown, np.float64)
 
 
-def _odds(values: npt.NDArray[np.floating], half: npt.NDArray[np.float64], width: float) -> npt.NDArray[np.float64]:
-    """Returns the odds of a smooth step that is even at `half`, and 0 from `width` below."""
+def _odds(values: npt.NDArray[np.floating], half: DoubleArray, width: float) -> DoubleArray:
+    """Return odds that rise smoothly: 0 from `half - width` down, 1 at `half`, the largest from `half + width` up."""
     share = np.clip((values - half + width) / (2 * width), 0, 1)
     opened = np.minimum(share * share * (3 - 2 * share), _SUREST)
     return np.asarray(opened / (1 - opened), np.float64)
 
 
-def fit_gate(encoder: Encoder, whitening: Whitening, crops: npt.NDArray[np.uint8]) -> Gate:
-    """Fits how close near copies of a face are.
+def fit_gate(encoder: Encoder, whitening: Whitening, crops: ByteArray) -> Gate:
+    """Fit the gate's closeness to the similarities between faces and near copies of them.
 
     Args:
-        encoder: the bundle's network.
-        whitening: fitted to the bundle's gallery.
-        crops: `(n, 48, 48)` uint8, validation faces; some hundred are enough, none leave the usual value.
+        encoder: The bundle's network.
+        whitening: Fitted to the bundle's gallery.
+        crops: `(n, 48, 48)` uint8 gray validation faces. Some hundred are enough; with none the default stays.
     """
     if not len(crops):
         return Gate()
@@ -231,15 +230,15 @@ def fit_gate(encoder: Encoder, whitening: Whitening, crops: npt.NDArray[np.uint8
     return Gate(closeness=float(np.clip(np.quantile(similarity, _MISSED), 0.5, 0.95)))
 
 
-# So many taught faces are looked at by whitened similarity; they are found by plain similarity.
+# Retrieve this many taught faces by cosine, then re-rank them by whitened cosine.
 CANDIDATES = 32
-# So many of a class's newest examples make its mean.
+# The mean of a class is that of its newest examples, up to this number.
 _EXAMPLES = 500
-# So many of the bundle's faces say how similar faces are to a class in general.
+# Number of the bundle's faces that the usual similarity to a class is estimated on.
 _OTHERS = 4000
-# A face that is farther by this much whitened similarity than one that is certain has 1/e of its odds.
+# Beside a class with an open gate, each loss of this much whitened similarity divides the odds of another by e.
 _RIVALRY = 0.005
-# How strongly only those classes do this whose gate is nearly open: at 0.9 of the way by half.
+# How open a gate must be to lower other odds, as an exponent: at 0.9 of the way the effect is about half.
 _OPENNESS = 8
 # Odds that differ by less than this share are equal.
 _TIE = 1e-3
@@ -247,29 +246,29 @@ _TIE = 1e-3
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TaughtScores:
-    """What taught faces say of n faces.
+    """The scores of the taught classes for n faces.
 
     Attributes:
-        neighbors: the nearest taught faces, best first by plain similarity, labels in columns of `classes`.
-        classes: names of the T taught classes.
-        odds: `(n, T)` float64 >= 0, each class's odds against what is predicted without taught faces.
+        neighbors: The nearest taught faces, best first by cosine similarity; labels are columns of `classes`.
+        classes: Names of the T taught classes.
+        odds: `(n, T)` float64 >= 0, the odds of each class against the prediction without taught faces.
     """
 
     neighbors: Neighbors
     classes: tuple[str, ...]
-    odds: npt.NDArray[np.float64]
+    odds: DoubleArray
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Means:
-    """The taught classes at one state of the gallery.
+    """The means of the taught classes for one revision of the gallery.
 
     Attributes:
-        index: That state.
-        examples: `(T,)` int64, how many examples each class has, up to a limit.
-        new: `(c,)` int64, the columns of the classes known by their mean.
-        directions: `(c, d)` unit rows, whitened.
-        middle, spread: `(c,)`, mean and standard deviation of the similarity that the bundle's faces have to it.
+        index: The gallery's index at that revision.
+        examples: `(T,)` int64, number of examples of each class, up to a limit.
+        new: `(c,)` int64, the columns of the classes that are scored by their mean.
+        directions: `(c, d)` float32, whitened means, rows L2-normalized.
+        middle, spread: `(c,)` float32, median and standard deviation of the similarity of the bundle's faces to it.
     """
 
     index: TaughtIndex
@@ -281,12 +280,12 @@ class _Means:
 
 
 class TaughtScorer:
-    """Hears what the user's gallery says of faces.
+    """Scores faces by the user's gallery.
 
     Args:
-        embeddings: `(n, d)` float32 unit rows, the bundle's own faces.
-        known: names of the classes that the network knows.
-        gate: when taught faces speak.
+        embeddings: `(n, d)` float32, rows L2-normalized, the bundle's own faces.
+        known: Names of the classes that the network knows.
+        gate: When taught faces change a prediction.
     """
 
     def __init__(self, embeddings: FloatArray, known: tuple[str, ...], gate: Gate) -> None:
@@ -297,14 +296,14 @@ class TaughtScorer:
         self._means: _Means | None = None
 
     def score(self, embeddings: FloatArray, index: TaughtIndex) -> TaughtScores:
-        """Asks the taught faces.
+        """Score the taught classes for n faces.
 
         Args:
-            embeddings: `(n, d)` float32 unit rows; n = 0 is legal.
-            index: the user's gallery as it is now, of at least one face.
+            embeddings: `(n, d)` float32, rows L2-normalized; n = 0 is legal.
+            index: The current index of the user's gallery, with at least one face.
         """
         if self._means is None or self._means.index is not index:
-            self._means = self._learn(index)
+            self._means = self._class_means(index)
         means = self._means
         neighbors = index.search(embeddings, CANDIDATES)
         queries = self._whitening(embeddings)
@@ -319,29 +318,26 @@ class TaughtScorer:
 
     def _near(
         self, queries: FloatArray, neighbors: Neighbors, index: TaughtIndex, means: _Means
-    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-        """Returns the odds `(n, T)` that the nearest taught face of each class gives it, and its similarity.
-
-        The similarity is -1 where the odds are 0.
-        """
+    ) -> tuple[DoubleArray, DoubleArray]:
+        """Return odds `(n, T)` by the nearest example of each class, and its similarity or -1 where the odds are 0."""
         odds = np.zeros((len(queries), len(index.classes)))
         nearness = np.full(odds.shape, -1.0)
         labels = neighbors.labels[TAUGHT]
         found = index.look_up(np.unique(neighbors.ids[labels >= 0]))
         at = np.searchsorted(found.ids, neighbors.ids)
-        # One that was forgotten since the search is passed over.
+        # Faces that were forgotten since the search are skipped.
         votes = (labels >= 0) & (np.append(found.ids, -1)[at] == neighbors.ids)
         rows, columns = np.nonzero(votes)
         if len(rows):
             taught = self._whitening(found.embeddings)[at[rows, columns]]
             classes = labels[rows, columns]
             similarity = np.einsum("vd,vd->v", queries[rows], taught)
-            spoken = self._gate.near_odds(similarity, means.examples[classes])
-            np.maximum.at(odds, (rows, classes), spoken)
-            np.maximum.at(nearness, (rows, classes), np.where(spoken > 0, similarity, -1))
+            own = self._gate.near_odds(similarity, means.examples[classes])
+            np.maximum.at(odds, (rows, classes), own)
+            np.maximum.at(nearness, (rows, classes), np.where(own > 0, similarity, -1))
         return odds, nearness
 
-    def _learn(self, index: TaughtIndex) -> _Means:
+    def _class_means(self, index: TaughtIndex) -> _Means:
         examples = [self._whitening(index.examples(name, _EXAMPLES)) for name in index.classes]
         counts = np.array([max(len(rows), 1) for rows in examples], np.int64)
         enough = [
@@ -353,7 +349,7 @@ class TaughtScorer:
         directions = directions.reshape(-1, self._others.shape[1])
         directions /= np.maximum(np.linalg.norm(directions, axis=1, keepdims=True), 1e-12)
         usual = self._others @ directions.T
-        # A median, and of a sample: faces of the new class may be among the bundle's under another name.
+        # The median, because faces of the new class may be in the bundle under another name.
         middle = np.median(usual, axis=0) if len(usual) else np.zeros(len(enough))
         spread = usual.std(axis=0) if len(usual) else np.ones(len(enough))
         return _Means(
@@ -366,72 +362,72 @@ class TaughtScorer:
         )
 
 
-def nearest_wins(odds: npt.NDArray[np.float64], nearness: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Lowers the odds of classes beside a nearer one that is as good as certain.
+def nearest_wins(odds: DoubleArray, nearness: DoubleArray) -> DoubleArray:
+    """Lower the odds of classes next to a nearer class whose gate is open.
 
     Args:
-        odds: `(n, T)` >= 0, each class's odds by itself.
-        nearness: `(n, T)`, how near the face is to each class.
+        odds: `(n, T)` float64 >= 0, the odds of each class by itself.
+        nearness: `(n, T)` float64, the similarity of the face to each class.
 
     Returns:
-        `(n, T)`; the largest nearness of a row keeps its odds.
+        `(n, T)` float64. The nearest class of a row keeps its odds.
     """
     odds = odds.copy()
     for row in np.flatnonzero((odds > 0).sum(axis=1) > 1):
-        speaking = np.flatnonzero(odds[row] > 0)
-        own, near = odds[row, speaking], nearness[row, speaking]
+        active = np.flatnonzero(odds[row] > 0)
+        own, near = odds[row, active], nearness[row, active]
         opened = (own / (1 + own)) / (SUREST_ODDS / (1 + SUREST_ODDS))
         farther = np.maximum(near[:, None] - near, 0)  # [a, b]: how much farther b is than a
         lowered = opened[:, None] ** _OPENNESS * -np.expm1(-farther / _RIVALRY)
-        odds[row, speaking] = own * (1 - np.minimum(lowered, 1).max(axis=0))
+        odds[row, active] = own * (1 - np.minimum(lowered, 1).max(axis=0))
     return odds
 
 
-def with_taught(prediction: Prediction, testimony: TaughtScores, label_set: str, unknown_below: float) -> Prediction:
-    """Lets taught faces change a prediction.
+def with_taught(prediction: Prediction, taught: TaughtScores, label_set: str, unknown_below: float) -> Prediction:
+    """Add the scores of taught classes to a prediction.
 
     Args:
-        prediction: what is predicted without them, n rows.
-        testimony: what they say of the same n faces.
-        label_set: the view that was predicted, in whose columns the neighbours' labels are named.
-        unknown_below: a prediction with less confidence than this is called unknown.
+        prediction: The prediction without taught faces, n rows.
+        taught: The scores of the taught classes for the same n faces.
+        label_set: The view that was predicted; taught neighbors get their labels in it.
+        unknown_below: Predictions with a lower confidence are called unknown.
 
     Returns:
-        A prediction whose classes are the view's and then those taught classes that the view has not. Its neighbours
-        are those of both galleries, best first; taught ones have a label in `label_set` alone.
+        A prediction whose classes are those of the view, followed by the taught classes that the view lacks. Its
+        neighbors come from both galleries, best first; taught ones have a label in `label_set` only.
     """
-    classes = prediction.classes + tuple(name for name in testimony.classes if name not in prediction.classes)
-    columns = np.array([classes.index(name) for name in testimony.classes], np.int64)
-    total = testimony.odds.sum(axis=1, keepdims=True)
+    classes = prediction.classes + tuple(name for name in taught.classes if name not in prediction.classes)
+    columns = np.array([classes.index(name) for name in taught.classes], np.int64)
+    total = taught.odds.sum(axis=1, keepdims=True)
     added = len(classes) - len(prediction.classes)
     parts = {
         name: np.pad(getattr(prediction, name), ((0, 0), (0, added))) for name in ("proba", "head_proba", "knn_proba")
     }
     proba = parts["proba"].astype(np.float64)
-    proba[:, columns] += testimony.odds
-    tied = _level(proba, testimony.odds, columns)
+    proba[:, columns] += taught.odds
+    tied = _level(proba, taught.odds, columns)
     parts["proba"] = np.where(total > 0, proba / (1 + total), parts["proba"]).astype(np.float32)
     return replace(
         prediction,
         **parts,
         classes=classes,
-        neighbors=_both(prediction.neighbors, testimony.neighbors, label_set, columns),
+        neighbors=_both(prediction.neighbors, taught.neighbors, label_set, columns),
         unknown=tied | (parts["proba"].max(axis=1, initial=0.0) < unknown_below),
     )
 
 
-def _level(proba: npt.NDArray[np.float64], odds: npt.NDArray[np.float64], columns: IntArray) -> npt.NDArray[np.bool_]:
-    """Makes classes that taught faces speak for equally equally probable, where these odds are the largest.
+def _level(proba: DoubleArray, odds: DoubleArray, columns: IntArray) -> BoolArray:
+    """Make classes with equal odds equally probable, if these are the largest odds of a face.
 
-    Otherwise what little the network says, or the order of the names, would decide between them.
+    Otherwise small differences of the network, or the order of the names, would decide between them.
 
     Args:
         proba: `(n, C)`, changed in place.
-        odds: `(n, T)`, the largest of each row decides what is equal to it.
+        odds: `(n, T)`; odds equal to the largest of the row count.
         columns: `(T,)`, the classes' columns in `proba`.
 
     Returns:
-        `(n,)`, in which rows several classes are equally probable and none is more so.
+        `(n,)` bool, True where several classes are equally probable and no class is more probable.
     """
     best = odds.max(axis=1, keepdims=True, initial=0.0)
     equal = (odds >= best * (1 - _TIE)) & (best >= 1)
@@ -444,7 +440,7 @@ def _level(proba: npt.NDArray[np.float64], odds: npt.NDArray[np.float64], column
 
 
 def _both(bundled: Neighbors, taught: Neighbors, label_set: str, columns: IntArray) -> Neighbors:
-    """Merges the neighbours of two galleries, best first, among equals the taught ones, as many as the bundle's."""
+    """Merge the neighbors of two galleries, as many as the bundle's, best first; taught ones win ties."""
     own = taught.labels[TAUGHT]
     named = np.where(own >= 0, columns[own], -1)
     valid = np.concatenate([taught.valid, bundled.valid], axis=1)

@@ -1,10 +1,4 @@
-"""One prediction out of several label sets: two views of the same faces, each believed where it is right.
-
-FER2013's labels and what ten people saw in the same faces (FER+) differ in kind, not only in noise. FER2013's call calm
-faces sad or angry, so its view of "neutral" is wrong on everyday pictures; FER+'s voters call faint fear, disgust and
-anger neutral, so its view of those is wrong on acted ones. Believing FER+ on whether a face is calm, and mostly FER2013
-on what else it shows, is right in both worlds (docs/results.md has the curve that the shares were read from).
-"""
+"""The blend: one prediction from several label sets, each of which counts most for the classes it is right about."""
 
 import math
 from collections.abc import Mapping
@@ -14,34 +8,29 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from moodspace.arrays import IntArray
+from moodspace.arrays import DoubleArray, IntArray
 from moodspace.classifier.calibration import sharpen
 from moodspace.classifier.ensemble import Prediction
-from moodspace.embeddings.data.labels import FER2013_CLASSES
 from moodspace.index.search import Neighbors
 
 BLEND = "blend"
 
 Classes = Mapping[str, tuple[str, ...]]
 
-_CALM = "neutral"
-# FER2013's share in calm and in every other class; FER+ has the rest.
-_CALM_SHARE, _OTHER_SHARE = 0.15, 0.7
-
 
 @dataclass(frozen=True, slots=True)
 class Blend:
-    """How much each label set is believed about each class.
+    """The shares of several label sets in one prediction.
 
     Attributes:
-        classes: the `C` classes of the blend; every label set in `shares` has them all.
-        shares: for each label set `(C,)` >= 0 in the order of `classes`; the sets' shares of a class sum to 1.
-        truth: the label set whose labels temperature and threshold are fitted to.
-        temperature: > 0; the mean is raised to the power of its inverse and normalised.
-        unknown_below: in [0, 1]; a prediction with less confidence than this is called unknown.
+        classes: The `C` classes of the blend. Every label set in `shares` has all of them.
+        shares: For each label set `(C,)` >= 0 in the order of `classes`; the shares of a class sum to 1.
+        truth: The label set whose labels the temperature and the threshold are fitted to.
+        temperature: > 0; the mean is raised to the power of its inverse and normalized.
+        unknown_below: In [0, 1]; predictions with a lower confidence are called unknown.
 
     Raises:
-        ValueError: a value outside its range, or shares that do not fit the classes.
+        ValueError: A value is outside its range, or the shares do not fit the classes.
     """
 
     classes: tuple[str, ...]
@@ -54,26 +43,26 @@ class Blend:
         values = np.array(list(self.shares.values()), np.float64)
         fits = values.shape == (len(self.shares), len(self.classes)) and bool(self.classes)
         if not fits or not (values >= 0).all() or not np.allclose(values.sum(axis=0), 1):
-            raise ValueError(f"shares: expected the sets' shares of each class to sum to 1, received {self.shares}")
+            raise ValueError(f"shares: expected the sets' shares of each class to sum to 1, got {self.shares}")
         if self.truth not in self.shares:
-            raise ValueError(f"truth: expected one of {', '.join(self.shares)}, received {self.truth!r}")
+            raise ValueError(f"truth: expected one of {', '.join(self.shares)}, got {self.truth!r}")
         if not (math.isfinite(self.temperature) and self.temperature > 0):
-            raise ValueError(f"temperature: expected a finite number > 0, received {self.temperature}")
+            raise ValueError(f"temperature: expected a finite number > 0, got {self.temperature}")
         if not 0 <= self.unknown_below <= 1:
-            raise ValueError(f"unknown_below: expected a number in [0, 1], received {self.unknown_below}")
+            raise ValueError(f"unknown_below: expected a number in [0, 1], got {self.unknown_below}")
 
     def to_json(self) -> dict[str, Any]:
-        """Returns the values by name, ready for `json.dumps`."""
+        """Return the values by name, ready for `json.dumps`."""
         shares = {name: list(values) for name, values in self.shares.items()}
         values = {"temperature": self.temperature, "unknown_below": self.unknown_below}
         return {"classes": list(self.classes), "shares": shares, "truth": self.truth, **values}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "Blend":
-        """Reads what `to_json` wrote.
+        """Read what `to_json` wrote.
 
         Raises:
-            ValueError: a value is missing, unknown, of another type or outside its range.
+            ValueError: A value is missing, unknown, of another type or outside its range.
         """
         try:
             shares = {name: tuple(map(float, row)) for name, row in values["shares"].items()}
@@ -81,15 +70,15 @@ class Blend:
             return cls(tuple(map(str, values["classes"])), shares, str(values["truth"]), **rest)
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(
-                f"blend: expected classes, shares, truth, temperature, unknown_below, received {values}"
+                f"blend: expected classes, shares, truth, temperature, unknown_below, got {values}"
             ) from error
 
-    def mean(self, proba: Mapping[str, npt.NDArray[np.floating]], classes: Classes) -> npt.NDArray[np.float64]:
-        """Returns each class's probability, the sets' shares of it summed, normalised and at the temperature.
+    def mean(self, proba: Mapping[str, npt.NDArray[np.floating]], classes: Classes) -> DoubleArray:
+        """Return the weighted mean of the label sets' probabilities, normalized and at the temperature.
 
         Args:
-            proba: for each label set `(n, C_set)`, rows sum to 1; only the shared classes count.
-            classes: for each label set its class names in column order.
+            proba: For each label set `(n, C_set)`, rows sum to 1; only the blend's classes count.
+            classes: Class names of each label set, in column order.
 
         Returns:
             `(n, C)` float64, rows sum to 1.
@@ -101,14 +90,14 @@ class Blend:
         return sharpen(np.maximum(total, 1e-12), self.temperature)
 
     def labels(self, labels: Mapping[str, IntArray], classes: Classes) -> IntArray:
-        """Returns the class that a face is labelled as in the blend: the one its labels have the largest share for.
+        """Return the label of each face in the blend: of its labels in the sets, the one with the largest share.
 
         Args:
-            labels: for each label set the labels in it, of any one shape, -1 for none.
-            classes: for each label set its class names in column order.
+            labels: The labels in each label set, arrays of one shape, -1 for none.
+            classes: Class names of each label set, in column order.
 
         Returns:
-            int64 of that shape, columns of the blend's classes; -1 where no label is one of them.
+            int64 of that shape, columns of the blend's classes; -1 where no label is one of its classes.
         """
         total = np.zeros((*np.shape(next(iter(labels.values()))), len(self.classes)))
         for name, shares in self.shares.items():
@@ -116,11 +105,11 @@ class Blend:
         return np.where(total.any(axis=-1), total.argmax(axis=-1), -1).astype(np.int64)
 
     def predict(self, predictions: Mapping[str, Prediction], neighbors: Neighbors) -> Prediction:
-        """Blends the label sets' predictions of the same faces.
+        """Blend the predictions of several label sets for the same faces.
 
         Args:
-            predictions: for each label set its prediction, n rows each.
-            neighbors: the faces that voted; the blend's own labels are added to theirs.
+            predictions: The prediction of each label set, n rows each.
+            neighbors: The nearest faces. Their labels in the blend are added.
         """
         classes = {name: prediction.classes for name, prediction in predictions.items()}
         parts = {}
@@ -134,18 +123,3 @@ class Blend:
 
     def _columns(self, classes: tuple[str, ...]) -> IntArray:
         return np.array([classes.index(name) for name in self.classes], np.int64)
-
-
-def default_blend(classes: Classes) -> Blend | None:
-    """Returns the blend that the label sets of FER2013 and FER+ call for; None for any other.
-
-    Args:
-        classes: for each label set its class names in column order.
-    """
-    if set(classes) != {"fer2013", "ferplus"}:
-        return None
-    shared = tuple(name for name in FER2013_CLASSES if all(name in names for names in classes.values()))
-    own = tuple(_CALM_SHARE if name == _CALM else _OTHER_SHARE for name in shared)
-    shares = {"fer2013": own, "ferplus": tuple(round(1 - share, 6) for share in own)}
-    # How sure it is follows what ten people saw: one annotator's label says little about how clear a face is.
-    return Blend(shared, shares, truth="ferplus")

@@ -1,9 +1,9 @@
-"""The input contract of the network: 48x48 grey crops, and the one function that cuts them out of a frame.
+"""The input contract of the network: 48x48 gray crops, and the one function that cuts them out of a frame.
 
-FER2013 is 48x48 grey, so a live face has to look like one of its pictures before the network can read it.
+FER2013 is 48x48 gray, so a live face has to look like one of its pictures before the network can read it.
 `crop_faces` moves five landmarks onto the places where they typically stand in FER2013 and samples the frame there.
 
-Positions are pixels with the centre of the first pixel at (0, 0), x to the right and y down, as OpenCV's
+Positions are pixels with the center of the first pixel at (0, 0), x to the right and y down, as OpenCV's
 `warpAffine` has them.
 """
 
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from moodspace.arrays import ByteArray, FloatArray
+from moodspace.arrays import ByteArray, DoubleArray, FloatArray, IntArray
 
 SIZE = 48
 
@@ -37,7 +37,7 @@ class CropGeometry:
             right are the viewer's, not the person's.
 
     Raises:
-        ValueError: another shape or type, a position that is not finite, or all five in one place.
+        ValueError: Another shape or type, a position that is not finite, or all five in one place.
     """
 
     template: FloatArray
@@ -46,30 +46,28 @@ class CropGeometry:
         if self.template.dtype != np.float32 or self.template.shape != (len(LANDMARKS), 2):
             raise ValueError(
                 f"template: expected float32 of shape ({len(LANDMARKS)}, 2), "
-                f"received {self.template.dtype} of {self.template.shape}"
+                f"got {self.template.dtype} of {self.template.shape}"
             )
         if not np.isfinite(self.template).all() or np.ptp(self.template, axis=0).max() == 0:
-            raise ValueError(
-                f"template: expected finite positions in several places, received {self.template.tolist()}"
-            )
+            raise ValueError(f"template: expected finite positions in several places, got {self.template.tolist()}")
 
     def to_json(self) -> dict[str, list[list[float]]]:
-        """Returns the template by name, ready for `json.dumps`."""
+        """Return the template by name, ready for `json.dumps`."""
         return {"template": [[round(float(value), 3) for value in point] for point in self.template]}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "CropGeometry":
-        """Reads what `to_json` wrote.
+        """Read what `to_json` wrote.
 
         Raises:
-            ValueError: the template is missing, or is not five finite positions.
+            ValueError: The template is missing, or is not five finite positions.
         """
         if not isinstance(values, Mapping) or list(values) != ["template"]:
-            raise ValueError(f"crop geometry: expected exactly the value 'template', received {values!r}")
+            raise ValueError(f"crop geometry: expected exactly the value 'template', got {values!r}")
         try:
             template = np.array(values["template"], np.float32)
         except (TypeError, ValueError) as error:
-            raise ValueError(f"template: expected five pairs of numbers, received {values['template']!r}") from error
+            raise ValueError(f"template: expected five pairs of numbers, got {values['template']!r}") from error
         return cls(template)
 
 
@@ -81,7 +79,7 @@ DEFAULT_GEOMETRY = CropGeometry(
 
 
 def crop_faces(frame_bgr: ByteArray, landmarks: FloatArray, geometry: CropGeometry = DEFAULT_GEOMETRY) -> ByteArray:
-    """Cuts faces out of a frame, each moved, scaled and turned so that its landmarks lie on the template.
+    """Cut faces out of a frame, each moved, scaled and turned so that its landmarks lie on the template.
 
     Where a crop reaches beyond the frame, the frame's border pixels are repeated.
 
@@ -91,27 +89,27 @@ def crop_faces(frame_bgr: ByteArray, landmarks: FloatArray, geometry: CropGeomet
         geometry: Where the landmarks shall stand; the bundle's own, where there is a bundle.
 
     Returns:
-        `(n, 48, 48)` uint8 in [0, 255], grey (ITU-R 601 luma), not normalised.
+        `(n, 48, 48)` uint8 in [0, 255], gray (ITU-R 601 luma), not normalized.
 
     Raises:
-        ValueError: another type or shape than stated, or a landmark that is not finite.
+        ValueError: Another type or shape than stated, or a landmark that is not finite.
     """
     if frame_bgr.dtype != np.uint8 or frame_bgr.ndim != 3 or frame_bgr.shape[2] != 3 or not frame_bgr.size:
-        received = f"{frame_bgr.dtype} of {frame_bgr.shape}"
-        raise ValueError(f"frame_bgr: expected uint8 of shape (h, w, 3), received {received}")
+        got = f"{frame_bgr.dtype} of {frame_bgr.shape}"
+        raise ValueError(f"frame_bgr: expected uint8 of shape (h, w, 3), got {got}")
     if landmarks.ndim != 3 or landmarks.shape[1:] != (len(LANDMARKS), 2) or not np.isfinite(landmarks).all():
-        received = f"{landmarks.dtype} of {landmarks.shape}"
-        raise ValueError(f"landmarks: expected finite values of shape (n, {len(LANDMARKS)}, 2), received {received}")
+        got = f"{landmarks.dtype} of {landmarks.shape}"
+        raise ValueError(f"landmarks: expected finite values of shape (n, {len(LANDMARKS)}, 2), got {got}")
     crops = np.empty((len(landmarks), SIZE, SIZE), np.uint8)
     for crop, to_crop in zip(crops, similarities(landmarks, geometry.template), strict=True):
         _sample(frame_bgr, to_crop, crop)
     return crops
 
 
-def similarities(points: npt.NDArray[np.floating[Any]], template: FloatArray) -> npt.NDArray[np.float64]:
-    """Finds the shift, scale and turn that bring each set of points closest to the template, by least squares.
+def similarities(points: npt.NDArray[np.floating[Any]], template: FloatArray) -> DoubleArray:
+    """Find the shift, scale and turn that bring each set of points closest to the template, by least squares.
 
-    In the plane and without reflection this has a closed form: with both sets centred and read as complex numbers,
+    In the plane and without reflection this has a closed form: with both sets centerd and read as complex numbers,
     scale and turn are their inner product over the points' squared norm.
 
     Args:
@@ -139,34 +137,34 @@ def similarities(points: npt.NDArray[np.floating[Any]], template: FloatArray) ->
     return np.moveaxis(np.array(rows), 2, 0)
 
 
-def _sample(frame_bgr: ByteArray, to_crop: npt.NDArray[np.float64], crop: ByteArray) -> None:
-    """Fills one crop. Only the face's own region is turned grey and, where it is large, shrunk before the warp."""
+def _sample(frame_bgr: ByteArray, to_crop: DoubleArray, crop: ByteArray) -> None:
+    """Fill one crop. Only the face's own region is turned gray and, where it is large, shrunk before the warp."""
     # Only here: training needs this module's SIZE and runs on machines without OpenCV.
     import cv2
 
     shrink = max(1, int(1 / (np.hypot(*to_crop[:, 0]) * _OVERSAMPLING)))
     (left, top), (right, bottom) = _region(frame_bgr.shape, to_crop, shrink)
-    grey = cv2.cvtColor(frame_bgr[top:bottom, left:right], cv2.COLOR_BGR2GRAY)
+    gray = cv2.cvtColor(frame_bgr[top:bottom, left:right], cv2.COLOR_BGR2GRAY)
     step = np.ones(2)
     if shrink > 1:
         region_size = np.array([right - left, bottom - top])
         shrunk_size = np.maximum(1, region_size // shrink)
-        grey = cv2.resize(grey, shrunk_size.tolist(), interpolation=cv2.INTER_AREA)
+        gray = cv2.resize(gray, shrunk_size.tolist(), interpolation=cv2.INTER_AREA)
         step = region_size / shrunk_size
     matrix = to_crop.copy()
-    # Pixel p of the shrunk region has its centre at (p + 0.5) * step - 0.5 of the region.
+    # Pixel p of the shrunk region has its center at (p + 0.5) * step - 0.5 of the region.
     matrix[:, 2] += to_crop[:, :2] @ (np.array([left, top]) + 0.5 * step - 0.5)
     matrix[:, :2] *= step
     # And pixel u of the crop is covered by the pixels 2u and 2u + 1 of the oversampled one.
     matrix *= _OVERSAMPLING
     matrix[:, 2] += (_OVERSAMPLING - 1) / 2
     size = (SIZE * _OVERSAMPLING, SIZE * _OVERSAMPLING)
-    large = cv2.warpAffine(grey, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    large = cv2.warpAffine(gray, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     cv2.resize(large, (SIZE, SIZE), dst=crop, interpolation=cv2.INTER_AREA)
 
 
-def _region(shape: tuple[int, ...], to_crop: npt.NDArray[np.float64], shrink: int) -> npt.NDArray[np.int64]:
-    """Returns the first corner and the one past the last, x and y, of the part of the frame that the crop needs.
+def _region(shape: tuple[int, ...], to_crop: DoubleArray, shrink: int) -> IntArray:
+    """Return the first corner and the one past the last, x and y, of the part of the frame that the crop needs.
 
     It has at least one pixel. Its sides are multiples of `shrink`, because OpenCV averages whole pixels several times
     faster. Where the frame ends before such a multiple, up to `shrink - 1` border pixels are left out, less than half a

@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import IO, Any, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
-from moodspace.arrays import ByteArray, FloatArray
+from moodspace.arrays import ByteArray, FloatArray, IntArray
 from moodspace.embeddings.crops import SIZE, CropGeometry
 from moodspace.errors import MoodspaceError
 
@@ -44,8 +43,8 @@ class Encoded:
     """What the network says of n faces.
 
     Attributes:
-        embeddings: `(n, d)` float32, rows L2-normalised.
-        logits: for each label set `(n, C)` float32, columns in the order of its classes.
+        embeddings: `(n, d)` float32, rows L2-normalized.
+        logits: For each label set `(n, C)` float32, columns in the order of its classes.
     """
 
     embeddings: FloatArray
@@ -54,13 +53,13 @@ class Encoded:
     def __len__(self) -> int:
         return len(self.embeddings)
 
-    def take(self, rows: npt.NDArray[np.int64] | slice) -> "Encoded":
+    def take(self, rows: IntArray | slice) -> "Encoded":
         """Return what is said of some of the faces."""
         return Encoded(self.embeddings[rows], {name: values[rows] for name, values in self.logits.items()})
 
 
 class Encoder(Protocol):
-    """Turns crops into embeddings and logits."""
+    """Turn crops into embeddings and logits."""
 
     @property
     def dim(self) -> int:
@@ -71,11 +70,11 @@ class Encoder(Protocol):
         """For each label set its class names in column order."""
 
     def encode(self, crops: ByteArray) -> Encoded:
-        """Encode `(n, 48, 48)` uint8 grey crops in [0, 255]; `n = 0` is legal."""
+        """Encode `(n, 48, 48)` uint8 gray crops in [0, 255]; `n = 0` is legal."""
 
 
 class LiteRTEncoder:
-    """A network that `embeddings.export.export_encoder` wrote, run by LiteRT.
+    """A network that `embeddings.training.export.export_encoder` wrote, run by LiteRT.
 
     Args:
         model: The `.tflite` file.
@@ -106,7 +105,7 @@ class LiteRTEncoder:
         """Encode crops.
 
         Args:
-            crops: `(n, 48, 48)` uint8 grey in [0, 255]; `n = 0` is legal.
+            crops: `(n, 48, 48)` uint8 gray in [0, 255]; `n = 0` is legal.
 
         Returns:
             Embeddings and logits of the n faces; with `flip` the mean over each face and its mirror image, embeddings
@@ -205,7 +204,7 @@ class EncoderSpec:
 
 @contextmanager
 def _without_chatter() -> Iterator[None]:
-    """Drops LiteRT's messages: it writes to the process's stderr which delegate it made, and has no switch.
+    """Drop LiteRT's messages: it writes to the process's stderr which delegate it made, and has no switch.
 
     One thread at a time, or the last to leave would restore what the first one put there. What other threads write
     meanwhile is kept and written when the block ends. A fork waits for the end, so that no child inherits the detour.
@@ -227,7 +226,7 @@ def _without_chatter() -> Iterator[None]:
 
 
 def _pass_on(written: IO[bytes]) -> None:
-    """Writes to stderr what was written to a file instead, but for LiteRT's messages."""
+    """Write to stderr what was written to a file instead, but for LiteRT's messages."""
     with suppress(OSError):
         written.seek(0)
         if others := b"".join(line for line in written if not _CHATTER.match(line)):
@@ -247,15 +246,13 @@ Progress = Callable[[int, int], None]
 BATCH = 256
 
 
-def batches(
-    crops: npt.NDArray[np.uint8], progress: Progress | None = None, size: int = BATCH
-) -> Iterator[npt.NDArray[np.uint8]]:
-    """Yields the crops in batches, in order; of no crops one empty batch.
+def batches(crops: ByteArray, progress: Progress | None = None, size: int = BATCH) -> Iterator[ByteArray]:
+    """Yield the crops in batches, in order; of no crops one empty batch.
 
     Args:
-        crops: `(n, 48, 48)` uint8 in [0, 255], grey.
-        progress: called with the number of faces done and the total, after each batch.
-        size: faces in a batch; the last may have fewer.
+        crops: `(n, 48, 48)` uint8 in [0, 255], gray.
+        progress: Called with the number of faces done and the total, after each batch.
+        size: Faces in a batch; the last may have fewer.
     """
     for start in range(0, max(len(crops), 1), size):
         yield crops[start : start + size]
@@ -266,13 +263,13 @@ def batches(
 def encode_all(
     encoder: Encoder, crops: ByteArray, progress: Progress | None = None, *, batch_size: int = BATCH
 ) -> Encoded:
-    """Encodes any number of crops, in batches.
+    """Encode any number of crops, in batches.
 
     Args:
-        encoder: the network.
-        crops: `(n, 48, 48)` uint8 in [0, 255], grey.
-        progress: called with the number of faces done and the total, after each batch.
-        batch_size: how many faces to encode at a time.
+        encoder: The network.
+        crops: `(n, 48, 48)` uint8 in [0, 255], gray.
+        progress: Called with the number of faces done and the total, after each batch.
+        batch_size: How many faces to encode at a time.
     """
     parts = [encoder.encode(batch) for batch in batches(crops, progress, batch_size)]
     logits = {name: np.concatenate([part.logits[name] for part in parts]) for name in parts[0].logits}

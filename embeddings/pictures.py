@@ -45,15 +45,15 @@ _SHORTEST_S, _USUAL_S = 0.011, 0.1
 _DEPTHS = (8, 10, 12, 14, 16)
 _SIXTEEN_BITS = ("I", "I;16", "I;16L", "I;16B", "I;16N")
 
-RAW = "expected a picture, received a camera's raw file; save it as JPEG"
+RAW = "expected a picture, got a camera's raw file; save it as JPEG"
 
 
 class PictureError(MoodspaceError):
-    """A picture that cannot be read: no picture, broken, too large, or of a kind without a defined grey scale."""
+    """A picture that cannot be read: no picture, broken, too large, or of a kind without a defined gray scale."""
 
 
 def read_rgb(source: Path | bytes) -> ByteArray:
-    """Decodes a picture.
+    """Decode a picture.
 
     Args:
         source: A file, or the bytes of one: JPEG, PNG, WebP, AVIF, HEIC, BMP, GIF, TIFF, PPM, JPEG 2000, ICO, PCX,
@@ -63,8 +63,8 @@ def read_rgb(source: Path | bytes) -> ByteArray:
         `(h, w, 3)` uint8 in [0, 255], RGB, upright.
 
     Raises:
-        PictureError: the picture cannot be read.
-        OSError: the file cannot be opened; `FileNotFoundError` where there is none.
+        PictureError: The picture cannot be read.
+        OSError: The file cannot be opened; `FileNotFoundError` where there is none.
     """
     return np.array(_as_mode("RGB", _decode(source)))
 
@@ -79,8 +79,8 @@ def read_bgr(source: Path | bytes) -> ByteArray:
         `(h, w, 3)` uint8 in [0, 255], BGR, upright, contiguous.
 
     Raises:
-        PictureError: the picture cannot be read.
-        OSError: the file cannot be opened.
+        PictureError: The picture cannot be read.
+        OSError: The file cannot be opened.
     """
     large = _large_jpeg(source)
     if large is not None:
@@ -95,23 +95,23 @@ def read_bgr(source: Path | bytes) -> ByteArray:
 
 
 def read_crop(source: Path | bytes) -> ByteArray:
-    """Decodes a picture of one face that fills it, as data sets of faces have them.
+    """Decode a picture of one face that fills it, as data sets of faces have them.
 
     Args:
         source: As for `read_rgb`.
 
     Returns:
-        `(48, 48)` uint8 in [0, 255], grey: `to_crop(read_rgb(source))`, without the detour where the file is grey.
+        `(48, 48)` uint8 in [0, 255], gray: `to_crop(read_rgb(source))`, without the detour where the file is gray.
 
     Raises:
-        PictureError: the picture cannot be read.
-        OSError: the file cannot be opened.
+        PictureError: The picture cannot be read.
+        OSError: The file cannot be opened.
     """
     return _fitted(_decode(source))
 
 
 def to_crop(picture: ByteArray) -> ByteArray:
-    """Makes the crop of a picture that one face fills.
+    """Make the crop of a picture that one face fills.
 
     The whole picture is used: a labelled crop was already cut around its face, and cutting again would lose chin or
     brows. One that is not square is squeezed to one. A 48x48 picture keeps its pixels. Others go through Pillow's
@@ -119,30 +119,30 @@ def to_crop(picture: ByteArray) -> ByteArray:
     where it enlarges.
 
     Args:
-        picture: `(h, w)` grey or `(h, w, 3)` RGB, uint8 in [0, 255].
+        picture: `(h, w)` gray or `(h, w, 3)` RGB, uint8 in [0, 255].
 
     Returns:
-        `(48, 48)` uint8 in [0, 255], grey (ITU-R 601 luma).
+        `(48, 48)` uint8 in [0, 255], gray (ITU-R 601 luma).
 
     Raises:
-        ValueError: another type or shape, or no pixels.
+        ValueError: Another type or shape, or no pixels.
     """
     layout = picture.ndim == 2 or (picture.ndim == 3 and picture.shape[2] == 3)
     if picture.dtype != np.uint8 or not layout or not picture.size:
         found = f"{picture.dtype} of {picture.shape}"
-        raise ValueError(f"picture: expected uint8 of shape (h, w) or (h, w, 3), received {found}")
+        raise ValueError(f"picture: expected uint8 of shape (h, w) or (h, w, 3), got {found}")
     return _fitted(Image.fromarray(picture))
 
 
 def _fitted(image: Image.Image) -> ByteArray:
-    grey = _as_mode("L", image)
-    if grey.size != (SIZE, SIZE):
-        grey = grey.resize((SIZE, SIZE), Image.Resampling.HAMMING)
-    return np.array(grey)
+    gray = _as_mode("L", image)
+    if gray.size != (SIZE, SIZE):
+        gray = gray.resize((SIZE, SIZE), Image.Resampling.HAMMING)
+    return np.array(gray)
 
 
 def is_animated(source: Path | bytes) -> bool:
-    """Says whether a picture has more than one frame; one that cannot be read has not."""
+    """Say whether a picture has more than one frame; one that cannot be read has not."""
     try:
         with _opened(source) as image:
             return _has_frames(image)
@@ -151,7 +151,7 @@ def is_animated(source: Path | bytes) -> bool:
 
 
 def read_frames(source: Path | bytes) -> Iterator[tuple[ByteArray, float]]:
-    """Decodes the frames of an animation, or the one of another picture.
+    """Decode the frames of an animation, or the one of another picture.
 
     Args:
         source: As for `read_rgb`.
@@ -160,8 +160,8 @@ def read_frames(source: Path | bytes) -> Iterator[tuple[ByteArray, float]]:
         `(h, w, 3)` uint8 in [0, 255], RGB, upright, and the seconds for which it is to be shown.
 
     Raises:
-        PictureError: the picture, or its next frame, cannot be read.
-        OSError: the file cannot be opened.
+        PictureError: The picture, or its next frame, cannot be read.
+        OSError: The file cannot be opened.
     """
     with _opened(source) as image:
         number = int(_has_frames(image) and bool(image.info.get("default_image")))
@@ -175,7 +175,7 @@ def read_frames(source: Path | bytes) -> Iterator[tuple[ByteArray, float]]:
             if not _has_frames(image):
                 return
         if image.format == "GIF" and b";" not in _last_bytes(source):
-            raise PictureError("expected a whole animation, received one that ends early")
+            raise PictureError("expected a whole animation, got one that ends early")
 
 
 def _has_frames(image: Image.Image) -> bool:
@@ -261,7 +261,7 @@ def _add_color(stored: ByteArray, color: Image.Image) -> None:
 
 
 def _decode(source: Path | bytes) -> Image.Image:
-    """Returns the upright first frame, in mode L or RGB."""
+    """Return the upright first frame, in mode L or RGB."""
     with _opened(source) as image:
         return _upright(image)
 
@@ -274,11 +274,11 @@ def _upright(image: Image.Image) -> Image.Image:
 
 @contextmanager
 def _opened(source: Path | bytes) -> Iterator[Image.Image]:
-    """Opens a picture that may be decoded.
+    """Open a picture that may be decoded.
 
     Raises:
-        PictureError: it may not, or what is done with it fails.
-        OSError: the file cannot be opened.
+        PictureError: It may not, or what is done with it fails.
+        OSError: The file cannot be opened.
     """
     with io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as stream, no_warnings():
         # Pillow warns of what it reads all the same, and of sizes that are refused here.
@@ -291,30 +291,30 @@ def _opened(source: Path | bytes) -> Iterator[Image.Image]:
         except (PictureError, MemoryError):
             raise
         except Image.DecompressionBombError as error:
-            raise PictureError(f"expected at most {MAX_PIXELS:,} pixels, received more ({error}); shrink it") from error
+            raise PictureError(f"expected at most {MAX_PIXELS:,} pixels, got more ({error}); shrink it") from error
         except UnidentifiedImageError as error:
-            raise PictureError(f"expected a {_NAMED} picture, received none of them") from error
+            raise PictureError(f"expected a {_NAMED} picture, got none of them") from error
         # Pillow's readers raise whatever broken bytes lead them to: OSError, SyntaxError, struct.error, IndexError ...
         except Exception as error:
             reason = " ".join(str(error).split()) or type(error).__name__
-            raise PictureError(f"expected a whole picture, received a broken one ({reason})") from error
+            raise PictureError(f"expected a whole picture, got a broken one ({reason})") from error
 
 
 def _formats(stream: Any, name: str) -> tuple[str, ...]:
-    """Returns which of Pillow's readers may look at a file.
+    """Return which of Pillow's readers may look at a file.
 
     Raises:
-        PictureError: none can read it.
+        PictureError: None can read it.
     """
     head = stream.read(4096)
     stream.seek(0)
     if not head:
-        raise PictureError("expected a picture, received an empty file")
+        raise PictureError("expected a picture, got an empty file")
     suffix = Path(name).suffix.lower()
     if suffix in RAW_NAMES:
         raise PictureError(RAW)
     if kind_of(head, name) is Kind.VIDEO:
-        raise PictureError("expected a picture, received a video; take a picture out of it")
+        raise PictureError("expected a picture, got a video; take a picture out of it")
     if is_heif(head):
         _enable_heif()
         return ("HEIF",)
@@ -333,7 +333,7 @@ def _enable_heif() -> None:
 
 
 def _check_size(image: Image.Image) -> None:
-    """Refuses a picture that takes too much memory, before it does."""
+    """Refuse a picture that takes too much memory, before it does."""
     # A TIFF of 300 bytes can claim a small picture in tiles of gigabytes, for each of which libtiff makes room.
     tile = (getattr(image, "tag_v2", {}).get(tag, 1) for tag in (TILEWIDTH, TILELENGTH))
     for width, height in (image.size, tile):
@@ -352,7 +352,7 @@ def _eight_bits(image: Image.Image) -> Image.Image:
     if image.mode in _SIXTEEN_BITS:
         deep = np.asarray(image)
         if deep.min() < 0 or deep.max() > 65535:
-            raise PictureError("expected 8 or 16 bits a pixel, received 32; save the picture with 8")
+            raise PictureError("expected 8 or 16 bits a pixel, got 32; save the picture with 8")
         # Cameras with 10, 12 or 14 bits write these as they are, where all of 16 would be nearly black.
         most = next(bits for bits in _DEPTHS if deep.max() < 1 << bits)
         white = (1 << most) - 1
@@ -362,7 +362,7 @@ def _eight_bits(image: Image.Image) -> Image.Image:
         wide //= white
         return Image.fromarray(wide.astype(np.uint8))
     if image.mode == "F":
-        raise PictureError("expected 8 or 16 bits a pixel, received floating point; save the picture with 8")
+        raise PictureError("expected 8 or 16 bits a pixel, got floating point; save the picture with 8")
     if image.has_transparency_data:
         paper = Image.new("RGB", image.size, "white")
         clear = _as_mode("RGBA", image)
@@ -372,5 +372,5 @@ def _eight_bits(image: Image.Image) -> Image.Image:
 
 
 def _as_mode(mode: str, image: Image.Image) -> Image.Image:
-    """Converts a picture; one that has the mode already is returned as it is, where Pillow would copy it."""
+    """Convert a picture; one that has the mode already is returned as it is, where Pillow would copy it."""
     return image if image.mode == mode else image.convert(mode)

@@ -24,7 +24,7 @@ class SharedSetting:
 
     @contextmanager
     def __call__(self) -> Iterator[None]:
-        """Keeps the setting changed until the block ends."""
+        """Keep the setting changed until the block ends."""
         with self._lock:
             if not self._users:
                 self._restore = self._change()

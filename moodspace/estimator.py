@@ -10,7 +10,7 @@ from sklearn.preprocessing import LabelEncoder
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from moodspace.classifier.votes import vote
+from moodspace.classifier.ensemble import vote
 
 
 class Ensemble(ClassifierMixin, BaseEstimator):

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from moodspace.classifier.bundle.build import default_blend
 from moodspace.classifier.bundle.bundle import Bundle
 from moodspace.classifier.calibration import Calibration
-from moodspace.classifier.views import default_blend
 from moodspace.embeddings.crops import DEFAULT_GEOMETRY, SIZE
 from moodspace.embeddings.data.labelled import LabelledFaces, label_sets
 from moodspace.embeddings.data.labels import FER2013_CLASSES

@@ -315,6 +315,6 @@ def test_teach_and_similar_know_a_picture_by_its_content(run, tmp_path, astronau
     write_video(tmp_path / "d.jpg", [np.zeros((48, 64, 3), np.uint8)] * 3, kind="mp4")
     done = run("teach", tmp_path / "a.jfif", tmp_path / "d.jpg", "--label", "happy")
     assert done.exit_code == 1 and "happy: 1 taught" in done.stdout
-    assert "d.jpg: expected a picture, received a video; take a picture out of it" in done.stderr
+    assert "d.jpg: expected a picture, got a video; take a picture out of it" in done.stderr
     for name in ("b", "c.mp4"):
         assert run("similar", tmp_path / name).exit_code == 0

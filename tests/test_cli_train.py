@@ -77,7 +77,7 @@ def test_one_class_is_refused(trained, tmp_path):
     write_folder(drawn_faces(12, seed=1, classes=("happy",)), tmp_path / "mine")
     done = train(tmp_path / "mine")
     assert (done.exit_code, done.stdout, trained) == (1, "", {})
-    assert done.stderr.count("\n") == 1 and "two or more classes to train on, received 12 of happy" in done.stderr
+    assert done.stderr.count("\n") == 1 and "two or more classes to train on, got 12 of happy" in done.stderr
 
 
 def test_another_backend_is_refused_before_the_data_are_read(trained, tmp_path, monkeypatch):

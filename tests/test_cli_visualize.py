@@ -99,7 +99,7 @@ def test_pictures_that_cannot_be_read_are_named_and_the_rest_is_drawn(run, small
 
 
 @pytest.mark.parametrize(
-    ("wrong", "words"), [("session", "got a session"), ("empty", "received none"), ("none", "no such path")]
+    ("wrong", "words"), [("session", "got a session"), ("empty", "got none"), ("none", "no such path")]
 )
 def test_data_that_hold_no_faces(run, small, tmp_path, wrong, words):
     (tmp_path / "session").mkdir()

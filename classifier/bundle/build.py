@@ -1,15 +1,18 @@
-"""From an exported network and labelled faces to a gallery, calibrations and a bundle."""
+"""From an exported network and labelled faces to a bundle: gallery, calibrations, blend and gate.
+
+`build_bundle` is the second half of a training; `train.train_bundle` is the whole of it.
+"""
 
 import time
+import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from moodspace.arrays import IntArray
+from moodspace.arrays import ByteArray, IntArray
 from moodspace.classifier.bundle.bundle import save_bundle
 from moodspace.classifier.calibration import Calibration, sharpen
 from moodspace.classifier.ensemble import combine
@@ -23,51 +26,129 @@ from moodspace.classifier.fitting import (
     fit_unknown_threshold,
 )
 from moodspace.classifier.taught_scores import Whitening, fit_gate
-from moodspace.classifier.views import BLEND, Blend, default_blend
+from moodspace.classifier.views import BLEND, Blend, Classes
 from moodspace.embeddings.crops import CropGeometry
 from moodspace.embeddings.data.labelled import DataError, LabelledFaces
 from moodspace.embeddings.encoder import Encoded, Encoder, LiteRTEncoder, Progress, encode_all
 from moodspace.index.gallery import Gallery
 from moodspace.index.search import GalleryIndex, Neighbors
 
+# Blends by label sets: the file says which and why.
+_BLENDS = Path(__file__).with_name("blends.toml")
+# The range that the blend's temperature is searched in.
+_BLEND_TEMPERATURES = (0.25, 4.0)
+# Folds of the cross-fitted validation figures.
 FOLDS = 5
-# So many validation faces say how close near copies are.
-_COPIED = 500
+# Number of validation faces that the gate is fitted to.
+_GATE_FACES = 500
 
 
-def labels_in(faces: LabelledFaces, classes: Mapping[str, tuple[str, ...]]) -> dict[str, IntArray]:
-    """Says what the faces are labelled as in each of a bundle's label sets.
+def build_bundle(
+    path: Path,
+    *,
+    encoder: Path,
+    classes: Classes,
+    train: LabelledFaces,
+    validation: LabelledFaces,
+    geometry: CropGeometry,
+    flip: bool,
+    training: Mapping[str, Any],
+    blend: Blend | None = None,
+    weights: Path | None = None,
+    progress: Callable[[str], Progress | None] = lambda stage: None,
+) -> dict[str, Any]:
+    """Make a bundle from an exported network: embed the gallery, fit the calibrations, save everything in one step.
 
     Args:
-        faces: the labelled faces.
-        classes: for each label set of the bundle its class names in column order.
+        path: The bundle's folder. A bundle that it holds is replaced in one step.
+        encoder: The `.tflite` file.
+        classes: Class names of each label set, in column order. Without a blend the first set is the default.
+        train: Faces for the gallery.
+        validation: Faces to calibrate on; neither trained on nor in the gallery.
+        geometry: How live faces are cropped.
+        flip: Predict from the mean over a face and its mirror image.
+        training: Recipe and data for the manifest, plain JSON values.
+        blend: The shares of each label set in one prediction. Its temperature and threshold are fitted here. None for
+            label sets that do not blend.
+        weights: The network's Keras weights, to train on from; None to leave them out.
+        progress: Called with the name of a stage; returns the progress callback of that stage.
+
+    Returns:
+        The cross-fitted validation figures of each label set, which the manifest also has.
+
+    Raises:
+        DataError: No face has a label that the network knows.
+        BundleError: The parts do not fit one another, or the disk refused.
+    """
+    network = LiteRTEncoder(encoder, classes, flip=flip)
+    gallery = make_gallery(network, classes, train, progress("index"))
+    index = GalleryIndex(gallery)
+    calibrations, blend, figures = calibrate(network, index, validation, progress("calibrate"), blend=blend)
+    save_bundle(
+        path,
+        encoder=encoder,
+        flip=flip,
+        gallery=gallery,
+        classes=classes,
+        default_labels=BLEND if blend else next(iter(classes)),
+        geometry=geometry,
+        calibrations=calibrations,
+        blend=blend,
+        gate=fit_gate(network, Whitening.fit(gallery.embeddings), _spread_sample(validation.crops, _GATE_FACES)),
+        weights=weights,
+        training=training,
+        metrics={"validation": figures},
+    )
+    return figures
+
+
+def default_blend(classes: Classes) -> Blend | None:
+    """Return the blend that `blends.toml` has for these label sets, over the classes that all of them share, or None.
+
+    Args:
+        classes: Class names of each label set, in column order.
+    """
+    for blend in tomllib.loads(_BLENDS.read_text(encoding="utf-8"))["blend"]:
+        shares: dict[str, dict[str, float]] = blend["shares"]
+        if shares.keys() == set(classes):
+            first = next(iter(shares.values()))
+            shared = tuple(name for name in first if all(name in names for names in classes.values()))
+            by_set = {label_set: tuple(own[name] for name in shared) for label_set, own in shares.items()}
+            return Blend(shared, by_set, blend["truth"])
+    return None
+
+
+def labels_in(faces: LabelledFaces, classes: Classes) -> dict[str, IntArray]:
+    """Return the faces' labels as columns of a bundle's label sets.
+
+    Args:
+        faces: The labelled faces.
+        classes: Class names of each label set of the bundle, in column order.
 
     Returns:
         For each label set `(n,)` int64, -1 where a face has no label in it.
 
     Raises:
-        DataError: not one face has a label in any of the sets.
+        DataError: No face has a label in any of the sets.
     """
-    found = {name: match_truth(faces, name, wanted).labels for name, wanted in classes.items()}
+    found = {name: match_truth(faces, name, names).labels for name, names in classes.items()}
     if not any((labels >= 0).any() for labels in found.values()):
         known = ", ".join(sorted({name for names in classes.values() for name in names}))
         raise DataError(f"data: expected faces labelled with some of {known}, got {', '.join(faces.classes)}")
     return found
 
 
-def make_gallery(
-    encoder: Encoder, classes: Mapping[str, tuple[str, ...]], faces: LabelledFaces, progress: Progress | None = None
-) -> Gallery:
-    """Embeds labelled faces as a gallery.
+def make_gallery(encoder: Encoder, classes: Classes, faces: LabelledFaces, progress: Progress | None = None) -> Gallery:
+    """Embed labelled faces as a gallery.
 
     Args:
-        encoder: the bundle's network.
-        classes: for each label set its class names in column order.
-        faces: the labelled faces.
-        progress: called with the number of faces done and the total, after each batch.
+        encoder: The bundle's network.
+        classes: Class names of each label set, in column order.
+        faces: The labelled faces.
+        progress: Called with the number of faces done and the total, after each batch.
 
     Raises:
-        DataError: not one face has a label that the bundle knows.
+        DataError: No face has a label that the bundle knows.
     """
     labels = labels_in(faces, classes)
     return Gallery(
@@ -81,43 +162,50 @@ def make_gallery(
 
 
 def calibrate(
-    encoder: Encoder, index: GalleryIndex, validation: LabelledFaces, progress: Progress | None = None
+    encoder: Encoder,
+    index: GalleryIndex,
+    validation: LabelledFaces,
+    progress: Progress | None = None,
+    *,
+    blend: Blend | None = None,
 ) -> tuple[dict[str, Calibration], Blend | None, dict[str, Any]]:
-    """Fits each label set's calibration, and the blend of the sets, on validation faces.
+    """Fit the calibration of each label set, and the blend, to validation faces.
 
     Args:
-        encoder: the bundle's network.
-        index: its gallery, which holds none of the validation faces.
-        validation: labelled faces that the network was not trained on.
-        progress: called with the number of faces done and the total, after each batch.
+        encoder: The bundle's network.
+        index: Its gallery, which holds none of the validation faces.
+        validation: Labelled faces that the network was not trained on.
+        progress: Called with the number of faces done and the total, after each batch.
+        blend: The blend whose temperature and threshold are fitted; None for none.
 
     Returns:
-        For each label set the calibration fitted on all validation faces; the blend, if these sets have one; and for
-        each set the cross-fitted figures, every face predicted by a calibration that was not fitted to it, None where
-        there is but one face.
+        The calibration of each label set, fitted to all validation faces; the fitted blend; and for each label set the
+        cross-fitted figures, where no face is predicted by a calibration that was fitted to it. The figures are None
+        if there is only one face.
     """
     labels = labels_in(validation, index.classes)
     encoded = encode_all(encoder, validation.crops, progress)
     neighbors = index.search(encoded.embeddings, min(K_MAX, max(len(index), 1)))
     calibrations, figures = {}, {}
     for name in index.classes:
-        evidence = CalibrationData.gather(encoded.logits[name], neighbors, labels[name], name)
-        calibrations[name] = fit_calibration(evidence)
-        folds = min(FOLDS, len(evidence))
-        figures[name] = cross_fit(evidence, folds=folds).to_json() if folds > 1 else None
-    return calibrations, _fit_blend(encoded, neighbors, index.classes, calibrations, labels), figures
+        data = CalibrationData.gather(encoded.logits[name], neighbors, labels[name], name)
+        calibrations[name] = fit_calibration(data)
+        folds = min(FOLDS, len(data))
+        figures[name] = cross_fit(data, folds=folds).to_json() if folds > 1 else None
+    if blend is not None:
+        blend = _fit_blend(blend, encoded, neighbors, index.classes, calibrations, labels)
+    return calibrations, blend, figures
 
 
 def _fit_blend(
+    blend: Blend,
     encoded: Encoded,
     neighbors: Neighbors,
-    classes: Mapping[str, tuple[str, ...]],
+    classes: Classes,
     calibrations: Mapping[str, Calibration],
     labels: Mapping[str, IntArray],
-) -> Blend | None:
-    """Fits temperature and `unknown` threshold of the usual blend on the faces that have a label in its truth."""
-    if (blend := default_blend(classes)) is None:
-        return None
+) -> Blend:
+    """Fit temperature and `unknown` threshold of a blend to the faces that have a label in its truth."""
     proba = {
         name: combine(encoded.logits[name], neighbors, calibrations[name], name, classes[name]).proba
         for name in classes
@@ -127,62 +215,11 @@ def _fit_blend(
     mean, truth = blend.mean(proba, classes)[truth >= 0], truth[truth >= 0]
     if not len(truth):
         return blend
-    temperature = fit_temperature(lambda value: sharpen(mean, value), truth, 0.25, 4.0)
+    temperature = fit_temperature(lambda value: sharpen(mean, value), truth, *_BLEND_TEMPERATURES)
     threshold = fit_unknown_threshold(sharpen(mean, temperature).astype(np.float32), truth)
     return replace(blend, temperature=temperature, unknown_below=threshold)
 
 
-def build_bundle(
-    path: Path,
-    *,
-    encoder: Path,
-    classes: Mapping[str, tuple[str, ...]],
-    train: LabelledFaces,
-    validation: LabelledFaces,
-    geometry: CropGeometry,
-    flip: bool,
-    training: Mapping[str, Any],
-    weights: Path | None = None,
-    progress: Callable[[str], Progress | None] = lambda stage: None,
-) -> dict[str, Any]:
-    """Makes a bundle of an exported network: gallery of the training faces, calibrations on the validation faces.
-
-    Args:
-        path: the bundle's folder; a bundle in it is replaced in one step.
-        encoder: the `.tflite` file.
-        classes: for each label set its class names in column order; the first is the default unless they blend.
-        train: faces for the gallery.
-        validation: faces to calibrate on; in neither the training nor the gallery.
-        geometry: how live faces are cropped.
-        flip: whether predictions take the mean over a face and its mirror image.
-        training: recipe and data, plain JSON values, for the manifest.
-        weights: the network's Keras weights, if the bundle is to be trained further.
-        progress: called with a stage's name, returns what is called as the stage goes on.
-
-    Returns:
-        The cross-fitted validation figures for each label set, which the manifest keeps too.
-    """
-    network = LiteRTEncoder(encoder, classes, flip=flip)
-    gallery = make_gallery(network, classes, train, progress("index"))
-    calibrations, blend, figures = calibrate(network, GalleryIndex(gallery), validation, progress("calibrate"))
-    save_bundle(
-        path,
-        encoder=encoder,
-        flip=flip,
-        gallery=gallery,
-        classes=classes,
-        default_labels=BLEND if blend else next(iter(classes)),
-        geometry=geometry,
-        calibrations=calibrations,
-        blend=blend,
-        gate=fit_gate(network, Whitening.fit(gallery.embeddings), _some(validation.crops)),
-        weights=weights,
-        training=training,
-        metrics={"validation": figures},
-    )
-    return figures
-
-
-def _some(crops: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """Returns crops from all over a data set, which may be sorted by class."""
-    return crops[:: max(1, len(crops) // _COPIED)]
+def _spread_sample(crops: ByteArray, count: int) -> ByteArray:
+    """Return about `count` crops, evenly spread over the data set, because it may be sorted by class."""
+    return crops[:: max(1, len(crops) // count)]

@@ -1,11 +1,11 @@
-"""A bundle: one folder with everything that a prediction needs, which loads whole or not at all.
+"""The bundle: one folder with everything that a prediction needs. It loads whole or not at all.
 
-`manifest.json` states classes, crop geometry, calibrations, how it was trained, and the SHA-256 of each artifact:
+`manifest.json` has the classes, crop geometry, calibrations and training, and the SHA-256 of each artifact:
 
-- `encoder.tflite`: the exported network; its SHA-256 is the fingerprint that the gallery has to be made with.
-- `gallery.*`: the labelled faces to compare with.
-- `map.npy`: `(n, 2)` float32, where each gallery face stands on the map; may be missing.
-- `encoder.weights.h5`: the network's weights to train on from; may be missing.
+- `encoder.tflite`: the exported network. The gallery must have been embedded by a network with this SHA-256.
+- `gallery.*`: the labelled faces.
+- `map.npy`: `(n, 2)` float32, the map position of each gallery face; optional.
+- `encoder.weights.h5`: the Keras weights, to train on from; optional.
 """
 
 import hashlib
@@ -37,7 +37,7 @@ REBUILD = "restore the bundle from a copy or train again"
 
 
 class BundleError(MoodspaceError):
-    """A bundle that cannot be used or made: names the folder, what was expected, what came, what to do next."""
+    """A bundle cannot be used or written."""
 
     exit_code = 3
 
@@ -47,21 +47,21 @@ class Bundle:
     """Everything that a prediction needs.
 
     Attributes:
-        path: the folder, as it was given.
-        encoder: turns crops into embeddings and logits.
-        index: the gallery's faces, to search among.
-        geometry: where landmarks stand in a crop.
-        calibrations: for each label set its fitted values.
-        classes: for each label set its class names in column order.
-        default_labels: the label set, or "blend", that is predicted unless another one is asked for.
-        meta: all that the manifest states, plain JSON values; beside the above `flip`, `training` and `metrics`.
-        map_coordinates: `(n, 2)` float32, finite, the place of each face of `index.gallery` on the map; or None.
-        weights: the Keras weights to train on from, or None.
-        blend: how several label sets make one prediction, or None.
-        gate: when faces that a user taught speak.
+        path: The folder, as given.
+        encoder: Turns crops into embeddings and logits.
+        index: The search index over the gallery.
+        geometry: The positions of the landmarks in a crop.
+        calibrations: The fitted values of each label set.
+        classes: Class names of each label set, in column order.
+        default_labels: The view that is predicted by default: a label set or "blend".
+        meta: The manifest's plain JSON values, among them `flip`, `training` and `metrics`.
+        map_coordinates: `(n, 2)` float32, finite, the map position of each face of `index.gallery`; or None.
+        weights: The Keras weights to train on from, or None.
+        blend: How several label sets make one prediction, or None.
+        gate: When the faces that a user taught change a prediction.
 
     Raises:
-        BundleError: the parts do not fit one another.
+        BundleError: The parts do not fit one another.
     """
 
     path: Path
@@ -79,7 +79,7 @@ class Bundle:
 
     @property
     def views(self) -> dict[str, tuple[str, ...]]:
-        """What can be predicted: each label set, and the blend where there is one, with their classes in order."""
+        """The classes of each view, in column order: of each label set, and of the blend if there is one."""
         return {**self.classes, **({BLEND: self.blend.classes} if self.blend else {})}
 
     @property
@@ -101,24 +101,27 @@ class Bundle:
         self._check("an encoder with the classes", dict(self.classes), dict(self.encoder.classes))
         self._check("a gallery with the classes", dict(self.classes), dict(self.index.classes))
         scales = {name: len(values.scale) for name, values in self.calibrations.items()}
-        self._check("calibrations of so many classes", {name: len(self.classes[name]) for name in self.classes}, scales)
+        self._check(
+            "calibrations of these numbers of classes",
+            {name: len(self.classes[name]) for name in self.classes},
+            scales,
+        )
         self._check("a gallery of the encoder's dimension", self.encoder.dim, self.index.dim)
         if self.default_labels not in self.views:
-            raise refusal(self.path, f"a default label set out of {sorted(self.views)}", repr(self.default_labels))
+            raise _error(self.path, f"a default label set among {sorted(self.views)}", repr(self.default_labels))
         if self.blend and not all(set(self.blend.classes) <= set(self.classes.get(n, ())) for n in self.blend.shares):
-            raise refusal(self.path, "a blend of the bundle's label sets", str(self.blend))
+            raise _error(self.path, "a blend of the bundle's label sets", str(self.blend))
         if self.map_coordinates is not None:
             self._check("map coordinates of shape", (len(self.index), 2), self.map_coordinates.shape)
             if not np.isfinite(self.map_coordinates).all():
-                raise refusal(self.path, "finite map coordinates", "NaN or infinity")
+                raise _error(self.path, "finite map coordinates", "NaN or infinity")
 
     def _check(self, what: str, wanted: object, found: object) -> None:
         if wanted != found:
-            raise refusal(self.path, f"{what} {wanted}", str(found))
+            raise _error(self.path, f"{what} {wanted}", str(found))
 
 
-def refusal(path: Path, expected: str, got: str) -> BundleError:
-    """Returns the error that names the folder, what was expected and what came."""
+def _error(path: Path, expected: str, got: str) -> BundleError:
     return BundleError(f"{path}: expected {expected}, got {got}; {REBUILD}")
 
 
@@ -127,38 +130,38 @@ ENCODER, WEIGHTS, MAP = "encoder.tflite", "encoder.weights.h5", "map.npy"
 
 
 def load_bundle(path: Path, *, threads: int = 2) -> Bundle:
-    """Reads a bundle and checks that all of it is there, unharmed, and fits together.
+    """Load a bundle. Every file is checked against its SHA-256, and the parts against one another.
 
     Args:
-        path: the bundle's folder.
-        threads: how many threads the encoder may use.
+        path: The bundle's folder.
+        threads: Number of threads that the encoder may use.
 
     Raises:
-        BundleError: the folder is not a bundle, a file is missing or damaged, or the parts do not fit one another.
+        BundleError: The folder is not a bundle, a file is missing or damaged, or the parts do not fit one another.
     """
     with _one_error(path):
-        return read_stored(path, format=FORMAT, version=VERSION, read=partial(_opened, threads=threads))
+        return read_stored(path, format=FORMAT, version=VERSION, read=partial(_open, threads=threads))
 
 
-def _opened(manifest: Manifest, *, threads: int) -> Bundle:
+def _open(manifest: Manifest, *, threads: int) -> Bundle:
     path = manifest.folder
     with _one_error(path):
         if manifest.version < VERSION:
-            raise refusal(path, f"{FORMAT} version {VERSION}", str(manifest.version))
+            raise _error(path, f"{FORMAT} version {VERSION}", str(manifest.version))
         meta = manifest.meta
-        stated, calibrations = _stated(meta, "classes", dict), _stated(meta, "calibrations", dict)
-        classes = {name: tuple(_stated(stated, name, list)) for name in stated}
+        listed, calibrations = _value(meta, "classes", dict), _value(meta, "calibrations", dict)
+        classes = {name: tuple(_value(listed, name, list)) for name in listed}
         for part in ("training", "metrics"):
-            _stated(meta, part, dict)
-        encoder = LiteRTEncoder(manifest.path(ENCODER), classes, flip=_stated(meta, "flip", bool), threads=threads)
+            _value(meta, part, dict)
+        encoder = LiteRTEncoder(manifest.path(ENCODER), classes, flip=_value(meta, "flip", bool), threads=threads)
         return Bundle(
             path=path,
             encoder=encoder,
             index=load_gallery(manifest, encoder=manifest.files[ENCODER].sha256),
-            geometry=CropGeometry.from_json(_stated(meta, "geometry", dict)),
+            geometry=CropGeometry.from_json(_value(meta, "geometry", dict)),
             calibrations={name: Calibration.from_json(values) for name, values in calibrations.items()},
             classes=classes,
-            default_labels=_stated(meta, "default_labels", str),
+            default_labels=_value(meta, "default_labels", str),
             meta=meta,
             map_coordinates=_read_map(manifest.path(MAP)) if MAP in manifest.files else None,
             weights=manifest.path(WEIGHTS) if WEIGHTS in manifest.files else None,
@@ -184,18 +187,18 @@ def save_bundle(
     training: Mapping[str, Any] | None = None,
     metrics: Mapping[str, Any] | None = None,
 ) -> None:
-    """Writes a whole bundle in one step, replacing the bundle that the folder may hold; a crash leaves the old one.
+    """Write a bundle in one step and replace the one in the folder, if any. A crash leaves the old bundle.
 
     Args:
-        path: the bundle's folder, made when missing.
-        encoder: the exported network.
-        flip: whether the encoder takes the mean over a face and its mirror image.
-        gallery: the labelled faces, embedded by this encoder with this `flip`.
-        classes, default_labels, geometry, calibrations, blend, gate, map_coordinates, weights: as in `Bundle`.
-        training, metrics: how the network was trained and what was measured, plain JSON values.
+        path: The bundle's folder; created if it does not exist.
+        encoder: The exported network.
+        flip: Whether the encoder returns the mean over a face and its mirror image.
+        gallery: The labelled faces, embedded by this encoder with this `flip`.
+        classes, default_labels, geometry, calibrations, blend, gate, map_coordinates, weights: As in `Bundle`.
+        training, metrics: How the network was trained, and its measured figures, as plain JSON values.
 
     Raises:
-        BundleError: the parts do not fit one another, or the disk refused.
+        BundleError: The parts do not fit one another, or the files cannot be written.
     """
     with _one_error(path):
         bundle = Bundle(
@@ -226,22 +229,22 @@ def update_bundle(
     metrics: Mapping[str, Any] | None = None,
     made_from: Bundle | None = None,
 ) -> None:
-    """Replaces parts of a bundle in one step; a crash leaves it as it was. What is None stays as it is.
+    """Replace parts of a bundle in one step. Parts that are None stay. A crash leaves the old bundle.
 
-    Other writers wait, so that two of them lose nothing of what the other one wrote.
+    The bundle is locked meanwhile, so that concurrent updates do not lose changes.
 
     Args:
-        path: the bundle's folder.
-        gallery: other labelled faces, embedded by the bundle's encoder. The map of the present ones is dropped.
-        calibrations: for each label set that changes its fitted values.
-        gate, map_coordinates: as in `Bundle`.
-        metrics: what was measured, plain JSON values; by name, others stay.
-        made_from: the bundle that the new parts were made from; one whose network or gallery another program has
-            replaced since is refused. None for parts that depend on neither.
+        path: The bundle's folder.
+        gallery: New labelled faces, embedded by the bundle's encoder. The old map is dropped.
+        calibrations: New fitted values, for each label set that changes.
+        gate, map_coordinates: As in `Bundle`.
+        metrics: Measured figures by name, as plain JSON values. Other names stay.
+        made_from: The bundle that the new parts were computed from. The update fails if its network or gallery has
+            been replaced since. None for parts that depend on neither.
 
     Raises:
-        BundleError: the folder is no sound bundle, the parts do not fit one another or belong to another state, or the
-            disk refused.
+        BundleError: The folder is not a valid bundle, the parts do not fit one another or another version of the
+            bundle, or the files cannot be written.
     """
     with _one_error(path), locked(path):
         old = load_bundle(path)
@@ -280,7 +283,7 @@ def _commit(bundle: Bundle, files: Mapping[str, Writer], keep: Iterable[str] = (
     commit(bundle.path, files, meta, format=FORMAT, version=VERSION, keep=keep)
 
 
-def _stated(meta: Mapping[str, Any], key: str, kind: type) -> Any:
+def _value(meta: Mapping[str, Any], key: str, kind: type) -> Any:
     if type(value := meta.get(key)) is not kind:
         raise ValueError(f"manifest: expected {key!r}, a {kind.__name__}, got {reprlib.repr(value)}; {REBUILD}")
     return value
@@ -298,12 +301,12 @@ def _read_map(path: Path) -> FloatArray:
     try:
         return np.asarray(np.load(path, allow_pickle=False), np.float32)
     except (ValueError, EOFError) as error:
-        raise ValueError(f"{path}: expected map coordinates, got: {error}; draw the map again") from error
+        raise ValueError(f"{path}: expected map coordinates, got: {error}; rebuild the map") from error
 
 
 @contextmanager
 def _one_error(path: Path) -> Iterator[None]:
-    """Turns whatever the parts complain about into one line about the bundle."""
+    """Raise every error of the parts as a `BundleError` of one line that names the bundle."""
     try:
         yield
     except BundleError:

@@ -1,6 +1,5 @@
-"""Which faces to train on and which to validate on: the splits of a data set, or a part that is held out of one."""
+"""Read the faces to train on and to validate on, from the splits of a data set or from a part that is held out."""
 
-import re
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -11,29 +10,21 @@ import numpy as np
 
 from moodspace.arrays import BoolArray
 from moodspace.embeddings.data.labelled import DataError, LabelledFaces, Progress, Skipped
-from moodspace.embeddings.data.labels import FER2013_CLASSES
-from moodspace.embeddings.data.layout import CSV_NAMES, split_name
-from moodspace.embeddings.data.readers import read_labelled_faces, splits_in
+from moodspace.embeddings.data.layout import split_name
+from moodspace.embeddings.data.readers import label_set_name, read_labelled_faces, splits_in
 
 HELD_OUT = 0.1
-
-# How many training faces FER2013 has, from Kaggle as a table and as folders.
-_FER2013_FACES = (28_709, 28_821)
-_SAYS_NOTHING = {"train", "training", "validation", "test", "images", "data", "dataset", "archive", "default", ""}
-# Names of a bundle's views and of the network's own layers, which a label set cannot have.
-_TAKEN = {"blend", "crops", "embedding", "encoder", "fer2013", "ferplus", "mixup", "neck", "partner", "projection",
-          "training", "weight"}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrainingFaces:
-    """The faces of a training, over the same classes.
+    """The faces to train and to validate on, with the same classes.
 
     Attributes:
         train: Faces to learn from.
         validation: Faces to choose the best epoch and to calibrate on.
-        skipped: What could not be read, each once.
-        notes: What was done to come to them, for people to read; each a line.
+        skipped: Pictures and rows that could not be read, each once.
+        notes: Lines for the user about held-out faces and left-out classes.
     """
 
     train: LabelledFaces
@@ -51,19 +42,19 @@ def read_training_faces(
     seed: int = 0,
     progress: Callable[[str], Progress | None] = lambda stage: None,
 ) -> TrainingFaces:
-    """Reads the faces to train on and those to validate on.
+    """Read the faces to train on and to validate on.
 
     Args:
         data: A data set.
-        validation: A data set of its own for validation.
+        validation: A separate data set for validation, if any.
         split: The split of `data` to train on; by default "train", or the only one.
         validation_split: The split to validate on, of `validation` or else of `data`; or a share in (0, 1) to hold out
-            of the training faces. By default "validation"; where there is none, a tenth is held out.
-        seed: Of what is held out.
-        progress: Called with a stage's name, returns what is called as the stage goes on.
+            of the training faces. By default "validation", or a tenth if there is no such split.
+        seed: Seed of the choice of held-out faces.
+        progress: Called with the name of a stage; returns the progress callback of that stage.
 
     Raises:
-        DataError: one of them cannot be read, a split is not there, or there are too few faces or classes.
+        DataError: A data set cannot be read, a split does not exist, or there are too few faces or classes.
     """
     share = validation_split if isinstance(validation_split, float) else None
     named = split_name(validation_split) if isinstance(validation_split, str) else None
@@ -75,7 +66,7 @@ def read_training_faces(
     _refuse_one_class(data, faces)
     if validation is not None:
         if share is not None:
-            raise DataError(f"validation split: expected a split of {validation} by name, received {share:g}")
+            raise DataError(f"validation split: expected a split of {validation} by name, got {share:g}")
         held_out = _read_validation(validation, named, progress("read for validation"))
     elif named is None and (share is not None or "validation" not in splits or chosen == "validation"):
         faces, held_out = _part(data, faces, HELD_OUT if share is None else share, seed)
@@ -85,7 +76,7 @@ def read_training_faces(
     else:
         wanted = named or "validation"
         if wanted == chosen:
-            raise DataError(f"{data}: expected two splits to train and to validate on, received {wanted!r} for both")
+            raise DataError(f"{data}: expected two splits to train and to validate on, got {wanted!r} for both")
         held_out = read_labelled_faces(data, split=wanted, progress=progress("read for validation"))
     skipped = tuple(dict.fromkeys((*faces.skipped, *held_out.skipped)))
     faces, held_out = _of_the_same_classes(faces, held_out, notes)
@@ -93,18 +84,18 @@ def read_training_faces(
 
 
 def hold_out(faces: LabelledFaces, share: float, seed: int) -> BoolArray:
-    """Chooses the faces to hold out for validation: `share` of each class, at least one where a class has two.
+    """Choose the faces to hold out for validation: `share` of each class, at least one of a class that has two.
 
-    Identical pictures stay together, and all of them stay in training where they are labelled differently. A class with
-    a single picture stays in training, too.
+    Identical pictures stay together; if their labels differ, all of them stay in training. The only picture of a class
+    stays in training, too.
 
     Args:
         faces: All faces.
-        share: In (0, 1).
-        seed: Of the choice; the same seed chooses the same faces.
+        share: Share to hold out, in (0, 1).
+        seed: The same seed chooses the same faces.
 
     Returns:
-        `(n,)` bool.
+        `(n,)` bool, True for the held-out faces.
     """
     identical: defaultdict[bytes, list[int]] = defaultdict(list)
     for row, crop in enumerate(faces.crops):
@@ -129,29 +120,12 @@ def hold_out(faces: LabelledFaces, share: float, seed: int) -> BoolArray:
     return chosen
 
 
-def label_set_name(path: Path, faces: LabelledFaces) -> str:
-    """Returns what the labels of a data set are called: "fer2013" for FER2013's, or else as its folder or file is."""
-    whole = path.resolve()
-    spelled = re.sub(r"[^a-z0-9/]", "", "/".join((whole.parent.parent.name, whole.parent.name, whole.name)).lower())
-    if faces.classes == FER2013_CLASSES and (
-        "fer2013" in spelled
-        or len(faces) in _FER2013_FACES
-        or faces.sources[0].lower().startswith(tuple(f"{name}#" for name in CSV_NAMES))
-    ):
-        return "fer2013"
-    for part in (whole.stem if whole.is_file() else whole.name, whole.parent.name, whole.parent.parent.name):
-        name = re.sub(r"[^a-z0-9]+", "_", part.lower()).strip("_")[:40]
-        if name not in _SAYS_NOTHING:
-            return f"{name}_labels" if name in _TAKEN or name[0].isdigit() else name
-    return "labels"
-
-
 def _training_split(data: Path, splits: list[str], wanted: str | None) -> str | None:
-    """Returns the split to train on; None where the data set has no splits."""
+    """Return the split to train on, or None if the data set has no splits."""
     if wanted is not None or not splits:
         return wanted
     if "train" not in splits and len(splits) > 1:
-        raise DataError(f"{data}: expected a split called train, received {', '.join(splits)}; choose one with --split")
+        raise DataError(f"{data}: expected a split called train, got {', '.join(splits)}; choose one with --split")
     return "train" if "train" in splits else splits[0]
 
 
@@ -160,7 +134,7 @@ def _read_validation(path: Path, wanted: str | None, progress: Progress | None) 
     if wanted is None and len(splits) > 1:
         if "validation" not in splits:
             raise DataError(
-                f"{path}: expected a split called validation, received {', '.join(splits)}; "
+                f"{path}: expected a split called validation, got {', '.join(splits)}; "
                 "choose one with --validation-split"
             )
         wanted = "validation"
@@ -169,12 +143,12 @@ def _read_validation(path: Path, wanted: str | None, progress: Progress | None) 
 
 def _part(data: Path, faces: LabelledFaces, share: float, seed: int) -> tuple[LabelledFaces, LabelledFaces]:
     if not 0 < share < 1:
-        raise DataError(f"validation split: expected the name of a split or a share in (0, 1), received {share:g}")
+        raise DataError(f"validation split: expected the name of a split or a share in (0, 1), got {share:g}")
     chosen = hold_out(faces, share, seed)
     if not chosen.any():
         raise DataError(
             f"{data}: expected two or more different pictures of a class, to hold one out for validation, "
-            f"received {_counts(faces)}"
+            f"got {_counts(faces)}"
         )
     return faces.take(~chosen), faces.take(chosen)
 
@@ -182,36 +156,34 @@ def _part(data: Path, faces: LabelledFaces, share: float, seed: int) -> tuple[La
 def _refuse_one_class(data: Path, faces: LabelledFaces) -> None:
     if len(set(faces.labels.tolist())) < 2:
         raise DataError(
-            f"{data}: expected faces of two or more classes to train on, received {_counts(faces)}; "
-            "a network cannot learn to tell one class from nothing"
+            f"{data}: expected faces of two or more classes to train on, got {_counts(faces)}; "
+            "add faces of another class"
         )
 
 
 def _of_the_same_classes(
     train: LabelledFaces, validation: LabelledFaces, notes: list[str]
 ) -> tuple[LabelledFaces, LabelledFaces]:
-    """Brings both over the classes that there are faces to learn from; says what was left out for it.
+    """Restrict both parts to the classes that have training faces, and note what was left out.
 
     Raises:
-        DataError: there is no face of these classes to validate on.
+        DataError: No validation face is of these classes.
     """
     present = tuple(name for label, name in enumerate(train.classes) if (train.labels == label).any())
     if absent := [name for name in train.classes if name not in present]:
-        notes.append(f"no face of {', '.join(absent)} to train on: left out of the classes")
+        notes.append(f"left out the classes {', '.join(absent)}, which have no training faces")
     left_out = len(validation)
     found = _counts(validation)
     train, validation = _over(train, present, train.name), _over(validation, present, train.name)
     if not len(validation):
-        raise DataError(
-            f"validation: expected faces of {', '.join(present)}, received {found}; add faces of these classes"
-        )
+        raise DataError(f"validation: expected faces of {', '.join(present)}, got {found}; add faces of these classes")
     if left_out := left_out - len(validation):
         notes.append(f"left out {left_out} validation faces of classes that the training faces lack ({found})")
     return train, validation
 
 
 def _over(faces: LabelledFaces, classes: tuple[str, ...], name: str) -> LabelledFaces:
-    """Returns the faces of some classes, numbered as these, under a label set's name."""
+    """Return the faces of some classes, relabelled as columns of these, under a label set's name."""
     column = np.array([classes.index(name) if name in classes else -1 for name in faces.classes], np.int64)
     kept = faces.take(column[faces.labels] >= 0)
     changes: dict[str, Any] = {"labels": column[kept.labels], "classes": classes, "name": name}

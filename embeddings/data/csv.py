@@ -36,11 +36,11 @@ class Votes:
         file: `fer2013new.csv`.
 
     Attributes:
-        counts: For each row ten counts in the order of `embeddings.labels.VOTE_COLUMNS`; all 0 where there are none.
+        counts: For each row `(10,)` int16 counts, columns in the order of `labels.VOTE_COLUMNS`; all 0 without votes.
         skipped: Rows that hold no votes though they should.
 
     Raises:
-        DataError: the file is another table.
+        DataError: The file is another table.
     """
 
     def __init__(self, file: Path) -> None:
@@ -54,7 +54,7 @@ class Votes:
             columns = {_SPELLED.get(name, canonical(name)): column for column, name in enumerate(names)}
             if not columns.keys() >= set(VOTE_COLUMNS):
                 found = ", ".join(header)[:200] or "none"
-                raise DataError(f"{file}: expected the columns of FER+ (neutral to NF), received {found}")
+                raise DataError(f"{file}: expected the columns of FER+ (neutral to NF), got {found}")
             places = [columns[name] for name in VOTE_COLUMNS]
             for line, row in rows:
                 self.counts.append(self._votes(line, row, places))
@@ -65,36 +65,36 @@ class Votes:
         counts = [_value(row, place) for place in places]
         if all(count.isdecimal() and int(count) < _MOST for count in counts):
             return np.array([int(count) for count in counts], np.int16)
-        self.skipped.append(Skipped(f"{self.file.name}#{line}", f"expected {len(places)} counts, received others"))
+        self.skipped.append(Skipped(f"{self.file.name}#{line}", f"expected {len(places)} counts, got others"))
         return np.zeros(len(places), np.int16)
 
     def check_against(self, table: Path, usages: list[str]) -> None:
-        """Makes sure that the votes are those of a table's faces.
+        """Make sure that the votes are those of a table's faces.
 
         Args:
             table: `fer2013.csv`.
             usages: The split that each of its rows says, "" where it says none.
 
         Raises:
-            DataError: the two have other numbers of rows, or a row of another split or picture.
+            DataError: The two have other numbers of rows, or a row of another split or picture.
         """
         advice = f"; fetch both again, or move {self.file.name} away to go without votes"
         if len(usages) != len(self.counts):
             raise DataError(
                 f"{self.file}: expected the votes on the {len(usages)} rows of {table.name}, "
-                f"received {len(self.counts)} rows{advice}"
+                f"got {len(self.counts)} rows{advice}"
             )
         for number, (usage, own, image) in enumerate(zip(usages, self._usages, self._images, strict=True)):
             digits = re.sub(r"\D", "", Path(image).stem)
             if (usage and own and split_name(own) != usage) or (digits and int(digits) != number):
                 raise DataError(
                     f"{self.file}: expected row {number + 1} to be of {table.name}'s row {number + 1} "
-                    f"({usage or 'no split'}), received {image or 'no picture'} ({own or 'no split'}){advice}"
+                    f"({usage or 'no split'}), got {image or 'no picture'} ({own or 'no split'}){advice}"
                 )
 
 
 def votes_beside(table: Path) -> Path | None:
-    """Returns FER+'s table that lies beside a table of FER2013, where there is one."""
+    """Return FER+'s table that lies beside a table of FER2013, where there is one."""
     if table.name.lower() not in CSV_NAMES:
         return None
     beside = [file for file in table.parent.iterdir() if file.name.lower() == FERPLUS_NAME and file.is_file()]
@@ -135,16 +135,16 @@ class CsvTable:
 def read_csv_table(
     file: Path, progress: Progress | None = None, votes: list[npt.NDArray[np.int16]] | None = None
 ) -> CsvTable:
-    """Reads a table of faces.
+    """Read a table of faces.
 
     Args:
         file: The table.
         progress: Called with the rows read and their number.
-        votes: For each row of the table what ten people saw (`embeddings.ferplus`); None for no votes.
+        votes: For each row of the table what ten people saw (`Votes`); None for no votes.
 
     Raises:
-        DataError: the table has other columns, or is no text.
-        OSError: the file cannot be opened.
+        DataError: The table has other columns, or is no text.
+        OSError: The file cannot be opened.
     """
     found: list[tuple[str, Face | Skipped]] = []
     with open_table(file) as (rows, header):
@@ -159,10 +159,10 @@ def read_csv_table(
 
 
 def split_names(file: Path) -> list[str]:
-    """Returns the splits that a table names, in its order, without reading the pictures; none where it names none.
+    """Return the splits that a table names, in its order, without reading the pictures; none where it names none.
 
     Raises:
-        DataError: the table has other columns, or is no text.
+        DataError: The table has other columns, or is no text.
     """
     with open_table(file) as (rows, header):
         columns = _columns(file, header)
@@ -175,7 +175,7 @@ def split_names(file: Path) -> list[str]:
 
 
 def has_faces(file: Path) -> bool:
-    """Says whether a file is a table with a column of pixels, whatever else it holds."""
+    """Say whether a file is a table with a column of pixels, whatever else it holds."""
     try:
         with open_table(file) as (_, header):
             return "pixels" in {name.strip().lower() for name in header}
@@ -185,13 +185,13 @@ def has_faces(file: Path) -> bool:
 
 @contextlib.contextmanager
 def open_table(file: Path) -> Iterator[tuple[Iterator[tuple[int, list[str]]], list[str]]]:
-    """Opens a table; gives its rows, each with its line number, and the names of its columns.
+    """Open a table; gives its rows, each with its line number, and the names of its columns.
 
     Blank lines are left out. A row that is no CSV at all comes as one empty text.
 
     Raises:
-        DataError: the file is no text.
-        OSError: the file cannot be opened.
+        DataError: The file is no text.
+        OSError: The file cannot be opened.
     """
     with file.open(newline="", encoding=_encoding(file), errors="replace") as text:
         try:
@@ -200,7 +200,7 @@ def open_table(file: Path) -> Iterator[tuple[Iterator[tuple[int, list[str]]], li
             reader = csv.reader(itertools.chain([first], text), delimiter=separator if separator in first else ",")
             header = next(reader, [])
         except (csv.Error, UnicodeError) as error:
-            raise DataError(f"{file}: expected a table as text, received something else ({error})") from error
+            raise DataError(f"{file}: expected a table as text, got something else ({error})") from error
         yield _rows(reader), header
 
 
@@ -229,7 +229,7 @@ def _encoding(file: Path) -> str:
 
 
 def _count(file: Path) -> int:
-    """Returns about how many rows a table has, for the progress."""
+    """Return about how many rows a table has, for the progress."""
     with file.open("rb") as stream:
         return max(sum(1 for _ in stream) - 1, 0)
 
@@ -243,33 +243,33 @@ def _columns(file: Path, header: list[str]) -> dict[str, int]:
     if not {"emotion", "pixels"} <= columns.keys():
         found = ", ".join(header)[:200] or "none"
         without = "; its faces have no labels" if "pixels" in columns else ""
-        raise DataError(f"{file}: expected the columns emotion, pixels and Usage, received {found}{without}")
+        raise DataError(f"{file}: expected the columns emotion, pixels and Usage, got {found}{without}")
     return columns
 
 
 def _face(source: str, row: list[str], columns: dict[str, int]) -> Face | Skipped:
     if row == [""]:
-        return Skipped(source, "expected comma-separated values, received a broken row")
+        return Skipped(source, "expected comma-separated values, got a broken row")
     if len(row) <= max(columns["emotion"], columns["pixels"]):
-        return Skipped(source, f"expected {max(columns.values()) + 1} columns, received {len(row)}")
+        return Skipped(source, f"expected {max(columns.values()) + 1} columns, got {len(row)}")
     emotion = _emotion(row[columns["emotion"]].strip())
     if emotion is None:
         found = repr(row[columns["emotion"]].strip()[:20])
-        return Skipped(source, f"expected an emotion from 0 to {len(CSV_EMOTIONS) - 1} or its name, received {found}")
+        return Skipped(source, f"expected an emotion from 0 to {len(CSV_EMOTIONS) - 1} or its name, got {found}")
     text = row[columns["pixels"]]
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", DeprecationWarning)  # how numpy < 3 says that a text holds more than numbers
             pixels = np.fromstring(text.translate(_BETWEEN_PIXELS), dtype=np.int64, sep=" ")
     except (ValueError, DeprecationWarning):
-        return Skipped(source, "expected pixels as numbers, received other text")
+        return Skipped(source, "expected pixels as numbers, got other text")
     if pixels.size != SIZE * SIZE or pixels.min() < 0 or pixels.max() > 255:
-        return Skipped(source, f"expected {SIZE * SIZE} pixels from 0 to 255, received {pixels.size} or others")
+        return Skipped(source, f"expected {SIZE * SIZE} pixels from 0 to 255, got {pixels.size} or others")
     return Face(source, emotion, pixels.astype(np.uint8).reshape(SIZE, SIZE))
 
 
 def _emotion(text: str) -> str | None:
-    """Returns the class that a table means by a number or a name; None where it means none."""
+    """Return the class that a table means by a number or a name; None where it means none."""
     whole, _, rest = text.partition(".")
     if whole in CSV_EMOTIONS and not rest.strip("0"):
         return CSV_EMOTIONS[whole]
@@ -290,6 +290,6 @@ def _by_split(found: list[tuple[str, Face | Skipped]], has_usage: bool) -> CsvTa
             unplaced.append(row)
         else:
             # A file that was cut off within its last word, which is then no split's name.
-            reason = f"expected a Usage of Training, PublicTest or PrivateTest, received {said[:20]!r}"
+            reason = f"expected a Usage of Training, PublicTest or PrivateTest, got {said[:20]!r}"
             unplaced.append(Skipped(row.source, reason))
     return CsvTable(dict(by_split), unplaced, has_usage, usages)

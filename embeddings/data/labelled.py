@@ -8,10 +8,13 @@ from typing import Any, NamedTuple, Self, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from moodspace.arrays import BoolArray, ByteArray, IntArray
 from moodspace.embeddings.crops import SIZE
 from moodspace.embeddings.data.labels import (
     FER2013_CLASSES,
+    FER2013_SET,
     VOTE_COLUMNS,
+    VOTES_SET,
     Targets,
     canonical,
     targets_from_labels,
@@ -21,7 +24,7 @@ from moodspace.errors import MoodspaceError
 
 T = TypeVar("T")
 Progress = Callable[[int, int], None]
-Rows = npt.NDArray[np.integer[Any]] | npt.NDArray[np.bool_] | slice
+Rows = npt.NDArray[np.integer[Any]] | BoolArray | slice
 
 _PROGRESS_STEP = 250
 
@@ -48,25 +51,24 @@ class LabelledFaces:
     """Faces and what they are labelled as, n of them; none is legal.
 
     Attributes:
-        crops: `(n, 48, 48)` uint8 in [0, 255], grey.
+        crops: `(n, 48, 48)` uint8 in [0, 255], gray.
         labels: `(n,)` int64, each a column of `classes`.
-        classes: The class names, canonical (`embeddings.labels.canonical`) and sorted: `FER2013_CLASSES` for FER2013.
-        votes: `(n, 10)` int16 counts >= 0 in the order of `embeddings.labels.VOTE_COLUMNS`, or None where the data set
-            has none.
+        classes: The class names, canonical (`labels.canonical`) and sorted: `FER2013_CLASSES` for FER2013.
+        votes: `(n, 10)` int16 counts >= 0, in the order of `labels.VOTE_COLUMNS`; None if the data set has none.
         twin: `(n,)` bool, whether a pixel-identical copy stands in another split.
         sources: Where each face comes from, n names: a path relative to the data set, or what the table calls it.
         skipped: What was left out of the data set, and why.
         name: What the labels are called as a label set (`label_sets`); "" to go by the classes.
 
     Raises:
-        ValueError: a field has another shape, type or range than stated.
+        ValueError: A field has another shape, type or range than stated.
     """
 
-    crops: npt.NDArray[np.uint8]
-    labels: npt.NDArray[np.int64]
+    crops: ByteArray
+    labels: IntArray
     classes: tuple[str, ...]
     votes: npt.NDArray[np.int16] | None
-    twin: npt.NDArray[np.bool_]
+    twin: BoolArray
     sources: tuple[str, ...]
     skipped: tuple[Skipped, ...] = ()
     name: str = ""
@@ -78,19 +80,19 @@ class LabelledFaces:
         _check("twin", self.twin, np.bool_, (n,))
         if n and not (self.labels.min() >= 0 and self.labels.max() < len(self.classes)):
             found = f"{self.labels.min()} to {self.labels.max()}"
-            raise ValueError(f"labels: expected columns of {self.classes}, received {found}")
+            raise ValueError(f"labels: expected columns of {self.classes}, got {found}")
         if self.votes is not None:
             _check("votes", self.votes, np.int16, (n, len(VOTE_COLUMNS)))
             if (self.votes < 0).any():
-                raise ValueError(f"votes: expected counts >= 0, received {self.votes.min()}")
+                raise ValueError(f"votes: expected counts >= 0, got {self.votes.min()}")
         if len(self.sources) != n:
-            raise ValueError(f"sources: expected {n} names, received {len(self.sources)}")
+            raise ValueError(f"sources: expected {n} names, got {len(self.sources)}")
 
     def __len__(self) -> int:
         return len(self.crops)
 
     def take(self, rows: Rows) -> Self:
-        """Returns the faces at `rows`: indices, a mask of shape `(n,)`, or a slice. What was skipped stays noted."""
+        """Return the faces at `rows`: indices, a mask of shape `(n,)`, or a slice. What was skipped stays noted."""
         return type(self)(
             crops=self.crops[rows],
             labels=self.labels[rows],
@@ -105,26 +107,24 @@ class LabelledFaces:
 
 def _check(name: str, array: npt.NDArray[Any], dtype: type[np.generic], shape: tuple[int, ...]) -> None:
     if array.dtype != dtype or array.shape != shape:
-        raise ValueError(
-            f"{name}: expected {np.dtype(dtype)} of shape {shape}, received {array.dtype} of {array.shape}"
-        )
+        raise ValueError(f"{name}: expected {np.dtype(dtype)} of shape {shape}, got {array.dtype} of {array.shape}")
 
 
 def label_sets(faces: LabelledFaces) -> dict[str, Targets]:
-    """Returns the targets of each label set that the faces carry.
+    """Return the targets of each label set that the faces carry.
 
     The labels make a set of the faces' name. Where they have none, it is "fer2013" for FER2013's seven classes and
     "labels" for others. Votes make a second set, "ferplus".
     """
-    name = faces.name or ("fer2013" if faces.classes == FER2013_CLASSES else "labels")
+    name = faces.name or (FER2013_SET if faces.classes == FER2013_CLASSES else "labels")
     sets = {name: targets_from_labels(faces.labels, faces.classes)}
     if faces.votes is not None:
-        sets["ferplus"] = targets_from_votes(faces.votes)
+        sets[VOTES_SET] = targets_from_votes(faces.votes)
     return sets
 
 
 def merge(parts: Sequence[LabelledFaces]) -> LabelledFaces:
-    """Returns the faces of several data sets as one, over all their classes.
+    """Return the faces of several data sets as one, over all their classes.
 
     Args:
         parts: At least one data set. Votes are kept only where every part has them.
@@ -143,7 +143,7 @@ def merge(parts: Sequence[LabelledFaces]) -> LabelledFaces:
 
 
 def content_hash(faces: LabelledFaces) -> str:
-    """Returns the SHA-256, in hexadecimal, of what is learned from: crops, classes, labels and votes, in their order.
+    """Return the SHA-256, in hexadecimal, of what is learned from: crops, classes, labels and votes, in their order.
 
     File names, layout and machine make no difference: the folder and the table of the same pixels have the same hash.
     """
@@ -161,20 +161,20 @@ class Face(NamedTuple):
     Attributes:
         source: Where it comes from.
         label: Its class, as the data set spells it.
-        crop: `(48, 48)` uint8, grey.
-        votes: Ten counts in the order of `embeddings.labels.VOTE_COLUMNS`, or None where the data set has none.
+        crop: `(48, 48)` uint8, gray.
+        votes: `(10,)` int16 counts in the order of `labels.VOTE_COLUMNS`; None if the data set has none.
         twin: Whether a pixel-identical copy stands in another split.
     """
 
     source: str
     label: str
-    crop: npt.NDArray[np.uint8]
+    crop: ByteArray
     votes: npt.NDArray[np.int16] | None = None
     twin: bool = False
 
 
 def gather(rows: Iterable[Face | Skipped], names: Iterable[str], where: str) -> LabelledFaces:
-    """Puts the rows of a data set together.
+    """Put the rows of a data set together.
 
     Args:
         rows: Its faces, and what was left out.
@@ -182,7 +182,7 @@ def gather(rows: Iterable[Face | Skipped], names: Iterable[str], where: str) -> 
         where: The data set, for the error.
 
     Raises:
-        DataError: there is no face.
+        DataError: There is no face.
     """
     faces, skipped = [], []
     for row in rows:
@@ -192,7 +192,7 @@ def gather(rows: Iterable[Face | Skipped], names: Iterable[str], where: str) -> 
             skipped.append(row)
     if not faces:
         first = f"; the first of {len(skipped)} skipped, {skipped[0].source}: {skipped[0].reason}" if skipped else ""
-        raise DataError(f"{where}: expected at least one readable labelled picture, received none{first}")
+        raise DataError(f"{where}: expected at least one readable labelled picture, got none{first}")
     classes = tuple(sorted({canonical(name) for name in names} | {face.label for face in faces}))
     votes = [face.votes for face in faces if face.votes is not None]
     return LabelledFaces(
@@ -207,7 +207,7 @@ def gather(rows: Iterable[Face | Skipped], names: Iterable[str], where: str) -> 
 
 
 def reporting(rows: Iterable[T], total: int, progress: Progress | None) -> Iterator[T]:
-    """Passes `rows` on and calls `progress(done, total)` now and then, and once at the end."""
+    """Pass `rows` on and calls `progress(done, total)` now and then, and once at the end."""
     for done, row in enumerate(rows):
         if progress and done % _PROGRESS_STEP == 0:
             progress(done, total)

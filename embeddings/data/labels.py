@@ -46,12 +46,12 @@ class ClassNameError(MoodspaceError):
 
 
 def tidy(name: str) -> str:
-    """Returns a name in Unicode's composed form (NFC), lower-case, with single spaces inside and none around."""
+    """Return a name in Unicode's composed form (NFC), lower-case, with single spaces inside and none around."""
     return unicodedata.normalize("NFC", _spelled(name).lower())
 
 
 def checked(name: str) -> str:
-    """Returns a name as it came.
+    """Return a name as it came.
 
     Raises:
         ClassNameError: It is empty or too long, or has line breaks, control characters, or others that cannot be seen.
@@ -70,7 +70,7 @@ def checked(name: str) -> str:
 
 @lru_cache(maxsize=4096)
 def readable(name: str) -> str:
-    """Returns a name that is there already as it is compared and shown: composed, without what no name may have."""
+    """Return a name that is there already as it is compared and shown: composed, without what no name may have."""
     return "".join("\ufffd" if _is_refused(one) else one for one in _spelled(name))
 
 
@@ -81,6 +81,9 @@ def _spelled(name: str) -> str:
 def _is_refused(character: str) -> bool:
     return character in _BLANK or unicodedata.category(character) in _REFUSED
 
+
+# Names of the label sets that data sets of FER2013 offer: its labels, and the votes of FER+.
+FER2013_SET, VOTES_SET = "fer2013", "ferplus"
 
 FER2013_CLASSES = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
 FERPLUS_CLASSES = ("neutral", "happy", "surprise", "sad", "angry", "disgust", "fear", "contempt")
@@ -103,16 +106,16 @@ _SUM_TOLERANCE = 1e-4
 
 
 def canonical(name: str) -> str:
-    """Returns the project's name of an expression: tidied as by `tidy`, aliases resolved, unknown names kept."""
+    """Return the project's name of an expression: tidied as by `tidy`, aliases resolved, unknown names kept."""
     plain = tidy(name)
     return ALIASES.get(plain, plain)
 
 
 def class_name(name: str) -> str:
-    """Returns the canonical name of a class that comes in, from a person, a folder or a file.
+    """Return the canonical name of a class that comes in, from a person, a folder or a file.
 
     Raises:
-        ClassNameError: it is empty or too long, or has line breaks or characters that cannot be seen.
+        ClassNameError: It is empty or too long, or has line breaks or characters that cannot be seen.
     """
     return canonical(checked(name))
 
@@ -127,7 +130,7 @@ class Targets:
             the face has no label in this set.
 
     Raises:
-        ValueError: a class is named twice, or `proba` has another shape, type or range than stated.
+        ValueError: A class is named twice, or `proba` has another shape, type or range than stated.
     """
 
     classes: tuple[str, ...]
@@ -135,15 +138,15 @@ class Targets:
 
     def __post_init__(self) -> None:
         if not self.classes or len(set(self.classes)) != len(self.classes):
-            raise ValueError(f"classes: expected at least one name and none twice, received {self.classes}")
+            raise ValueError(f"classes: expected at least one name and none twice, got {self.classes}")
         if self.proba.dtype != np.float32 or self.proba.ndim != 2 or self.proba.shape[1] != len(self.classes):
             found = f"{self.proba.dtype} of {self.proba.shape}"
-            raise ValueError(f"proba: expected float32 of shape (n, {len(self.classes)}), received {found}")
+            raise ValueError(f"proba: expected float32 of shape (n, {len(self.classes)}), got {found}")
         sums = self.proba.sum(axis=1)
         fair = (np.abs(sums - 1) <= _SUM_TOLERANCE) | ~self.proba.any(axis=1)
         # Written so that NaN, for which every comparison is false, is refused as well.
         if not (np.all(self.proba >= 0) and np.all(fair)):
-            raise ValueError("proba: expected numbers >= 0 whose rows sum to 1 or are all zero, received others")
+            raise ValueError("proba: expected numbers >= 0 whose rows sum to 1 or are all zero, got others")
 
     def __len__(self) -> int:
         return len(self.proba)
@@ -158,20 +161,18 @@ class Targets:
 
 
 def targets_from_labels(labels: npt.NDArray[np.integer[Any]], classes: Sequence[str]) -> Targets:
-    """Makes one-hot targets from one label a face.
+    """Make one-hot targets from one label a face.
 
     Args:
         labels: `(n,)` integers, each a column of `classes`, or -1 for none.
         classes: The class names, in column order.
 
     Raises:
-        ValueError: a label is not a column of `classes`.
+        ValueError: A label is not a column of `classes`.
     """
     count = len(classes)
     if labels.ndim != 1 or (labels.size and not (labels.min() >= -1 and labels.max() < count)):
-        raise ValueError(
-            f"labels: expected shape (n,) and values from -1 to {count - 1}, received {labels.shape}, {labels}"
-        )
+        raise ValueError(f"labels: expected shape (n,) and values from -1 to {count - 1}, got {labels.shape}, {labels}")
     proba = np.zeros((len(labels), count), np.float32)
     rows = np.flatnonzero(labels >= 0)
     proba[rows, labels[rows]] = 1
@@ -179,7 +180,7 @@ def targets_from_labels(labels: npt.NDArray[np.integer[Any]], classes: Sequence[
 
 
 def targets_from_votes(votes: npt.NDArray[np.integer[Any]]) -> Targets:
-    """Makes targets over `FERPLUS_CLASSES` from what several people saw.
+    """Make targets over `FERPLUS_CLASSES` from what several people saw.
 
     The row is the distribution of the votes over the eight expressions. It is all zero where there are no votes, and
     where `unknown` or `not-a-face` has the largest count, alone or tied with an expression: at least as many people saw
@@ -191,13 +192,13 @@ def targets_from_votes(votes: npt.NDArray[np.integer[Any]]) -> Targets:
         votes: `(n, 10)` integer counts >= 0, columns in the order of `VOTE_COLUMNS`.
 
     Raises:
-        ValueError: another shape, or a negative count.
+        ValueError: Another shape, or a negative count.
 
     Source: Barsoum et al., "Training Deep Networks for Facial Expression Recognition with Crowd-Sourced Label
         Distribution", ICMI 2016, and its published code for the outliers.
     """
     if votes.ndim != 2 or votes.shape[1] != len(VOTE_COLUMNS) or (votes < 0).any():
-        raise ValueError(f"votes: expected counts >= 0 of shape (n, {len(VOTE_COLUMNS)}), received shape {votes.shape}")
+        raise ValueError(f"votes: expected counts >= 0 of shape (n, {len(VOTE_COLUMNS)}), got shape {votes.shape}")
     expressions, others = np.split(votes.astype(np.float64), [len(FERPLUS_CLASSES)], axis=1)
     most = expressions.max(axis=1, keepdims=True)
     shares = np.where((expressions == 1) & (most > 1), 0, expressions)
@@ -222,14 +223,14 @@ class SharedColumns(NamedTuple):
 
 
 def shared_columns(from_classes: Sequence[str], to_classes: Sequence[str]) -> SharedColumns:
-    """Matches the classes of two label sets by canonical name, to score predictions in one against truths in the other.
+    """Match the classes of two label sets by canonical name, to score predictions in one against truths in the other.
 
     Example:
         >>> shared_columns(("neutral", "happiness", "contempt"), ("happy", "neutral")).names
         ('neutral', 'happy')
 
     Raises:
-        ValueError: two names of one set mean the same expression, so that its column is not unique.
+        ValueError: Two names of one set mean the same expression, so that its column is not unique.
     """
     from_at, to_at = _columns("from_classes", from_classes), _columns("to_classes", to_classes)
     names = tuple(name for name in from_at if name in to_at)
@@ -243,5 +244,5 @@ def shared_columns(from_classes: Sequence[str], to_classes: Sequence[str]) -> Sh
 def _columns(argument: str, classes: Sequence[str]) -> dict[str, int]:
     columns = {canonical(name): column for column, name in enumerate(classes)}
     if len(columns) != len(classes):
-        raise ValueError(f"{argument}: expected one name for each expression, received {tuple(classes)}")
+        raise ValueError(f"{argument}: expected one name for each expression, got {tuple(classes)}")
     return columns

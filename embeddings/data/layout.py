@@ -1,7 +1,7 @@
-"""Where the labelled pictures of a folder stand: `<class>/*`, `<split>/<class>/*`, or one of these a folder further in.
+"""Find the parts of a data set in a folder: class folders, splits and tables.
 
-A data set is read from there all at once (`embeddings.datasets`), the user's gallery is kept in line with it file by
-file (`index.sync`); both ask here which class folders there are.
+Class folders are `<class>/*` or `<split>/<class>/*`, possibly inside a folder that only wraps them. `readers` reads a
+whole data set from them; `index.taught.sync_plan` keeps the user's gallery in line with them, file by file.
 """
 
 import os
@@ -50,7 +50,7 @@ class ClassFolder(NamedTuple):
 
 
 def class_folders(root: Path) -> list[ClassFolder]:
-    """Lists the class folders of a data set, in a fixed order; none where `root` has no folders.
+    """List the class folders of a data set, in a fixed order; none where `root` has no folders.
 
     Args:
         root: The folder that holds them, or their splits; `innermost` finds it.
@@ -62,7 +62,7 @@ def class_folders(root: Path) -> list[ClassFolder]:
 
 
 def innermost(folder: Path) -> Path:
-    """Goes down while a folder only wraps another: one that is no split and has more folders, or a table, inside."""
+    """Go down while a folder only wraps another: one that is no split and has more folders, or a table, inside."""
     inside = folders(folder)
     if len(inside) != 1 or tables(folder) or inside[0].name.lower() in SPLITS:
         return folder
@@ -73,22 +73,22 @@ def innermost(folder: Path) -> Path:
 
 
 def visible(folder: Path) -> list[Path]:
-    """Returns what stands in a folder, sorted the same on every system, without what systems hide there."""
+    """Return what stands in a folder, sorted the same on every system, without what systems hide there."""
     return sorted((entry for entry in folder.iterdir() if is_visible(entry.name)), key=lambda entry: entry.name)
 
 
 def is_visible(name: str) -> bool:
-    """Says whether a file or folder of this name is a person's own, and not one that systems hide there."""
+    """Say whether a file or folder of this name is a person's own, and not one that systems hide there."""
     return not name.startswith(".") and name.lower() not in _CLUTTER
 
 
 def folders(folder: Path) -> list[Path]:
-    """Returns the visible folders in a folder."""
+    """Return the visible folders in a folder."""
     return [entry for entry in visible(folder) if entry.is_dir()]
 
 
 def tables(folder: Path) -> list[Path]:
-    """Returns the visible tables of a folder: parquet files, and FER2013's under its known names."""
+    """Return the visible tables of a folder: parquet files, and FER2013's under its known names."""
     return [
         entry
         for entry in visible(folder)
@@ -97,12 +97,12 @@ def tables(folder: Path) -> list[Path]:
 
 
 def other_csv(folder: Path) -> list[Path]:
-    """Returns the visible CSV files of a folder under other names than FER2013's."""
+    """Return the visible CSV files of a folder under other names than FER2013's."""
     return [file for file in visible(folder) if file.is_file() and file.suffix.lower() == ".csv"]
 
 
 def nested_tables(root: Path) -> list[Path]:
-    """Returns the parquet files that stand further in, as the Hub has them (`data/`, `default/train/0000.parquet`).
+    """Return the parquet files that stand further in, as the Hub has them (`data/`, `default/train/0000.parquet`).
 
     None where pictures, or other files that are no notes on the data, stand among them.
     """
@@ -127,7 +127,7 @@ def nested_tables(root: Path) -> list[Path]:
 
 
 def parquet_split(file: Path) -> str:
-    """Returns the split that a parquet file holds by its name or its folder's; "" where neither says one.
+    """Return the split that a parquet file holds by its name or its folder's; "" where neither says one.
 
     Known are `train.parquet`, `train-00000-of-00002.parquet`, both with a hash behind it, `mine-train.parquet`,
     `train/0000.parquet` and `partial-train/0000.parquet`. A name that is no split's stays as it is.
@@ -143,28 +143,28 @@ def parquet_split(file: Path) -> str:
 
 
 def class_name(folder: ClassFolder) -> str:
-    """Returns the class that a folder names: in RAF-DB a number stands for it."""
+    """Return the class that a folder names: in RAF-DB a number stands for it."""
     return RAF_DB[folder.path.name] if folder.path.name in RAF_DB and _is_raf_db(folder) else folder.path.name
 
 
 def numbered(found: Sequence[ClassFolder]) -> bool:
-    """Says whether classes are numbers that could stand for any expression, as data sets count them differently."""
+    """Say whether classes are numbers that could stand for any expression, as data sets count them differently."""
     return bool(found) and all(class_name(folder).strip().isdecimal() for folder in found)
 
 
 def refusal_of_numbers(root: Path, found: Sequence[ClassFolder]) -> str:
-    """Returns what to say of a data set whose classes are numbers."""
+    """Return what to say of a data set whose classes are numbers."""
     names = sorted({folder.path.name for folder in found}, key=lambda name: (len(name), name))
     known = ", ".join(f"{number} {name}" for number, name in RAF_DB.items())
     return (
-        f"{root}: expected folders named for expressions, received the numbers {', '.join(names)}, which data sets "
+        f"{root}: expected folders named for expressions, got the numbers {', '.join(names)}, which data sets "
         f"count differently; rename them (FER2013: 0 angry, 1 disgust, 2 fear, 3 happy, 4 sad, 5 surprise, 6 neutral; "
         f"RAF-DB: {known})"
     )
 
 
 def _is_raf_db(folder: ClassFolder) -> bool:
-    """Says whether a numbered folder is RAF-DB's: the path or the pictures' names say so, and 1 to 7 are all there."""
+    """Say whether a numbered folder is RAF-DB's: the path or the pictures' names say so, and 1 to 7 are all there."""
     beside = {inner.name for inner in folders(folder.path.parent)}
     if beside != set(RAF_DB):
         return False
@@ -174,6 +174,6 @@ def _is_raf_db(folder: ClassFolder) -> bool:
 
 
 def split_name(text: str) -> str:
-    """Returns the project's name of a split; one that it does not know stays as it is, in lower case."""
+    """Return the project's name of a split; one that it does not know stays as it is, in lower case."""
     plain = text.strip().lower()
     return SPLITS.get(plain, plain)

@@ -1,9 +1,9 @@
-"""Labelled faces from parquet files in the layout of Hugging Face's `datasets`; the only place that needs pyarrow.
+"""Read labelled faces from parquet files in the layout of Hugging Face's `datasets`. Needs pyarrow.
 
 Columns: `image` (a struct of `bytes` and `path`, or only one of the two: bytes, or a path to a file), `label` (strings,
-or whole numbers whose names stand as a `ClassLabel` in the schema's metadata under "huggingface"), and optionally
-`votes` (ten integers a row, in the order of `embeddings.labels.VOTE_COLUMNS`) and `twin` (bool). Other names that data
-sets of the Hub use for the first two are known: `img`, `picture`; `labels`, `emotion`, `expression`.
+or integers whose names are a `ClassLabel` in the schema's metadata under "huggingface"), and optionally `votes` (ten
+integers per row, in the order of `labels.VOTE_COLUMNS`) and `twin` (bool). The first two may also have other names that
+data sets of the Hub use: `img`, `picture`; `labels`, `emotion`, `expression`.
 """
 
 import contextlib
@@ -35,14 +35,14 @@ class _Columns(NamedTuple):
 
 
 def read_parquet(files: Sequence[Path], *, progress: Progress | None = None) -> LabelledFaces:
-    """Reads the parquet files of one split as one data set.
+    """Read the parquet files of one split as one data set.
 
     Args:
         files: The files, in order.
         progress: Called with the rows read and their number.
 
     Raises:
-        DataError: pyarrow is not installed, a file is broken or has other columns, or no picture can be read.
+        DataError: Pyarrow is not installed, a file is broken or has other columns, or no picture can be read.
     """
     try:
         import pyarrow.parquet
@@ -59,9 +59,7 @@ def read_parquet(files: Sequence[Path], *, progress: Progress | None = None) -> 
             return gather(reporting(rows, total, progress), names, where)
     except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
         reason = " ".join(str(error).split())
-        raise DataError(
-            f"{where}: expected a parquet file, received a broken one ({reason}); fetch it again"
-        ) from error
+        raise DataError(f"{where}: expected a parquet file, got a broken one ({reason}); fetch it again") from error
 
 
 def _find_columns(file: Path, schema: Any) -> _Columns:
@@ -71,18 +69,18 @@ def _find_columns(file: Path, schema: Any) -> _Columns:
     image_name = next((name for name in _IMAGE_NAMES if name in schema.names), None)
     label_name = next((name for name in _LABEL_NAMES if name in schema.names), None)
     if image_name is None or label_name is None:
-        raise DataError(f"{file}: expected the columns image and label, received {', '.join(schema.names)}")
+        raise DataError(f"{file}: expected the columns image and label, got {', '.join(schema.names)}")
     image, label = schema.field(image_name).type, schema.field(label_name).type
     parts = {field.name for field in image} if kinds.is_struct(image) else set()
     if not (parts & {"bytes", "path"} or _is_text(image) or kinds.is_binary(image) or kinds.is_large_binary(image)):
         raise DataError(
-            f"{file}: expected column {image_name} to be a struct with bytes and path, bytes or paths, received {image}"
+            f"{file}: expected column {image_name} to be a struct with bytes and path, bytes or paths, got {image}"
         )
     text = label.value_type if kinds.is_dictionary(label) else label
     if _is_text(text):
         return _Columns(image_name, label_name, ())
     if not (kinds.is_integer(label) or kinds.is_floating(label)):
-        raise DataError(f"{file}: expected column {label_name} to hold integers or strings, received {label}")
+        raise DataError(f"{file}: expected column {label_name} to hold integers or strings, got {label}")
     return _Columns(image_name, label_name, _class_names(file, schema, label_name))
 
 
@@ -93,7 +91,7 @@ def _is_text(kind: Any) -> bool:
 
 
 def _class_names(file: Path, schema: Any, column: str) -> tuple[str, ...]:
-    """Returns the names of integer labels: a `ClassLabel`, whose names stand in a list or under their numbers."""
+    """Return the names of integer labels: a `ClassLabel`, whose names stand in a list or under their numbers."""
     try:
         names = json.loads(schema.metadata[b"huggingface"])["info"]["features"][column]["names"]
         if isinstance(names, dict):
@@ -103,7 +101,7 @@ def _class_names(file: Path, schema: Any, column: str) -> tuple[str, ...]:
         return tuple(str(name) for name in names)
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(
-            f"{file}: expected the names of the integer labels (ClassLabel), received none; use strings"
+            f"{file}: expected the names of the integer labels (ClassLabel), got none; use strings"
         ) from error
 
 
@@ -121,30 +119,30 @@ def _face(file: Path, number: int, row: dict[str, Any], columns: _Columns) -> Fa
     source = path or f"{file.name}#{number}"
     label = _label(row[columns.label], columns.names)
     if label is None:
-        return Skipped(source, f"expected a label, received {row[columns.label]}")
+        return Skipped(source, f"expected a label, got {row[columns.label]}")
     try:
         if picture is not None:
             crop = read_crop(picture)
         elif path:
             crop = read_crop(_file_of(file, path))
         else:
-            return Skipped(source, "expected the bytes of a picture, received none")
+            return Skipped(source, "expected the bytes of a picture, got none")
     except PictureError as error:
         return Skipped(source, str(error))
     except (OSError, ValueError) as error:
-        return Skipped(source, f"expected the bytes of a picture or its file, received neither ({error})")
+        return Skipped(source, f"expected the bytes of a picture or its file, got neither ({error})")
     return Face(source, label, crop, _votes(file, row) if "votes" in row else None, bool(row.get("twin")))
 
 
 def _picture(image: Any) -> tuple[bytes | None, str]:
-    """Returns the bytes of a picture and where it comes from, as far as a table says so."""
+    """Return the bytes of a picture and where it comes from, as far as a table says so."""
     if isinstance(image, dict):
         return image.get("bytes"), str(image.get("path") or "")
     return (image, "") if isinstance(image, bytes) else (None, image or "")
 
 
 def _label(value: Any, names: tuple[str, ...]) -> str | None:
-    """Returns the class that a label means; None where it means none."""
+    """Return the class that a label means; None where it means none."""
     if not names:
         return value if isinstance(value, str) and value.strip() else None
     if value is None or not 0 <= value < len(names) or int(value) != value:
@@ -153,7 +151,7 @@ def _label(value: Any, names: tuple[str, ...]) -> str | None:
 
 
 def _file_of(table: Path, path: str) -> Path:
-    """Returns where a picture lies that a table names: beside it, or beside a folder that it stands in."""
+    """Return where a picture lies that a table names: beside it, or beside a folder that it stands in."""
     places = [folder / path for folder in (table.parent, *table.parent.parents[:_PARENTS])]
     return next((place for place in places if place.is_file()), places[0])
 
@@ -161,5 +159,5 @@ def _file_of(table: Path, path: str) -> Path:
 def _votes(file: Path, row: dict[str, Any]) -> npt.NDArray[np.int16]:
     votes = row["votes"] or [0] * len(VOTE_COLUMNS)
     if len(votes) != len(VOTE_COLUMNS) or not all(vote is not None and 0 <= vote < 1000 for vote in votes):
-        raise DataError(f"{file}: expected {len(VOTE_COLUMNS)} counts in column votes, received {votes}")
+        raise DataError(f"{file}: expected {len(VOTE_COLUMNS)} counts in column votes, got {votes}")
     return np.array(votes, np.int16)

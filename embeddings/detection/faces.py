@@ -20,7 +20,7 @@ class Faces:
         confidence: `(n,)` float32 in [0, 1], that this is a face.
 
     Raises:
-        ValueError: an array of another type or shape, or a value that is not finite.
+        ValueError: An array of another type or shape, or a value that is not finite.
     """
 
     xywh: FloatArray
@@ -32,20 +32,20 @@ class Faces:
         for name, shape in shapes.items():
             array = getattr(self, name)
             if array.dtype != np.float32 or array.shape != shape:
-                raise ValueError(f"{name}: expected float32 of shape {shape}, received {array.dtype} of {array.shape}")
+                raise ValueError(f"{name}: expected float32 of shape {shape}, got {array.dtype} of {array.shape}")
             if not np.isfinite(array).all():
-                raise ValueError(f"{name}: expected finite values, received NaN or infinite ones")
+                raise ValueError(f"{name}: expected finite values, got NaN or infinite ones")
 
     def __len__(self) -> int:
         return len(self.confidence)
 
     @classmethod
     def empty(cls) -> "Faces":
-        """Returns no faces."""
+        """Return no faces."""
         return cls(np.zeros((0, 4), np.float32), np.zeros((0, 5, 2), np.float32), np.zeros(0, np.float32))
 
     def take(self, rows: npt.NDArray[Any] | Sequence[int] | slice) -> "Faces":
-        """Returns the faces at these rows: indices, a mask or a slice."""
+        """Return the faces at these rows: indices, a mask or a slice."""
         return Faces(self.xywh[rows], self.landmarks[rows], self.confidence[rows])
 
 
@@ -53,7 +53,7 @@ class Detector(Protocol):
     """What finds faces in a frame."""
 
     def detect(self, frame_bgr: ByteArray) -> Faces:
-        """Finds the faces of a frame.
+        """Find the faces of a frame.
 
         Args:
             frame_bgr: `(h, w, 3)` uint8 in [0, 255], BGR.

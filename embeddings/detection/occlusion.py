@@ -20,7 +20,7 @@ MOST_HIDDEN = 0.75
 
 # Pixels of the crop; takes the grain out before edges are measured.
 _SIGMA = 0.7
-# Grey levels a pixel that count as no edge: noise in a crop of one grey is not a pattern.
+# Gray levels a pixel that count as no edge: noise in a crop of one gray is not a pattern.
 _LEAST_EDGE = 1.0
 
 
@@ -28,7 +28,7 @@ def hidden(crops: ByteArray) -> FloatArray:
     """Return how likely it is that the mouth of each face is hidden.
 
     Args:
-        crops: `(n, 48, 48)` uint8 grey in [0, 255].
+        crops: `(n, 48, 48)` uint8 gray in [0, 255].
 
     Returns:
         `(n,)` float32 in [0, 1].
@@ -41,7 +41,7 @@ def edges(crops: ByteArray) -> FloatArray:
     """Return the square root of the share of each cell and direction in the edges of each crop.
 
     Args:
-        crops: `(n, 48, 48)` uint8 grey in [0, 255].
+        crops: `(n, 48, 48)` uint8 gray in [0, 255].
 
     Returns:
         `(n, 288)` float32 in [0, 1], cells by row, then column, then direction.

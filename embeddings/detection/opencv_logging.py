@@ -1,4 +1,4 @@
-"""Keeps OpenCV's own warnings off the screen where this project reports the failure itself."""
+"""Keep OpenCV's own warnings off the screen where this project reports the failure itself."""
 
 from collections.abc import Callable
 

@@ -44,7 +44,7 @@ class FaceQuality:
         sharpness: `(n,)` float32, as `sharpness` measures it.
         yaw: `(n,)` float32 in [-90, 90], degrees that the face is turned, to the viewer's right when positive.
         good: `(n,)` bool, whether a prediction says more than noise.
-        reasons: n words to show for what is wrong; empty where nothing is. Found out from the numbers where none are
+        reasons: N words to show for what is wrong; empty where nothing is. Found out from the numbers where none are
             given.
     """
 
@@ -76,8 +76,8 @@ def assess(
     Args:
         faces: The n faces.
         sharpnesses: `(n,)` float32, how sharp their crops are.
-        hiddenness: `(n,)` float32 in [0, 1], how likely their mouths are hidden, as `realtime.occlusion.hidden` has it;
-            None where this was not looked at.
+        hiddenness: `(n,)` float32 in [0, 1], the probability that the mouth is hidden (`occlusion.hidden`); None if it
+            was not measured.
         frame_shape: Height and width of the frame, pixels; None where faces may reach beyond it.
     """
     size = faces.xywh[:, 2:].max(axis=1, initial=0.0)
@@ -100,7 +100,7 @@ def look_at(faces: Faces, crops: ByteArray, frame_shape: tuple[int, ...] | None 
 
     Args:
         faces: The n faces.
-        crops: `(n, 48, 48)` uint8 grey, their crops.
+        crops: `(n, 48, 48)` uint8 gray, their crops.
         frame_shape: As for `assess`.
     """
     return assess(faces, np.array([sharpness(crop) for crop in crops], np.float32), hidden(crops), frame_shape)
@@ -132,10 +132,10 @@ def _reason(good: bool, size: float, yaw: float) -> str:
 
 
 def sharpness(crop: ByteArray) -> float:
-    """Returns the variance of the crop's Laplacian over that of its grey levels: about the same in any light.
+    """Return the variance of the crop's Laplacian over that of its gray levels: about the same in any light.
 
     Args:
-        crop: `(48, 48)` uint8 grey in [0, 255].
+        crop: `(48, 48)` uint8 gray in [0, 255].
 
     Source:
         Pech-Pacheco et al., "Diatom autofocusing in brightfield microscopy", ICPR 2000.
@@ -145,7 +145,7 @@ def sharpness(crop: ByteArray) -> float:
 
 
 def yaws(landmarks: FloatArray) -> FloatArray:
-    """Estimates how far faces are turned, from how far the nose's tip is from the middle between the eyes.
+    """Estimate how far faces are turned, from how far the nose's tip is from the middle between the eyes.
 
     Args:
         landmarks: `(n, 5, 2)` float32, pixels, in the order of `embeddings.crops.LANDMARKS`.

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from moodspace.arrays import ByteArray, DoubleArray, FloatArray, IntArray
 from moodspace.embeddings.detection.faces import Faces
@@ -122,7 +121,7 @@ def _is_part(xywh: FloatArray, row: int) -> bool:
     return bool(((shared > _CONTAINED * area) & (area < areas) & (area > _LEAST_PART * areas)).any())
 
 
-def _shared(one: FloatArray, others: FloatArray) -> tuple[FloatArray, float, npt.NDArray[np.float32]]:
+def _shared(one: FloatArray, others: FloatArray) -> tuple[FloatArray, float, FloatArray]:
     """Return the areas that a box shares with others, its own area and theirs."""
     first = np.maximum(one[:2], others[:, :2])
     last = np.minimum(one[:2] + one[2:], others[:, :2] + others[:, 2:])

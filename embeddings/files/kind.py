@@ -64,7 +64,7 @@ _VIDEO_MARKS = (
 
 
 def kind_of(content: bytes, name: str = "") -> Kind:
-    """Says what bytes are.
+    """Say what bytes are.
 
     Args:
         content: A file's, or its first 4 KiB; a video of JPEG files is known by more of it.
@@ -93,7 +93,7 @@ def kind_of(content: bytes, name: str = "") -> Kind:
 
 
 def claimed_kind(name: str) -> Kind:
-    """Says what a file's name calls it."""
+    """Say what a file's name calls it."""
     suffix = Path(name).suffix.lower()
     if suffix in _PICTURE_NAMES or suffix in RAW_NAMES:
         return Kind.PICTURE
@@ -101,13 +101,13 @@ def claimed_kind(name: str) -> Kind:
 
 
 def is_heif(content: bytes) -> bool:
-    """Says whether a picture's bytes are HEIF, which Apple's cameras write as .heic, and not AVIF."""
+    """Say whether a picture's bytes are HEIF, which Apple's cameras write as .heic, and not AVIF."""
     brands = content[8 : int.from_bytes(content[:4], "big")]
     return content[4:8] == b"ftyp" and brands[:4] in _ISO_PICTURES and b"avif" not in brands and b"avis" not in brands
 
 
 def file_kind(path: Path) -> Kind:
-    """Says what a file is by its content, or, where that is unknown, what its name calls it.
+    """Say what a file is by its content, or, where that is unknown, what its name calls it.
 
     `Kind.OTHER` is a file that nobody takes for a picture or a video. What cannot be read has the kind of its name.
 
@@ -143,7 +143,7 @@ def _has_mark(content: bytes, marks: tuple[tuple[int, bytes], ...]) -> bool:
 
 
 def _is_transport_stream(content: bytes) -> bool:
-    """Looks for the byte that begins each packet of 188, with four bytes before each in a camera's files."""
+    """Look for the byte that begins each packet of 188, with four bytes before each in a camera's files."""
     return any(
         len(content) > at + 2 * step and all(content[at + i * step] == 0x47 for i in range(3))
         for at, step in ((0, 188), (4, 192), (0, 204))

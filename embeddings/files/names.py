@@ -1,4 +1,4 @@
-"""Names for new files that fit the file system, whatever they are derived from."""
+"""Name for new files that fit the file system, whatever they are derived from."""
 
 import hashlib
 import os
@@ -9,7 +9,7 @@ _USUAL, _ROOM = 255, 15
 
 
 def fitting(folder: Path, stem: str, suffix: str = "") -> str:
-    """Returns a name for a file, shortened where it is too long.
+    """Return a name for a file, shortened where it is too long.
 
     A shortened name ends in a digest of the whole one, so that two names which begin alike stay two.
 
@@ -28,7 +28,7 @@ def fitting(folder: Path, stem: str, suffix: str = "") -> str:
 
 
 def unfinished(path: Path) -> Path:
-    """Returns the hidden name, beside a file, that it has until it is whole."""
+    """Return the hidden name, beside a file, that it has until it is whole."""
     name = f".{path.name}.partial"
     if len(os.fsencode(name)) > _longest_name(path.parent):
         name = f".{_digest(path.name)}.partial"
@@ -40,7 +40,7 @@ def _digest(name: str) -> str:
 
 
 def _longest_name(folder: Path) -> int:
-    """Returns how many bytes a name in a folder may have; some encrypted folders allow fewer than usual."""
+    """Return how many bytes a name in a folder may have; some encrypted folders allow fewer than usual."""
     if hasattr(os, "pathconf"):
         for place in (folder, *folder.parents):
             try:

@@ -50,7 +50,7 @@ def require_folder_at(path: Path) -> None:
     """Check, before long work, that a folder can be written to or made.
 
     Raises:
-        ValueError: it cannot; says what is there instead.
+        ValueError: It cannot; says what is there instead.
     """
     nearest = next(one for one in (path, *path.absolute().parents) if os.path.lexists(one))
     found = what_is(nearest)

@@ -19,9 +19,9 @@ class AugmentationStrength:
         stretch: Largest relative change of one side against the other.
         shift: Share of the side to either side.
         contrast: Largest relative change.
-        brightness: Grey levels of 255 to either side.
+        brightness: Gray levels of 255 to either side.
         gamma: Largest change of the exponent's logarithm.
-        noise: Largest standard deviation, grey levels of 255.
+        noise: Largest standard deviation, gray levels of 255.
         blur: Probability of a blur.
         shadow: Probability that one side of the face is darker.
         cutout: Probability that a rectangle is hidden.
@@ -42,6 +42,12 @@ class AugmentationStrength:
     flip: bool = True
 
 
+NO_AUGMENTATION = AugmentationStrength(
+    rotation=0, zoom=0, stretch=0, shift=0, contrast=0, brightness=0, gamma=0, noise=0, blur=0, shadow=0, cutout=0,
+    flip=False,
+)  # fmt: skip
+
+
 class Augment(layers.Layer):
     """Change each face of a batch at random: one resampling for all geometry, then light, noise, blur and hiding.
 
@@ -52,7 +58,7 @@ class Augment(layers.Layer):
         seed: Seed of all draws.
 
     Call arguments:
-        faces: `(n, 48, 48, 1)` float32, grey, 0 to 255.
+        faces: `(n, 48, 48, 1)` float32, gray, 0 to 255.
 
     Output shape:
         `(n, 48, 48, 1)` float32, 0 to 255.
@@ -83,8 +89,8 @@ class Augment(layers.Layer):
         return self._uniform(n, 0, 1) < probability
 
     def _transform(self, n: int) -> keras.KerasTensor:
-        """Return `(n, 8)` projective transforms from output to input pixels, about the centre."""
-        s, centre = self.strength, (SIZE - 1) / 2
+        """Return `(n, 8)` projective transforms from output to input pixels, about the center."""
+        s, center = self.strength, (SIZE - 1) / 2
 
         def draw(limit: float) -> keras.KerasTensor:
             return keras.random.uniform((n,), -limit, limit, seed=self.random)
@@ -95,8 +101,8 @@ class Augment(layers.Layer):
         cos, sin = ops.cos(angle), ops.sin(angle)
         a, b = cos * size * stretch * side, -sin * size
         c, d = sin * size * stretch * side, cos * size / stretch
-        dx = centre + draw(s.shift * SIZE) - (a + b) * centre
-        dy = centre + draw(s.shift * SIZE) - (c + d) * centre
+        dx = center + draw(s.shift * SIZE) - (a + b) * center
+        dy = center + draw(s.shift * SIZE) - (c + d) * center
         zero = ops.zeros((n,))
         return ops.stack([a, b, dx, c, d, dy, zero, zero], axis=1)
 
@@ -122,7 +128,7 @@ class Augment(layers.Layer):
         return faces + amount * (blurred - faces)
 
     def _hide(self, faces: keras.KerasTensor, n: int) -> keras.KerasTensor:
-        """Cover a rectangle of a tenth to two fifths of each side with one grey (DeVries and Taylor 2017)."""
+        """Cover a rectangle of a tenth to two fifths of each side with one gray (DeVries and Taylor 2017)."""
         rows = ops.reshape(ops.arange(SIZE, dtype="float32"), (1, SIZE, 1, 1))
         columns = ops.transpose(rows, (0, 2, 1, 3))
         inside = self._happens(n, self.strength.cutout)

@@ -1,4 +1,4 @@
-"""Makes sure that Keras can be used before it is imported, and that it is quiet; imports none of it."""
+"""Make sure that Keras can be used before it is imported, and that it is quiet; imports none of it."""
 
 import contextlib
 import importlib.util
@@ -24,7 +24,7 @@ def native_log_filtered() -> Iterator[None]:
     """Leave TensorFlow's chatter out of stderr, and pass every other line on by way of Python.
 
     By way of Python, because a progress bar takes lines from there without being broken. Nothing is filtered where
-    `TF_CPP_MIN_LOG_LEVEL` asked for the log before `embeddings.keras_backend.prepare_keras` set it, or where Python's
+    `TF_CPP_MIN_LOG_LEVEL` asked for the log before `prepare_keras` set it, or where Python's
     stderr is not the process's. Only one thread may be in it at a time.
     """
     if os.environ.get("TF_CPP_MIN_LOG_LEVEL", "3") != "3" or not _is_the_process_own():

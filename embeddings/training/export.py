@@ -9,8 +9,8 @@ from typing import Any
 
 import keras
 import numpy as np
-import numpy.typing as npt
 
+from moodspace.arrays import ByteArray, FloatArray
 from moodspace.embeddings.encoder import EMBEDDING, LiteRTEncoder
 from moodspace.errors import MoodspaceError
 
@@ -19,7 +19,7 @@ class ExportError(MoodspaceError):
     """A network that cannot be exported here."""
 
 
-def export_encoder(encoder: keras.Model, path: Path, *, int8_faces: npt.NDArray[np.uint8] | None = None) -> None:
+def export_encoder(encoder: keras.Model, path: Path, *, int8_faces: ByteArray | None = None) -> None:
     """Write a network as LiteRT.
 
     Without `int8_faces` weights are stored in half precision, and LiteRT computes in float32 all the same. With them
@@ -28,9 +28,9 @@ def export_encoder(encoder: keras.Model, path: Path, *, int8_faces: npt.NDArray[
     `embeddings.encoder.LiteRTEncoder` runs either.
 
     Args:
-        encoder: As `embeddings.network.build_encoder` gives.
+        encoder: As `embeddings.training.network.build_encoder` gives.
         path: The `.tflite` file to write.
-        int8_faces: `(n, 48, 48)` uint8 grey, n >= 1, a few hundred faces as the network was trained on; or None.
+        int8_faces: `(n, 48, 48)` uint8 gray, n >= 1, a few hundred faces as the network was trained on; or None.
 
     Raises:
         ExportError: Keras does not run on TensorFlow, there is no face to find the ranges on, or TensorFlow cannot
@@ -65,29 +65,27 @@ def export_encoder(encoder: keras.Model, path: Path, *, int8_faces: npt.NDArray[
             ) from error
 
 
-def _representative(
-    name: str, crops: npt.NDArray[np.uint8]
-) -> Callable[[], Iterator[dict[str, npt.NDArray[np.float32]]]]:
-    """Returns what the converter calls for the inputs to find the ranges on, a face at a time."""
+def _representative(name: str, crops: ByteArray) -> Callable[[], Iterator[dict[str, FloatArray]]]:
+    """Return what the converter calls for the inputs to find the ranges on, a face at a time."""
     if not len(crops):
         raise ExportError("int8_faces: expected at least one face to find the ranges on, got none; give training faces")
     return lambda: ({name: crop[None, :, :, None].astype(np.float32)} for crop in crops)
 
 
-def differences(encoder: keras.Model, exported: LiteRTEncoder, crops: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+def differences(encoder: keras.Model, exported: LiteRTEncoder, crops: ByteArray) -> FloatArray:
     """Return for each face the largest difference between any probability of the two networks.
 
     Args:
         encoder: The Keras network.
         exported: The written one, without `flip`.
-        crops: `(n, 48, 48)` uint8 grey.
+        crops: `(n, 48, 48)` uint8 gray.
 
     Returns:
         `(n,)` float32 in [0, 1].
     """
     wanted, found = encoder.predict(crops[..., None], batch_size=256, verbose=0), exported.encode(crops)
 
-    def softmax(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    def softmax(logits: FloatArray) -> FloatArray:
         powers = np.exp(logits - logits.max(axis=1, keepdims=True))
         return powers / powers.sum(axis=1, keepdims=True)
 

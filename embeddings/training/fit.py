@@ -1,4 +1,4 @@
-"""From labelled faces to the best weights of an encoder, by one Keras `fit` on TensorFlow or JAX."""
+"""Train an encoder: from crops and targets to batches, one Keras `fit`, and the best weights. On TensorFlow or JAX."""
 
 import dataclasses
 import hashlib
@@ -12,49 +12,36 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
+from moodspace.arrays import ByteArray, FloatArray
 from moodspace.embeddings.data.labels import Targets
 from moodspace.embeddings.encoder import EMBEDDING
-from moodspace.embeddings.training.augmentation import Augment, AugmentationStrength
-from moodspace.embeddings.training.batches import Batches
-from moodspace.embeddings.training.checkpoints import TrainingCheckpoint, write_whole
+from moodspace.embeddings.training.augmentation import NO_AUGMENTATION, Augment
+from moodspace.embeddings.training.callbacks import Report, TrainingCheckpoint, Validation, write_whole
 from moodspace.embeddings.training.losses import TripletLoss, active_triplets, soft_cross_entropy
 from moodspace.embeddings.training.network import Distill, training_model
 from moodspace.embeddings.training.recipe import Recipe
-from moodspace.embeddings.training.trained import WEIGHTS, TrainingError, load_encoder, new_encoder
-from moodspace.embeddings.training.validation import Report, Validation
+from moodspace.embeddings.training.trained import TrainingError, load_encoder, new_encoder
+from moodspace.embeddings.training.training_folder import CONFIG, WEIGHTS
 
-STILL = AugmentationStrength(
-    rotation=0, zoom=0, stretch=0, shift=0, contrast=0, brightness=0, gamma=0, noise=0, blur=0, shadow=0, cutout=0,
-    flip=False,
-)  # fmt: skip
+Batch = tuple[dict[str, npt.NDArray[Any]], dict[str, npt.NDArray[Any]]]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class FaceTargets:
-    """What is learned from: crops and, for each label set, their targets.
+    """Crops and their targets in each label set.
 
     Attributes:
-        crops: `(n, 48, 48)` uint8 grey.
-        targets: Targets of `n` rows under each label set's name; the first set's labels make the triplets.
+        crops: `(n, 48, 48)` uint8 gray in [0, 255].
+        targets: Targets of `n` rows by label set. The labels of the first set make the triplets.
     """
 
-    crops: npt.NDArray[np.uint8]
+    crops: ByteArray
     targets: dict[str, Targets]
 
     @property
     def classes(self) -> dict[str, tuple[str, ...]]:
         """Class names of each label set in column order."""
         return {name: tuple(targets.classes) for name, targets in self.targets.items()}
-
-
-def _load_teacher(folder: Path, classes: dict[str, tuple[str, ...]]) -> keras.Model:
-    """Load an encoder whose label sets are the student's, so that no column is taught as another."""
-    teacher = load_encoder(folder)
-    found = json.loads((folder / "training.json").read_text())["classes"]
-    shared = found.keys() & classes.keys()
-    if not shared or any(tuple(found[name]) != classes[name] for name in shared):
-        raise TrainingError(f"{folder}: expected a teacher of the classes {classes}, got one of {found}.")
-    return teacher
 
 
 def train_encoder(
@@ -68,22 +55,22 @@ def train_encoder(
     resume: bool = False,
     report: Report | None = None,
 ) -> None:
-    """Train an encoder; the best weights, the log and all that a resumption needs stay in `folder`.
+    """Train an encoder and write its best weights, its log and the checkpoint to resume from to `folder`.
 
     Args:
         train: Faces to learn from.
         validation: Faces to choose the best epoch by.
-        recipe: All choices.
-        folder: For `training.json`, `log.csv`, `best.weights.h5` and `backup/`.
-        teachers: Folders of finished trainings to distil from.
-        data_hash: Of the data, kept beside the recipe.
-        resume: Go on where a training in `folder` stopped; at most the epoch it was in is done again.
+        recipe: The hyperparameters.
+        folder: Folder for `training.json`, `log.csv`, `best.weights.h5` and `backup/`.
+        teachers: Folders of finished trainings to distill from.
+        data_hash: Hash of the data, stored with the recipe.
+        resume: Continue a training that stopped. At most the interrupted epoch is repeated.
         report: Called after each epoch with its number and its row of the log.
 
     Raises:
-        TrainingError: `folder` holds a training and `resume` is not set, or it was of another recipe, other data or
-            other teachers; a teacher has other classes; there are teachers but no `distill_weight`, or the reverse; or
-            there is no face to learn from or to validate by.
+        TrainingError: `folder` holds a training and `resume` is not set; the training in it had another recipe, other
+            data or other teachers; a teacher has other classes; there are teachers but no `distill_weight`, or the
+            reverse; or there is no face to learn from or to validate on.
     """
     _check_faces(train, validation)
     if bool(teachers) != (recipe.distill_weight > 0):
@@ -100,27 +87,29 @@ def train_encoder(
     try:
         keras.utils.set_random_seed(recipe.seed)
         encoder = new_encoder(recipe, train.classes)
-        lessons = [_load_teacher(teacher, train.classes) for teacher in teachers]
-        # Only now, so that a start that failed leaves nothing that the next would have to resume.
+        networks = [_load_teacher(teacher, train.classes) for teacher in teachers]
+        # Written only now, so that a failed start leaves nothing that would have to be resumed.
         folder.mkdir(parents=True, exist_ok=True)
-        write_whole(folder / "training.json", lambda path: path.write_text(json.dumps(config, indent=1) + "\n"))
+        write_whole(folder / CONFIG, lambda path: path.write_text(json.dumps(config, indent=1) + "\n"))
+        batches = Batches(train.crops, train.targets, recipe)
         heads = recipe.softmax_weight > 0
         measure = Validation(encoder, validation.crops, validation.targets, folder, recipe.patience, report, heads)
-        _fit(encoder, lessons, Batches(train.crops, train.targets, recipe), recipe, measure)
+        _fit(encoder, networks, batches, recipe, measure)
     finally:
         keras.config.set_dtype_policy(policy)
 
 
 def _fit(
-    encoder: keras.Model, teachers: list[keras.Model], batches: Batches, recipe: Recipe, measure: Validation
+    encoder: keras.Model, teachers: list[keras.Model], batches: "Batches", recipe: Recipe, measure: Validation
 ) -> None:
+    """Run Keras's `fit` from the first epoch, or from the last one that is in the checkpoint."""
     distill = Distill(teachers, recipe.distill_weight, recipe.distill_temperature) if teachers else None
-    model = training_model(encoder, Augment(None if recipe.augment else STILL, seed=recipe.seed), distill)
-    label_share = 1 - recipe.distill_weight
-    _compile(model, recipe, list(batches.proba), len(batches), label_share)
+    augment = Augment(None if recipe.augment else NO_AUGMENTATION, seed=recipe.seed)
+    model = training_model(encoder, augment, distill)
+    _compile(model, recipe, list(batches.proba), len(batches), label_share=1 - recipe.distill_weight)
     backup = TrainingCheckpoint(measure.log.parent / "backup" / "latest.weights.h5", len(batches))
     done = backup.restore(model)
-    measure.take_up(done)
+    measure.resume(done)
     if measure.exhausted:
         return
 
@@ -129,45 +118,82 @@ def _fit(
         _reseed(model, recipe.seed, epoch)
 
     callbacks = [keras.callbacks.LambdaCallback(on_epoch_begin=begin), measure, backup]
-    # Unshuffled: Keras would order the batches by Python's global generator, which a resumed training has elsewhere.
+    # Not shuffled by Keras, which would use Python's global generator: a resumed training has it in another state.
     model.fit(batches, initial_epoch=done, epochs=recipe.epochs, shuffle=False, verbose=0, callbacks=callbacks)
 
 
+class Batches(keras.utils.PyDataset):
+    """Shuffled full batches of crops and targets, with the partners and weights of mixup.
+
+    Each epoch depends on the seed and its number alone, so a resumed training sees the same batches. The crops are
+    blended on the device (`network.Mixup`), after augmentation; the targets are blended here. A blended face takes no
+    part in the triplets.
+
+    Args:
+        crops: `(n, 48, 48)` uint8 gray in [0, 255].
+        targets: Targets of each label set. The labels of the first set make the triplets.
+        recipe: Batch size, smoothing, mixup and seed.
+    """
+
+    def __init__(self, crops: ByteArray, targets: dict[str, Targets], recipe: Recipe) -> None:
+        super().__init__()
+        self.crops, self.recipe = crops, recipe
+        self.size = min(recipe.batch, len(crops))
+        self.labels = next(iter(targets.values())).labels.astype(np.int32)
+        self.proba = {name: smooth(t.proba, recipe.label_smoothing) for name, t in targets.items()}
+        self.start(0)
+
+    def start(self, epoch: int) -> None:
+        """Shuffle for an epoch. Call it before the epoch's first batch."""
+        self.epoch = epoch
+        self.order = np.random.default_rng((self.recipe.seed, epoch)).permutation(len(self.crops))
+
+    def __len__(self) -> int:
+        """Return the number of full batches; a partial batch would be compiled separately."""
+        return len(self.crops) // self.size
+
+    def __getitem__(self, index: int) -> Batch:
+        """Return batch `index` of the current epoch."""
+        rows = self.order[index * self.size : (index + 1) * self.size]
+        partner, weight = self._mix(np.random.default_rng((self.recipe.seed, self.epoch, index)))
+        targets = {}
+        for name, proba in self.proba.items():
+            own = proba[rows]
+            targets[name] = weight[:, None] * own + (1 - weight[:, None]) * own[partner]
+        targets[EMBEDDING] = np.where(weight > 0.999, self.labels[rows], -1).astype(np.int32)
+        return {"crops": self.crops[rows], "partner": partner, "weight": weight}, targets
+
+    def _mix(self, random: np.random.Generator) -> tuple[npt.NDArray[np.int32], FloatArray]:
+        """Draw the partner of each face in a batch, `(b,)`, and the face's own share in [0.5, 1], `(b,)`."""
+        partner, weight = np.arange(self.size, dtype=np.int32), np.ones(self.size, np.float32)
+        if self.recipe.mixup > 0 and random.random() < self.recipe.mixup_share:
+            partner = random.permutation(self.size).astype(np.int32)
+            weight = random.beta(self.recipe.mixup, self.recipe.mixup, self.size).astype(np.float32)
+            weight = np.maximum(weight, 1 - weight)
+        return partner, weight
+
+
+def smooth(proba: FloatArray, share: float) -> FloatArray:
+    """Spread a share of each row evenly over the classes. A row of zeros, which has no label, stays zero.
+
+    Args:
+        proba: `(n, C)` float32 in [0, 1].
+        share: Share to spread, in [0, 1].
+
+    Returns:
+        `(n, C)` float32.
+    """
+    total = proba.sum(axis=1, keepdims=True)
+    return ((1 - share) * proba + share * total / proba.shape[1]).astype(np.float32)
+
+
 def _reseed(model: keras.Model, seed: int, epoch: int) -> None:
-    """Draw the state of augmentation and dropout from seed and epoch, as Keras (3.15) saves none of it."""
+    """Set the random state of augmentation and dropout from seed and epoch, because Keras (3.15) saves none of it."""
     weights = {id(variable) for variable in model.weights}
     states = [variable for variable in model.variables if id(variable) not in weights]
     random = np.random.default_rng((seed, epoch))
     for state in states:
         state.assign(random.integers(2**32, size=state.shape, dtype=np.uint32))
-
-
-def _check_faces(train: FaceTargets, validation: FaceTargets) -> None:
-    if validation.classes != train.classes:
-        raise TrainingError(f"validation: expected the classes {train.classes}, got {validation.classes}.")
-    if not len(train.crops):
-        raise TrainingError("train: expected at least one face, got none.")
-    for name, targets in validation.targets.items():
-        if not (targets.labels >= 0).any():
-            raise TrainingError(f"validation: expected faces with a label in {name!r}, got none.")
-
-
-def _check_folder(folder: Path, config: dict[str, Any], resume: bool) -> None:
-    """Hold an interrupted training's description against this one's."""
-    path = folder / "training.json"
-    if not path.is_file():
-        return
-    if not resume:
-        raise TrainingError(f"{folder}: holds a training already; give --resume to go on, or another --out.")
-    if json.loads(path.read_text()) != json.loads(json.dumps(config)):
-        raise TrainingError(f"{folder}: was begun with another recipe or other data; give those, or another --out.")
-
-
-def _digest(file: Path) -> str:
-    if not file.is_file():
-        raise TrainingError(f"{file}: expected the weights of a finished training to learn from, found none.")
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _compile(model: keras.Model, recipe: Recipe, label_sets: list[str], steps: int, label_share: float) -> None:
@@ -196,3 +222,44 @@ def _optimizer(recipe: Recipe, steps: int) -> keras.optimizers.Optimizer:
         optimizer = keras.optimizers.AdamW(rate, clipnorm=1.0, **decay)
     optimizer.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
     return optimizer
+
+
+def _check_faces(train: FaceTargets, validation: FaceTargets) -> None:
+    if validation.classes != train.classes:
+        raise TrainingError(f"validation: expected the classes {train.classes}, got {validation.classes}.")
+    if not len(train.crops):
+        raise TrainingError("train: expected at least one face, got none.")
+    for name, targets in validation.targets.items():
+        if not (targets.labels >= 0).any():
+            raise TrainingError(f"validation: expected faces with a label in {name!r}, got none.")
+
+
+def _check_folder(folder: Path, config: dict[str, Any], resume: bool) -> None:
+    """Refuse a folder that holds a training, unless it is this training and is to be resumed."""
+    path = folder / CONFIG
+    if not path.is_file():
+        return
+    if not resume:
+        raise TrainingError(f"{folder}: expected no training, got one; resume it with --resume or name another --out.")
+    if json.loads(path.read_text()) != json.loads(json.dumps(config)):
+        raise TrainingError(
+            f"{folder}: expected the recipe and data that this training started with, got others; "
+            "use those or name another --out."
+        )
+
+
+def _load_teacher(folder: Path, classes: dict[str, tuple[str, ...]]) -> keras.Model:
+    """Load an encoder and check that its shared label sets have the student's columns."""
+    teacher = load_encoder(folder)
+    found = json.loads((folder / CONFIG).read_text())["classes"]
+    shared = found.keys() & classes.keys()
+    if not shared or any(tuple(found[name]) != classes[name] for name in shared):
+        raise TrainingError(f"{folder}: expected a teacher of the classes {classes}, got one of {found}.")
+    return teacher
+
+
+def _digest(file: Path) -> str:
+    if not file.is_file():
+        raise TrainingError(f"{file}: expected the weights of a finished training to distill from, got no such file.")
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

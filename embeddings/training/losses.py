@@ -41,7 +41,7 @@ def pairwise_distances(embeddings: keras.KerasTensor) -> keras.KerasTensor:
     """Euclidean distances between unit vectors: `sqrt(2 - 2 cos)`, 0 to 2.
 
     Args:
-        embeddings: `(n, d)` float32, rows L2-normalised.
+        embeddings: `(n, d)` float32, rows L2-normalized.
 
     Returns:
         `(n, n)` float32.
@@ -113,7 +113,7 @@ def active_triplets(y_true: keras.KerasTensor, y_pred: keras.KerasTensor, margin
 
     Args:
         y_true: `(n,)` or `(n, 1)` int labels; -1 takes no part.
-        y_pred: `(n, d)` float32 embeddings, rows L2-normalised.
+        y_pred: `(n, d)` float32 embeddings, rows L2-normalized.
         margin: Smallest wanted gap between negative and positive distance.
 
     Returns:
@@ -144,7 +144,7 @@ class TripletLoss(keras.losses.Loss):
 
         Args:
             y_true: `(n,)` or `(n, 1)` int labels; -1 takes no part.
-            y_pred: `(n, d)` float32 embeddings, rows L2-normalised.
+            y_pred: `(n, d)` float32 embeddings, rows L2-normalized.
 
         Returns:
             Scalar float32.

@@ -19,9 +19,9 @@ def _face_input() -> keras.KerasTensor:
 def mobilenet_v2(
     init: str | Path | None = "imagenet", *, pixels: int = 96, dense_map: bool = True, dropout: float = 0.2
 ) -> keras.Model:
-    """MobileNetV2 1.0 (Sandler et al. 2018) that sees one grey channel.
+    """MobileNetV2 1.0 (Sandler et al. 2018) that sees one gray channel.
 
-    A grey picture repeated over RGB meets the stem as the sum of its three kernels, so the ImageNet stem is summed
+    A gray picture repeated over RGB meets the stem as the sum of its three kernels, so the ImageNet stem is summed
     over its input channels: the same function with a third of the work.
 
     Args:
@@ -163,7 +163,7 @@ class UnitLength(layers.Layer):
         x: `(n, d)` float.
 
     Output shape:
-        `(n, d)` float32, rows L2-normalised.
+        `(n, d)` float32, rows L2-normalized.
     """
 
     def call(self, x: keras.KerasTensor) -> keras.KerasTensor:
@@ -176,16 +176,16 @@ def build_encoder(backbone: keras.Model, classes: Mapping[str, tuple[str, ...]],
     """Put an embedding and a softmax head for each label set on a backbone.
 
     The heads read the embedding before it is scaled to unit length: what makes classes separable for softmax then also
-    gives the direction that cosine neighbours are found by. Batch normalisation takes out the mean direction that all
+    gives the direction that cosine neighbors are found by. Batch normalization takes out the mean direction that all
     faces share, which would bring all cosine similarities close to 1 (Luo et al. 2019, BNNeck).
 
     Args:
-        backbone: Model from `(n, 48, 48, 1)` float32, grey, 0 to 255, to `(n, f)` features.
+        backbone: Model from `(n, 48, 48, 1)` float32, gray, 0 to 255, to `(n, f)` features.
         classes: For each label set its class names in column order.
         dim: Length of the embedding.
 
     Returns:
-        Model from `(n, 48, 48, 1)` to a dict: `embedding` `(n, dim)` float32, rows L2-normalised, and for each label
+        Model from `(n, 48, 48, 1)` to a dict: `embedding` `(n, dim)` float32, rows L2-normalized, and for each label
         set `(n, C)` float32 logits under its name.
 
     Raises:

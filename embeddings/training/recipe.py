@@ -12,7 +12,7 @@ class Recipe:
     """The choices of one training.
 
     Attributes:
-        arch: Name in `embeddings.backbones.BACKBONES`.
+        arch: Name in `embeddings.training.network.BACKBONES`.
         init: "imagenet", a weights file, or "none"; MobileNetV2 only.
         pixels: Side of the picture inside MobileNetV2.
         dense_map: MobileNetV2 keeps its last stage unstrided.
@@ -23,7 +23,7 @@ class Recipe:
         optimizer: "adamw", "adam" (constant rate) or "sgd" (Nesterov momentum 0.9).
         learning_rate: Peak rate, after `warmup` epochs; then a cosine to zero.
         warmup: Epochs of linear rise.
-        weight_decay: Decoupled; not on biases and normalisation.
+        weight_decay: Decoupled; not on biases and normalization.
         ema: Momentum of the exponential moving average of the weights, which is what is validated and kept.
         label_smoothing: Share of each target that is spread over all classes.
         mixup: Alpha of the Beta distribution; 0 switches it off.

@@ -7,14 +7,14 @@ from typing import Any
 
 import keras
 import numpy as np
-import numpy.typing as npt
 from keras import layers, ops
 
+from moodspace.arrays import ByteArray
 from moodspace.embeddings.encoder import EMBEDDING
-from moodspace.embeddings.training.checkpoints import write_weights, write_whole
-from moodspace.embeddings.training.log import LOG, read_log
+from moodspace.embeddings.training.callbacks import write_weights, write_whole
 from moodspace.embeddings.training.network import BACKBONES, UnitLength, build_encoder
 from moodspace.embeddings.training.recipe import Recipe
+from moodspace.embeddings.training.training_folder import CONFIG, WEIGHTS, describe_training
 from moodspace.errors import MoodspaceError
 
 PROJECTION = "joint_projection"
@@ -27,7 +27,7 @@ def merge_encoders(members: Sequence[keras.Model], *, dim: int) -> keras.Model:
     turned by a matrix with orthonormal columns into `dim` numbers. `fit_projection` sets it.
 
     Args:
-        members: Two or more encoders as `embeddings.network.build_encoder` gives, of the same label sets and classes.
+        members: Two or more encoders from `network.build_encoder`, with the same label sets and classes.
         dim: Length of the joined embedding, at most the sum of the members'.
 
     Returns:
@@ -56,14 +56,14 @@ def merge_encoders(members: Sequence[keras.Model], *, dim: int) -> keras.Model:
     return keras.Model(faces, outputs, name="encoder")
 
 
-def fit_projection(encoder: keras.Model, crops: npt.NDArray[np.uint8]) -> float:
+def fit_projection(encoder: keras.Model, crops: ByteArray) -> float:
     """Set the joining matrix to the directions in which these faces' embeddings are long, and so keep their cosines.
 
-    These are the leading right singular vectors of the joined embeddings, not centred, since a cosine is not.
+    These are the leading right singular vectors of the joined embeddings, not centerd, since a cosine is not.
 
     Args:
         encoder: What `merge_encoders` gave.
-        crops: `(n, 48, 48)` uint8 grey, n >= 1, faces of the kind that will be compared.
+        crops: `(n, 48, 48)` uint8 gray, n >= 1, faces of the kind that will be compared.
 
     Returns:
         The share of the joined embeddings' squared length that `dim` numbers keep, 0 to 1.
@@ -75,9 +75,6 @@ def fit_projection(encoder: keras.Model, crops: npt.NDArray[np.uint8]) -> float:
     kept = kernel.shape[1]
     kernel.assign(ops.convert_to_tensor(directions[:, ::-1][:, :kept].astype(np.float32)))
     return float(power[::-1][:kept].sum() / power.sum())
-
-
-CONFIG, WEIGHTS = "training.json", "best.weights.h5"
 
 
 class TrainingError(MoodspaceError):
@@ -92,7 +89,7 @@ def new_encoder(recipe: Recipe, classes: dict[str, tuple[str, ...]]) -> keras.Mo
         classes: For each label set its class names in column order.
 
     Returns:
-        Model as `embeddings.network.build_encoder` gives.
+        Model as `embeddings.training.network.build_encoder` gives.
     """
     if recipe.arch == "mobilenet_v2":
         init = None if recipe.init == "none" else recipe.init
@@ -130,24 +127,15 @@ def _described(found: dict[str, Any]) -> keras.Model:
     return new_encoder(Recipe(**{**found["recipe"], "init": "none"}), classes)
 
 
-def _account(member: Path) -> dict[str, Any]:
-    """Return a training's description, with how many epochs it had and which was the best."""
-    account: dict[str, Any] = json.loads((member / CONFIG).read_text())
-    if "members" not in account:
-        accuracies = [row["val_accuracy"] for row in read_log(member / LOG)]
-        account |= {"epochs": len(accuracies), "best_epoch": 1 + int(np.argmax(accuracies))}
-    return account
-
-
 def merge_trainings(
-    members: Sequence[Path], folder: Path, crops: npt.NDArray[np.uint8], *, dim: int = 64, data_hash: str = ""
+    members: Sequence[Path], folder: Path, crops: ByteArray, *, dim: int = 64, data_hash: str = ""
 ) -> None:
     """Make one network of several finished trainings, as if it had been trained into `folder`.
 
     Args:
         members: Folders of finished trainings of the same label sets and classes, none of them merged itself.
         folder: For `training.json` and `best.weights.h5`.
-        crops: `(n, 48, 48)` uint8 grey, the training faces, to fit the joint embedding on.
+        crops: `(n, 48, 48)` uint8 gray, the training faces, to fit the joint embedding on.
         dim: Length of the joint embedding, or the members' together where that is less. Embeddings of few classes lie
             close to a space of few dimensions: 64 keep 0.9998 of two on FER2013.
         data_hash: Of the data, kept beside the members' recipes.
@@ -158,7 +146,7 @@ def merge_trainings(
     if (folder / CONFIG).exists():
         raise TrainingError(f"{folder}: expected no training yet, found one; give another --out.")
     networks = [load_encoder(member) for member in members]
-    found = [_account(member) for member in members]
+    found = [describe_training(member) for member in members]
     if any("members" in one or one["classes"] != found[0]["classes"] for one in found):
         raise TrainingError(f"merge: expected single trainings of the classes {found[0]['classes']}, got others.")
     dim = min(dim, sum(network.output[EMBEDDING].shape[1] for network in networks))

@@ -10,7 +10,7 @@ import pytest
 from benchmarks import ensemble_curve
 from benchmarks.ensemble_curve import describe, gather, measure
 from moodspace.classifier.evaluation import evaluate
-from moodspace.classifier.votes import ALPHA_GRID, K_GRID, TAU_GRID
+from moodspace.classifier.fitting import ALPHA_GRID, K_GRID, TAU_GRID
 from tests.drawn_faces import drawn_faces, write_parquet
 from tests.fake_encoder import fake_bundle
 

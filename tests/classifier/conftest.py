@@ -11,6 +11,7 @@ import pytest
 
 from moodspace.classifier.bundle import bundle as bundles
 from moodspace.classifier.bundle.bundle import Bundle, save_bundle
+from moodspace.classifier.recognizer import Recognizer
 from moodspace.embeddings.crops import CropGeometry
 from moodspace.embeddings.data.labelled import LabelledFaces
 from moodspace.embeddings.encoder import EncoderError
@@ -45,6 +46,11 @@ def other_faces() -> LabelledFaces:
 @pytest.fixture(scope="session")
 def bundle(gallery_faces: LabelledFaces) -> Bundle:
     return fake_bundle(gallery_faces)
+
+
+@pytest.fixture(scope="session")
+def recognizer(bundle: Bundle) -> Recognizer:
+    return Recognizer(bundle)
 
 
 @pytest.fixture

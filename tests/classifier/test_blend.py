@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from moodspace.classifier.bundle.build import default_blend
 from moodspace.classifier.recognizer import Recognizer
-from moodspace.classifier.views import BLEND, Blend, default_blend
+from moodspace.classifier.views import BLEND, Blend
 from moodspace.embeddings.data.labels import FER2013_CLASSES, FERPLUS_CLASSES
 from tests.drawn_faces import drawn_faces
 from tests.fake_encoder import fake_bundle

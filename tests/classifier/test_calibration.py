@@ -33,12 +33,12 @@ def test_json_round_trip() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"scale": (1.0, 0.0)}, r"scale: expected a finite number > 0 for each class, received \(1.0, 0.0\)"),
+        ({"scale": (1.0, 0.0)}, r"scale: expected a finite number > 0 for each class, got \(1.0, 0.0\)"),
         ({"scale": (1.0, float("nan"))}, "scale: expected"),
         ({"scale": (), "bias": ()}, "scale: expected"),
-        ({"bias": (0.0,)}, "bias: expected 2 finite numbers, as many as there are scales, received"),
+        ({"bias": (0.0,)}, "bias: expected 2 finite numbers, one per scale, got"),
         ({"bias": (0.0, float("inf"))}, "bias: expected"),
-        ({"votes_temperature": 0.0}, "votes_temperature: expected a finite number > 0, received 0.0"),
+        ({"votes_temperature": 0.0}, "votes_temperature: expected a finite number > 0, got 0.0"),
         ({"votes_temperature": float("nan")}, "votes_temperature: expected"),
         ({"votes_smoothing": -1e-9}, "votes_smoothing: expected a finite number >= 0"),
         ({"votes_smoothing": float("nan")}, "votes_smoothing: expected"),
@@ -47,7 +47,7 @@ def test_json_round_trip() -> None:
         ({"alpha": 1.01}, "alpha: expected a number in"),
         ({"alpha": float("nan")}, "alpha: expected"),
         ({"unknown_below": -0.1}, "unknown_below: expected"),
-        ({"k": 0}, "k: expected a whole number >= 1, received 0"),
+        ({"k": 0}, "k: expected a whole number >= 1, got 0"),
         ({"k": 2.0}, "k: expected a whole number"),
     ],
 )
@@ -59,14 +59,14 @@ def test_values_out_of_range_are_refused(change: dict[str, Any], message: str) -
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ([], "received list"),
+        ([], "got list"),
         ({**CALIBRATION.to_json(), "gamma": 1}, "gamma"),
         ({"alpha": 1.0}, "expected exactly the values"),
-        ({**CALIBRATION.to_json(), "alpha": "0.5"}, "alpha: expected a number, received '0.5'"),
-        ({**CALIBRATION.to_json(), "k": True}, "k: expected a number, received True"),
-        ({**CALIBRATION.to_json(), "alpha": [0.5]}, "alpha: expected a number, received"),
-        ({**CALIBRATION.to_json(), "scale": 1.0}, "scale: expected a list of numbers, received 1.0"),
-        ({**CALIBRATION.to_json(), "bias": [0.0, None]}, "bias: expected a list of numbers, received"),
+        ({**CALIBRATION.to_json(), "alpha": "0.5"}, "alpha: expected a number, got '0.5'"),
+        ({**CALIBRATION.to_json(), "k": True}, "k: expected a number, got True"),
+        ({**CALIBRATION.to_json(), "alpha": [0.5]}, "alpha: expected a number, got"),
+        ({**CALIBRATION.to_json(), "scale": 1.0}, "scale: expected a list of numbers, got 1.0"),
+        ({**CALIBRATION.to_json(), "bias": [0.0, None]}, "bias: expected a list of numbers, got"),
     ],
 )
 def test_foreign_json_is_refused(values: object, message: str) -> None:
@@ -86,7 +86,7 @@ def test_calibrated_logits_in_closed_form() -> None:
 
 @pytest.mark.parametrize("columns", [1, 3])
 def test_logits_of_another_number_of_classes_are_refused(columns: int) -> None:
-    with pytest.raises(ValueError, match=rf"expected the 2 columns of the calibration, received \(4, {columns}\)"):
+    with pytest.raises(ValueError, match=rf"expected the 2 columns of the calibration, got \(4, {columns}\)"):
         calibrated(np.zeros((4, columns), np.float32), CALIBRATION)
 
 

@@ -136,10 +136,10 @@ def test_no_faces_are_legal() -> None:
 @pytest.mark.parametrize(
     ("logits", "label_set", "message"),
     [
-        (np.zeros((1, 4), np.float32), "mood", r"expected the shape \(1, 3\) of faces and classes, received \(1, 4\)"),
+        (np.zeros((1, 4), np.float32), "mood", r"expected the shape \(1, 3\) of faces and classes, got \(1, 4\)"),
         (np.zeros((2, 3), np.float32), "mood", "expected the shape"),
         (np.full((1, 3), np.nan, np.float32), "mood", "expected finite values"),
-        (np.zeros((1, 3), np.float32), "weather", r"\['mood'\], received 'weather'"),
+        (np.zeros((1, 3), np.float32), "weather", r"\['mood'\], got 'weather'"),
     ],
 )
 def test_refusals(logits: np.ndarray, label_set: str, message: str) -> None:

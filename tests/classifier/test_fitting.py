@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from moodspace.classifier.calibration import sharpen, softmax
-from moodspace.classifier.ensemble import combine
+from moodspace.classifier.ensemble import combine, vote
 from moodspace.classifier.fitting import (
     CalibrationData,
     calibration_scores,
@@ -14,9 +14,9 @@ from moodspace.classifier.fitting import (
     fit_scaling,
     fit_unknown_threshold,
     fit_votes_scaling,
+    likeliest_taus,
 )
 from moodspace.classifier.metrics import ece, nll
-from moodspace.classifier.votes import likeliest_taus, vote
 from tests.classifier.evidence import draw_evidence, draw_labels, neighbors_of
 
 
@@ -118,10 +118,10 @@ def test_faces_without_a_label_are_left_out() -> None:
 @pytest.mark.parametrize(
     ("labels", "message"),
     [
-        ([], "received none"),
+        ([], "got none"),
         ([0, 1], "a row for each"),
-        ([0, 5, 1], "received 0 to 5"),
-        ([0, -1, 1], "received -1 to 1"),
+        ([0, 5, 1], "got 0 to 5"),
+        ([0, -1, 1], "got -1 to 1"),
     ],
 )
 def test_evidence_that_does_not_fit_is_refused(labels: list[int], message: str) -> None:

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from moodspace.classifier.calibration import softmax
-from moodspace.classifier.fitting import CalibrationData
+from moodspace.classifier.ensemble import vote
+from moodspace.classifier.fitting import ALPHA_GRID, K_GRID, TAU_GRID, CalibrationData, fit_alpha, likeliest_taus
 from moodspace.classifier.metrics import accuracy, nll
-from moodspace.classifier.votes import ALPHA_GRID, K_GRID, TAU_GRID, fit_alpha, likeliest_taus, vote
 from tests.classifier.evidence import draw_evidence
 
 

@@ -8,6 +8,7 @@ from moodspace.classifier.ensemble import combine
 from moodspace.classifier.recognizer import Recognizer
 from moodspace.embeddings.data.labelled import LabelledFaces
 from moodspace.embeddings.data.labels import FER2013_CLASSES, FERPLUS_CLASSES
+from tests.drawn_faces import drawn_faces
 
 
 def test_the_default_label_set_is_the_bundles(bundle: Bundle) -> None:
@@ -37,5 +38,12 @@ def test_no_crops_are_legal(bundle: Bundle) -> None:
 
 
 def test_an_unknown_label_set_is_refused(bundle: Bundle) -> None:
-    with pytest.raises(ValueError, match=r"expected one of \['blend', 'fer2013', 'ferplus'\], received 'moods'"):
+    with pytest.raises(ValueError, match=r"expected one of \['blend', 'fer2013', 'ferplus'\], got 'moods'"):
         Recognizer(bundle, "moods")
+
+
+def test_unreadable_faces_are_unknown_and_keep_their_probabilities(recognizer: Recognizer) -> None:
+    prediction = recognizer.predict(drawn_faces(2, seed=3).crops)
+    withheld = prediction.withheld(np.array([True, False]))
+    assert withheld.unknown.tolist() == [prediction.unknown[0], True]
+    np.testing.assert_array_equal(withheld.proba, prediction.proba)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.neighbors import KNeighborsClassifier
 
-from moodspace.classifier.votes import vote
+from moodspace.classifier.ensemble import vote
 from tests.classifier.evidence import unit_rows
 
 
@@ -76,7 +76,7 @@ def test_rows_are_distributions_and_the_order_of_neighbours_does_not_matter(seed
         (np.zeros((1, 3), np.int64), 0.1, "expected the shape"),
         (np.zeros((1, 2), np.int64), 0.0, "tau: expected"),
         (np.zeros((1, 2), np.int64), float("nan"), "tau: expected"),
-        (np.full((1, 2), 2), 0.1, "columns of 2 classes, received 2"),
+        (np.full((1, 2), 2), 0.1, "columns of 2 classes, got 2"),
     ],
 )
 def test_refusals(labels: np.ndarray, tau: float, message: str) -> None:

@@ -121,7 +121,7 @@ FRAME = np.zeros((10, 10, 3), np.uint8)
 def test_what_cannot_be_cropped_is_refused(
     frame: npt.NDArray[np.uint8], landmarks: npt.NDArray[np.float32], argument: str
 ) -> None:
-    with pytest.raises(ValueError, match=f"^{argument}: expected .* received "):
+    with pytest.raises(ValueError, match=f"^{argument}: expected .* got "):
         crop_faces(frame, landmarks)
 
 

@@ -127,10 +127,10 @@ def test_the_votes_of_ferplus_are_read_from_beside(tmp_path: Path, name: str, wh
 @pytest.mark.parametrize(
     ("votes", "words"),
     [
-        (VOTES[: VOTES.rindex("PrivateTest")], "the 14 rows of fer2013.csv, received 13 rows"),
+        (VOTES[: VOTES.rindex("PrivateTest")], "the 14 rows of fer2013.csv, got 13 rows"),
         (VOTES.replace("fer0000003", "fer0000004"), "row 4 to be of fer2013.csv's row 4"),
         (VOTES.replace("PublicTest", "PrivateTest"), "row 8 to be of"),
-        ("a,b\n1,2\n", r"columns of FER\+ \(neutral to NF\), received a, b"),
+        ("a,b\n1,2\n", r"columns of FER\+ \(neutral to NF\), got a, b"),
     ],
 )
 def test_votes_on_other_faces_are_refused(tmp_path: Path, votes: str, words: str) -> None:

@@ -43,7 +43,7 @@ def test_csv_numbers_are_kaggles(tmp_path: Path) -> None:
     names = [faces.classes[label] for label in faces.labels]
     assert names == ["angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"]
     assert (faces.crops == 7).all()
-    with pytest.raises(DataError, match="has none, received 'train'; leave it out"):
+    with pytest.raises(DataError, match="has none, got 'train'; leave it out"):
         read_labelled_faces(tmp_path / "mine.csv", split="train")
 
 
@@ -61,8 +61,8 @@ def test_csv_rows_that_cannot_be_used_are_skipped(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "columns emotion, pixels and Usage, received none"),
-        ("a,b\n1,2\n", "columns emotion, pixels and Usage, received a, b"),
+        ("", "columns emotion, pixels and Usage, got none"),
+        ("a,b\n1,2\n", "columns emotion, pixels and Usage, got a, b"),
         ("emotion,pixels\n", "at least one readable"),
         ("emotion,pixels,Usage\n", "at least one readable"),
         ("emotion,pixels\n0," + "1 " * 70_000, "comma-separated"),
@@ -87,7 +87,7 @@ def test_parquet_files_are_splits(tmp_path: Path) -> None:
     file = data / "validation.parquet"
     assert content_hash(read_labelled_faces(file)) == content_hash(VALIDATION)
     assert content_hash(read_labelled_faces(file, split="validation")) == content_hash(VALIDATION)
-    with pytest.raises(DataError, match="splits validation, received 'train'"):
+    with pytest.raises(DataError, match="splits validation, got 'train'"):
         read_labelled_faces(file, split="train")
     with pytest.raises(DataError, match="choose one of train, validation"):
         read_labelled_faces(data)

@@ -101,7 +101,7 @@ def test_two_configurations_are_not_mixed(tmp_path: Path) -> None:
     for name in ("plain", "large"):
         (tmp_path / name / "train").mkdir(parents=True)
         write_parquet(FACES, tmp_path / name / "train" / "0000.parquet")
-    with pytest.raises(DataError, match="expected one data set, received 2 with a split 'train'; name one"):
+    with pytest.raises(DataError, match="expected one data set, got 2 with a split 'train'; name one"):
         read_labelled_faces(tmp_path)
 
 

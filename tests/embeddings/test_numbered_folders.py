@@ -36,5 +36,5 @@ def test_raf_db_is_known_by_its_name(tmp_path: Path, name: str) -> None:
 def test_other_numbers_are_refused_by_all(tmp_path: Path, numbers: dict[str, int]) -> None:
     root = numbered(tmp_path / "faces", numbers)
     for read in (read_labelled_faces, read_splits, scan):
-        with pytest.raises(DataError, match=r"folders named for expressions, received the numbers .*; rename them"):
+        with pytest.raises(DataError, match=r"folders named for expressions, got the numbers .*; rename them"):
             read(root)

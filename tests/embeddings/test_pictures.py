@@ -150,7 +150,7 @@ def test_first_frame_of_an_animation(kind: str) -> None:
 def test_broken_pictures_are_refused(data: bytes, tmp_path: Path) -> None:
     (tmp_path / "broken").write_bytes(data)
     for source in (data, tmp_path / "broken"):
-        with pytest.raises(PictureError, match=r"expected .*, received"):
+        with pytest.raises(PictureError, match=r"expected .*, got"):
             read_crop(source)
 
 

@@ -117,8 +117,8 @@ class TestUpdate:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"default_labels": "moods"}, "expected a default label set out of"),
-        ({"calibrations": {}}, "expected calibrations of so many classes"),
+        ({"default_labels": "moods"}, "expected a default label set among"),
+        ({"calibrations": {}}, "expected calibrations of these numbers of classes"),
         ({"map_coordinates": np.zeros((3, 2), np.float32)}, r"map coordinates of shape \(105, 2\), got \(3, 2\)"),
         ({"map_coordinates": np.full((105, 2), np.nan, np.float32)}, "finite map coordinates"),
         ({"encoder": Path("nowhere.tflite")}, "nowhere.tflite"),

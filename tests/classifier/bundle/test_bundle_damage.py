@@ -79,7 +79,7 @@ def other_dimension(folder: Path) -> None:
         pytest.param(meta(lambda m: m["calibrations"]["ferplus"].update(tau=0)), "tau: expected", id="tau of 0"),
         pytest.param(
             meta(lambda m: m["calibrations"].update(ferplus=m["calibrations"]["fer2013"])),
-            "so many classes",
+            "these numbers of classes",
             id="scale too few",
         ),
         pytest.param(meta(lambda m: m["calibrations"].update(ferplus=7)), "calibration: expected", id="calibration 7"),

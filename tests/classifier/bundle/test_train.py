@@ -1,4 +1,4 @@
-"""Tests of classifier/train.py: an exported network that is not the trained one is refused."""
+"""Tests of classifier/bundle/train.py: an exported network that is not the trained one is refused."""
 
 import json
 import sys
@@ -72,5 +72,5 @@ def test_the_faces_to_find_ranges_on_are_drawn_by_seed():
 )
 def test_a_training_that_is_gone_on_with_keeps_the_name_of_its_labels(tmp_path, classes, name):
     (tmp_path / "training.json").write_text(json.dumps({"classes": classes}))
-    assert train._name_before([tmp_path / "none", tmp_path]) == name
-    assert train._name_before([]) is None
+    assert train._name_of_labels([tmp_path / "none", tmp_path]) == name
+    assert train._name_of_labels([]) is None

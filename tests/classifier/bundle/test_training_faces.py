@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from moodspace.classifier.bundle.splits import hold_out, label_set_name, read_training_faces
+from moodspace.classifier.bundle.splits import hold_out, read_training_faces
 from moodspace.embeddings.data.labelled import DataError, LabelledFaces, label_sets, merge
+from moodspace.embeddings.data.readers import label_set_name
 from tests.drawn_faces import drawn_faces, write_csv, write_folder
 
 TWO = ("happy", "sad")
@@ -79,11 +80,11 @@ def test_another_data_set_validates_by_its_validation_split(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("choice", "words"),
     [
-        ({"split": "nosuch"}, "one of the splits test, train, received 'nosuch'"),
-        ({"validation_split": "nosuch"}, "one of the splits test, train, received 'nosuch'"),
-        ({"validation_split": "train"}, "two splits to train and to validate on, received 'train' for both"),
-        ({"validation_split": 1.5}, r"a share in \(0, 1\), received 1.5"),
-        ({"validation_split": 0.0}, r"a share in \(0, 1\), received 0"),
+        ({"split": "nosuch"}, "one of the splits test, train, got 'nosuch'"),
+        ({"validation_split": "nosuch"}, "one of the splits test, train, got 'nosuch'"),
+        ({"validation_split": "train"}, "two splits to train and to validate on, got 'train' for both"),
+        ({"validation_split": 1.5}, r"a share in \(0, 1\), got 1.5"),
+        ({"validation_split": 0.0}, r"a share in \(0, 1\), got 0"),
     ],
 )
 def test_choices_that_cannot_be(tmp_path: Path, choice: dict[str, str | float], words: str) -> None:
@@ -94,7 +95,7 @@ def test_choices_that_cannot_be(tmp_path: Path, choice: dict[str, str | float], 
 
 def test_several_splits_without_train_have_to_be_chosen(tmp_path: Path) -> None:
     kaggle(tmp_path, validation=OTHER, test=OTHER)
-    with pytest.raises(DataError, match="a split called train, received validation, test; choose one with --split"):
+    with pytest.raises(DataError, match="a split called train, got validation, test; choose one with --split"):
         read_training_faces(tmp_path)
 
 
@@ -136,13 +137,13 @@ def test_every_class_of_two_different_pictures_or_more_is_validated() -> None:
 
 def test_one_class_is_refused_with_the_numbers(tmp_path: Path) -> None:
     write_folder(drawn_faces(12, seed=1, classes=("happy",)), tmp_path)
-    with pytest.raises(DataError, match="faces of two or more classes to train on, received 12 of happy"):
+    with pytest.raises(DataError, match="faces of two or more classes to train on, got 12 of happy"):
         read_training_faces(tmp_path)
 
 
 def test_one_picture_of_each_class_is_refused_with_the_numbers(tmp_path: Path) -> None:
     write_folder(drawn_faces(2, seed=1, classes=TWO), tmp_path)
-    with pytest.raises(DataError, match="to hold one out for validation, received 1 of happy, 1 of sad"):
+    with pytest.raises(DataError, match="to hold one out for validation, got 1 of happy, 1 of sad"):
         read_training_faces(tmp_path)
 
 
@@ -151,7 +152,7 @@ def test_an_empty_class_is_left_out_and_said(tmp_path: Path) -> None:
     (tmp_path / "fear").mkdir()
     read = read_training_faces(tmp_path)
     assert read.train.classes == read.validation.classes == TWO
-    assert "no face of fear to train on: left out of the classes" in read.notes
+    assert "left out the classes fear, which have no training faces" in read.notes
 
 
 def test_validation_faces_of_other_classes_are_left_out_and_counted(tmp_path: Path) -> None:
@@ -161,7 +162,7 @@ def test_validation_faces_of_other_classes_are_left_out_and_counted(tmp_path: Pa
     assert read.validation.classes == TWO and len(read.validation) == 6
     assert any("left out 3 validation faces" in note for note in read.notes)
     write_folder(drawn_faces(3, seed=1, classes=("fear",)), tmp_path / "fears")
-    with pytest.raises(DataError, match="validation: expected faces of happy, sad, received 3 of fear"):
+    with pytest.raises(DataError, match="validation: expected faces of happy, sad, got 3 of fear"):
         read_training_faces(tmp_path / "mine", tmp_path / "fears")
 
 

@@ -169,11 +169,11 @@ def test_splits_that_are_not_said_or_not_there(tmp_path: Path) -> None:
     write_folder(TEST, tmp_path / "both" / "train")
     write_folder(TEST, tmp_path / "both" / "test")
     write_folder(TEST, tmp_path / "flat")
-    with pytest.raises(DataError, match="received none; choose one of test, train"):
+    with pytest.raises(DataError, match="got none; choose one of test, train"):
         read_labelled_faces(tmp_path / "both")
-    with pytest.raises(DataError, match="one of the splits test, train, received 'validation'"):
+    with pytest.raises(DataError, match="one of the splits test, train, got 'validation'"):
         read_labelled_faces(tmp_path / "both", split="validation")
-    with pytest.raises(DataError, match="has none, received 'train'; leave it out"):
+    with pytest.raises(DataError, match="has none, got 'train'; leave it out"):
         read_labelled_faces(tmp_path / "flat", split="train")
 
 
@@ -185,7 +185,7 @@ def test_places_without_a_data_set(tmp_path: Path) -> None:
     single = picture(tmp_path / "loose.png")
     with pytest.raises(DataError, match="folders named for classes"):
         read_labelled_faces(tmp_path)
-    with pytest.raises(DataError, match=r"received loose\.png; name one"):
+    with pytest.raises(DataError, match=r"got loose\.png; name one"):
         read_labelled_faces(single)
     (tmp_path / "happy").mkdir()
     with pytest.raises(DataError, match="at least one readable"):
@@ -195,5 +195,5 @@ def test_places_without_a_data_set(tmp_path: Path) -> None:
 def test_a_folder_with_two_kinds_of_tables_is_ambiguous(tmp_path: Path) -> None:
     (tmp_path / "fer2013.csv").write_text("")
     (tmp_path / "train.parquet").write_bytes(b"")
-    with pytest.raises(DataError, match=r"received fer2013\.csv, train\.parquet; name one"):
+    with pytest.raises(DataError, match=r"got fer2013\.csv, train\.parquet; name one"):
         read_labelled_faces(tmp_path)

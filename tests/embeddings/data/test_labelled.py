@@ -102,7 +102,7 @@ def test_gather_merges_spellings_and_keeps_declared_classes() -> None:
 def test_gather_without_a_face_says_what_was_wrong_with_the_first() -> None:
     with pytest.raises(DataError, match=r"here: .* first of 2 skipped, a.png: empty"):
         gather([Skipped("a.png", "empty"), Skipped("b.png", "too large")], ["happy"], "here")
-    with pytest.raises(DataError, match=r"received none$"):
+    with pytest.raises(DataError, match=r"got none$"):
         gather([], ["happy"], "here")
 
 

@@ -108,9 +108,9 @@ def test_votes_of_another_form_are_an_error(tmp_path: Path, votes: list[int | No
 @pytest.mark.parametrize(
     ("columns", "metadata", "message"),
     [
-        ({"pixels": ["1 2"], "label": ["sad"]}, None, "columns image and label, received pixels, label"),
+        ({"pixels": ["1 2"], "label": ["sad"]}, None, "columns image and label, got pixels, label"),
         ({"image": [1.5], "label": ["sad"]}, None, "image to be a struct"),
-        ({"image": images(b""), "label": [True]}, None, "integers or strings, received bool"),
+        ({"image": images(b""), "label": [True]}, None, "integers or strings, got bool"),
         ({"image": images(b""), "label": [1]}, None, "names of the integer labels"),
         ({"image": images(b""), "label": [1]}, {"huggingface": "no json"}, "names of the integer labels"),
         ({"image": images(b""), "label": [1]}, {"huggingface": '{"info": null}'}, "names of the integer labels"),

@@ -148,9 +148,9 @@ def test_open_detector_knows_the_names() -> None:
     detector = open_detector("centerface", working_sizes=(160,))
     assert isinstance(detector, CenterFace)
     assert detector.working_sizes == (160,)
-    with pytest.raises(DetectorError, match="expected centerface or yunet, received 'haar'"):
+    with pytest.raises(DetectorError, match="expected centerface or yunet, got 'haar'"):
         open_detector("haar")
-    with pytest.raises(DetectorError, match="expected YuNet's ONNX file, received none"):
+    with pytest.raises(DetectorError, match="expected YuNet's ONNX file, got none"):
         open_detector("yunet")
 
 

@@ -39,5 +39,5 @@ def test_take_gives_the_rows(rows: slice) -> None:
 def test_other_arrays_are_refused(
     name: str, xywh: npt.NDArray[np.float32], landmarks: npt.NDArray[np.float32], confidence: npt.NDArray[np.float32]
 ) -> None:
-    with pytest.raises(ValueError, match=f"^{name}: expected .* received "):
+    with pytest.raises(ValueError, match=f"^{name}: expected .* got "):
         Faces(xywh, landmarks, confidence)

@@ -4,8 +4,6 @@ import cv2
 import numpy as np
 import pytest
 
-from moodspace.classifier.ensemble import Prediction
-from moodspace.classifier.recognizer import Recognizer
 from moodspace.embeddings.detection.faces import Faces
 from moodspace.embeddings.detection.quality import (
     LEAST_SHARPNESS,
@@ -103,11 +101,3 @@ def test_there_is_a_reason_exactly_where_a_face_is_not_good() -> None:
     assert [not reason for reason in quality.reasons] == quality.good.tolist()
     with pytest.raises(ValueError, match="expected 1, one a face, got 2"):
         FaceQuality(SHARP, SHARP, SHARP, np.ones(1, bool), ("", "blurred"))
-
-
-def test_what_cannot_be_read_is_unknown_and_nothing_else_changes(recognizer: Recognizer) -> None:
-    prediction: Prediction = recognizer.predict(CROPS[:2])
-    quality = assess(faces_at((0, 0, 40, 50), (0, 0, 9, 9)), np.full(2, 0.04, np.float32))
-    readable = prediction.withheld(quality.good)
-    assert readable.unknown.tolist() == [prediction.unknown[0], True]
-    np.testing.assert_array_equal(readable.proba, prediction.proba)

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from moodspace.embeddings.training.augmentation import Augment, AugmentationStrength
-from moodspace.embeddings.training.fit import STILL
+from moodspace.embeddings.training.augmentation import NO_AUGMENTATION, Augment, AugmentationStrength
 from tests.drawn_faces import drawn_faces
 
 
@@ -21,7 +20,7 @@ def changed(strength, faces, seed=0):
 
 
 def only(**changes):
-    return dataclasses.replace(STILL, **changes)
+    return dataclasses.replace(NO_AUGMENTATION, **changes)
 
 
 def test_shape_type_and_range_stay(faces):
@@ -34,7 +33,7 @@ def test_shape_type_and_range_stay(faces):
 
 
 def test_the_still_strength_changes_nothing(faces):
-    np.testing.assert_allclose(changed(STILL, faces), faces, atol=0.01)
+    np.testing.assert_allclose(changed(NO_AUGMENTATION, faces), faces, atol=0.01)
 
 
 def test_the_flip_mirrors_about_half(faces):

@@ -1,4 +1,4 @@
-"""Tests of embeddings/backup.py: a full disk costs an error line, neither the process nor what was there."""
+"""Weights on a full disk: one error line, and neither the process nor the old file is lost."""
 
 import errno
 import subprocess
@@ -12,7 +12,7 @@ FULL = r"""
 import os, resource, signal, sys
 from pathlib import Path
 import keras
-from embeddings.backup import write_weights
+from moodspace.embeddings.training.callbacks import write_weights
 
 path = Path(sys.argv[1])
 model = keras.Sequential([keras.Input((50,)), keras.layers.Dense(1000)])
@@ -48,7 +48,7 @@ def test_a_full_disk_while_weights_are_written(tmp_path: Path) -> None:
 
 
 def test_a_file_that_cannot_be_written_leaves_the_old_one_and_no_part(tmp_path: Path) -> None:
-    from moodspace.embeddings.training.checkpoints import write_whole
+    from moodspace.embeddings.training.callbacks import write_whole
 
     path = tmp_path / "log.csv"
     path.write_text("old")

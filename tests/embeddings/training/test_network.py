@@ -8,8 +8,7 @@ from keras import layers, ops
 
 from moodspace.embeddings.crops import SIZE
 from moodspace.embeddings.encoder import EMBEDDING
-from moodspace.embeddings.training.augmentation import Augment
-from moodspace.embeddings.training.fit import STILL
+from moodspace.embeddings.training.augmentation import NO_AUGMENTATION, Augment
 from moodspace.embeddings.training.losses import distillation
 from moodspace.embeddings.training.network import (
     BACKBONES,
@@ -168,7 +167,7 @@ def test_distill_adds_the_loss_against_the_teachers_mean_and_passes_the_student_
 
 def test_the_training_model_without_changes_is_the_encoder():
     encoder, crops = tiny_encoder(), drawn_faces(4, 0).crops
-    model = training_model(encoder, Augment(STILL), None)
+    model = training_model(encoder, Augment(NO_AUGMENTATION), None)
     inputs = {"crops": crops, "partner": np.arange(4, dtype=np.int32), "weight": np.ones(4, np.float32)}
     wanted, found = encoder(crops[..., None].astype(np.float32)), model(inputs)
     assert found.keys() == wanted.keys()

@@ -12,11 +12,11 @@ from keras import layers
 from moodspace.embeddings.crops import SIZE
 from moodspace.embeddings.data.labels import targets_from_labels
 from moodspace.embeddings.training import trained
+from moodspace.embeddings.training.callbacks import Validation
 from moodspace.embeddings.training.fit import FaceTargets, train_encoder
-from moodspace.embeddings.training.log import read_log
 from moodspace.embeddings.training.recipe import recipe_for
 from moodspace.embeddings.training.trained import TrainingError, load_encoder
-from moodspace.embeddings.training.validation import Validation
+from moodspace.embeddings.training.training_folder import read_log
 
 # Small enough to train in a second, with all that has a state of its own: normalisation, dropout, augmentation, mixing.
 TINY = {"batch": 8, "dim": 8, "epochs": 3, "warmup": 1.0, "ema": 0.7, "learning_rate": 0.01, "mixup_share": 0.5}
@@ -139,10 +139,22 @@ def contents(folder):
 @pytest.mark.parametrize(
     ("changes", "given", "message"),
     [
-        ({}, {"data_hash": "d"}, "holds a training already; give --resume to go on, or another --out"),
-        ({"margin": 0.3}, {"data_hash": "d", "resume": True}, "was begun with another recipe or other data"),
-        ({"epochs": 2}, {"data_hash": "d", "resume": True}, "was begun with another recipe or other data"),
-        ({}, {"data_hash": "e", "resume": True}, "was begun with another recipe or other data"),
+        ({}, {"data_hash": "d"}, "expected no training, got one; resume it with --resume or name another --out"),
+        (
+            {"margin": 0.3},
+            {"data_hash": "d", "resume": True},
+            "expected the recipe and data that this training",
+        ),
+        (
+            {"epochs": 2},
+            {"data_hash": "d", "resume": True},
+            "expected the recipe and data that this training",
+        ),
+        (
+            {},
+            {"data_hash": "e", "resume": True},
+            "expected the recipe and data that this training",
+        ),
     ],
 )
 def test_a_folder_of_another_training_is_refused_and_left_alone(finished, drawn, changes, given, message):

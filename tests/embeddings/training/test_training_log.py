@@ -2,7 +2,7 @@
 
 import pytest
 
-from moodspace.embeddings.training.log import LogError, find_log, read_log
+from moodspace.embeddings.training.training_folder import LogError, find_log, read_log
 
 
 def test_rows_are_numbers_in_order(tmp_path):

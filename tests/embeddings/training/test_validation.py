@@ -10,8 +10,8 @@ from keras import layers, ops
 
 from moodspace.embeddings.data.labels import Targets, targets_from_labels
 from moodspace.embeddings.encoder import EMBEDDING
-from moodspace.embeddings.training.log import read_log
-from moodspace.embeddings.training.validation import Validation, recall_at_1, spread
+from moodspace.embeddings.training.callbacks import Validation, recall_at_1, spread
+from moodspace.embeddings.training.training_folder import read_log
 
 CLASSES = ("a", "b", "c")
 
@@ -64,7 +64,7 @@ def epochs(tmp_path, monkeypatch):
     def run(accuracies, *, patience=0, spreads=None, first=0, report=None):
         validation = Validation(model, np.zeros((0, 48, 48), np.uint8), {}, tmp_path, patience, report)
         validation.set_model(model)
-        validation.take_up(first)
+        validation.resume(first)
         model.stop_training = False
         for epoch, accuracy in enumerate(accuracies, first):
             width = spreads[epoch] if spreads else 1.0
@@ -128,7 +128,7 @@ def test_a_report_gets_the_row(epochs):
 
 
 def test_a_collapse_is_reported(epochs, caplog):
-    with caplog.at_level(logging.WARNING, "moodspace.embeddings.training.validation"):
+    with caplog.at_level(logging.WARNING, "moodspace.embeddings.training.callbacks"):
         epochs([0.1, 0.2, 0.3], spreads=[0.8, 0.01, math.nan])
     assert [record.args[0] for record in caplog.records][:1] == [0.01]
     assert len(caplog.records) == 2

@@ -1,19 +1,24 @@
-"""What is measured after each epoch, and the best weights so far."""
+"""The two callbacks of a training: one measures each epoch and keeps the best weights, one saves what `--resume` needs.
 
+All files are written whole or not at all.
+"""
+
+import contextlib
 import csv
+import io
 import logging
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import keras
 import numpy as np
-import numpy.typing as npt
 
+from moodspace.arrays import ByteArray, FloatArray, IntArray
 from moodspace.embeddings.data.labels import Targets
 from moodspace.embeddings.encoder import EMBEDDING
-from moodspace.embeddings.training.checkpoints import write_weights, write_whole
-from moodspace.embeddings.training.log import LOG, read_log
+from moodspace.embeddings.training.training_folder import LOG, WEIGHTS, read_log
 
 COLLAPSED = 0.05
 _log = logging.getLogger(__name__)
@@ -41,7 +46,7 @@ class Validation(keras.callbacks.Callback):
     def __init__(
         self,
         encoder: keras.Model,
-        crops: npt.NDArray[np.uint8],
+        crops: ByteArray,
         targets: dict[str, Targets],
         folder: Path,
         patience: int = 0,
@@ -50,12 +55,12 @@ class Validation(keras.callbacks.Callback):
     ) -> None:
         super().__init__()
         self.encoder, self.crops, self.targets = encoder, crops, targets
-        self.log, self.best_weights = folder / LOG, folder / "best.weights.h5"
+        self.log, self.best_weights = folder / LOG, folder / WEIGHTS
         self.patience, self.report, self.heads = patience, report, heads
         self.rows: list[dict[str, float]] = []
         self.started = time.monotonic()
 
-    def take_up(self, epochs: int) -> None:
+    def resume(self, epochs: int) -> None:
         """Go on with the log of an interrupted training.
 
         Args:
@@ -135,21 +140,21 @@ class Validation(keras.callbacks.Callback):
             writer.writerows({name: f"{value:g}" for name, value in row.items()} for row in self.rows)
 
 
-def _copies(variables: list[keras.Variable]) -> list[npt.NDArray[np.float32]]:
+def _copies(variables: list[keras.Variable]) -> list[FloatArray]:
     # On JAX and a CPU `convert_to_numpy` alone would be a view of memory that is about to be used again.
     return [np.array(keras.ops.convert_to_numpy(variable)) for variable in variables]
 
 
-def _assign(variables: list[keras.Variable], values: list[npt.NDArray[np.float32]]) -> None:
+def _assign(variables: list[keras.Variable], values: list[FloatArray]) -> None:
     for variable, value in zip(variables, values, strict=True):
         variable.assign(value)
 
 
-def recall_at_1(embeddings: npt.NDArray[np.float32], labels: npt.NDArray[np.int64]) -> float:
+def recall_at_1(embeddings: FloatArray, labels: IntArray) -> float:
     """Return the share of faces whose most similar other face has their label (Jegou et al. 2011).
 
     Args:
-        embeddings: `(n, d)` float32, rows L2-normalised.
+        embeddings: `(n, d)` float32, rows L2-normalized.
         labels: `(n,)` int; faces with -1 are left out.
     """
     known, labels = embeddings[labels >= 0], labels[labels >= 0]
@@ -164,12 +169,105 @@ def recall_at_1(embeddings: npt.NDArray[np.float32], labels: npt.NDArray[np.int6
     return float(np.mean(labels[np.concatenate(nearest)] == labels))
 
 
-def spread(embeddings: npt.NDArray[np.float32]) -> float:
+def spread(embeddings: FloatArray) -> float:
     """Return the mean distance between pairs of embeddings; near 0 says that the space has collapsed.
 
     Args:
-        embeddings: `(n, d)` float32, rows L2-normalised; the first 1,000 are read.
+        embeddings: `(n, d)` float32, rows L2-normalized; the first 1,000 are read.
     """
     some = embeddings[:1000]
     similarity = (some @ some.T)[~np.eye(len(some), dtype=bool)]
     return float(np.sqrt(np.maximum(2 - 2 * similarity, 0)).mean()) if len(some) > 1 else 0.0
+
+
+class TrainingCheckpoint(keras.callbacks.Callback):
+    """Save weights and optimizer after each epoch, and take them up again.
+
+    In place of `keras.callbacks.BackupAndRestore` (Keras 3.15), which overwrites two files, weights and epoch:
+    a kill in between gives the weights another epoch's number. Here the optimizer's count of steps tells the epoch.
+    Stands last of the callbacks, so that an epoch that is in the backup has been measured.
+
+    Args:
+        path: The `.weights.h5` file.
+        steps: Steps of an epoch.
+    """
+
+    def __init__(self, path: Path, steps: int) -> None:
+        super().__init__()
+        self.path, self.steps = path, steps
+
+    def restore(self, model: keras.Model) -> int:
+        """Give a compiled model the saved state, where there is one.
+
+        Args:
+            model: As it was when the training began.
+
+        Returns:
+            How many epochs are done.
+
+        Raises:
+            ValueError: The file is damaged, or is of another model.
+        """
+        if not self.path.is_file():
+            return 0
+        model.optimizer.build(model.trainable_variables)
+        try:
+            model.load_weights(self.path)
+        except (OSError, ValueError, KeyError) as error:
+            raise ValueError(
+                f"{self.path}: expected the backup of this training, got another file or a damaged one; "
+                "delete its folder to begin anew"
+            ) from error
+        return int(keras.ops.convert_to_numpy(model.optimizer.iterations)) // self.steps
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        """Save the state."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        write_weights(self.path, self.model)
+
+
+class _Memory(io.BytesIO):
+    """A file in memory, by whose name Keras (3.15) tells the kind."""
+
+    def __str__(self) -> str:
+        return "memory.weights.h5"
+
+
+def write_weights(path: Path, model: keras.Model) -> None:
+    """Write a model's weights whole or not at all.
+
+    They are made in memory first: HDF5 itself ends the process with a segmentation fault when it closes a file on a
+    disk that has become full.
+
+    Args:
+        path: The `.weights.h5` file, old or new.
+        model: Whose weights.
+
+    Raises:
+        OSError: They cannot be written, because the disk is full for example. What was at `path` is still there.
+    """
+    memory = _Memory()
+    model.save_weights(memory)
+    write_whole(path, lambda file: file.write_bytes(memory.getbuffer()))
+
+
+def write_whole(path: Path, write: Callable[[Path], object]) -> None:
+    """Write a file whole or not at all.
+
+    Args:
+        path: The file, old or new.
+        write: Writes to the path it is given, which ends as `path` does.
+
+    Raises:
+        OSError: It cannot be written. What was at `path` is still there, and nothing else.
+    """
+    temporary = path.with_name("new-" + path.name)
+    try:
+        write(temporary)
+        os.replace(temporary, path)
+    except BaseException as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename is None and error.errno is not None:
+            raise OSError(error.errno, error.strerror, str(path)) from error
+        raise
