@@ -9,14 +9,14 @@ import pytest
 import typer.main
 from typer.testing import CliRunner
 
-import cli
+from moodspace.cli import app
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
 SHELL_LINES = [line for kind, text in BLOCKS if kind == "bash" for line in text.replace("\\\n", " ").splitlines()]
 CLI_LINES = [line for line in SHELL_LINES if line.startswith("python cli.py ")]
-COMMANDS = typer.main.get_command(cli.app).commands  # type: ignore[attr-defined]
+COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("line", CLI_LINES)
@@ -38,7 +38,7 @@ def test_an_unknown_option_is_noticed() -> None:
 @pytest.mark.parametrize("name", COMMANDS)
 def test_each_command_has_an_example(name: str) -> None:
     assert any(shlex.split(line, comments=True)[2] == name for line in CLI_LINES)
-    assert CliRunner().invoke(cli.app, [name, "--help"]).exit_code == 0
+    assert CliRunner().invoke(app, [name, "--help"]).exit_code == 0
 
 
 def test_each_make_target_exists_and_is_told() -> None:
@@ -65,6 +65,6 @@ def test_the_json_of_predict_is_as_told() -> None:
     from moodspace.realtime.demo import picture_path
 
     told = json.loads(next(text for kind, text in BLOCKS if kind == "json"))
-    done = CliRunner().invoke(cli.app, ["predict", str(picture_path()), "--json"])
+    done = CliRunner().invoke(app, ["predict", str(picture_path()), "--json"])
     assert done.exit_code == 0, done.output
     assert keys(told) == keys(json.loads(done.stdout))
