@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from moodspace.arrays import ByteArray, FloatArray, IntArray
+from moodspace.bundles import shipped_bundle
 from moodspace.classifier.bundle.bundle import Bundle, load_bundle
 from moodspace.classifier.ensemble import Prediction
 from moodspace.classifier.recognizer import Recognizer
@@ -389,9 +390,7 @@ def bundle_path(bundle: str | Path | None) -> Path:
     """Return the folder of a bundle; that of the one that ships when None."""
     if bundle is not None:
         return Path(bundle)
-    from importlib.resources import files
-
-    return Path(str(files("moodspace.bundles") / "fer2013"))
+    return shipped_bundle()
 
 
 def check_crops(crops: ByteArray) -> ByteArray:

@@ -110,9 +110,9 @@ def clip(astronaut: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def run() -> Callable[..., Result]:
     """Runs `python cli.py ARGUMENTS` within this process."""
-    import cli
+    from moodspace.cli import app
 
-    return lambda *arguments: CliRunner().invoke(cli.app, [str(argument) for argument in arguments])
+    return lambda *arguments: CliRunner().invoke(app, [str(argument) for argument in arguments])
 
 
 @pytest.fixture(scope="session")

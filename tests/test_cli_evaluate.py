@@ -59,7 +59,7 @@ def test_plots_say_what_is_compared(run, shipped, data, tmp_path, monkeypatch):
 
 
 def test_a_score_without_faces_is_a_dash(capsys):
-    from cli import print_evaluation
+    from moodspace.cli.training import print_evaluation
 
     nothing = dict.fromkeys(("accuracy", "macro_f1", "ece", "nll"))
     scored = dict.fromkeys(("head", "knn", "ensemble", "ensemble_without_twins"), nothing)

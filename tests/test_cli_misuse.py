@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-import cli
 import moodspace
+from moodspace.cli.app import in_words
 from tests.conftest import ROOT
 from tests.drawn_faces import drawn_faces, write_folder
 from tests.test_cli_errors import misused, refused
@@ -131,13 +131,13 @@ def test_an_output_that_cannot_be_is_refused_before_the_work(run, outputs, tmp_p
 
 
 def test_errors_in_words():
-    assert cli.in_words(OSError(errno.ENOSPC, "No space left on device", "out/a.json")) == (
+    assert in_words(OSError(errno.ENOSPC, "No space left on device", "out/a.json")) == (
         "out/a.json: no space left on device; free some or name another folder"
     )
-    assert cli.in_words(PermissionError(errno.EACCES, "Permission denied", "a")) == "a: permission denied"
-    assert cli.in_words(ValueError("two\n  lines")) == "two lines"
-    assert cli.in_words(MemoryError()).startswith("expected more free memory")
-    assert cli.in_words(KeyError("columns")).startswith("KeyError: 'columns'; this is a fault of Moodspace")
+    assert in_words(PermissionError(errno.EACCES, "Permission denied", "a")) == "a: permission denied"
+    assert in_words(ValueError("two\n  lines")) == "two lines"
+    assert in_words(MemoryError()).startswith("expected more free memory")
+    assert in_words(KeyError("columns")).startswith("KeyError: 'columns'; this is a fault of Moodspace")
 
 
 @pytest.mark.parametrize("error", [KeyError("x"), RuntimeError("x"), MemoryError(), ZeroDivisionError("x")])

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from cli import app, split_or_share
+from moodspace.cli import app
+from moodspace.cli.training import split_or_share
 from moodspace.embeddings.data.labelled import LabelledFaces
 from tests.drawn_faces import drawn_faces, write_folder
 

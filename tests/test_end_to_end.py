@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner, Result
 
-from cli import app
+from moodspace.cli import app
 from moodspace.embeddings.crops import SIZE
 from moodspace.viz.map import layout as map_layout
 from tests.drawn_faces import drawn_faces, plain_faces, write_folder

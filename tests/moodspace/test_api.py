@@ -1,0 +1,187 @@
+"""Tests of the public API: what a user of the package imports, with the bundle that ships."""
+
+import doctest
+import importlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import moodspace as ms
+from moodspace.embeddings.crops import SIZE
+from moodspace.realtime.demo import picture_path
+from tests.made_videos import write_video
+
+FACE = (slice(10, 370), slice(0, 480))
+
+
+@pytest.fixture(scope="module")
+def model() -> ms.Model:
+    return ms.load()
+
+
+@pytest.fixture(scope="module")
+def rgb() -> np.ndarray:
+    return ms.read(picture_path())
+
+
+@pytest.fixture(scope="module")
+def crops(model: ms.Model) -> np.ndarray:
+    return model.crops(picture_path())
+
+
+def test_importing_is_light_and_every_name_is_there() -> None:
+    code = "import sys, moodspace as ms; print([m for m in ('numpy', 'cv2', 'typer', 'sklearn') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).parents[2])
+    assert done.stdout.strip() == "[]", done.stderr
+    for name in ms.__all__:
+        assert getattr(ms, name) is not None
+    with pytest.raises(AttributeError, match="nothing"):
+        ms.nothing  # noqa: B018
+
+
+def test_a_picture_is_recognized_however_it_comes(model: ms.Model, rgb: np.ndarray) -> None:
+    found = ms.recognize(picture_path(), model=model)
+    assert [face.expression for face in found] == ["happy"] and len(found) == 1
+    face = found[0]
+    assert face.confidence == pytest.approx(max(face.probabilities.values()))
+    assert sum(face.probabilities.values()) == pytest.approx(1, abs=1e-4)
+    assert face.neighbors[0].similarity >= face.neighbors[-1].similarity
+    for picture, channels in (
+        (str(picture_path()), None), (picture_path().read_bytes(), None), (rgb, "rgb"), (rgb[..., ::-1], "bgr"),
+    ):  # fmt: skip
+        assert model.recognize(picture, channels=channels)[0].probabilities == face.probabilities
+    assert model.recognize(rgb.mean(axis=2).astype(np.uint8))[0].expression == "happy"
+
+
+def test_results_convert(model: ms.Model) -> None:
+    pytest.importorskip("pandas")
+    found = model.recognize(picture_path())
+    document = json.loads(json.dumps(found.to_dict()))
+    assert document["source"] == str(picture_path()) and document["faces"][0]["expression"] == "happy"
+    frame = found.to_pandas()
+    assert list(frame["expression"]) == ["happy"] and frame["happy"][0] == found[0].confidence
+
+
+@pytest.mark.parametrize(
+    ("picture", "channels", "words"),
+    [
+        (np.zeros((9, 9, 3), np.uint8), None, "channels: expected 'rgb' or 'bgr' for a color array, got None"),
+        (np.zeros((9, 9, 4), np.uint8), "rgb", r"expected uint8 of shape \(h, w\) or \(h, w, 3\), got uint8 of"),
+        (np.zeros((9, 9, 3)), "rgb", "got float64"),
+        ("nosuch.jpg", None, "nosuch.jpg: expected a picture"),
+        ("nosuch.jpg", "rgb", "channels: expected none for a file, got 'rgb'"),
+    ],
+)
+def test_what_is_no_picture_is_refused(model: ms.Model, picture, channels, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        model.recognize(picture, channels=channels)
+
+
+def test_a_video_is_recognized_frame_by_frame(model: ms.Model, rgb: np.ndarray, tmp_path: Path) -> None:
+    face = np.ascontiguousarray(rgb[..., ::-1][FACE])
+    clip = write_video(tmp_path / "clip.mp4", [face] * 4, fps=10)
+    shown = list(ms.recognize_video(clip, every=2, model=model))
+    assert [round(one.time, 2) for one in shown] == [0.0, 0.2]
+    assert [one[0].expression for one in shown] == ["happy", "happy"]
+    times, frames = zip(*ms.read_video(clip), strict=True)
+    assert len(times) == 4 and frames[0].shape == face.shape
+    with pytest.raises(ValueError, match="every: expected 1 or more, got 0"):
+        next(model.recognize_video(clip, every=0))
+
+
+def test_crops_are_classified_as_by_scikit_learn(model: ms.Model, crops: np.ndarray) -> None:
+    assert crops.shape == (1, SIZE, SIZE) and list(model.predict(crops)) == ["happy"]
+    proba = model.predict_proba(crops)
+    assert proba.shape == (1, len(model.classes_)) and proba.sum() == pytest.approx(1, abs=1e-5)
+    assert model.classes_[proba.argmax()] == "happy"
+    similarities, ids = model.kneighbors(crops, 3)
+    assert similarities.shape == ids.shape == (1, 3) and (np.diff(similarities) <= 0).all()
+    assert model.predict_proba(np.zeros((0, SIZE, SIZE), np.uint8)).shape == (0, len(model.classes_))
+    with pytest.raises(ValueError, match=r"crops: expected uint8 of shape \(n, 48, 48\), got float64"):
+        model.predict(np.zeros((1, SIZE, SIZE)))
+
+
+def test_the_encoder_does_not_care_for_the_size_of_a_batch(crops: np.ndarray) -> None:
+    encoder = ms.Encoder()
+    many = np.repeat(crops, 5, axis=0)
+    whole, parts = encoder.encode(many), encoder.encode(many, batch_size=2)
+    assert whole.embeddings.shape == (5, encoder.dim)
+    assert parts.embeddings == pytest.approx(whole.embeddings, abs=1e-5)
+    assert set(whole.logits) == set(encoder.classes)
+    with pytest.raises(ValueError, match="batch_size: expected 1 or more, got 0"):
+        encoder.encode(many, batch_size=0)
+
+
+def test_what_is_taught_counts_at_once_and_is_forgotten(crops: np.ndarray) -> None:
+    with ms.load() as model:
+        upside_down = np.ascontiguousarray(crops[:, ::-1])
+        before = model.predict_proba(upside_down)
+        ids = model.teach(upside_down, " Confused ")
+        assert list(model.predict(upside_down)) == ["confused"] and model.classes_[-1] == "confused"
+        assert model.gallery.labels == {"confused": 1} and len(model.gallery) == 1
+        similarities, found = model.gallery.kneighbors(model.embed(upside_down), 1)
+        assert found.tolist() == [ids] and similarities[0, 0] == pytest.approx(1, abs=1e-3)
+        assert model.forget(ids=ids) == 1
+        assert model.predict_proba(upside_down) == pytest.approx(before, abs=1e-6)
+        model.partial_fit(upside_down, ["confused"])
+        assert model.undo() == 1 and model.undo() == 0
+        assert model.teach([picture_path()], "smiling") and model.forget("smiling") == 1
+        with pytest.raises(ms.MoodspaceError, match="expected a face, found none"):
+            model.teach([np.zeros((99, 99, 3), np.uint8)], "nobody")
+
+
+def test_a_gallery_is_kept_exported_and_imported(model: ms.Model, crops: np.ndarray, tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    with ms.Gallery(tmp_path / "mine", bundle=model.bundle) as mine:
+        mine.add(model.embed(crops), ["grin"])
+        assert mine.export(tmp_path / "mine.parquet") == 1
+    with ms.Gallery(str(tmp_path / "other"), bundle=model.bundle) as other:
+        assert other.import_(tmp_path / "mine.parquet") == 1 and other.import_(tmp_path / "mine.parquet") == 0
+        assert other.remove("grin") == 1 and len(other) == 0
+        with pytest.raises(ValueError, match="expected a label or ids, got both or neither"):
+            other.remove()
+    with ms.load(gallery=tmp_path / "mine") as again:
+        assert again.gallery.labels == {"grin": 1} and "grin" in again.classes_
+
+
+def test_a_live_pipeline_follows_a_face(model: ms.Model, rgb: np.ndarray) -> None:
+    pipeline = model.live()
+    assert isinstance(pipeline, ms.LivePipeline)
+    frame = np.ascontiguousarray(rgb[..., ::-1])
+    ids = [pipeline.process(frame, 0.1 * n).track_ids.tolist() for n in range(3)]
+    assert ids[0] == ids[2] and len(ids[0]) == 1
+
+
+def test_the_map_places_faces(model: ms.Model, crops: np.ndarray) -> None:
+    shown = ms.Map(model)
+    assert shown.coordinates.shape == (len(model.bundle.index), 2)
+    place = shown.place(model.embed(crops))
+    assert place.shape == (1, 2) and np.isfinite(place).all()
+
+
+def test_evaluate_reads_folders(model: ms.Model, crops: np.ndarray, tmp_path: Path) -> None:
+    from PIL import Image
+
+    for name, crop in (("happy", crops[0]), ("sad", crops[0][::-1])):
+        (tmp_path / name).mkdir()
+        Image.fromarray(np.ascontiguousarray(crop)).save(tmp_path / name / "1.png")
+    figures = ms.evaluate(tmp_path, model=model).to_json()
+    assert figures["n"] == 2 and figures["per_class"]["happy"]["recall"] == 1.0
+
+
+def test_wrong_bundles_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ms.MoodspaceError) as refused:
+        ms.load(tmp_path)
+    assert refused.value.exit_code == 3
+    with pytest.raises(ValueError, match="labels: expected one of"):
+        ms.load(view="nosuch")
+
+
+@pytest.mark.parametrize("module", ["moodspace.api", "moodspace.estimator"])
+def test_the_examples_in_docstrings_run(module: str) -> None:
+    ran = doctest.testmod(importlib.import_module(module))
+    assert ran.attempted and not ran.failed
