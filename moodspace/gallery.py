@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from moodspace.arrays import FloatArray, IntArray
+from moodspace.bundles import shipped_bundle
 from moodspace.classifier.bundle.bundle import Bundle, load_bundle
 from moodspace.embeddings.data.labels import canonical
 from moodspace.index.taught.faces import LIVE, NewFaces
@@ -25,9 +26,12 @@ class Gallery:
 
     def __init__(self, folder: str | Path | None = None, *, bundle: Bundle | str | Path | None = None) -> None:
         from moodspace.index.taught.user_gallery import default_gallery, open_gallery
-        from moodspace.model import bundle_path
 
-        loaded = bundle if isinstance(bundle, Bundle) else load_bundle(bundle_path(bundle))
+        loaded = (
+            bundle
+            if isinstance(bundle, Bundle)
+            else load_bundle(Path(bundle) if bundle is not None else shipped_bundle())
+        )
         self.folder = Path(folder) if folder is not None else default_gallery()
         self._opened = open_gallery(self.folder, loaded.encoder_spec, create=True)
 

@@ -94,6 +94,7 @@ def test_no_imports_go_in_a_circle() -> None:
         return ".".join(inside if inside[0] == "moodspace" else ("moodspace", *inside)).removesuffix(".__init__")
 
     graph = {name_of(path): set(imported(path.read_text())) for path in sources() if path.parent != ROOT}
+    del graph["moodspace"]  # which names what it loads later
     left = {name: {other for other in others if other in graph} for name, others in graph.items()}
     while leaves := {name for name, others in left.items() if not others - {name}}:
         left = {name: others - leaves for name, others in left.items() if name not in leaves}

@@ -19,6 +19,7 @@ FOLDERS = ("moodspace", "bundles", "embeddings", "index", "classifier", "realtim
 def packages() -> set[str]:
     """Return the names that the folders' Python files make."""
     found = {path.parent.relative_to(ROOT) for top in FOLDERS for path in (ROOT / top).rglob("*.py")}
+    found.add(Path("docs"))  # for the model card alone
     return {".".join(path.parts if path.parts[0] == "moodspace" else ("moodspace", *path.parts)) for path in found}
 
 
@@ -39,6 +40,9 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     source, out = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("wheel")
     for name in FOLDERS:
         shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
+    (source / "docs").mkdir()
+    for name in ("docs/model-card.md",):
+        shutil.copy(ROOT / name, source / name)
     for name in ("pyproject.toml", "README.md", "LICENSE", "NOTICE"):
         shutil.copy(ROOT / name, source)
     build = "import sys; from setuptools import build_meta; build_meta.build_wheel(sys.argv[1])"
@@ -72,7 +76,7 @@ def test_the_wheel_holds_one_package_and_all_that_it_needs(wheel: Path) -> None:
     for needed in (
         "moodspace/py.typed", "moodspace/bundles/fer2013/encoder.tflite", "moodspace/bundles/fer2013/manifest.json",
         "moodspace/embeddings/detection/centerface.onnx", "moodspace/embeddings/detection/centerface.LICENSE",
-        "moodspace/realtime/astronaut.webp", "moodspace/viz/page/theme.css", "moodspace/web/static/live/page.js",
+        "moodspace/realtime/astronaut.webp", "moodspace/viz/theme.css", "moodspace/docs/model-card.md", "moodspace/web/static/live/page.js",
     ):  # fmt: skip
         assert needed in names
     assert wheel.stat().st_size < 20_000_000

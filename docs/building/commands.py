@@ -10,6 +10,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 import typer.main
 
 from moodspace import cli
+from moodspace.cli.app import DEFAULT_BUNDLE
 
 PAGE = Path(__file__).parents[1] / "reference" / "commands.md"
 _TABLE = re.compile(r"(<!-- options ([a-z ]+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -68,7 +69,7 @@ def _default(param: Any) -> str:
     if value is True:
         return f"`{param.opts[0]}`"
     # Its path depends on where Moodspace is installed.
-    return "the one that ships" if value == cli.DEFAULT_BUNDLE else f"`{value}`"
+    return "the one that ships" if value == DEFAULT_BUNDLE else f"`{value}`"
 
 
 def _line(text: str) -> str:
