@@ -12,16 +12,16 @@ import pytest
 
 from moodspace.classifier.ensemble import Prediction
 from moodspace.classifier.recognizer import Evidence, Recognizer
+from moodspace.embeddings.crops import crop_faces
 from moodspace.embeddings.detection.faces import Faces
 from moodspace.embeddings.encoder import Encoded
 from moodspace.index.taught.faces import NewFaces
 from moodspace.index.taught.gallery import TaughtGallery, open_taught
 from moodspace.index.taught.search import TaughtIndex
-from moodspace.realtime import pipeline as pipeline_module
 from moodspace.realtime.documents import face_document
 from moodspace.realtime.pipeline import LivePipeline, LiveResult
-from moodspace.realtime.tracking import tracker as tracker_module
 from moodspace.realtime.window.draw import live_label
+from moodspace.realtime.window.label_text import live_label
 from tests.drawn_faces import drawn_faces
 from tests.fake_encoder import fake_bundle
 from tests.realtime.fakes import ByteArray
@@ -121,8 +121,8 @@ def rows_by_call(recognizer: Recognizer, monkeypatch: pytest.MonkeyPatch) -> Cou
 
         return call
 
-    for module in (tracker_module, pipeline_module):
-        monkeypatch.setattr(module, "crop_faces", counted("crop", module.crop_faces, 1))
+    for module in ("moodspace.realtime.tracking.tracker", "moodspace.realtime.pipeline"):
+        monkeypatch.setattr(f"{module}.crop_faces", counted("crop", crop_faces, 1))
     monkeypatch.setattr(recognizer.bundle.encoder, "encode", counted("encode", recognizer.bundle.encoder.encode, 0))
     monkeypatch.setattr(recognizer.bundle.index, "search", counted("search", recognizer.bundle.index.search, 0))
     return counts
