@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from moodspace.realtime.pipeline import FrameResult
     from moodspace.viz.map.faces import TaughtOnMap
 
-VERSION = "0.1.0"
-
 
 class _Command(TyperCommand):
     """A command that refuses an empty path, which Python would take for the current folder."""
@@ -88,7 +86,9 @@ DEFAULT_BUNDLE = Path(os.path.relpath(Path(__file__).parent / "bundles" / "fer20
 
 def _tell_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"moodspace {VERSION}")
+        from moodspace import __version__
+
+        typer.echo(f"moodspace {__version__}")
         raise typer.Exit
 
 
