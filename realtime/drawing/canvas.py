@@ -104,32 +104,32 @@ def mix(first: Color, second: Color, share: float) -> Color:
 
 
 @lru_cache(maxsize=4096)
-def text_width(text: str, letters: int, weight: int = REGULAR) -> int:
+def text_width(text: str, text_height: int, weight: int = REGULAR) -> int:
     """Return the width of a text in pixels.
 
     Args:
         text: One line.
-        letters: Text height in pixels.
+        text_height: Text height in pixels.
         weight: Font weight, 100 to 900.
     """
-    left, _, width, _ = cv2.getTextSize((0, 0), text, (0, 0), cv2.FontFace("sans"), letters, weight)
+    left, _, width, _ = cv2.getTextSize((0, 0), text, (0, 0), cv2.FontFace("sans"), text_height, weight)
     return int(left + width)
 
 
 @lru_cache(maxsize=1024)
-def fitted(text: str, room: int, letters: int, weight: int = REGULAR) -> str:
+def fitted(text: str, room: int, text_height: int, weight: int = REGULAR) -> str:
     """Return the text, shortened with an ellipsis if it is wider than `room` pixels; see `text_width`."""
-    if text_width(text, letters, weight) <= room:
+    if text_width(text, text_height, weight) <= room:
         return text
     for end in range(len(text) - 1, 0, -1):
         short = text[:end].rstrip() + "…"
-        if text_width(short, letters, weight) <= room:
+        if text_width(short, text_height, weight) <= room:
             return short
     return ""
 
 
 def write(
-    picture: ByteArray, text: str, left: int, top: int, color: Color, letters: int, weight: int = REGULAR
+    picture: ByteArray, text: str, left: int, top: int, color: Color, text_height: int, weight: int = REGULAR
 ) -> None:
     """Write one line of text.
 
@@ -138,17 +138,19 @@ def write(
         text: The line.
         left, top: Upper left corner in pixels.
         color: Color of the text.
-        letters: Text height in pixels.
+        text_height: Text height in pixels.
         weight: Font weight, 100 to 900.
     """
-    cv2.putText(picture, text, (left, top + round(_BASELINE * letters)), color, cv2.FontFace("sans"), letters, weight)
+    cv2.putText(
+        picture, text, (left, top + round(_BASELINE * text_height)), color, cv2.FontFace("sans"), text_height, weight
+    )
 
 
 def write_right(
-    picture: ByteArray, text: str, right: int, top: int, color: Color, letters: int, weight: int = REGULAR
+    picture: ByteArray, text: str, right: int, top: int, color: Color, text_height: int, weight: int = REGULAR
 ) -> None:
     """Write one line of text that ends at `right`, exclusive; see `write`."""
-    write(picture, text, right - text_width(text, letters, weight), top, color, letters, weight)
+    write(picture, text, right - text_width(text, text_height, weight), top, color, text_height, weight)
 
 
 def fill(picture: ByteArray, area: Rectangle, color: Color) -> None:

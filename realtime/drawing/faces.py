@@ -30,8 +30,8 @@ from moodspace.realtime.pipeline import FrameResult
 UNSURE = "unsure"
 
 # Text height in a frame whose shorter side has 1,000 pixels, and the smallest readable one.
-_LETTERS_PER_1000 = 34
-_SMALLEST_LETTERS = 13
+_TEXT_HEIGHT_PER_1000 = 34
+_SMALLEST_TEXT_HEIGHT = 13
 
 # Widths of a label in widths of its box. Text shrinks, down to the smallest readable height, to keep a label within the
 # first; a label that then is still wider than the second is shortened.
@@ -119,16 +119,16 @@ def draw_faces(
         _draw_box(picture, box, label)
     plates: list[Rectangle] = []
     for row, (box, whole) in enumerate(zip(boxes, labels, strict=True)):
-        letters, label = _letters(whole, box, picture.shape), _shortened(whole, box)
+        text_height, label = _text_height(whole, box, picture.shape), _shortened(whole, box)
         others = [*boxes[:row], *boxes[row + 1 :], *plates, *taken]
-        plates.append(_place(_plate_size(label, letters), box, picture.shape, others))
-        _draw_label(picture, plates[-1], label, letters)
+        plates.append(_place(_plate_size(label, text_height), box, picture.shape, others))
+        _draw_label(picture, plates[-1], label, text_height)
     return plates
 
 
 def default_text_height(shape: tuple[int, ...]) -> int:
     """Return the default text height in pixels for a picture of this shape, height and width first."""
-    return max(_SMALLEST_LETTERS, round(min(shape[:2]) * _LETTERS_PER_1000 / 1000))
+    return max(_SMALLEST_TEXT_HEIGHT, round(min(shape[:2]) * _TEXT_HEIGHT_PER_1000 / 1000))
 
 
 def _shortened(label: Label, box: Rectangle) -> Label:
@@ -139,33 +139,35 @@ def _shortened(label: Label, box: Rectangle) -> Label:
     elif label.short and not label.strong:
         shorter += [replace(label, text=label.short, tag="")]
     room = _WIDEST_WHOLE * box.width
-    fitting = (one for one in shorter if one.text and _plate_size(one, _SMALLEST_LETTERS)[0] <= room)
+    fitting = (one for one in shorter if one.text and _plate_size(one, _SMALLEST_TEXT_HEIGHT)[0] <= room)
     return next(fitting, shorter[-1])
 
 
-def _letters(label: Label, box: Rectangle, shape: tuple[int, ...]) -> int:
+def _text_height(label: Label, box: Rectangle, shape: tuple[int, ...]) -> int:
     """Return the text height of a label: the picture's default, less at a small face or in a narrow picture."""
-    usual = default_text_height(shape)
-    width = _plate_size(label, usual)[0]
-    wanted = max(_SMALLEST_LETTERS, min(usual, round(usual * _WIDEST_LABEL * box.width / width)))
-    return max(1, min(wanted, int(usual * shape[1] / width)))
+    default = default_text_height(shape)
+    width = _plate_size(label, default)[0]
+    height = max(_SMALLEST_TEXT_HEIGHT, min(default, round(default * _WIDEST_LABEL * box.width / width)))
+    return max(1, min(height, int(default * shape[1] / width)))
 
 
-def _margin(letters: int) -> int:
-    return max(2, round(letters / 4))
+def _margin(text_height: int) -> int:
+    return max(2, round(text_height / 4))
 
 
-def _bar_height(letters: int) -> int:
-    return max(2, round(letters / 6))
+def _bar_height(text_height: int) -> int:
+    return max(2, round(text_height / 6))
 
 
-def _tag_width(label: Label, letters: int) -> int:
-    return text_width(label.tag, letters, SEMIBOLD) + 2 * _margin(letters) if label.tag else 0
+def _tag_width(label: Label, text_height: int) -> int:
+    return text_width(label.tag, text_height, SEMIBOLD) + 2 * _margin(text_height) if label.tag else 0
 
 
-def _plate_size(label: Label, letters: int) -> tuple[int, int]:
-    height = letters + 2 * _margin(letters) + (_bar_height(letters) if label.share is not None else 0)
-    return _tag_width(label, letters) + text_width(label.text, letters, SEMIBOLD) + 2 * _margin(letters), height
+def _plate_size(label: Label, text_height: int) -> tuple[int, int]:
+    height = text_height + 2 * _margin(text_height) + (_bar_height(text_height) if label.share is not None else 0)
+    return _tag_width(label, text_height) + text_width(label.text, text_height, SEMIBOLD) + 2 * _margin(
+        text_height
+    ), height
 
 
 def _place(size: tuple[int, int], box: Rectangle, shape: tuple[int, ...], taken: list[Rectangle]) -> Rectangle:
@@ -187,16 +189,16 @@ def _draw_box(picture: ByteArray, box: Rectangle, label: Label) -> None:
     cv2.rectangle(picture, *corners, label.color, line, cv2.LINE_AA)
 
 
-def _draw_label(picture: ByteArray, plate: Rectangle, label: Label, letters: int) -> None:
+def _draw_label(picture: ByteArray, plate: Rectangle, label: Label, text_height: int) -> None:
     fill(picture, plate, label.color)
-    text_color, margin, tag = text_color_on(label.color), _margin(letters), _tag_width(label, letters)
+    text_color, margin, tag = text_color_on(label.color), _margin(text_height), _tag_width(label, text_height)
     if label.tag:
         # Darker or lighter than the plate, to set the number apart from the text.
         fill(picture, plate._replace(right=plate.left + tag), mix(text_color, label.color, 0.25))
-        write(picture, label.tag, plate.left + margin, plate.top + margin, text_color, letters, SEMIBOLD)
-    write(picture, label.text, plate.left + tag + margin, plate.top + margin, text_color, letters, SEMIBOLD)
+        write(picture, label.tag, plate.left + margin, plate.top + margin, text_color, text_height, SEMIBOLD)
+    write(picture, label.text, plate.left + tag + margin, plate.top + margin, text_color, text_height, SEMIBOLD)
     if label.share is not None:
-        foot = plate._replace(top=plate.bottom - _bar_height(letters))
+        foot = plate._replace(top=plate.bottom - _bar_height(text_height))
         bar(picture, foot, label.share, text_color, mix(text_color, label.color, 0.25))
 
 

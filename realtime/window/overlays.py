@@ -45,17 +45,19 @@ class Overlays:
 
     def __init__(self, area: Rectangle, view: ViewState, *, speed: bool) -> None:
         self._area, self._view = area, view
-        letters = min(max(11, round(0.72 * default_text_height((area.height, area.width)))), max(area.width // 8, 1))
-        self._letters = letters
+        text_height = min(
+            max(11, round(0.72 * default_text_height((area.height, area.width)))), max(area.width // 8, 1)
+        )
+        self._text_height = text_height
         self._words = _mark_words(view, speed=speed)
         self.marks: list[Rectangle] = []
-        margin, left = letters // 2, area.left + letters // 2
+        margin, left = text_height // 2, area.left + text_height // 2
         for word in self._words:
             room = area.right - margin - left
-            width = min(text_width(word, letters, MEDIUM) + self._mark_width(word) + 2 * margin, room)
+            width = min(text_width(word, text_height, MEDIUM) + self._mark_width(word) + 2 * margin, room)
             if self.marks and width == room:
                 break
-            self.marks.append(Rectangle(left, area.top + margin, left + width, area.top + 3 * margin + letters))
+            self.marks.append(Rectangle(left, area.top + margin, left + width, area.top + 3 * margin + text_height))
             left += width + margin
 
     def draw(self, picture: ByteArray, labels: Sequence[Rectangle]) -> None:
@@ -67,38 +69,43 @@ class Overlays:
         """
         for word, plate in zip(self._words, self.marks, strict=False):
             self._draw_mark(picture, word, plate)
-        area, letters = self._area, self._letters
+        area, text_height = self._area, self._text_height
         if self._view.naming is not None:
-            _draw_naming(picture, self._free(_naming_size(area, letters), letters, labels), self._view.naming, letters)
+            _draw_naming(
+                picture,
+                self._free(_naming_size(area, text_height), text_height, labels),
+                self._view.naming,
+                text_height,
+            )
         elif self._view.message:
-            margin = round(0.7 * letters)
-            text = fitted(self._view.message, area.width - 4 * margin, letters, MEDIUM)
-            size = text_width(text, letters, MEDIUM) + 2 * margin, letters + 2 * margin
+            margin = round(0.7 * text_height)
+            text = fitted(self._view.message, area.width - 4 * margin, text_height, MEDIUM)
+            size = text_width(text, text_height, MEDIUM) + 2 * margin, text_height + 2 * margin
             plate = self._free(size, margin, labels)
             fill(picture, plate, GROUND)
-            write(picture, text, plate.left + margin, plate.top + margin, WHITE, letters, MEDIUM)
+            write(picture, text, plate.left + margin, plate.top + margin, WHITE, text_height, MEDIUM)
         if self._view.help:
-            _draw_help(picture, area, letters)
+            _draw_help(picture, area, text_height)
 
     def _mark_width(self, word: str) -> int:
         has_mark = word == _PAUSED or word == self._view.recording
-        return self._letters + self._letters // 2 if has_mark else 0
+        return self._text_height + self._text_height // 2 if has_mark else 0
 
     def _draw_mark(self, picture: ByteArray, word: str, plate: Rectangle) -> None:
         """Draw a small plate with its words and, for recording and pause, a sign."""
-        letters, margin = self._letters, self._letters // 2
+        text_height, margin = self._text_height, self._text_height // 2
         fill(picture, plate, GROUND)
         if word == self._view.recording:
-            middle = plate.left + margin + letters // 2, plate.top + margin + letters // 2
+            middle = plate.left + margin + text_height // 2, plate.top + margin + text_height // 2
             color = RED if word == RECORDING else AMBER
-            cv2.circle(picture, middle, round(0.36 * letters), color, cv2.FILLED, cv2.LINE_AA)
+            cv2.circle(picture, middle, round(0.36 * text_height), color, cv2.FILLED, cv2.LINE_AA)
         elif word == _PAUSED:
             for x in (0.15, 0.6):
-                at = plate.left + margin + round(x * letters)
-                fill(picture, Rectangle(at, plate.top + margin, at + letters // 4, plate.bottom - margin), WHITE)
+                at = plate.left + margin + round(x * text_height)
+                fill(picture, Rectangle(at, plate.top + margin, at + text_height // 4, plate.bottom - margin), WHITE)
         start = plate.left + margin + self._mark_width(word)
-        words = fitted(word, plate.right - margin - start, letters, MEDIUM)
-        write(picture, words, start, plate.top + margin, WHITE, letters, MEDIUM)
+        words = fitted(word, plate.right - margin - start, text_height, MEDIUM)
+        write(picture, words, start, plate.top + margin, WHITE, text_height, MEDIUM)
 
     def _free(self, size: tuple[int, int], margin: int, labels: Sequence[Rectangle]) -> Rectangle:
         """Return the area that touches the fewest labels, preferably at the bottom in the middle.
@@ -128,43 +135,43 @@ def _mark_words(view: ViewState, *, speed: bool) -> list[str]:
     return words
 
 
-def _draw_help(picture: ByteArray, area: Rectangle, letters: int) -> None:
-    letters = max(9, min(letters, round(area.height / (1.75 * len(HELP) + 3))))
-    line, margin = round(1.75 * letters), round(1.5 * letters)
-    keys = max(text_width(key, letters, SEMIBOLD) for key, _ in HELP) + margin
-    words = max(text_width(what, letters) for _, what in HELP)
-    width, height = keys + words + 2 * margin, line * len(HELP) + 2 * margin - (line - letters)
+def _draw_help(picture: ByteArray, area: Rectangle, text_height: int) -> None:
+    text_height = max(9, min(text_height, round(area.height / (1.75 * len(HELP) + 3))))
+    line, margin = round(1.75 * text_height), round(1.5 * text_height)
+    keys = max(text_width(key, text_height, SEMIBOLD) for key, _ in HELP) + margin
+    words = max(text_width(what, text_height) for _, what in HELP)
+    width, height = keys + words + 2 * margin, line * len(HELP) + 2 * margin - (line - text_height)
     left, top = area.left + (area.width - width) // 2, area.top + (area.height - height) // 2
     plate = Rectangle(left, top, left + width, top + height)
     fill(picture, plate, GROUND)
     for number, (key, what) in enumerate(HELP):
         top = plate.top + margin + number * line
-        write(picture, key, plate.left + margin, top, WHITE, letters, SEMIBOLD)
+        write(picture, key, plate.left + margin, top, WHITE, text_height, SEMIBOLD)
         room = plate.right - margin - (plate.left + margin + keys)
-        write(picture, fitted(what, room, letters), plate.left + margin + keys, top, BRIGHT, letters, REGULAR)
+        write(picture, fitted(what, room, text_height), plate.left + margin + keys, top, BRIGHT, text_height, REGULAR)
 
 
-def _naming_size(area: Rectangle, letters: int) -> tuple[int, int]:
-    side = 2 * letters + round(1.3 * letters) + 2 * letters
-    words = max(text_width(_HOW, letters), text_width("m" * 14, round(1.3 * letters), SEMIBOLD))
-    return min(side + 3 * letters + words, area.width), side + 2 * letters
+def _naming_size(area: Rectangle, text_height: int) -> tuple[int, int]:
+    side = 2 * text_height + round(1.3 * text_height) + 2 * text_height
+    words = max(text_width(_HOW, text_height), text_width("m" * 14, round(1.3 * text_height), SEMIBOLD))
+    return min(side + 3 * text_height + words, area.width), side + 2 * text_height
 
 
-def _draw_naming(picture: ByteArray, plate: Rectangle, naming: ClassNameInput, letters: int) -> None:
+def _draw_naming(picture: ByteArray, plate: Rectangle, naming: ClassNameInput, text_height: int) -> None:
     """Draw the input of a name beside the face to teach."""
-    margin, large = letters, round(1.3 * letters)
+    margin, large = text_height, round(1.3 * text_height)
     side = plate.height - 2 * margin
     fill(picture, plate, GROUND)
     thumb = Rectangle(plate.left + margin, plate.top + margin, plate.left + margin + side, plate.bottom - margin)
     _paste(picture, thumb, naming.face_bgr)
     left, right = thumb.right + margin, plate.right - margin
-    write(picture, fitted(_WHO, right - left, letters), left, thumb.top, DIM, letters)
-    top = thumb.top + letters + margin
+    write(picture, fitted(_WHO, right - left, text_height), left, thumb.top, DIM, text_height)
+    top = thumb.top + text_height + margin
     write(picture, naming.name, left, top, WHITE, large, SEMIBOLD)
     end = left + text_width(naming.name, large, SEMIBOLD) + 2
-    fill(picture, Rectangle(end, top, end + max(2, letters // 8), top + large), WHITE)
+    fill(picture, Rectangle(end, top, end + max(2, text_height // 8), top + large), WHITE)
     fill(picture, Rectangle(left, top + large + 3, right, top + large + 5), TRACK)
-    write(picture, fitted(_HOW, right - left, letters), left, thumb.bottom - letters, DIM, letters)
+    write(picture, fitted(_HOW, right - left, text_height), left, thumb.bottom - text_height, DIM, text_height)
 
 
 def _paste(picture: ByteArray, area: Rectangle, face_bgr: ByteArray) -> None:

@@ -234,19 +234,21 @@ def _draw_class(
     sizes: Sizes,
     best: bool,
 ) -> None:
-    ink, weight = (BRIGHT, SEMIBOLD) if best else (DIM, REGULAR)
+    text_color, weight = (BRIGHT, SEMIBOLD) if best else (DIM, REGULAR)
     cap = Rectangle(line.left, line.top - 2, line.left + sizes.text + 2, line.bottom + 2)
     if key:
         fill(picture, cap, TRACK)
         inset = (cap.width - text_width(key, sizes.small, MEDIUM)) // 2
-        write(picture, key, cap.left + inset, line.top + (sizes.text - sizes.small) // 2, ink, sizes.small, MEDIUM)
+        write(
+            picture, key, cap.left + inset, line.top + (sizes.text - sizes.small) // 2, text_color, sizes.small, MEDIUM
+        )
     left, middle = cap.right + sizes.gap // 2, line.left + round(_NAMES * line.width)
     write(
         picture,
         fitted(name, middle - left - sizes.gap // 2, sizes.text, weight),
         left,
         line.top,
-        ink,
+        text_color,
         sizes.text,
         weight,
     )
@@ -254,7 +256,7 @@ def _draw_class(
     thick = max(3, sizes.text // 2)
     top = line.top + (sizes.text - thick) // 2
     bar(picture, Rectangle(middle, top, right, top + thick), share, color, TRACK)
-    write_right(picture, f"{100 * share:.0f}%", line.right, line.top, ink, sizes.text, weight)
+    write_right(picture, f"{100 * share:.0f}%", line.right, line.top, text_color, sizes.text, weight)
 
 
 def _draw_known_faces(picture: ByteArray, room: Rectangle, faces: list[KnownFace], sizes: Sizes) -> Rectangle:

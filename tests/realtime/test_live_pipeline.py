@@ -21,7 +21,6 @@ from moodspace.index.taught.search import TaughtIndex
 from moodspace.realtime.documents import face_document
 from moodspace.realtime.pipeline import LivePipeline, LiveResult
 from moodspace.realtime.window.draw import live_label
-from moodspace.realtime.window.label_text import live_label
 from tests.drawn_faces import drawn_faces
 from tests.fake_encoder import fake_bundle
 from tests.realtime.fakes import ByteArray

@@ -67,9 +67,9 @@ class Session:
             self.lines.put(json.loads(line))
 
     def keys(self, *keys: str) -> float:
-        """Press keys as a quick typist does; return when the last one was pressed."""
+        """Press keys one by one; return when the last one was pressed."""
         for key in keys:
-            time.sleep(0.08)
+            time.sleep(0.25)  # OpenCV keeps only the last key between two polls, which a busy machine delays
             subprocess.run(["xdotool", "key", key], env=self.environment, check=True)
         return time.time()
 
