@@ -88,7 +88,7 @@ def test_a_click_keeps_a_face_and_its_neighbours_can_be_walked(
     assert (row := page.evaluate("pinned")) >= 0
     page.mouse.move(5, 400)
     assert page.locator("#card").is_visible()
-    page.locator(".alike button").first.click()
+    page.locator(".neighbors button").first.click()
     assert page.evaluate("pinned") == (row + 3) % N
     page.keyboard.press("Escape")
     assert page.locator("#card").is_hidden()
@@ -190,13 +190,13 @@ def test_taught_and_session_faces_stand_out(opened: Callable[..., "Page"], known
     page = opened(**known)
     assert page.locator("#origins .glyph").all_inner_texts() == ["gallery 118", "this session 1", "taught by you 1"]
     outlined = [colors_around(page, row) for row in (100, 110)]
-    page.evaluate("standing.length = 0; drawDots()")
+    page.evaluate("highlighted.length = 0; drawDots()")
     assert all(with_rim > colors_around(page, row) for with_rim, row in zip(outlined, (100, 110), strict=True))
 
 
 def test_a_face_without_a_label_has_the_color_of_its_prediction(opened: Callable[..., "Page"]) -> None:
     page = opened(3, labels=np.array([0, -1, -1]), predicted=np.array([0, 1, -1]))
-    assert page.evaluate("Array.from(look)") == [0, 1, 3]
+    assert page.evaluate("Array.from(colorGroups)") == [0, 1, 3]
     assert "color of their prediction" in page.locator("footer").inner_text()
 
 
