@@ -160,7 +160,7 @@ def single_faces(report: Report, bins: TimeBins) -> str:
         drawing = strip(faces, np.flatnonzero(faces.track_ids == ids[at]), bins, fills)
         rows.append(f'<tr><th>face {ids[at]}</th><td class="number">{clock(counts[at])}</td><td>{drawing}</td></tr>')
     rest = len(ids) - len(rows)
-    more = f" {rest} more were visible for a shorter time." if rest > 0 else ""
+    more = f" Not listed: {rest} visible for a shorter time." if rest > 0 else ""
     return (
         '<section id=faces><h2>Single faces</h2><p class="faint">Recorded on request. A number identifies a face while '
         "it was tracked, not a person. Dark gray: unsure. Empty: not visible."

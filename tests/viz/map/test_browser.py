@@ -1,4 +1,4 @@
-"""The map's page in a real Chromium: what a person does with it, on faces that are drawn by no camera."""
+"""Tests of the map's page in Chromium, on synthetic faces."""
 
 import csv
 from collections.abc import Callable
@@ -59,7 +59,7 @@ def at(page: "Page", row: int) -> tuple[float, float]:
 
 
 def colors_around(page: "Page", row: int) -> int:
-    """How many colors the dots' canvas has near a face."""
+    """Return the number of colors on the dots' canvas near a face."""
     x, y = (place - 12 for place in at(page, row))
     return int(page.evaluate(f"new Set(new Uint32Array(pen.getImageData({x}, {y}, 24, 24).data.buffer)).size"))
 
@@ -131,7 +131,7 @@ def test_search_finds_by_id_and_by_source(opened: Callable[..., "Page"], known: 
 
 
 def draw_lasso(page: "Page", row: int, *, shift: bool) -> None:
-    """Draws a square that stands on a corner."""
+    """Draw a diamond around a face."""
     x, y = at(page, row)
     if shift:
         page.keyboard.down("Shift")

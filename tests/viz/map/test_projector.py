@@ -1,4 +1,4 @@
-"""Tests of viz/projector.py against the format that TensorBoard's plugin reads."""
+"""Tests of viz/map/projector.py against the format that TensorBoard's plugin reads."""
 
 import re
 from collections.abc import Callable
