@@ -21,7 +21,7 @@ from moodspace.arrays import FloatArray
 from moodspace.classifier.bundle.bundle import load_bundle
 from moodspace.classifier.map_positions import PLACED_BY, map_positions
 from moodspace.classifier.recognizer import Recognizer
-from moodspace.viz.map.quality import map_quality
+from moodspace.viz.map.quality import measure_quality
 
 ROOT = Path(__file__).parents[1]
 NEW = 100
@@ -71,7 +71,7 @@ def quality_lines(bundle: Path) -> list[str]:
         recognizer = Recognizer(loaded, view)
         rows, places = loaded.index.gallery.embeddings, loaded.map_coordinates
         if places is not None:
-            found = map_quality(rows, places, recognizer.gallery_labels, seed=0)
+            found = measure_quality(rows, places, recognizer.gallery_labels, seed=0)
             lines.append(
                 f"{view}: trustworthiness {found.trustworthiness:.4f} at k = {found.k}, k-NN accuracy "
                 f"{found.knn_accuracy_map:.4f} on the map, {found.knn_accuracy_space:.4f} in {found.dim} dimensions"

@@ -45,7 +45,7 @@ _FIRST_PAINT_AND_MAP = """() => new Promise((done) => {
 })"""
 _WHEN_DRAWN = """
 const wait = () => {
-    if (typeof wanted !== "undefined" && !wanted) window.drawnAt = performance.now();
+    if (typeof frameRequested !== "undefined" && !frameRequested) window.drawnAt = performance.now();
     else requestAnimationFrame(wait);
 };
 requestAnimationFrame(wait);

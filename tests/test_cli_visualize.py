@@ -33,7 +33,7 @@ def small(shipped, tmp_path, monkeypatch):
 
 @pytest.fixture
 def faces(tmp_path):
-    """A labelled data set of drawn faces."""
+    """A labeled data set of drawn faces."""
     write_folder(drawn_faces(14, seed=2), tmp_path / "faces")
     return tmp_path / "faces"
 

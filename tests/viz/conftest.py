@@ -1,4 +1,4 @@
-"""Small maps that the tests draw."""
+"""Small maps for the tests."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""An evaluation's pictures: all there, and the mistakes are the surest ones."""
+"""Tests of viz/evaluation_plots.py."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The curves show every quantity that was logged, of every run, and refuse runs that never ran."""
+"""Tests of viz/training_curves.py."""
 
 import numpy as np
 import pytest

@@ -79,7 +79,7 @@ def _light(crops: npt.NDArray[np.uint8]) -> tuple[FloatArray, FloatArray]:
     """Return mean and standard deviation of each face's gray levels, in chunks that bound memory."""
     moments = [np.zeros((2, 0), np.float32)]
     for start in range(0, len(crops), _CHUNK):
-        grey = crops[start : start + _CHUNK].reshape(-1, crops[0].size).astype(np.float32)
-        moments.append(np.stack([grey.mean(axis=1), grey.std(axis=1)]))
+        gray = crops[start : start + _CHUNK].reshape(-1, crops[0].size).astype(np.float32)
+        moments.append(np.stack([gray.mean(axis=1), gray.std(axis=1)]))
     brightness, contrast = np.concatenate(moments, axis=1)
     return brightness, contrast

@@ -21,7 +21,7 @@ from moodspace.arrays import BoolArray, DoubleArray, FloatArray, IntArray
 
 FOLDS = 5
 # Minimum number of faces of a class; smaller classes are not judged.
-LEAST = 10
+MIN_FACES = 10
 # Chosen from 1e-3, 3e-3 and 1e-2: of its 50 likeliest errors in FER2013, FER+'s annotators confirm most. For 45 they
 # chose the suggested expression, for one the label.
 _L2 = 1e-2
@@ -33,7 +33,7 @@ class LabelErrors:
 
     Attributes:
         proba: `(n, C)` float32, rows sum to 1; all zero where a face was not judged.
-        judged: `(n,)` bool: faces of classes with at least `LEAST` faces, if there are two such classes.
+        judged: `(n,)` bool: faces of classes with at least `MIN_FACES` faces, if there are two such classes.
         learned: `(n,)` bool, whether the network that made the embeddings was trained on the face.
         rows: `(m,)` int64, faces whose label is likely wrong, likeliest first.
         suggested: `(m,)` int64, the more likely class of each.
@@ -74,7 +74,7 @@ def find_label_errors(
     proba, judged = np.zeros((len(labels), n_classes), np.float32), np.zeros(len(labels), bool)
     rows, suggested, margins = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)], [np.zeros(0)]
     for group in (learned, ~learned):
-        asked = group & (np.bincount(labels[group], minlength=n_classes) >= LEAST)[labels]
+        asked = group & (np.bincount(labels[group], minlength=n_classes) >= MIN_FACES)[labels]
         present, own = np.unique(labels[asked], return_inverse=True)
         if len(present) < 2:
             continue

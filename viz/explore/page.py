@@ -13,7 +13,7 @@ from moodspace.embeddings.data.labels import canonical
 from moodspace.viz.explore.document import TOP, different_labels, exploration_document, face_record
 from moodspace.viz.explore.exploration import BLANK_BELOW, Exploration
 from moodspace.viz.explore.figures import Thumbnails, histogram
-from moodspace.viz.explore.label_errors import FOLDS, LEAST
+from moodspace.viz.explore.label_errors import FOLDS, MIN_FACES
 from moodspace.viz.theme import mark, page, text
 
 PAGE, DOCUMENT = "explore.html", "explore.json"
@@ -21,12 +21,12 @@ PAGE, DOCUMENT = "explore.html", "explore.json"
 EXAMPLES, CLASSES = 24, 60  # examples of each class; classes with examples
 BLANKS, UNREADABLE = 24, 200
 _FOLDER = Path(__file__).parent
-_HONEST = (
+_DISCLAIMER = (
     "A label names the expression that an annotator saw in an image, not what the person felt. "
     "Everything on this page was computed on this computer; the page loads nothing from the network."
 )
 
-SHOWN = 24  # duplicates of each kind
+DUPLICATES = 24  # duplicates of each kind
 _NOBODY = "#b9bcc2"  # votes for an unknown expression, or for not a face
 
 
@@ -64,7 +64,7 @@ def exploration_page(found: Exploration, document: dict[str, Any]) -> str:
         errors_section(found, document, thumbnails),
         _unreadable(document),
     ]
-    body = f'<main class="sheet">\n{"".join(sections)}<p class="faint small end">{_HONEST}</p>\n</main>'
+    body = f'<main class="sheet">\n{"".join(sections)}<p class="faint small end">{_DISCLAIMER}</p>\n</main>'
     style = (_FOLDER / "explore.css").read_text(encoding="utf-8") + thumbnails.style()
     script = (_FOLDER / "explore.js").read_text(encoding="utf-8")
     return page(f"Moodspace: {', '.join(document['parts'])}", body, style=style, script=script)
@@ -129,12 +129,12 @@ def _balance(found: Exploration) -> str:
 
 
 def _examples(found: Exploration, thumbnails: Thumbnails) -> str:
-    faces, chance = found.data.faces, np.random.default_rng(0)
+    faces, rng = found.data.faces, np.random.default_rng(0)
     cards = []
     for label, shade, column in _shown_classes(found):
         rows = np.flatnonzero(faces.labels == column)
-        mean = thumbnails.face(_mean(faces.crops, rows), f"mean of {len(rows):,} faces labelled {label}")
-        some = chance.permutation(rows)[:EXAMPLES]
+        mean = thumbnails.face(_mean(faces.crops, rows), f"mean of {len(rows):,} faces labeled {label}")
+        some = rng.permutation(rows)[:EXAMPLES]
         shown = "".join(thumbnails.face(faces.crops[row], note(found, row)) for row in some)
         cards.append(
             f'<article class="card examples"><div class="mean">{mean}<small class="faint">mean</small></div>'
@@ -144,7 +144,7 @@ def _examples(found: Exploration, thumbnails: Thumbnails) -> str:
     return (
         "<section><h2>Example faces</h2><p class=faint>The mean face of each class with its contrast stretched, and a "
         f"random sample of faces. Point at a face to enlarge it.</p>"
-        f"{''.join(cards)}{_rest(found)}</section>\n"
+        f"{''.join(cards)}{_more_classes(found)}</section>\n"
     )
 
 
@@ -155,7 +155,7 @@ def _shown_classes(found: Exploration) -> list[tuple[str, str, int]]:
     return [(classes[column], shades[column], int(column)) for column in np.flatnonzero(counts)[:CLASSES]]
 
 
-def _rest(found: Exploration) -> str:
+def _more_classes(found: Exploration) -> str:
     more = int((found.data.counts.sum(axis=1) > 0).sum()) - CLASSES
     return f"<p class=faint>and {more:,} more classes</p>" if more > 0 else ""
 
@@ -211,7 +211,7 @@ def copies_section(found: Exploration, document: dict[str, Any], thumbnails: Thu
     )
     return (
         f"<section><h2>Duplicates</h2><p class=faint>{summary}</p>{_table(document)}"
-        f"{_contradictions(found, thumbnails)}{_pairs(found, document, thumbnails)}</section>\n"
+        f"{_conflicting_labels(found, thumbnails)}{_near_copies(found, document, thumbnails)}</section>\n"
     )
 
 
@@ -242,12 +242,12 @@ def _table(document: dict[str, Any]) -> str:
     )
 
 
-def _contradictions(found: Exploration, thumbnails: Thumbnails) -> str:
+def _conflicting_labels(found: Exploration, thumbnails: Thumbnails) -> str:
     if not (groups := different_labels(found)):
         return ""
     cards = []
     # Blank images come last: their labels do not matter.
-    for rows in sorted(groups, key=lambda rows: found.contrast[rows[0]] < BLANK_BELOW)[:SHOWN]:
+    for rows in sorted(groups, key=lambda rows: found.contrast[rows[0]] < BLANK_BELOW)[:DUPLICATES]:
         sources = [found.data.faces.sources[row] for row in rows[:4]]
         face = thumbnails.face(found.data.faces.crops[rows[0]], ", ".join(sources) + ", …" * (len(rows) > 4))
         cards.append(f'<article class="twin">{face}<div>{_labels(found, rows)}</div></article>')
@@ -269,7 +269,7 @@ def _labels(found: Exploration, rows: npt.NDArray[np.integer[Any]]) -> str:
     return "".join(lines)
 
 
-def _pairs(found: Exploration, document: dict[str, Any], thumbnails: Thumbnails) -> str:
+def _near_copies(found: Exploration, document: dict[str, Any], thumbnails: Thumbnails) -> str:
     copies, part = found.copies, found.data.part
     if not len(copies.pairs):
         return ""
@@ -277,7 +277,7 @@ def _pairs(found: Exploration, document: dict[str, Any], thumbnails: Thumbnails)
     across = np.flatnonzero(part[one] != part[other])
     chosen = across if len(across) else np.arange(len(copies.pairs))
     # Spread from the most to the least similar, so that the page shows what the threshold accepts.
-    chosen = chosen[np.linspace(0, len(chosen) - 1, min(SHOWN, len(chosen))).astype(np.int64)]
+    chosen = chosen[np.linspace(0, len(chosen) - 1, min(DUPLICATES, len(chosen))).astype(np.int64)]
     cards = []
     for number in chosen:
         faces = "".join(
@@ -303,14 +303,14 @@ def errors_section(found: Exploration, document: dict[str, Any], thumbnails: Thu
         return ""
     heading = f'<h2>Likely label errors <span class="faint">{errors["likely"]:,}</span></h2>'
     if not errors["judged"]:
-        need = f"Finding label errors needs two classes with at least {LEAST} faces each."
+        need = f"Finding label errors needs two classes with at least {MIN_FACES} faces each."
         return f"<section><h2>Likely label errors</h2><p class=faint>{need}</p></section>\n"
     paragraphs = "".join(f"<p class=faint>{line}</p>" for line in _explanation(errors))
     if not errors["list"]:
         return f"<section>{heading}{paragraphs}<p>No likely errors found.</p></section>\n"
     shown = errors["list"][:TOP]
     cards = "".join(
-        _card(one, thumbnails.face(found.data.faces.crops[row], _note(one)), document)
+        _card(one, thumbnails.face(found.data.faces.crops[row], _face_note(one)), document)
         for one, row in zip(shown, judged.rows, strict=False)
     )
     chips = "".join(
@@ -348,7 +348,7 @@ def _explanation(errors: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _note(one: dict[str, Any]) -> str:
+def _face_note(one: dict[str, Any]) -> str:
     votes = _counted(one["votes"])
     return f"{one['part']} · {one['source']}{f' · votes: {votes}' if votes else ''}"
 
@@ -383,15 +383,20 @@ def _votes(votes: dict[str, int]) -> str:
 
 
 def _unreadable(document: dict[str, Any]) -> str:
-    if not (lost := document["unreadable"]):
+    if not (unreadable := document["unreadable"]):
         return ""
     rows = "".join(
         f"<tr><td>{text(one['part'])}</td><td class=path>{text(one['source'])}</td><td>{text(one['reason'])}</td></tr>"
-        for one in lost[:UNREADABLE]
+        for one in unreadable[:UNREADABLE]
     )
-    more = f"<p class=faint>and {len(lost) - UNREADABLE:,} more in the JSON</p>" if len(lost) > UNREADABLE else ""
+    more = (
+        f"<p class=faint>and {len(unreadable) - UNREADABLE:,} more in the JSON</p>"
+        if len(unreadable) > UNREADABLE
+        else ""
+    )
     return (
-        f'<section><h2>Unreadable images <span class="faint">{len(lost):,}</span></h2><div class="scroll card"><table>'
+        f'<section><h2>Unreadable images <span class="faint">{len(unreadable):,}</span></h2>'
+        '<div class="scroll card"><table>'
         "<thead><tr><th>part</th><th>source</th><th>reason</th></tr></thead>"
         f"<tbody>{rows}</tbody></table></div>{more}</section>\n"
     )

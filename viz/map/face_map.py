@@ -54,7 +54,7 @@ class FaceMap:
         classes: Class names, in the order of the legend.
         ids: `(n,)` int64.
         sources: `(n,)` numpy str array, the file or row of each face.
-        note: Caption: how the map was made, and its quality (`describe_map`).
+        note: Caption: how the map was made, and its quality (`describe`).
         predicted: `(n,)` int64 into `classes`, -1 for no prediction.
         confidence: `(n,)` float32 in [0, 1], NaN for no prediction.
         neighbors: `(n, k)` int64, row numbers of the most similar other faces, best first, -1 for none.
@@ -187,7 +187,7 @@ def readable_on(shade: str) -> str:
     return "#000000" if float(linear @ [0.2126, 0.7152, 0.0722]) > 0.179 else "#ffffff"
 
 
-def describe_map(
+def describe(
     *,
     faces: int,
     seed: int,

@@ -12,14 +12,14 @@ from moodspace.classifier.map_positions import PLACED_BY, map_positions
 from moodspace.classifier.recognizer import Recognizer, voters, votes_alone
 from moodspace.index.search import Neighbors
 from moodspace.viz.explore.data import DataParts, Stages
-from moodspace.viz.map.face_map import DATA, NEIGHBORS, TAUGHT, FaceMap, describe_map
+from moodspace.viz.map.face_map import DATA, NEIGHBORS, TAUGHT, FaceMap, describe
 from moodspace.viz.map.faces import MapFaces, TaughtOnMap, gather_faces
 from moodspace.viz.map.layout import METRIC, Layout
 from moodspace.viz.map.page import write_map_page
 from moodspace.viz.map.picture import draw_map
 from moodspace.viz.map.projection import MIN_DIST, N_NEIGHBORS, nearest_others
 from moodspace.viz.map.projector import write_projector
-from moodspace.viz.map.quality import map_quality
+from moodspace.viz.map.quality import measure_quality
 
 PICTURE, DARK_PICTURE, PAGE, PROJECTOR = "map.png", "map-dark.png", "map.html", "projector"
 
@@ -128,8 +128,8 @@ def _predicted(
 
 
 def _placed(similarities: FloatArray, rows: IntArray, coordinates: FloatArray) -> FloatArray:
-    nameless = np.empty(rows.shape, "U1")
-    return map_positions(Neighbors(rows, {}, similarities, rows >= 0, nameless), rows, coordinates)
+    no_labels = np.empty(rows.shape, "U1")
+    return map_positions(Neighbors(rows, {}, similarities, rows >= 0, no_labels), rows, coordinates)
 
 
 def _nearest(faces: MapFaces, of_gallery: IntArray) -> IntArray:
@@ -144,10 +144,10 @@ def _caption(faces: MapFaces, layout: Layout) -> str:
     if not faces.known:
         return _EMPTY
     of_gallery = slice(faces.known)
-    quality = map_quality(
+    quality = measure_quality(
         faces.embeddings[of_gallery], layout.coordinates, faces.labels[of_gallery], seed=layout.seed, k=N_NEIGHBORS
     )
-    words = describe_map(
+    words = describe(
         faces=faces.known,
         seed=layout.seed,
         n_neighbors=N_NEIGHBORS,

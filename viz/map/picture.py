@@ -23,61 +23,13 @@ from moodspace.viz.map.face_map import (
 )
 from moodspace.viz.theme import DARK, LIGHT, Tones
 
-_UNCOVERED_UP_TO = 60  # up to this number of faces, names do not cover dots
-
-
-def _write_names(axes: Any, renderer: Any, face_map: FaceMap, groups: Sequence[Group], tones: Tones) -> None:
-    """Write each class name where the class is densest, moved as little as needed to avoid other names.
-
-    On a map of few faces, names also avoid the dots; else only those of faces outside the bundle, if they are few.
-    """
-    from matplotlib.transforms import Bbox, IdentityTransform
-
-    kept_free = np.flatnonzero((face_map.origin != GALLERY) | (len(face_map) <= _UNCOVERED_UP_TO))
-    dots = axes.transData.transform(face_map.coordinates[kept_free if len(kept_free) <= _UNCOVERED_UP_TO else []])
-    taken = [Bbox.from_bounds(x, y, 1, 1).padded(axes.figure.dpi / 10) for x, y in dots]
-    for name, shade, rows, labeled, _ in sorted(groups, key=lambda group: -len(group.rows)):
-        if not len(rows) or not labeled:
-            continue
-        peak = axes.transData.transform(density_peak(face_map.coordinates[rows], face_map.span))
-        label = axes.text(
-            *peak, shortened(name), transform=IdentityTransform(), parse_math=False,
-            ha="center", va="center", size=11.5, weight="bold", color=readable_on(shade), zorder=5,
-            bbox={"boxstyle": "round,pad=0.32,rounding_size=0.7", "fc": shade, "ec": tones.paper, "lw": 1.6},
-        )  # fmt: skip
-        label.draw(renderer)  # computes the size of its box
-        box = label.get_bbox_patch().get_window_extent(renderer).padded(axes.figure.dpi / 40)
-        shift = _free_shift(box, axes.get_window_extent(renderer), taken)
-        taken.append(box.translated(*shift))
-        label.set_position(peak + shift)
-        if shift.any():
-            axes.plot(*np.column_stack([peak, peak + shift]), transform=None, color=tones.ink, lw=1.1, zorder=3)
-            axes.plot(*peak, "o", transform=None, ms=4, mfc=shade, mec=tones.ink, mew=1.1, zorder=4)
-
-
-def _free_shift(box: Any, frame: Any, taken: list[Any]) -> FloatArray:
-    """Return the smallest shift on a spiral that moves a box into the frame and off the others; 0 if none is free."""
-    for step in range(1500):
-        radius, angle = 0.1 * box.height * step**0.5, 2.4 * step  # the golden angle, 2.4, covers all directions evenly
-        shift = radius * np.array([1.6 * np.cos(angle), np.sin(angle)], np.float32)
-        moved = box.translated(*shift)
-        inside = frame.x0 <= moved.x0 and moved.x1 <= frame.x1 and frame.y0 <= moved.y0 and moved.y1 <= frame.y1
-        if inside and not moved.count_overlaps(taken):
-            return shift
-    return np.zeros(2, np.float32)
-
-
-def shortened(name: str) -> str:
-    """Return a name, cut to the width of the legend."""
-    return textwrap.shorten(name, 18, placeholder="…") if " " in name else name if len(name) <= 18 else f"{name[:17]}…"
-
-
 WIDTH_IN = 12.0  # every picture has this width in inches, so that text scales with it
 LEFT_IN, ABOVE_IN, BELOW_IN, LEGEND_IN = 0.4, 1.05, 0.95, 2.75
 DENSITY_FROM = 500  # with fewer faces, dots do not overlap
 GRID = 320  # cells per side of the density
 # Marker and legend text of faces outside the bundle.
 MARKERS = {TAUGHT: ("D", "taught by you"), SESSION: ("s", "session"), DATA: ("^", "your data")}
+_UNCOVERED_UP_TO = 60  # up to this number of faces, names do not cover dots
 
 
 def draw_map(face_map: FaceMap, path: Path, *, size_px: tuple[int, int] = (2400, 1800), dark: bool = False) -> None:
@@ -177,6 +129,52 @@ def _dots(axes: Any, face_map: FaceMap, colors: npt.NDArray[np.float64], tones: 
             style = {"s": size, "linewidths": 0.15 + size / 90, "zorder": 2}
             place = face_map.coordinates[rows].T
             axes.scatter(*place, c=colors[rows], marker=mark, edgecolors=tones.ink, **style)
+
+
+def _write_names(axes: Any, renderer: Any, face_map: FaceMap, groups: Sequence[Group], tones: Tones) -> None:
+    """Write each class name where the class is densest, moved as little as needed to avoid other names.
+
+    On a map of few faces, names also avoid the dots; else only those of faces outside the bundle, if they are few.
+    """
+    from matplotlib.transforms import Bbox, IdentityTransform
+
+    kept_free = np.flatnonzero((face_map.origin != GALLERY) | (len(face_map) <= _UNCOVERED_UP_TO))
+    dots = axes.transData.transform(face_map.coordinates[kept_free if len(kept_free) <= _UNCOVERED_UP_TO else []])
+    taken = [Bbox.from_bounds(x, y, 1, 1).padded(axes.figure.dpi / 10) for x, y in dots]
+    for name, shade, rows, labeled, _ in sorted(groups, key=lambda group: -len(group.rows)):
+        if not len(rows) or not labeled:
+            continue
+        peak = axes.transData.transform(density_peak(face_map.coordinates[rows], face_map.span))
+        label = axes.text(
+            *peak, shortened(name), transform=IdentityTransform(), parse_math=False,
+            ha="center", va="center", size=11.5, weight="bold", color=readable_on(shade), zorder=5,
+            bbox={"boxstyle": "round,pad=0.32,rounding_size=0.7", "fc": shade, "ec": tones.paper, "lw": 1.6},
+        )  # fmt: skip
+        label.draw(renderer)  # computes the size of its box
+        box = label.get_bbox_patch().get_window_extent(renderer).padded(axes.figure.dpi / 40)
+        shift = _free_shift(box, axes.get_window_extent(renderer), taken)
+        taken.append(box.translated(*shift))
+        label.set_position(peak + shift)
+        if shift.any():
+            axes.plot(*np.column_stack([peak, peak + shift]), transform=None, color=tones.ink, lw=1.1, zorder=3)
+            axes.plot(*peak, "o", transform=None, ms=4, mfc=shade, mec=tones.ink, mew=1.1, zorder=4)
+
+
+def _free_shift(box: Any, frame: Any, taken: list[Any]) -> FloatArray:
+    """Return the smallest shift on a spiral that moves a box into the frame and off the others; 0 if none is free."""
+    for step in range(1500):
+        radius, angle = 0.1 * box.height * step**0.5, 2.4 * step  # the golden angle, 2.4, covers all directions evenly
+        shift = radius * np.array([1.6 * np.cos(angle), np.sin(angle)], np.float32)
+        moved = box.translated(*shift)
+        inside = frame.x0 <= moved.x0 and moved.x1 <= frame.x1 and frame.y0 <= moved.y0 and moved.y1 <= frame.y1
+        if inside and not moved.count_overlaps(taken):
+            return shift
+    return np.zeros(2, np.float32)
+
+
+def shortened(name: str) -> str:
+    """Return a name, cut to the width of the legend."""
+    return textwrap.shorten(name, 18, placeholder="…") if " " in name else name if len(name) <= 18 else f"{name[:17]}…"
 
 
 def _legend(figure: Any, face_map: FaceMap, groups: Sequence[Group], tones: Tones) -> None:

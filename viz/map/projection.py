@@ -17,42 +17,6 @@ import numpy.typing as npt
 from moodspace.arrays import FloatArray, IntArray
 from moodspace.index.vectors import nearest_rows
 
-
-def nearest_others(rows: FloatArray, k: int, among: int | None = None) -> tuple[FloatArray, IntArray]:
-    """Find the k most similar other faces of each face; copies of a face count as others.
-
-    Args:
-        rows: `(n, d)` float32, rows of unit length; n = 0 is legal.
-        k: Number of neighbors, 1 or more.
-        among: Search only the first `among` rows; all when None.
-
-    Returns:
-        Cosine similarities `(n, k)` float32, best first, and row numbers `(n, k)` int64; both -1 where there is none.
-    """
-    candidates = rows[:among]
-    similarities = np.full((len(rows), k + 1), -1, np.float32)
-    found = np.full((len(rows), k + 1), -1, np.int64)
-    if width := min(k + 1, len(candidates)):
-        near, numbers = nearest_rows(np.ascontiguousarray(candidates), np.ascontiguousarray(rows), width)
-        similarities[:, :width], found[:, :width] = near.clip(-1, 1), numbers
-    # Of many copies, one may not find itself; then drop the last instead.
-    order = np.argsort(found == np.arange(len(rows))[:, None], axis=1, kind="stable")[:, :k]
-    order = np.take_along_axis(order, np.argsort(np.take_along_axis(found, order, axis=1) < 0, kind="stable"), axis=1)
-    return np.take_along_axis(similarities, order, axis=1), np.take_along_axis(found, order, axis=1)
-
-
-def majority(votes: npt.NDArray[np.int64], classes: int) -> IntArray:
-    """Return the class with the most votes in each row, the lowest on ties, -1 without votes.
-
-    Args:
-        votes: `(n, k)` int64 in [-1, classes), -1 for no vote.
-        classes: Number of classes.
-    """
-    cells = np.arange(len(votes))[:, None] * classes + votes
-    counts = np.bincount(cells[votes >= 0], minlength=len(votes) * classes).reshape(len(votes), classes)
-    return np.where((votes >= 0).any(axis=1), counts.argmax(axis=1), -1) if classes else np.full(len(votes), -1)
-
-
 Progress = Callable[[str, float], None]
 
 N_NEIGHBORS = 15
@@ -210,3 +174,38 @@ class _Epochs:
 
 def _silent(stage: str, share: float) -> None:
     log.debug("%s: %.0f %%", stage, 100 * share)
+
+
+def nearest_others(rows: FloatArray, k: int, among: int | None = None) -> tuple[FloatArray, IntArray]:
+    """Find the k most similar other faces of each face; copies of a face count as others.
+
+    Args:
+        rows: `(n, d)` float32, rows of unit length; n = 0 is legal.
+        k: Number of neighbors, 1 or more.
+        among: Search only the first `among` rows; all when None.
+
+    Returns:
+        Cosine similarities `(n, k)` float32, best first, and row numbers `(n, k)` int64; both -1 where there is none.
+    """
+    candidates = rows[:among]
+    similarities = np.full((len(rows), k + 1), -1, np.float32)
+    found = np.full((len(rows), k + 1), -1, np.int64)
+    if width := min(k + 1, len(candidates)):
+        near, numbers = nearest_rows(np.ascontiguousarray(candidates), np.ascontiguousarray(rows), width)
+        similarities[:, :width], found[:, :width] = near.clip(-1, 1), numbers
+    # Of many copies, one may not find itself; then drop the last instead.
+    order = np.argsort(found == np.arange(len(rows))[:, None], axis=1, kind="stable")[:, :k]
+    order = np.take_along_axis(order, np.argsort(np.take_along_axis(found, order, axis=1) < 0, kind="stable"), axis=1)
+    return np.take_along_axis(similarities, order, axis=1), np.take_along_axis(found, order, axis=1)
+
+
+def majority(votes: npt.NDArray[np.int64], classes: int) -> IntArray:
+    """Return the class with the most votes in each row, the lowest on ties, -1 without votes.
+
+    Args:
+        votes: `(n, k)` int64 in [-1, classes), -1 for no vote.
+        classes: Number of classes.
+    """
+    cells = np.arange(len(votes))[:, None] * classes + votes
+    counts = np.bincount(cells[votes >= 0], minlength=len(votes) * classes).reshape(len(votes), classes)
+    return np.where((votes >= 0).any(axis=1), counts.argmax(axis=1), -1) if classes else np.full(len(votes), -1)

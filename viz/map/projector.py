@@ -23,19 +23,20 @@ VECTORS, METADATA, SPRITE, CONFIG = "vectors.tsv", "metadata.tsv", "sprite.png",
 HEADER = ("label", "predicted", "confidence", "verdict", "origin", "split", "id", "source")
 
 # Half of the projector's limit, so that most graphics cards can hold the sprite.
-_SIDE_PX = 4096
+SPRITE_PX = 4096
 _MIN_PX = 16
 _NO_IMAGE_GRAY = 200
 _NO_SEPARATORS = str.maketrans("\t\n\r", "   ")
 
 
-def write_projector(face_map: FaceMap, embeddings: FloatArray, folder: Path) -> None:
+def write_projector(face_map: FaceMap, embeddings: FloatArray, folder: Path, *, sprite_px: int = SPRITE_PX) -> None:
     """Write the vectors, their metadata, the available images, and the configuration that names these files.
 
     Args:
         face_map: The faces.
         embeddings: `(n, d)` float32, of the same faces.
         folder: Output folder, made if missing.
+        sprite_px: Maximum side of the sprite, in pixels.
 
     Raises:
         OSError: A file cannot be written.
@@ -52,7 +53,7 @@ def write_projector(face_map: FaceMap, embeddings: FloatArray, folder: Path) -> 
         *(f"tensor_shape: {side}" for side in embeddings.shape),
         f'metadata_path: "{METADATA}"',
     ]
-    side = _thumbnail_px(len(face_map))
+    side = _thumbnail_px(len(face_map), sprite_px)
     if (face_map.picture >= 0).any() and side >= _MIN_PX:
         _sprite(face_map, side).save(folder / SPRITE)
         lines.append(f'sprite {{ image_path: "{SPRITE}" single_image_dim: {side} single_image_dim: {side} }}')
@@ -81,9 +82,9 @@ def _rows(face_map: FaceMap) -> list[tuple[str, ...]]:
     )
 
 
-def _thumbnail_px(n: int) -> int:
+def _thumbnail_px(n: int, sprite_px: int) -> int:
     """Return the largest side of a thumbnail with which all faces fit into a square."""
-    return min(SIZE, _SIDE_PX // max(1, math.ceil(math.sqrt(n))))
+    return min(SIZE, sprite_px // max(1, math.ceil(math.sqrt(n))))
 
 
 def _sprite(face_map: FaceMap, side: int) -> Image.Image:

@@ -29,7 +29,7 @@ class MapQuality:
     dim: int
 
 
-def map_quality(
+def measure_quality(
     embeddings: FloatArray, coordinates: FloatArray, labels: IntArray, *, seed: int, k: int = 15, sample: int = 4000
 ) -> MapQuality:
     """Measure how well a map preserves the embedding space.

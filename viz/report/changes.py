@@ -19,11 +19,11 @@ from moodspace.arrays import FloatArray
 from moodspace.sessions import GroupSeconds
 
 WINDOW_S = 30
-LEAST = 0.15
+MIN_DIFFERENCE = 0.15
 DEVIATIONS = 5
 
 # Minimum number of recorded seconds in each window.
-_LEAST_RECORDED = 20
+_MIN_RECORDED = 20
 
 
 class Change(NamedTuple):
@@ -50,18 +50,18 @@ def changes(group: GroupSeconds) -> list[Change]:
     at = np.arange(len(rows))
     start = np.searchsorted(second, second - WINDOW_S)
     stop = np.searchsorted(second, second + WINDOW_S)
-    usable = np.flatnonzero((at - start >= _LEAST_RECORDED) & (stop - at >= _LEAST_RECORDED))
+    usable = np.flatnonzero((at - start >= _MIN_RECORDED) & (stop - at >= _MIN_RECORDED))
     if not len(usable):
         return []
     start, stop, second = start[usable], stop[usable], second[usable]
     before = (totals[usable] - totals[start]) / (usable - start)[:, None]
     after = (totals[stop] - totals[usable]) / (stop - usable)[:, None]
     size = np.abs(after - before).sum(axis=1) / 2
-    usual = float(np.median(size))
-    least = max(LEAST, usual + DEVIATIONS * float(np.median(np.abs(size - usual))))
+    median = float(np.median(size))
+    threshold = max(MIN_DIFFERENCE, median + DEVIATIONS * float(np.median(np.abs(size - median))))
     found: list[int] = []
     for best in np.argsort(-size, kind="stable"):
-        if size[best] < least:
+        if size[best] < threshold:
             break
         if _is_peak(size, usable, best) and all(abs(second[best] - second[other]) >= WINDOW_S for other in found):
             found.append(int(best))

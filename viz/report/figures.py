@@ -14,7 +14,7 @@ _HEIGHT, _STEP = 1000, 10
 
 # Possible distances between the labels of a time axis, in seconds.
 _STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400)
-_MOST_LABELS = 8
+_MAX_LABELS = 8
 
 
 def clock(seconds: float) -> str:
@@ -82,7 +82,7 @@ def strip(faces: FaceSeconds, rows: npt.NDArray[np.intp], bins: TimeBins, fills:
     return _svg(len(shown), "".join(paths))
 
 
-def voids(bins: TimeBins, reasons: dict[Kept, str]) -> str:
+def gap_overlays(bins: TimeBins, reasons: dict[Kept, str]) -> str:
     """Return hatched overlays for bins without recorded shares, each with the reason."""
     marks = []
     for kept, reason in reasons.items():
@@ -128,7 +128,7 @@ def bar(shares: npt.NDArray[np.floating], shades: Sequence[str]) -> str:
 
 
 def _ticks(length_s: float) -> range:
-    step = next((one for one in _STEPS_S if length_s / one <= _MOST_LABELS), _STEPS_S[-1])
+    step = next((one for one in _STEPS_S if length_s / one <= _MAX_LABELS), _STEPS_S[-1])
     return range(0, int(length_s) + 1, step)
 
 

@@ -7,9 +7,9 @@ import numpy as np
 from moodspace.classifier.palette import class_shades
 from moodspace.sessions import Session
 from moodspace.viz.map.face_map import UNLABELED_SHADE
-from moodspace.viz.report.changes import DEVIATIONS, LEAST, WINDOW_S, Change
+from moodspace.viz.report.changes import DEVIATIONS, MIN_DIFFERENCE, WINDOW_S, Change
 from moodspace.viz.report.data import Kept, TimeBins, bin_session, seconds_kept
-from moodspace.viz.report.figures import bar, clock, moment, percent, plot, stacked, strip, voids
+from moodspace.viz.report.figures import bar, clock, gap_overlays, moment, percent, plot, stacked, strip
 from moodspace.viz.theme import mark, text
 
 NOTICE = (
@@ -20,8 +20,8 @@ NOTICE = (
 
 _SHARES = ((0.0, "0 %"), (0.5, "50 %"), (1.0, "100 %"))
 # Possible seconds per row of the table, and the maximum number of rows.
-_TABLE_WIDTHS, _MOST_ROWS = (60, 120, 300, 600, 900, 1800, 3600, 14400, 86400), 60
-_MOST_FACES = 24
+_TABLE_WIDTHS, _MAX_ROWS = (60, 120, 300, 600, 900, 1800, 3600, 14400, 86400), 60
+_MAX_FACES = 24
 # Minimum change of a share to be listed.
 _MIN_CHANGE = 0.03
 
@@ -63,7 +63,7 @@ def timeline(session: Session, bins: TimeBins, changes: Sequence[Change]) -> str
     shades, order = class_shades(session.classes), shown_order(session)
     fills = [f'fill="{shades[column]}"' for column in order]
     lines = "".join(moment(number, change.second, bins) for number, change in enumerate(changes, 1))
-    drawing = stacked(bins.proba[:, order], fills, 1.0) + voids(bins, reasons(session)) + lines
+    drawing = stacked(bins.proba[:, order], fills, 1.0) + gap_overlays(bins, reasons(session)) + lines
     share = np.zeros(len(shades)) if not session.group.recorded.any() else np.nanmean(session.group.proba, axis=0)
     legend = "".join(
         f'<li>{mark(session.classes[at], shades[at])} <span class="faint">{percent(float(share[at]))}</span></li>'
@@ -81,9 +81,9 @@ def moments(session: Session, changes: Sequence[Change]) -> str:
     """Return the section that lists the moments of change and explains the rule."""
     rule = (
         f"Rule: the mean shares of the {WINDOW_S} seconds after a moment of change differ from those of the {WINDOW_S} "
-        f"seconds before by at least {100 * LEAST:.0f} points in total, by more than at any other second within "
-        f"{WINDOW_S} seconds, and by more than the session's median plus {DEVIATIONS} median absolute deviations. The "
-        "rule shows when something changed, not why."
+        f"seconds before by at least {100 * MIN_DIFFERENCE:.0f} points in total, by more than at any other second "
+        f"within {WINDOW_S} seconds, and by more than the session's median plus {DEVIATIONS} median absolute "
+        "deviations. The rule shows when something changed, not why."
     )
     rows = "".join(
         f'<tr><td class="number">{number}</td><td class="number">{clock(change.second)}</td>'
@@ -102,15 +102,15 @@ def moments(session: Session, changes: Sequence[Change]) -> str:
 
 def by_minute(session: Session) -> str:
     """Return the shares as a table with a row per minute; longer sessions have longer rows."""
-    width = next((w for w in _TABLE_WIDTHS if session.length / w <= _MOST_ROWS), _TABLE_WIDTHS[-1])
+    width = next((w for w in _TABLE_WIDTHS if session.length / w <= _MAX_ROWS), _TABLE_WIDTHS[-1])
     bins, order, shades = bin_session(session, width), shown_order(session), class_shades(session.classes)
-    words_of = reasons(session)
+    reason_of = reasons(session)
     names = "".join(f'<th class="number">{mark(session.classes[at], shades[at])}</th>' for at in order)
     rows = []
     for row, kept in enumerate(bins.kept):
         start = f"<tr><th>{clock(row * width)}</th>"
         if kept != Kept.SHARES:
-            rows.append(f'{start}<td colspan="{len(order) + 3}" class="faint">{words_of[Kept(kept)]}</td></tr>')
+            rows.append(f'{start}<td colspan="{len(order) + 3}" class="faint">{reason_of[Kept(kept)]}</td></tr>')
             continue
         numbers = "".join(f'<td class="number">{percent(float(bins.proba[row, at]))}</td>' for at in order)
         shares = bar(bins.proba[row, order], [shades[at] for at in order])
@@ -132,7 +132,7 @@ def certainty(session: Session, bins: TimeBins) -> str:
     top = float(max(1, group.faces[recorded].max()))
     layers = np.column_stack([bins.readable - bins.unsure, bins.unsure, bins.faces - bins.readable])
     names = ("sure", "unsure", "unreadable")
-    drawing = stacked(layers, [f'class="{name}"' for name in names], top) + voids(bins, reasons(session))
+    drawing = stacked(layers, [f'class="{name}"' for name in names], top) + gap_overlays(bins, reasons(session))
     faces, readable, unsure = (float(values[recorded].sum()) for values in (group.faces, group.readable, group.unsure))
     shares = ((readable - unsure) / faces, unsure / faces, 1 - readable / faces)
     words = ("confident", "unsure: no clear expression", "unreadable: too small, blurred or turned away")
@@ -157,11 +157,11 @@ def single_faces(session: Session, bins: TimeBins) -> str:
     fills = [f'fill="{shade}"' for shade in (*shades, UNLABELED_SHADE)]
     ids, counts = np.unique(faces.track_ids, return_counts=True)
     rows = []
-    for at in sorted(np.argsort(-counts, kind="stable")[:_MOST_FACES]):
+    for at in sorted(np.argsort(-counts, kind="stable")[:_MAX_FACES]):
         drawing = strip(faces, np.flatnonzero(faces.track_ids == ids[at]), bins, fills)
         rows.append(f'<tr><th>face {ids[at]}</th><td class="number">{clock(counts[at])}</td><td>{drawing}</td></tr>')
     rest = len(ids) - len(rows)
-    more = f" {rest} more were visible for a shorter time." if rest > 0 else ""
+    more = f" Not listed: {rest} visible for a shorter time." if rest > 0 else ""
     return (
         '<section id=faces><h2>Single faces</h2><p class="faint">Recorded on request. A number identifies a face while '
         "it was tracked, not a person. Dark gray: unsure. Empty: not visible."
@@ -172,11 +172,11 @@ def single_faces(session: Session, bins: TimeBins) -> str:
 
 def not_recorded(session: Session) -> str:
     """Return the section on what was not recorded, and why."""
-    seconds, words_of = seconds_kept(session), reasons(session)
+    seconds, reason_of = seconds_kept(session), reasons(session)
     rows = "".join(
-        f'<tr><td>{words_of[kept].capitalize()}</td><td class="number">{clock(seconds[kept])}</td>'
+        f'<tr><td>{reason_of[kept].capitalize()}</td><td class="number">{clock(seconds[kept])}</td>'
         f'<td class="number">{percent(seconds[kept] / session.length)}</td></tr>'
-        for kept in words_of
+        for kept in reason_of
         if seconds[kept] >= 1
     )
     head = '<tr><th>Reason</th><th class="number">Time</th><th class="number">Share</th></tr>'

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from moodspace.viz.explore.label_errors import LEAST, confident_errors, find_label_errors
+from moodspace.viz.explore.label_errors import MIN_FACES, confident_errors, find_label_errors
 
 
 def clusters(n=90, classes=3, seed=0):
@@ -64,7 +64,7 @@ def test_faces_the_network_learned_from_are_judged_among_themselves():
 
 
 def test_classes_that_are_too_small_are_not_judged():
-    embeddings, labels = clusters(3 * LEAST)
+    embeddings, labels = clusters(3 * MIN_FACES)
     few = np.flatnonzero(labels == 2)[1:]
     kept = np.setdiff1d(np.arange(len(labels)), few)
     found = judge(embeddings[kept], labels[kept])

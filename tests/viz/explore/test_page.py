@@ -1,4 +1,4 @@
-"""Tests of the page of an explored data set, and of the parts that it is made of."""
+"""Tests of viz/explore/page.py and viz/explore/figures.py."""
 
 import base64
 import io

@@ -1,4 +1,4 @@
-"""The map's page in a real Chromium: what a person does with it, on faces that are drawn by no camera."""
+"""Tests of the map's page in Chromium, on synthetic faces."""
 
 import csv
 from collections.abc import Callable
@@ -59,7 +59,7 @@ def at(page: "Page", row: int) -> tuple[float, float]:
 
 
 def colors_around(page: "Page", row: int) -> int:
-    """How many colors the dots' canvas has near a face."""
+    """Return the number of colors on the dots' canvas near a face."""
     x, y = (place - 12 for place in at(page, row))
     return int(page.evaluate(f"new Set(new Uint32Array(pen.getImageData({x}, {y}, 24, 24).data.buffer)).size"))
 
@@ -88,7 +88,7 @@ def test_a_click_keeps_a_face_and_its_neighbours_can_be_walked(
     assert (row := page.evaluate("pinned")) >= 0
     page.mouse.move(5, 400)
     assert page.locator("#card").is_visible()
-    page.locator(".alike button").first.click()
+    page.locator(".neighbors button").first.click()
     assert page.evaluate("pinned") == (row + 3) % N
     page.keyboard.press("Escape")
     assert page.locator("#card").is_hidden()
@@ -131,7 +131,7 @@ def test_search_finds_by_id_and_by_source(opened: Callable[..., "Page"], known: 
 
 
 def draw_lasso(page: "Page", row: int, *, shift: bool) -> None:
-    """Draws a square that stands on a corner."""
+    """Draw a diamond around a face."""
     x, y = at(page, row)
     if shift:
         page.keyboard.down("Shift")
@@ -190,13 +190,13 @@ def test_taught_and_session_faces_stand_out(opened: Callable[..., "Page"], known
     page = opened(**known)
     assert page.locator("#origins .glyph").all_inner_texts() == ["gallery 118", "this session 1", "taught by you 1"]
     outlined = [colors_around(page, row) for row in (100, 110)]
-    page.evaluate("standing.length = 0; drawDots()")
+    page.evaluate("highlighted.length = 0; drawDots()")
     assert all(with_rim > colors_around(page, row) for with_rim, row in zip(outlined, (100, 110), strict=True))
 
 
 def test_a_face_without_a_label_has_the_color_of_its_prediction(opened: Callable[..., "Page"]) -> None:
     page = opened(3, labels=np.array([0, -1, -1]), predicted=np.array([0, 1, -1]))
-    assert page.evaluate("Array.from(look)") == [0, 1, 3]
+    assert page.evaluate("Array.from(colorGroups)") == [0, 1, 3]
     assert "color of their prediction" in page.locator("footer").inner_text()
 
 

@@ -4,7 +4,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from moodspace.viz.map.face_map import ORIGINS, UNLABELED, FaceMap, density_peak, describe_map, readable_on
+from moodspace.viz.map.face_map import ORIGINS, UNLABELED, FaceMap, density_peak, describe, readable_on
 from moodspace.viz.map.quality import MapQuality
 
 QUALITY = MapQuality(trustworthiness=0.9321, knn_accuracy_map=0.612, knn_accuracy_space=0.7, k=15, dim=128)
@@ -68,7 +68,7 @@ def test_ink(shade: str, ink: str) -> None:
 
 
 def test_the_caption_names_seed_settings_and_quality() -> None:
-    words = describe_map(faces=100, seed=7, n_neighbors=15, min_dist=0.1, metric="cosine", quality=QUALITY)
+    words = describe(faces=100, seed=7, n_neighbors=15, min_dist=0.1, metric="cosine", quality=QUALITY)
     for part in (
         "UMAP",
         "cosine",
@@ -84,7 +84,7 @@ def test_the_caption_names_seed_settings_and_quality() -> None:
 
 def test_the_caption_claims_no_umap_and_no_quality_that_was_not_there() -> None:
     unknown = MapQuality(trustworthiness=None, knn_accuracy_map=None, knn_accuracy_space=None, k=1, dim=128)
-    words = describe_map(faces=3, seed=7, n_neighbors=15, min_dist=0.1, metric="cosine", quality=unknown)
+    words = describe(faces=3, seed=7, n_neighbors=15, min_dist=0.1, metric="cosine", quality=unknown)
     assert words.startswith("Principal plane")
     assert "trustworthiness" not in words and "accuracy" not in words
 

@@ -1,6 +1,6 @@
 """Tests of making and writing the map of a bundle."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +16,8 @@ from moodspace.viz.map import making as map_making
 from moodspace.viz.map.faces import TaughtOnMap
 from moodspace.viz.map.layout import Layout
 from moodspace.viz.map.making import GalleryMap, make_map, write_map
+from moodspace.viz.map.page import write_map_page
+from moodspace.viz.map.projector import write_projector
 from tests.drawn_faces import drawn_faces
 from tests.fake_encoder import fake_bundle
 
@@ -194,15 +196,15 @@ def test_the_same_map_gives_the_same_files(recognizer: Recognizer, tmp_path: Pat
         assert (tmp_path / "one" / path).read_bytes() == (tmp_path / "two" / path).read_bytes()
 
 
-@pytest.mark.parametrize("stopped", ["write_map_page", "write_projector"])
+@pytest.mark.parametrize("stopped", [write_map_page, write_projector])
 def test_an_interrupt_leaves_what_was_there(
-    recognizer: Recognizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stopped: str
+    recognizer: Recognizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stopped: Callable[..., None]
 ) -> None:
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
     (tmp_path / "map.png").write_bytes(b"the old one")
-    monkeypatch.setattr(map_making, stopped, interrupt)
+    monkeypatch.setattr(map_making, stopped.__name__, interrupt)
     with pytest.raises(KeyboardInterrupt):
         write_map(made(recognizer), tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["map.png"]

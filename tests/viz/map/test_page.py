@@ -23,7 +23,7 @@ KINDS = {
 
 
 class Reader(HTMLParser):
-    """Collects every address that a page would load and the text of its elements."""
+    """Collects the URLs in a page and the text of its elements."""
 
     def __init__(self, page: str) -> None:
         super().__init__()

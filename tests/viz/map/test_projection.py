@@ -1,4 +1,4 @@
-"""Maps are tested for what they keep, never for their coordinates."""
+"""Tests of viz/map/projection.py: they check quality, never coordinates."""
 
 import shutil
 import subprocess
@@ -182,7 +182,8 @@ def test_a_module_that_is_loaded_already_stays_loaded() -> None:
 
 def test_importing_the_folder_loads_none_of_the_heavy_libraries() -> None:
     code = (
-        "import sys, moodspace.viz.map.projection, viz.map_quality, viz.face_map, viz.map_picture, viz.map_page; "
+        "import sys\n"
+        "from moodspace.viz.map import face_map, page, picture, projection, quality\n"
         "print([n for n in ('umap', 'sklearn', 'matplotlib', 'plotly', 'tensorflow', 'numba') if n in sys.modules])"
     )
     run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)

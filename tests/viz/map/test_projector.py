@@ -1,4 +1,4 @@
-"""Tests of viz/projector.py against the format that TensorBoard's plugin reads."""
+"""Tests of viz/map/projector.py against the format that TensorBoard's plugin reads."""
 
 import re
 from collections.abc import Callable
@@ -61,12 +61,11 @@ def test_odd_names_stay_on_their_line(make_map: Callable[..., FaceMap], tmp_path
 
 @pytest.mark.parametrize(("side_px", "expected"), [(4096, 48), (100, 33), (50, 16)])
 def test_pictures_lie_in_the_order_of_the_faces(
-    make_map: Callable[..., FaceMap], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, side_px: int, expected: int
+    make_map: Callable[..., FaceMap], tmp_path: Path, side_px: int, expected: int
 ) -> None:
-    monkeypatch.setattr(projector, "_SIDE_PX", side_px)
     crops = np.stack([np.full((48, 48), grey, np.uint8) for grey in (10, 60, 110)])
     picture = np.array([2, -1, 0, 1, -1])
-    write_projector(make_map(5, crops=crops, picture=picture), embeddings_of(make_map(5)), tmp_path)
+    write_projector(make_map(5, crops=crops, picture=picture), embeddings_of(make_map(5)), tmp_path, sprite_px=side_px)
     with Image.open(tmp_path / "sprite.png") as sheet:
         assert sheet.size == (3 * expected, 2 * expected)
         middles = [sheet.getpixel((i % 3 * expected + 5, i // 3 * expected + 5)) for i in range(5)]
@@ -74,12 +73,10 @@ def test_pictures_lie_in_the_order_of_the_faces(
     assert f"single_image_dim: {expected} single_image_dim: {expected}" in (tmp_path / projector.CONFIG).read_text()
 
 
-def test_too_many_for_pictures(
-    make_map: Callable[..., FaceMap], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(projector, "_SIDE_PX", 40)
+def test_too_many_for_pictures(make_map: Callable[..., FaceMap], tmp_path: Path) -> None:
     crops = np.zeros((1, 48, 48), np.uint8)
-    write_projector(make_map(9, crops=crops, picture=np.zeros(9, np.int64)), embeddings_of(make_map(9)), tmp_path)
+    face_map = make_map(9, crops=crops, picture=np.zeros(9, np.int64))
+    write_projector(face_map, embeddings_of(face_map), tmp_path, sprite_px=40)
     assert not (tmp_path / "sprite.png").exists()
     assert "sprite" not in (tmp_path / projector.CONFIG).read_text()
 

@@ -28,7 +28,7 @@ function fill(i) {
   const close = element("button", "close", "✕");
   close.setAttribute("aria-label", "Deselect this face");
   close.addEventListener("click", () => pin(-1));
-  card.replaceChildren(close, head(i), ...alike(i), facts(i));
+  card.replaceChildren(close, head(i), ...neighborList(i), details(i));
 }
 
 function head(i) {
@@ -53,10 +53,10 @@ function prediction(i) {
   return [line, element("p", verdict === "wrong" ? "alert small" : "faint small", said.join(", "))];
 }
 
-function alike(i) {
+function neighborList(i) {
   const rows = neighborsOf(i);
   if (!rows.length) return [];
-  const list = element("ol", "alike");
+  const list = element("ol", "neighbors");
   for (const row of rows) {
     const item = element("li"), go = element("button"), picture = thumbnail(row);
     if (picture) go.append(picture);
@@ -70,7 +70,7 @@ function alike(i) {
   return [element("h3", "", "Most similar"), list];
 }
 
-function facts(i) {
+function details(i) {
   const list = element("dl"), split = faces.splits[faces.split[i]], origin = originOf(i);
   const known = { source: faces.source[i], id: String(faces.id[i]), split, origin: origin === "gallery" ? "" : (ORIGINS[origin] ?? origin) };
   for (const [name, value] of Object.entries(known)) if (value) list.append(element("dt", "", name), element("dd", "", value));

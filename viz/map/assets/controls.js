@@ -90,7 +90,7 @@ function walk(dx, dy) { // to the nearest face in a direction
   else hover(to);
 }
 
-function leave() { // undo one step: lasso, selection, hover, list
+function stepBack() { // undo one step: lasso, selection, hover, list
   if (drawing || lasso) {
     lasso = null;
     draw(false);
@@ -104,7 +104,7 @@ function typed(event) {
   const ways = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
   const keys = {
     "+": () => zoomAtCenter(STEP), "=": () => zoomAtCenter(STEP), "-": () => zoomAtCenter(1 / STEP), 0: fit,
-    Enter: () => pin(hovered >= 0 ? hovered : pinned), Escape: leave, l: () => draw(!drawing), "/": () => byId("search").focus(),
+    Enter: () => pin(hovered >= 0 ? hovered : pinned), Escape: stepBack, l: () => draw(!drawing), "/": () => byId("search").focus(),
   };
   if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input")) return; // leave browser shortcuts and text input alone
   if (event.key in ways && event.target !== document.body && event.target !== dots) return;

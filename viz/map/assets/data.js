@@ -5,10 +5,10 @@ const isNarrow = () => innerWidth <= 760; // as in map.css
 const faces = unpacked(JSON.parse(byId("faces").textContent));
 const n = faces.id.length;
 const UNSURE = 65535;
-const folded = faces.source.map((source) => source.toLowerCase());
+const lowercased = faces.source.map((source) => source.toLowerCase());
 const predictions = faces.predicted.some((group) => group >= 0);
-const look = faces.group.map((group, i) => (isLabelled(i) || faces.predicted[i] < 0 ? group : faces.predicted[i])); // group that determines the color
-const standing = rowsWhere((i) => ["taught", "session"].includes(originOf(i))); // drawn larger, on top of the others
+const colorGroups = faces.group.map((group, i) => (isLabelled(i) || faces.predicted[i] < 0 ? group : faces.predicted[i])); // group that determines the color
+const highlighted = rowsWhere((i) => ["taught", "session"].includes(originOf(i))); // drawn larger, on top of the others
 const ORIGINS = { gallery: "gallery", taught: "taught by you", session: "this session", data: "your data" };
 
 function unpacked(packed) { // assumes little-endian, as in all browsers

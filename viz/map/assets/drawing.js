@@ -12,7 +12,7 @@ let scale, left, top_, fitted; // map to device pixels: left + x * scale, top_ -
 let room; // side of the fitted map, in CSS pixels
 let untouched = true; // no pan or zoom since the map was fitted
 let foot; // height of the footer, in CSS pixels
-let wanted = false;
+let frameRequested = false;
 let shades, ink, paper; // hex colors of the groups, the text and the background
 const sprites = new Map();
 
@@ -93,7 +93,7 @@ function blend(rows, { flat, weights, rim }) { // red and blue together, 16 bits
   for (const i of rows) {
     const x = Math.round(left + across[i] * scale), y = Math.round(top_ - up[i] * scale);
     if (x < rim || y < rim || x >= width - rim || y >= height - rim) continue;
-    const tone = tones[look[i]], redBlue = tone & 0xff00ff, green = (tone >> 8) & 0xff, center = y * width + x;
+    const tone = tones[colorGroups[i]], redBlue = tone & 0xff00ff, green = (tone >> 8) & 0xff, center = y * width + x;
     for (let s = 0; s < flat.length; s++) {
       const at = center + flat[s], under = pixels[at], w = weights[s], rest = 256 - w;
       pixels[at] = (255 << 24) | (((Math.imul(under & 0xff00ff, rest) + Math.imul(redBlue, w)) >>> 8) & 0xff00ff)
@@ -110,22 +110,22 @@ function drawDots() {
     blend(drawn.filter((i) => focus[i]), stamp(r, 0.9));
   } else blend(drawn, stamp(r, strength));
   pen.putImageData(image, 0, 0);
-  for (const i of standing) if (shown[i]) drawStanding(i);
+  for (const i of highlighted) if (shown[i]) drawHighlighted(i);
   pen.globalAlpha = 1;
 }
 
-function drawStanding(i) {
-  const picture = sprite(shades[look[i]], originOf(i)), half = picture.width / 2;
+function drawHighlighted(i) {
+  const picture = sprite(shades[colorGroups[i]], originOf(i)), half = picture.width / 2;
   pen.globalAlpha = focus && !focus[i] ? 0.25 : 1;
   pen.drawImage(picture, Math.round(left + faces.x[i] * scale - half), Math.round(top_ - faces.y[i] * scale - half));
 }
 
-function standingRadius() {
+function highlightedRadius() {
   return Math.max(5.5 * ratio, 1.7 * radius());
 }
 
 function sprite(shade, origin) { // taught faces are discs, session faces diamonds, both outlined
-  const r = standingRadius(), key = [shade, origin, r, ink].join();
+  const r = highlightedRadius(), key = [shade, origin, r, ink].join();
   if (sprites.has(key)) return sprites.get(key);
   if (sprites.size > 200) sprites.clear(); // sprites of other zoom levels
   const picture = document.createElement("canvas"), c = Math.ceil(r + 4 * ratio), at = picture.getContext("2d");
@@ -146,10 +146,10 @@ function sprite(shade, origin) { // taught faces are discs, session faces diamon
 }
 
 function redraw() { // at most once per frame
-  if (wanted) return;
-  wanted = true;
+  if (frameRequested) return;
+  frameRequested = true;
   requestAnimationFrame(() => {
-    wanted = false;
+    frameRequested = false;
     drawDots();
     drawMarks();
     placeCard();
@@ -161,7 +161,7 @@ function position(i) { // in CSS pixels
 }
 
 function nearest(x, y) { // a linear search takes 0.1 ms
-  return nearestOf(standing, x, y, standingRadius() / ratio + 2) ?? nearestOf(drawn, x, y, radius() / ratio + 6) ?? -1;
+  return nearestOf(highlighted, x, y, highlightedRadius() / ratio + 2) ?? nearestOf(drawn, x, y, radius() / ratio + 6) ?? -1;
 }
 
 function nearestOf(rows, x, y, reach) {

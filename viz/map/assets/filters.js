@@ -12,7 +12,7 @@ function passes(i) { // all filters but the legend
   if (!filters.origins[faces.origin[i]] || !filters.splits[faces.split[i]]) return false;
   if (filters.verdict !== "all" && verdictOf(i) !== filters.verdict) return false;
   if (filters.below < 100 && !(confidenceOf(i) * 100 <= filters.below)) return false;
-  return !filters.source || folded[i].startsWith(filters.source);
+  return !filters.source || lowercased[i].startsWith(filters.source);
 }
 
 function apply(change = {}) {
@@ -23,15 +23,15 @@ function apply(change = {}) {
     passing[faces.group[i]]++;
     return filters.groups[faces.group[i]] ? 1 : 0;
   });
-  const apart = new Set(standing);
+  const apart = new Set(highlighted);
   drawn = order.filter((i) => shown[i] && !apart.has(i));
   if (pinned >= 0 && !shown[pinned]) pin(-1);
   hover(-1);
-  tell();
+  updatePanel();
   redraw();
 }
 
-function tell() {
+function updatePanel() {
   const count = shown.reduce((sum, one) => sum + one, 0), subtitle = byId("shown").dataset.whole ??= byId("shown").textContent;
   byId("shown").textContent = count === n ? subtitle : count ? `${count.toLocaleString("en")} faces shown` : "No face passes all filters";
   byId("all").disabled = count === n;

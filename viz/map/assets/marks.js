@@ -58,10 +58,10 @@ function drawFace(i) { // with a line and a ring to each neighbor
       line(part(at, (gap + 2) / far), part(to, -gap / far), paper, 4);
       line(part(at, (gap + 2) / far), part(to, -gap / far), ink, 1.5);
     }
-    disc(to, reach + 1, shades[look[row]]);
+    disc(to, reach + 1, shades[colorGroups[row]]);
     ring(to, reach + 3, 1.5);
   }
-  disc(at, reach + 2, shades[look[i]]);
+  disc(at, reach + 2, shades[colorGroups[i]]);
   ring(at, reach + 5, 2.5);
 }
 

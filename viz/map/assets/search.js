@@ -4,7 +4,7 @@ let found = [], next = 0;
 function search() {
   const words = byId("search").value.trim().toLowerCase();
   found = words ? rowsWhere((i) => String(faces.id[i]) === words) : [];
-  if (words && !found.length) found = rowsWhere((i) => folded[i].includes(words));
+  if (words && !found.length) found = rowsWhere((i) => lowercased[i].includes(words));
   next = 0;
   byId("found").textContent = !words ? "" : found.length ? `${counted(found.length, "face", "faces")} found; press Enter for the next` : "No face with this source or id";
   refocus();
@@ -17,7 +17,7 @@ function refocus() { // emphasize search results, or else the list
   redraw();
 }
 
-function goOn(step) {
+function selectNext(step) {
   if (!found.length) return;
   jump(found[next]);
   byId("found").textContent = `${(next + 1).toLocaleString("en")} of ${counted(found.length, "face", "faces")} found`;
@@ -27,7 +27,7 @@ function goOn(step) {
 function startSearch() {
   byId("search").addEventListener("input", search);
   byId("search").addEventListener("keydown", (event) => {
-    if (event.key === "Enter") goOn(event.shiftKey ? -1 : 1);
+    if (event.key === "Enter") selectNext(event.shiftKey ? -1 : 1);
     if (event.key !== "Escape") return;
     byId("search").value = "";
     search();
