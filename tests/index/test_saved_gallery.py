@@ -1,4 +1,4 @@
-"""The gallery's way to the disk and back, and every way in which its parts may not belong together."""
+"""Tests of saving and loading a gallery, and of every inconsistency between its files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The faiss layer: exact, deterministic, and safe with files of another make."""
+"""Tests of index/vectors.py: exact, deterministic, and safe with damaged and foreign files."""
 
 from __future__ import annotations
 
