@@ -27,8 +27,8 @@ from moodspace.web.components.videos import VideoError, analyze_video
 from moodspace.web.server.decoding import UploadError, decode_picture
 from moodspace.web.server.settings import Limits
 from tests.fake_encoder import FakeEncoder
+from tests.index.interrupted_sync import sync
 from tests.mutants import mutated, originals, tables
-from tests.realtime.interrupted_sync import sync
 from tests.realtime.stand_ins import ToldDetector, faces_at
 from tests.web.looked_at import RECOGNIZER, recognize
 

@@ -11,7 +11,7 @@ from moodspace.index.ingest.teach import teach
 from moodspace.index.taught.user_gallery import FollowedGallery, open_gallery
 from tests.drawn_faces import drawn_faces
 from tests.hostile_pictures import face, saved
-from tests.realtime.user_galleries import BUNDLE
+from tests.index.user_galleries import BUNDLE
 
 FACES = drawn_faces(14, seed=1)  # those of the bundle
 GALLERY = BUNDLE.index.gallery

@@ -14,7 +14,7 @@ from moodspace.index.ingest.read_faces import FaceCropper, crop_whole_picture, e
 from moodspace.index.taught.gallery import open_taught
 from tests.fake_encoder import FakeEncoder
 from tests.hostile_pictures import EITHER, KINDS, READ, REFUSED, write_hostile
-from tests.realtime.interrupted_sync import sync
+from tests.index.interrupted_sync import sync
 
 ROOT = Path(__file__).parents[2]
 ENCODER = FakeEncoder()

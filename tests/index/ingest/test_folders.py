@@ -10,8 +10,8 @@ from moodspace.index.ingest import folders as module
 from moodspace.index.ingest.folders import sync_folders
 from moodspace.index.taught.user_gallery import open_gallery
 from tests.hostile_pictures import face, saved
-from tests.realtime.interrupted_sync import paths_in, write_faces
-from tests.realtime.user_galleries import BUNDLE, asked, held, seen
+from tests.index.interrupted_sync import paths_in, write_faces
+from tests.index.user_galleries import BUNDLE, asked, held, seen
 
 DIM = BUNDLE.encoder.dim
 

@@ -7,8 +7,8 @@ from moodspace.index.ingest.rebuild import index_gallery
 from moodspace.index.store.commit import GalleryError
 from moodspace.index.taught.gallery import FILE
 from moodspace.index.taught.user_gallery import open_gallery
-from tests.realtime.interrupted_sync import write_faces
-from tests.realtime.user_galleries import BUNDLE, asked
+from tests.index.interrupted_sync import write_faces
+from tests.index.user_galleries import BUNDLE, asked
 
 
 @pytest.fixture

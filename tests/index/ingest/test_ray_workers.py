@@ -14,7 +14,7 @@ from moodspace.index.ingest.apply import EmbeddedFile
 from moodspace.index.ingest.ray_workers import embed_on_ray
 from moodspace.index.ingest.read_faces import NO_MEMORY
 from moodspace.index.ingest.workers import ReadOptions, WorkerError
-from tests.realtime.interrupted_sync import (
+from tests.index.interrupted_sync import (
     check_same,
     embedded_here,
     paths_in,

@@ -18,8 +18,8 @@ from moodspace.index.taught.faces import IMPORTED, LIVE, NewFaces
 from moodspace.index.taught.gallery import open_taught
 from moodspace.index.taught.user_gallery import open_gallery
 from tests.fake_encoder import FakeEncoder
-from tests.realtime.interrupted_sync import paths_in, write_faces
-from tests.realtime.user_galleries import BUNDLE, OTHER, asked, cut_mirrored, held, seen
+from tests.index.interrupted_sync import paths_in, write_faces
+from tests.index.user_galleries import BUNDLE, OTHER, asked, cut_mirrored, held, seen
 
 DIM = BUNDLE.encoder.dim
 

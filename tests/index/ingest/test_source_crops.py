@@ -13,7 +13,7 @@ from moodspace.index.taught.database import FIRST_ID
 from moodspace.index.taught.faces import LIVE, NewFaces
 from moodspace.index.taught.user_gallery import newest_taught, open_gallery
 from tests.hostile_pictures import face, saved
-from tests.realtime.user_galleries import BUNDLE, cut_mirrored
+from tests.index.user_galleries import BUNDLE, cut_mirrored
 
 ENCODER = BUNDLE.encoder_spec
 

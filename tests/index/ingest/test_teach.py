@@ -10,8 +10,8 @@ from moodspace.index.ingest.read_faces import embed_files
 from moodspace.index.ingest.teach import forget_source, picture_paths, teach
 from moodspace.index.taught.faces import IMPORTED, LIVE, NewFaces
 from moodspace.index.taught.user_gallery import open_gallery
-from tests.realtime.interrupted_sync import paths_in, write_faces
-from tests.realtime.user_galleries import BUNDLE, cut_mirrored, held, seen
+from tests.index.interrupted_sync import paths_in, write_faces
+from tests.index.user_galleries import BUNDLE, cut_mirrored, held, seen
 
 
 @pytest.fixture

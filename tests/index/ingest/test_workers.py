@@ -13,7 +13,7 @@ from moodspace.classifier.bundle.bundle import load_bundle
 from moodspace.embeddings.encoder import EncoderError
 from moodspace.index.ingest.read_faces import FaceCropper, crop_whole_picture
 from moodspace.index.ingest.workers import ReadOptions, WorkerError, embed_in_processes, ignore_interrupts
-from tests.realtime.interrupted_sync import (
+from tests.index.interrupted_sync import (
     check_same,
     embedded_here,
     paths_in,
@@ -22,7 +22,7 @@ from tests.realtime.interrupted_sync import (
     taught_gallery,
     write_faces,
 )
-from tests.realtime.user_galleries import BUNDLE
+from tests.index.user_galleries import BUNDLE
 
 
 @pytest.fixture(scope="module")

@@ -21,8 +21,8 @@ from moodspace.index.taught.user_gallery import (
     open_gallery,
     summary_document,
 )
-from tests.realtime.interrupted_sync import write_faces
-from tests.realtime.user_galleries import BUNDLE, OTHER, asked, held
+from tests.index.interrupted_sync import write_faces
+from tests.index.user_galleries import BUNDLE, OTHER, asked, held
 
 DIM = BUNDLE.encoder.dim
 
