@@ -55,7 +55,7 @@ def index_gallery(folder: Path, request: SyncRequest, progress: Progress | None 
         DataError: No folder is named or followed, or a named one cannot be synced.
         GalleryError, StorageError: The gallery cannot be read or written, or another encoder made it.
     """
-    finish_replace_gallery(folder)
+    finish_swap(folder)
     if request.full and needs_rebuild(folder, request.reading.encoder):
         return IndexResult(*rebuild(folder, request, progress))
     if not (folder / FILE).is_file():
@@ -112,7 +112,7 @@ def rebuild(folder: Path, request: SyncRequest, progress: Progress | None = None
             return report, _replace_gallery(folder, unfinished, made_by)
 
 
-def finish_replace_gallery(folder: Path) -> None:
+def finish_swap(folder: Path) -> None:
     """Finish replacing a gallery by its rebuilt one, if an earlier run was interrupted between the two renames.
 
     Raises:
