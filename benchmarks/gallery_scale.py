@@ -1,13 +1,13 @@
-"""Times a user's gallery of a million faces: building, opening, searching, teaching and forgetting, and its memory.
+"""Measure a user's gallery of a million faces: build, open, search, teach, remove, and memory.
 
     python -m benchmarks.gallery_scale
     python -m benchmarks.gallery_scale --faces 100000 --json
 
-The faces are synthetic and seeded: unit vectors of 128 numbers around 2,000 middles, themselves around 8 classes, as
-embeddings of expressions lie. Searches are for new faces of the same make, one at a time on one thread, in a process of
-its own that does nothing else, whose resident memory at the end is what is told; mapped files count where they were
-touched. Exact neighbors are those of all 16-bit embeddings. Prints a Markdown table or one JSON document; a million
-faces take two to three minutes and 1.2 GB of disk.
+The faces are synthetic and seeded: unit vectors of 128 values around 2,000 cluster centers, which lie around 8 classes.
+Queries are new faces of the same distribution, one at a time on one thread, in a separate process that does nothing
+else; the reported memory is the peak resident memory of that process, in which mapped files count where they were
+touched. Recall is measured against exact search over all 16-bit embeddings. Prints a Markdown table or one JSON
+document; a million faces take two to three minutes and 1.2 GB of disk.
 """
 
 import argparse
@@ -32,7 +32,7 @@ DIM, K = 128, 10
 ENCODER = "synthetic"
 CLASSES = ("angry", "contempt", "disgust", "fear", "happy", "neutral", "sad", "surprise")
 _CENTERS, _CHUNK, _QUERIES, _EXACT = 2000, 20_000, 2000, 500
-# What issue 4 asks of a million faces, by name; the larger is better where the last is True.
+# Targets for a million faces: the value, and whether larger is better.
 TARGETS = {
     "build_s": (30.0, False),
     "recall_at_10": (0.97, True),
@@ -47,11 +47,11 @@ TARGETS = {
 
 @dataclass(frozen=True, slots=True)
 class Crowd:
-    """Where synthetic faces lie; `faces` draws some.
+    """The distribution of synthetic faces; `faces` draws a sample.
 
     Attributes:
-        middles: `(2000, d)` float64.
-        classes: `(2000,)` int64, the class of each middle.
+        centers: `(2000, d)` float64, the cluster centers.
+        classes: `(2000,)` int64, the class of each center.
     """
 
     centers: Any
@@ -59,7 +59,7 @@ class Crowd:
 
     @classmethod
     def make(cls, seed: int) -> "Crowd":
-        """Draw the middles."""
+        """Draw the centers."""
         rng = np.random.default_rng(seed)
         classes = rng.integers(0, len(CLASSES), _CENTERS)
         anchors = _unit(rng.standard_normal((len(CLASSES), DIM)))
@@ -166,7 +166,7 @@ def _changes(gallery: TaughtGallery, crowd: Crowd) -> dict[str, Any]:
     left = gallery.snapshot().search(rows, K).ids
     forgot = 1e3 * (time.perf_counter() - start)
     if np.isin(left, ids).any():
-        raise RuntimeError("expected forgotten faces to be found no more")
+        raise RuntimeError("expected removed faces to be missing, got some of them")
     return {"teach_one_ms": float(np.median(taught)), "teach_one_worst_ms": max(taught), "forget_20_ms": forgot}
 
 
@@ -174,7 +174,7 @@ def _resident_mb() -> float:
     """Return the most memory this process had resident, in MB of 10^6 bytes; mapped files count where touched."""
     import resource
 
-    # Where Linux tells its own peak it is used: the general figure begins with that of the process that started this.
+    # Prefer Linux's own peak: `getrusage` starts from the peak of the parent process.
     status = Path("/proc/self/status")
     for line in status.read_text().splitlines() if status.exists() else ():
         if line.startswith("VmHWM:"):
@@ -188,7 +188,7 @@ def _opened(folder: Path) -> TaughtGallery:
 
 
 def small(folder: Path, n: int, seed: int) -> float:
-    """Return how long it takes to teach one face and find it in a gallery of n others, the median in ms."""
+    """Return the median time, in ms, to teach a face and find it in a gallery of n others."""
     crowd = Crowd.make(seed)
     with _opened(folder) as gallery:
         fill(gallery, crowd, n, np.zeros((1, DIM), np.float32))
@@ -215,9 +215,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "--faces",
         type=int,
         default=1_000_000,
-        help="how many faces the large gallery has; no smaller one is larger than this",
+        help="number of faces in the large gallery; an upper limit for the smaller ones",
     )
-    parser.add_argument("--seed", type=int, default=0, help="of all draws")
+    parser.add_argument("--seed", type=int, default=0, help="random seed")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.add_argument("--search", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)

@@ -157,7 +157,7 @@ class EncoderSpec:
     Attributes:
         fingerprint: Identifies the embeddings: two encoders with the same fingerprint give the same ones.
         dim: Length of an embedding.
-        geometry: Where landmarks stand in a crop.
+        geometry: Where landmarks lie in a crop.
         classes: For each label set its class names in column order.
         flip: Whether embeddings are the mean of a face and its mirror image.
         model: The exported network, a `.tflite` file; None for an encoder that comes from no file.

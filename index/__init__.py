@@ -1,1 +1,1 @@
-"""From unit vectors to labelled neighbors, kept safely on disk."""
+"""From unit vectors to labeled neighbors, stored safely on disk."""

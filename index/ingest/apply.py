@@ -99,10 +99,10 @@ class SyncReport:
         """Return the counts in one line, the rarer ones only if they are not 0."""
         counts = {"added": self.added, "changed": self.changed, "removed": self.removed, "unchanged": self.unchanged}
         rare = {
-            "stay forgotten": self.forgotten,
-            "hold the same as another": len(self.duplicate),
+            "still forgotten": self.forgotten,
+            "duplicates": len(self.duplicate),
             "failed": len(self.failed),
-            "smaller faces beside the largest left out": self.others,
+            "smaller faces left out": self.others,
         }
         return ", ".join(f"{n} {what}" for what, n in (counts | {what: n for what, n in rare.items() if n}).items())
 

@@ -43,12 +43,12 @@ class SyncRequest:
     dry_run: bool = False
 
 
-def sync_folders(gallery: TaughtGallery | None, asked: SyncRequest, progress: Progress | None = None) -> SyncReport:
+def sync_folders(gallery: TaughtGallery | None, request: SyncRequest, progress: Progress | None = None) -> SyncReport:
     """Bring the gallery in line with folders, as one batch that can be undone.
 
     Args:
         gallery: The gallery; None for a dry run where there is no gallery yet.
-        asked: What to do.
+        request: What to do.
         progress: Called with the number of files done and the total, for each folder.
 
     Returns:
@@ -61,14 +61,14 @@ def sync_folders(gallery: TaughtGallery | None, asked: SyncRequest, progress: Pr
         GalleryError, StorageError: The gallery cannot be read or written.
     """
     known = gallery.roots() if gallery is not None else {}
-    named = [folder.resolve() for folder in asked.folders]
+    named = [folder.resolve() for folder in request.folders]
     if not named and not known:
         raise DataError("index: expected a folder, got none, and the gallery knows none yet; name one")
     _check_apart(named, known)
     report, batch = SyncReport(), None
     for root in named or known:
         try:
-            part, batch = _sync_folder(gallery, root, asked, batch, progress)
+            part, batch = _sync_folder(gallery, root, request, batch, progress)
             report.join(part)
         except DataError as error:
             if root in named:
@@ -89,36 +89,36 @@ def _check_apart(named: Sequence[Path], known: Iterable[Path]) -> None:
 
 
 def _sync_folder(
-    gallery: TaughtGallery | None, root: Path, asked: SyncRequest, batch: int | None, progress: Progress | None
+    gallery: TaughtGallery | None, root: Path, request: SyncRequest, batch: int | None, progress: Progress | None
 ) -> tuple[SyncReport, int | None]:
     """Sync one folder; return the result and the batch that undoes it."""
     before = gallery.roots().get(root) if gallery is not None else None
-    crops = before == CROPS if asked.crops is None else asked.crops
+    crops = before == CROPS if request.crops is None else request.crops
     options = CROPS if crops else DETECT
     part = gallery.synced(root, options=options, batch=batch) if gallery is not None else None
     known = part.known() if part else {}
     read_differently = before is not None and before != options
     # Faces that the user removed stay out, however pictures are read.
     out = {path: state for path, state in known.items() if state.reason == FORGOTTEN}
-    plan = plan_sync(root, out if read_differently else known, part.elsewhere() if part else (), again=asked.full)
-    if asked.dry_run or part is None:
+    plan = plan_sync(root, out if read_differently else known, part.elsewhere() if part else (), again=request.full)
+    if request.dry_run or part is None:
         return planned(plan), batch
     if read_differently:
         # Done first, so that an interrupted run leaves no faces that were read in the other way.
         part.drop([path for path in known if path not in out])
-    with closing(embed_pictures([file.path for file in plan.to_embed], asked, crops=crops)) as embedded:
-        report = apply_sync(part, plan, embedded, asked.reading.encoder.dim, progress)
+    with closing(embed_pictures([file.path for file in plan.to_embed], request, crops=crops)) as embedded:
+        report = apply_sync(part, plan, embedded, request.reading.encoder.dim, progress)
     return report, part.batch
 
 
 def embed_pictures(
-    paths: Sequence[str], asked: SyncRequest, *, crops: bool
+    paths: Sequence[str], request: SyncRequest, *, crops: bool
 ) -> Generator[Sequence[EmbeddedFile], None, None]:
     """Read pictures and encode the face in each: in this process, in worker processes if many, or on a Ray cluster.
 
     Args:
         paths: The files, absolute.
-        asked: Where and how to read them.
+        request: Where and how to read them.
         crops: Whether each picture is one cropped face.
 
     Yields:
@@ -128,12 +128,12 @@ def embed_pictures(
         WorkerError: A worker or the cluster failed.
         EncoderError: The encoder cannot be opened.
     """
-    reading = replace(asked.reading, crops=crops)
+    reading = replace(request.reading, crops=crops)
     if not paths:
         return
-    if asked.ray:
-        yield from embed_on_ray(paths, reading, address=asked.ray_address)
-    elif asked.workers > 1 and len(paths) > _FEW:
-        yield from embed_in_processes(paths, reading, asked.workers)
+    if request.ray:
+        yield from embed_on_ray(paths, reading, address=request.ray_address)
+    elif request.workers > 1 and len(paths) > _FEW:
+        yield from embed_in_processes(paths, reading, request.workers)
     else:
         yield from embed_files(paths, *reading.open(threads=2))

@@ -65,7 +65,7 @@ class FaceCropper:
 
     Attributes:
         detector: Finds the faces.
-        geometry: Where landmarks stand in a crop; the encoder's own, so that crops equal those of a live session.
+        geometry: Where landmarks lie in a crop; the encoder's own, so that crops equal those of a live session.
     """
 
     detector: Detector

@@ -43,12 +43,12 @@ class IndexResult:
     old: Path | None = None
 
 
-def index_gallery(folder: Path, asked: SyncRequest, progress: Progress | None = None) -> IndexResult:
+def index_gallery(folder: Path, request: SyncRequest, progress: Progress | None = None) -> IndexResult:
     """Bring the user's gallery in line with folders of labeled pictures.
 
     Args:
         folder: The gallery. It is created if there are folders to sync, except in a dry run.
-        asked: What to do; with `full`, a gallery of another encoder is rebuilt.
+        request: What to do; with `full`, a gallery of another encoder is rebuilt.
         progress: Called with the number of files done and the total, for each folder.
 
     Raises:
@@ -56,16 +56,16 @@ def index_gallery(folder: Path, asked: SyncRequest, progress: Progress | None = 
         GalleryError, StorageError: The gallery cannot be read or written, or another encoder made it.
     """
     finish_swap(folder)
-    if asked.full and needs_rebuild(folder, asked.reading.encoder):
-        return IndexResult(*rebuild(folder, asked, progress))
+    if request.full and needs_rebuild(folder, request.reading.encoder):
+        return IndexResult(*rebuild(folder, request, progress))
     if not (folder / FILE).is_file():
         # A dry run first, so that no gallery is created if there is nothing to index.
-        planned = sync_folders(None, replace(asked, dry_run=True))
-        if asked.dry_run:
+        planned = sync_folders(None, replace(request, dry_run=True))
+        if request.dry_run:
             return IndexResult(planned)
-    with open_gallery(folder, asked.reading.encoder, create=True, read_only=asked.dry_run) as gallery:
-        report = sync_folders(gallery, asked, progress)
-        if not asked.dry_run:
+    with open_gallery(folder, request.reading.encoder, create=True, read_only=request.dry_run) as gallery:
+        report = sync_folders(gallery, request, progress)
+        if not request.dry_run:
             gallery.prepare()
     return IndexResult(report)
 
@@ -80,7 +80,7 @@ def needs_rebuild(folder: Path, encoder: EncoderSpec) -> bool:
     return (folder / FILE).is_file() and _identity(folder) != (encoder.fingerprint, encoder.dim)
 
 
-def rebuild(folder: Path, asked: SyncRequest, progress: Progress | None = None) -> tuple[SyncReport, Path | None]:
+def rebuild(folder: Path, request: SyncRequest, progress: Progress | None = None) -> tuple[SyncReport, Path | None]:
     """Encode everything in a gallery again, with the encoder of the request.
 
     Folders are synced as before; single pictures are cropped as they were when they were taught. Live and imported
@@ -88,7 +88,7 @@ def rebuild(folder: Path, asked: SyncRequest, progress: Progress | None = None) 
 
     Args:
         folder: The gallery. The folders that it follows are rebuilt, and those of the request are added.
-        asked: How to read and encode pictures, and whether to only report what would be done.
+        request: How to read and encode pictures, and whether to only report what would be done.
         progress: Called with the number of files done and the total, for each folder and for the single pictures.
 
     Returns:
@@ -101,15 +101,15 @@ def rebuild(folder: Path, asked: SyncRequest, progress: Progress | None = None) 
     folder = folder.resolve()
     made_by, dim = _identity(folder)
     with open_taught(folder, encoder=made_by, dim=dim, read_only=True) as old:
-        if asked.dry_run:
-            return _Rebuild(old, None, asked).run(progress), None
+        if request.dry_run:
+            return _Rebuild(old, None, request).run(progress), None
         with _locked(folder):
-            unfinished = _unfinished_gallery(folder, asked.reading.encoder)
-            with open_gallery(unfinished, asked.reading.encoder, create=True) as new:
-                report = _Rebuild(old, new, asked).run(progress)
+            unfinished = _unfinished_gallery(folder, request.reading.encoder)
+            with open_gallery(unfinished, request.reading.encoder, create=True) as new:
+                report = _Rebuild(old, new, request).run(progress)
                 new.prepare()
             old.close()  # before it is renamed
-            return report, _swap(folder, unfinished, made_by)
+            return report, _replace_gallery(folder, unfinished, made_by)
 
 
 def finish_swap(folder: Path) -> None:
@@ -119,7 +119,7 @@ def finish_swap(folder: Path) -> None:
         StorageError: Another program is rebuilding the gallery.
     """
     folder = folder.resolve()
-    finished = _beside(folder, _FINISHED)
+    finished = _sibling(folder, _FINISHED)
     if finished.is_dir() and not folder.exists():
         with _locked(folder):
             if finished.is_dir() and not folder.exists():
@@ -131,7 +131,7 @@ def _locked(folder: Path) -> Iterator[None]:
     """Keep other programs from rebuilding the same gallery at the same time."""
     from filelock import FileLock, Timeout
 
-    place = _beside(folder, _LOCK)
+    place = _sibling(folder, _LOCK)
     lock = FileLock(place, timeout=_WAIT_S)
     try:
         lock.acquire()
@@ -155,41 +155,41 @@ class _Rebuild:
 
     old: TaughtGallery
     new: TaughtGallery | None
-    asked: SyncRequest
+    request: SyncRequest
 
     def run(self, progress: Progress | None) -> SyncReport:
-        report = self._sync_all(progress)
+        report = self._sync_all_folders(progress)
         known = (self.old.synced(root).known() for root in self.old.roots())
         synced = {path for files in known for path, state in files.items() if state.status == FACES}
-        cropper, encoder = replace(self.asked.reading, crops=False).open(threads=2)
+        cropper, encoder = replace(self.request.reading, crops=False).open(threads=2)
         croppers = (cropper, crop_whole_picture)
         lost: Counter[str] = Counter()
         for faces in self.old.rows():
-            kinds = [_without_picture(source) for source in faces.sources]
+            kinds = [_origin_without_picture(source) for source in faces.sources]
             lost.update(kind for kind in kinds if kind)
             single = [row for row, kind in enumerate(kinds) if not kind and faces.sources[row] not in synced]
             for start in range(0, len(single), BATCH):
-                self._teach_again(faces, single[start : start + BATCH], croppers, encoder, report)
+                self._add_single(faces, single[start : start + BATCH], croppers, encoder, report)
                 if progress:
                     progress(min(start + BATCH, len(single)), len(single))
         for kind, count in lost.items():
             report.failed.append(Skipped(kind, f"{count} faces have no picture; they stay in the old gallery"))
         return report
 
-    def _sync_all(self, progress: Progress | None) -> SyncReport:
+    def _sync_all_folders(self, progress: Progress | None) -> SyncReport:
         report, roots = SyncReport(), self.old.roots()
         for root, options in roots.items():
-            part = replace(self.asked, folders=[root], crops=options == CROPS, full=False)
-            self._keep_forgotten(root, options)
+            part = replace(self.request, folders=[root], crops=options == CROPS, full=False)
+            self._copy_forgotten(root, options)
             try:
                 report.join(sync_folders(self.new, part, progress))
             except DataError as error:
                 report.failed.append(Skipped(str(root), f"{error}; its faces are in the old gallery only"))
-        if added := [one for one in self.asked.folders if one.resolve() not in roots]:
-            report.join(sync_folders(self.new, replace(self.asked, folders=added, full=False), progress))
+        if added := [one for one in self.request.folders if one.resolve() not in roots]:
+            report.join(sync_folders(self.new, replace(self.request, folders=added, full=False), progress))
         return report
 
-    def _keep_forgotten(self, root: Path, options: str) -> None:
+    def _copy_forgotten(self, root: Path, options: str) -> None:
         """Record in the new gallery the files whose faces the user removed, so that they stay out."""
         if self.new is None:
             return
@@ -198,7 +198,7 @@ class _Rebuild:
         if out := [state for state in files if state.reason == FORGOTTEN and state.path not in there]:
             part.record(out, np.empty((0, self.new.dim), np.float32), [])
 
-    def _teach_again(
+    def _add_single(
         self,
         faces: TaughtFaces,
         rows: Sequence[int],
@@ -233,14 +233,14 @@ def _identity(folder: Path) -> tuple[str, int]:
         database.close()
 
 
-def _without_picture(source: str) -> str:
+def _origin_without_picture(source: str) -> str:
     """Return `LIVE` or the word for imported faces if a face has no picture on this machine, else an empty string."""
     return LIVE if source == LIVE else IMPORTED.rstrip(":") if source.startswith(IMPORTED) else ""
 
 
 def _unfinished_gallery(folder: Path, encoder: EncoderSpec) -> Path:
     """Return the folder of the new gallery, with what an interrupted run left there for the same encoder."""
-    unfinished, finished = _beside(folder, _UNFINISHED), _beside(folder, _FINISHED)
+    unfinished, finished = _sibling(folder, _UNFINISHED), _sibling(folder, _FINISHED)
     if finished.is_dir() and not unfinished.exists():
         finished.rename(unfinished)
     if needs_rebuild(unfinished, encoder):
@@ -248,9 +248,9 @@ def _unfinished_gallery(folder: Path, encoder: EncoderSpec) -> Path:
     return unfinished
 
 
-def _swap(folder: Path, unfinished: Path, made_by: str) -> Path:
+def _replace_gallery(folder: Path, unfinished: Path, made_by: str) -> Path:
     """Replace the old gallery by the new one; return the old one's new path."""
-    kept, finished = _free_name(_beside(folder, f".{made_by[:8]}")), _beside(folder, _FINISHED)
+    kept, finished = _unused_name(_sibling(folder, f".{made_by[:8]}")), _sibling(folder, _FINISHED)
     try:
         unfinished.rename(finished)
         folder.rename(kept)
@@ -263,10 +263,10 @@ def _swap(folder: Path, unfinished: Path, made_by: str) -> Path:
     return kept
 
 
-def _beside(folder: Path, ending: str) -> Path:
+def _sibling(folder: Path, ending: str) -> Path:
     return folder.with_name(folder.name + ending)
 
 
-def _free_name(path: Path) -> Path:
+def _unused_name(path: Path) -> Path:
     names = (path.with_name(f"{path.name}-{number}" if number else path.name) for number in itertools.count())
     return next(one for one in names if not one.exists())

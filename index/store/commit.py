@@ -108,9 +108,8 @@ def _current_manifest(folder: Path, format: str, version: int) -> Manifest | Non
 def _files_to_keep(folder: Path, current: Manifest | None, names: set[str]) -> dict[str, StoredFile]:
     present = current.files if current else {}
     if missing := sorted(names - set(present)):
-        raise storage_error(
-            folder, f"to keep {', '.join(missing)}", ", ".join(present) or "no file", "write it instead"
-        )
+        got = ", ".join(present) or "no file"
+        raise storage_error(folder, f"to keep {', '.join(missing)}", got, "write it instead")
     return {name: present[name] for name in present if name in names}
 
 

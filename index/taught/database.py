@@ -19,96 +19,6 @@ from moodspace.embeddings.data.labels import readable
 from moodspace.index.store.commit import GalleryError
 from moodspace.index.store.manifest import StorageError
 
-_DAMAGED = {"SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_FORMAT", "SQLITE_ERROR", "SQLITE_MISMATCH"}
-_BUSY = {"SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_PROTOCOL"}
-
-
-def connect(path: Path, mode: str, timeout: float) -> sqlite3.Connection:
-    """Open a file with explicit transactions, usable from any thread.
-
-    Args:
-        path: The file.
-        mode: SQLite's mode: "ro", "rw", or "rwc", which creates a missing file.
-        timeout: Seconds to wait for another connection.
-
-    Raises:
-        sqlite3.Error: It cannot be opened or is not an SQLite file.
-    """
-    uri = f"{path.absolute().as_uri()}?mode={mode}"
-    connection = sqlite3.connect(uri, timeout=timeout, isolation_level=None, check_same_thread=False, uri=True)
-    try:
-        # Deleted content is overwritten; committed content has reached the disk.
-        connection.execute("PRAGMA secure_delete = ON")
-        connection.execute("PRAGMA synchronous = FULL")
-        # Older versions stored names as typed; two spellings of one name are still one class.
-        connection.create_function("readable", 1, readable, deterministic=True)
-        connection.execute("SELECT count(*) FROM sqlite_master")
-    except BaseException:
-        connection.close()
-        raise
-    return connection
-
-
-def connect_reader(path: Path, timeout: float) -> sqlite3.Connection:
-    """Open a file read-only, even where SQLite cannot create its shared memory file.
-
-    In that case, in a read-only folder or on a full disk, later changes by other processes are not seen.
-
-    Raises:
-        sqlite3.Error: It cannot be opened or is not an SQLite file.
-    """
-    try:
-        return connect(path, "ro", timeout)
-    except sqlite3.OperationalError as error:
-        log = path.with_name(path.name + "-wal")
-        if _name(error) in _BUSY or not path.exists() or (log.exists() and log.stat().st_size):
-            raise
-        return connect(path, "ro&immutable=1", timeout)
-
-
-def enter_wal(connection: sqlite3.Connection, timeout: float) -> None:
-    """Switch the file to a write-ahead log, permanently. SQLite itself does not wait for other processes here.
-
-    Raises:
-        sqlite3.Error: Writing failed, or the file was in use for longer than `timeout` seconds.
-    """
-    deadline = time.monotonic() + timeout
-    while True:
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-            return
-        except sqlite3.OperationalError as error:
-            if _name(error) not in _BUSY or time.monotonic() > deadline:
-                raise
-            time.sleep(0.01)
-
-
-def roll_back(connection: sqlite3.Connection) -> None:
-    """Roll back the transaction, unless SQLite has already done so after an error."""
-    with contextlib.suppress(sqlite3.Error):
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-
-
-def _name(error: sqlite3.Error) -> str:
-    """Return SQLite's primary error name, such as SQLITE_IOERR for SQLITE_IOERR_WRITE."""
-    return "_".join(getattr(error, "sqlite_errorname", "").split("_")[:2])
-
-
-def translated_error(path: Path, error: sqlite3.Error, timeout: float) -> GalleryError | StorageError:
-    """Return an SQLite error as one of ours, in one line; `timeout` is how long it waited, in seconds."""
-    name, got = _name(error), str(error).splitlines()[0]
-    if "closed database" in got:
-        return StorageError(f"{path}: expected an open gallery, got a closed one; open it again")
-    if name in _BUSY:
-        wanted = f"{path}: expected to write within {timeout:g} s, got: another program is writing"
-        return StorageError(f"{wanted}; try again when it is done")
-    if name in _DAMAGED:
-        return GalleryError(f"{path}: expected a gallery, got a damaged file ({got}); restore a copy or delete it")
-    remedy = "free some space, make the folder writable, or choose another"
-    return StorageError(f"{path}: expected to use this file, got: {got}; {remedy}")
-
-
 # Smaller ids belong to bundles.
 FIRST_ID = 1_000_000_000
 # Seconds that a writer waits for another one.
@@ -142,6 +52,9 @@ INSERT INTO sqlite_sequence VALUES ('faces', {before});
 PRAGMA application_id = {application};
 PRAGMA user_version = {version};
 """
+
+_DAMAGED = {"SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_FORMAT", "SQLITE_ERROR", "SQLITE_MISMATCH"}
+_BUSY = {"SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_PROTOCOL"}
 
 
 class Database:
@@ -315,3 +228,89 @@ def _statements(script: str) -> Iterator[str]:
         if sqlite3.complete_statement(statement):
             yield statement
             statement = ""
+
+
+def connect(path: Path, mode: str, timeout: float) -> sqlite3.Connection:
+    """Open a file with explicit transactions, usable from any thread.
+
+    Args:
+        path: The file.
+        mode: SQLite's mode: "ro", "rw", or "rwc", which creates a missing file.
+        timeout: Seconds to wait for another connection.
+
+    Raises:
+        sqlite3.Error: It cannot be opened or is not an SQLite file.
+    """
+    uri = f"{path.absolute().as_uri()}?mode={mode}"
+    connection = sqlite3.connect(uri, timeout=timeout, isolation_level=None, check_same_thread=False, uri=True)
+    try:
+        # Deleted content is overwritten; committed content has reached the disk.
+        connection.execute("PRAGMA secure_delete = ON")
+        connection.execute("PRAGMA synchronous = FULL")
+        # Older versions stored names as typed; two spellings of one name are still one class.
+        connection.create_function("readable", 1, readable, deterministic=True)
+        connection.execute("SELECT count(*) FROM sqlite_master")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def connect_reader(path: Path, timeout: float) -> sqlite3.Connection:
+    """Open a file read-only, even where SQLite cannot create its shared memory file.
+
+    In that case, in a read-only folder or on a full disk, later changes by other processes are not seen.
+
+    Raises:
+        sqlite3.Error: It cannot be opened or is not an SQLite file.
+    """
+    try:
+        return connect(path, "ro", timeout)
+    except sqlite3.OperationalError as error:
+        log = path.with_name(path.name + "-wal")
+        if _name(error) in _BUSY or not path.exists() or (log.exists() and log.stat().st_size):
+            raise
+        return connect(path, "ro&immutable=1", timeout)
+
+
+def enter_wal(connection: sqlite3.Connection, timeout: float) -> None:
+    """Switch the file to a write-ahead log, permanently. SQLite itself does not wait for other processes here.
+
+    Raises:
+        sqlite3.Error: Writing failed, or the file was in use for longer than `timeout` seconds.
+    """
+    deadline = time.monotonic() + timeout
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if _name(error) not in _BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+
+
+def roll_back(connection: sqlite3.Connection) -> None:
+    """Roll back the transaction, unless SQLite has already done so after an error."""
+    with contextlib.suppress(sqlite3.Error):
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+
+
+def _name(error: sqlite3.Error) -> str:
+    """Return SQLite's primary error name, such as SQLITE_IOERR for SQLITE_IOERR_WRITE."""
+    return "_".join(getattr(error, "sqlite_errorname", "").split("_")[:2])
+
+
+def translated_error(path: Path, error: sqlite3.Error, timeout: float) -> GalleryError | StorageError:
+    """Return an SQLite error as one of ours, in one line; `timeout` is how long it waited, in seconds."""
+    name, got = _name(error), str(error).splitlines()[0]
+    if "closed database" in got:
+        return StorageError(f"{path}: expected an open gallery, got a closed one; open it again")
+    if name in _BUSY:
+        wanted = f"{path}: expected to write within {timeout:g} s, got: another program is writing"
+        return StorageError(f"{wanted}; try again when it is done")
+    if name in _DAMAGED:
+        return GalleryError(f"{path}: expected a gallery, got a damaged file ({got}); restore a copy or delete it")
+    remedy = "free some space, make the folder writable, or choose another"
+    return StorageError(f"{path}: expected to use this file, got: {got}; {remedy}")

@@ -31,54 +31,13 @@ from moodspace.index.taught.snapshots import FLAT_LIMIT, Snapshots
 from moodspace.index.taught.sync_plan import FACES, FORGOTTEN
 from moodspace.index.taught.synced_folder import TaughtFolder
 
+FILE = "gallery.sqlite"
+_IVF_FOLDER = "cells"
+
+# The word for faces of single pictures in `Summary.sources`.
 PICTURES = "pictures"
 
-
-def read_summary(database: Database, folder: Path) -> Summary:
-    """Count the faces of a gallery.
-
-    Args:
-        database: The gallery.
-        folder: Its folder, for its size on disk.
-
-    Raises:
-        GalleryError: It is damaged.
-        StorageError: It cannot be read.
-    """
-    origin = (
-        f"CASE WHEN r.path IS NOT NULL THEN r.path WHEN f.source = '{LIVE}' THEN '{LIVE}' "
-        f"WHEN f.source LIKE '{IMPORTED}%' THEN '{IMPORTED.rstrip(':')}' ELSE '{PICTURES}' END"
-    )
-    encoder, dim = database.identity()
-    with database.read() as connection:
-        labels = connection.execute(
-            "SELECT readable(l.name), count(*) FROM faces f JOIN labels l ON l.id = f.label GROUP BY 1 ORDER BY 1"
-        ).fetchall()
-        sources = connection.execute(
-            f"SELECT {origin}, count(*) FROM faces f LEFT JOIN roots r ON r.id = f.root GROUP BY 1 ORDER BY 1"
-        ).fetchall()
-        roots = connection.execute("SELECT path, options FROM roots ORDER BY id").fetchall()
-        first, last = connection.execute("SELECT min(added), max(added) FROM faces").fetchone()
-    return Summary(
-        labels=dict(labels),
-        sources=dict(sources),
-        roots={Path(path): options for path, options in roots},
-        first=first,
-        last=last,
-        bytes=_size(folder),
-        encoder=encoder,
-        dim=dim,
-    )
-
-
-def _size(folder: Path) -> int:
-    size = 0
-    for path in folder.rglob("*"):
-        with contextlib.suppress(FileNotFoundError):  # other processes may remove their log files
-            size += path.stat().st_size if path.is_file() else 0
-    return size
-
-
+# How many ids or paths a problem of `verify` names.
 _SHOWN = 5
 _CHUNK = 50_000
 # Each query returns the ids or paths that have the problem.
@@ -102,67 +61,6 @@ _CHECKS = {
         "(SELECT 1 FROM faces WHERE source = files.path AND root = files.root)"
     ),
 }
-
-
-def gallery_problems(database: Database, dim: int) -> list[str]:
-    """Return the problems of a gallery, each in one line with what to do; empty if there are none.
-
-    Args:
-        database: The gallery.
-        dim: Length of an embedding.
-
-    Raises:
-        StorageError: It cannot be read.
-    """
-    problems: list[str] = []
-    try:
-        with database.read() as connection:
-            for (line,) in connection.execute("PRAGMA integrity_check(20)"):
-                if line != "ok":
-                    problems.append(f"expected an intact file, got {' '.join(line.split())}; restore a copy of it")
-            problems += _failed_checks(connection)
-            problems += _embedding_problems(connection, dim)
-    except GalleryError as error:
-        problems.append(str(error))
-    return problems
-
-
-def _failed_checks(connection: sqlite3.Connection) -> Iterator[str]:
-    for problem, question in _CHECKS.items():
-        rows = connection.execute(question.format(first=FIRST_ID)).fetchall()
-        if rows:
-            found = _listed([str(row[0]) for row in rows])
-            yield problem.format(first=FIRST_ID, found=found) + "; forget them or sync again with `index --full`"
-
-
-def _embedding_problems(connection: sqlite3.Connection, dim: int) -> Iterator[str]:
-    wrong: dict[str, list[str]] = {}
-    cursor = connection.execute("SELECT id, embedding FROM faces ORDER BY id")
-    while rows := cursor.fetchmany(_CHUNK):
-        sized = [(number, blob) for number, blob in rows if isinstance(blob, bytes) and len(blob) == 2 * dim]
-        if len(sized) < len(rows):
-            kept = {number for number, _ in sized}
-            wrong.setdefault(f"{dim} numbers", []).extend(str(number) for number, _ in rows if number not in kept)
-        embeddings = np.frombuffer(b"".join(blob for _, blob in sized), np.float16).reshape(-1, dim).astype(np.float32)
-        norms = np.sqrt(np.einsum("nd,nd->n", embeddings, embeddings))
-        finite = np.isfinite(norms)
-        for rule, broken in (
-            ("finite numbers", ~finite),
-            ("length 1", finite & (np.abs(norms - 1) > NORM_TOLERANCE)),
-        ):
-            if broken.any():
-                wrong.setdefault(rule, []).extend(str(sized[at][0]) for at in np.flatnonzero(broken))
-    for rule, ids in wrong.items():
-        yield f"expected embeddings of {rule}, got others for {_listed(ids)}; forget them by their ids"
-
-
-def _listed(found: list[str]) -> str:
-    more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
-    return ", ".join(found[:_SHOWN]) + more
-
-
-FILE = "gallery.sqlite"
-_CELLS = "cells"
 
 
 def open_taught(
@@ -212,7 +110,7 @@ def open_taught(
     except BaseException:
         database.close()
         raise
-    snapshots = Snapshots(database, dim, folder / _CELLS, flat_limit=flat_limit, threads=threads)
+    snapshots = Snapshots(database, dim, folder / _IVF_FOLDER, flat_limit=flat_limit, threads=threads)
     return TaughtGallery(folder, encoder, dim, database, snapshots)
 
 
@@ -423,3 +321,105 @@ class TaughtGallery:
     def verify(self) -> list[str]:
         """Check everything in the gallery; return the problems, each in one line, empty if there are none."""
         return gallery_problems(self._database, self.dim)
+
+
+def read_summary(database: Database, folder: Path) -> Summary:
+    """Count the faces of a gallery.
+
+    Args:
+        database: The gallery.
+        folder: Its folder, for its size on disk.
+
+    Raises:
+        GalleryError: It is damaged.
+        StorageError: It cannot be read.
+    """
+    origin = (
+        f"CASE WHEN r.path IS NOT NULL THEN r.path WHEN f.source = '{LIVE}' THEN '{LIVE}' "
+        f"WHEN f.source LIKE '{IMPORTED}%' THEN '{IMPORTED.rstrip(':')}' ELSE '{PICTURES}' END"
+    )
+    encoder, dim = database.identity()
+    with database.read() as connection:
+        labels = connection.execute(
+            "SELECT readable(l.name), count(*) FROM faces f JOIN labels l ON l.id = f.label GROUP BY 1 ORDER BY 1"
+        ).fetchall()
+        sources = connection.execute(
+            f"SELECT {origin}, count(*) FROM faces f LEFT JOIN roots r ON r.id = f.root GROUP BY 1 ORDER BY 1"
+        ).fetchall()
+        roots = connection.execute("SELECT path, options FROM roots ORDER BY id").fetchall()
+        first, last = connection.execute("SELECT min(added), max(added) FROM faces").fetchone()
+    return Summary(
+        labels=dict(labels),
+        sources=dict(sources),
+        roots={Path(path): options for path, options in roots},
+        first=first,
+        last=last,
+        bytes=_size(folder),
+        encoder=encoder,
+        dim=dim,
+    )
+
+
+def _size(folder: Path) -> int:
+    size = 0
+    for path in folder.rglob("*"):
+        with contextlib.suppress(FileNotFoundError):  # other processes may remove their log files
+            size += path.stat().st_size if path.is_file() else 0
+    return size
+
+
+def gallery_problems(database: Database, dim: int) -> list[str]:
+    """Return the problems of a gallery, each in one line with what to do; empty if there are none.
+
+    Args:
+        database: The gallery.
+        dim: Length of an embedding.
+
+    Raises:
+        StorageError: It cannot be read.
+    """
+    problems: list[str] = []
+    try:
+        with database.read() as connection:
+            for (line,) in connection.execute("PRAGMA integrity_check(20)"):
+                if line != "ok":
+                    problems.append(f"expected an intact file, got {' '.join(line.split())}; restore a copy of it")
+            problems += _failed_checks(connection)
+            problems += _embedding_problems(connection, dim)
+    except GalleryError as error:
+        problems.append(str(error))
+    return problems
+
+
+def _failed_checks(connection: sqlite3.Connection) -> Iterator[str]:
+    for problem, question in _CHECKS.items():
+        rows = connection.execute(question.format(first=FIRST_ID)).fetchall()
+        if rows:
+            found = _listed([str(row[0]) for row in rows])
+            yield problem.format(first=FIRST_ID, found=found) + "; forget them or sync again with `index --full`"
+
+
+def _embedding_problems(connection: sqlite3.Connection, dim: int) -> Iterator[str]:
+    wrong: dict[str, list[str]] = {}
+    cursor = connection.execute("SELECT id, embedding FROM faces ORDER BY id")
+    while rows := cursor.fetchmany(_CHUNK):
+        sized = [(number, blob) for number, blob in rows if isinstance(blob, bytes) and len(blob) == 2 * dim]
+        if len(sized) < len(rows):
+            kept = {number for number, _ in sized}
+            wrong.setdefault(f"{dim} numbers", []).extend(str(number) for number, _ in rows if number not in kept)
+        embeddings = np.frombuffer(b"".join(blob for _, blob in sized), np.float16).reshape(-1, dim).astype(np.float32)
+        norms = np.sqrt(np.einsum("nd,nd->n", embeddings, embeddings))
+        finite = np.isfinite(norms)
+        for rule, broken in (
+            ("finite numbers", ~finite),
+            ("length 1", finite & (np.abs(norms - 1) > NORM_TOLERANCE)),
+        ):
+            if broken.any():
+                wrong.setdefault(rule, []).extend(str(sized[at][0]) for at in np.flatnonzero(broken))
+    for rule, ids in wrong.items():
+        yield f"expected embeddings of {rule}, got others for {_listed(ids)}; forget them by their ids"
+
+
+def _listed(found: list[str]) -> str:
+    more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+    return ", ".join(found[:_SHOWN]) + more

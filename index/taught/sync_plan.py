@@ -123,8 +123,8 @@ def plan_sync(
     elsewhere = list(elsewhere)
     found, failed = scan(root)
     # Files whose face the user removed are not read again: that would add it again.
-    anew = {path for path, state in known.items() if again and state.reason != FORGOTTEN}
-    compared = [(file, None if file.path in anew else _unchanged(file, known.get(file.path))) for file in found]
+    read_again = {path for path, state in known.items() if again and state.reason != FORGOTTEN}
+    compared = [(file, None if file.path in read_again else _unchanged(file, known.get(file.path))) for file in found]
     same = [state for _, state in compared if state is not None]
     held = [state for state in (*elsewhere, *same) if state.status == FACES]
     # Duplicates are checked again, because their original may be gone.

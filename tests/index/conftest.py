@@ -1,4 +1,4 @@
-"""Galleries and faces to test with, and processes that may be killed or starved."""
+"""Fixtures: galleries, faces, and scripts that run in separate processes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Writers that are killed, starved of space or locked out: run as a process of its own by `test_storage_faults.py`.
+"""Writers that are killed, starved of space or locked out: run as a process of its own by `test_commit_faults.py`.
 
 Each command prints one JSON document. Whatever happened, the folder must hold one whole state; `_state` raises if not.
 """

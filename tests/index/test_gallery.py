@@ -1,4 +1,4 @@
-"""The gallery: what it accepts, and its columns on the disk."""
+"""Tests of index/gallery.py: validation, and columns on disk."""
 
 from __future__ import annotations
 

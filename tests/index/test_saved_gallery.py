@@ -1,4 +1,4 @@
-"""The gallery's way to the disk and back, and every way in which its parts may not belong together."""
+"""Tests of saving and loading a gallery, and of every inconsistency between its files."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_a_gallery_of_another_encoder_is_refused(make_gallery, tmp_path):
     assert GalleryIndex.load(tmp_path / "known").encoder == "mobilenet-1"
     with pytest.raises(GalleryError, match="expected a gallery of encoder mobilenet-2, got mobilenet-1; index"):
         GalleryIndex.load(tmp_path / "known", encoder="mobilenet-2")
-    with pytest.raises(GalleryError, match="expected a gallery of encoder mobilenet-2, got an unknown one"):
+    with pytest.raises(GalleryError, match="expected a gallery of encoder mobilenet-2, got an unknown encoder"):
         GalleryIndex.load(tmp_path / "unknown", encoder="mobilenet-2")
 
 
@@ -141,7 +141,7 @@ def test_files_that_are_something_else_are_refused(make_gallery, tmp_path):
 
 def test_a_manifest_that_names_no_gallery_files_is_refused(make_gallery, tmp_path):
     commit(tmp_path, {}, gallery_meta(GalleryIndex(make_gallery(2))), format=GALLERY_FORMAT, version=1)
-    with pytest.raises(StorageError, match=r"expected an artifact 'gallery\.faiss', got no artifact"):
+    with pytest.raises(StorageError, match=r"expected a file 'gallery\.faiss', got no file"):
         GalleryIndex.load(tmp_path)
 
 

@@ -1,4 +1,4 @@
-"""Neighbors of a gallery: the right ones, in a stated order, for every legal question and no other."""
+"""Tests of index/search.py: the right neighbors in the documented order, and refused queries."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The faiss layer: exact, deterministic, and safe with files of another make."""
+"""Tests of index/vectors.py: exact, deterministic, and safe with damaged and foreign files."""
 
 from __future__ import annotations
 
@@ -150,7 +150,10 @@ def _flat(kind: int, metric: int) -> faiss.IndexScalarQuantizer:
 )
 def test_another_kind_of_index_is_refused(tmp_path, make):
     (tmp_path / "v.faiss").write_bytes(faiss.serialize_index(make()).data)
-    with pytest.raises(GalleryError, match=r"v\.faiss: expected flat fp16 inner product vectors with ids, got Index"):
+    with pytest.raises(
+        GalleryError,
+        match=r"v\.faiss: expected flat fp16 inner product vectors with ids, got another kind of index, Index",
+    ):
         read_vectors(tmp_path / "v.faiss")
 
 

@@ -31,18 +31,18 @@ def cut_mirrored(content: bytes) -> FaceCrop:
 
 
 def asked(*folders: Path, bundle: str = "this", **options: object) -> SyncRequest:
-    """What `index` asks for."""
+    """Return a request as `index` makes it."""
     return SyncRequest(folders, FakeReading(_BUNDLES[bundle].encoder_spec, crops=False), **options)
 
 
 def seen(path: Path, bundle: Bundle = BUNDLE, *, mirrored: bool = False) -> tuple[str, np.ndarray]:
-    """The digest and the embedding that a picture's face must have."""
+    """Return the digest and the embedding that a picture's face must have."""
     crop = read_crop(path)[:, ::-1] if mirrored else read_crop(path)
     return digest_of(crop), bundle.encoder.encode(crop[None]).embeddings[0]
 
 
 def held(gallery) -> dict[str, tuple[str, str, np.ndarray]]:
-    """What a gallery holds: by source the label, the digest and the embedding."""
+    """Return the content of a gallery: label, digest and embedding by source."""
     return {
         source: (label, digest, embedding)
         for part in gallery.rows()

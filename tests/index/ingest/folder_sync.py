@@ -1,4 +1,4 @@
-"""Drawn faces in class folders, and a sync of them that stops in between, for the tests of what embeds in parallel."""
+"""Drawn faces in class folders, and syncs that are interrupted, for the tests of parallel reading."""
 
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -18,7 +18,7 @@ Embed = Callable[[Sequence[str]], Parts]
 
 
 def write_faces(folder: Path, n: int, first: int = 0) -> Path:
-    """Write n drawn faces into class folders, those of the numbers from `first`."""
+    """Write n drawn faces into class folders, numbered from `first`."""
     for number in range(first, first + n):
         path = folder / FER2013_CLASSES[number % len(FER2013_CLASSES)] / f"{number:02d}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -31,7 +31,7 @@ def paths_in(folder: Path) -> list[str]:
 
 
 def embedded_here(paths: Sequence[str], reading: ReadOptions) -> list[EmbeddedFile]:
-    """What one process makes of the files."""
+    """Return the results of one process."""
     return [file for part in embed_files(paths, *reading.open(threads=1)) for file in part]
 
 
@@ -57,7 +57,7 @@ def sync(gallery: TaughtGallery, folder: Path, embed: Embed) -> SyncReport:
 
 
 def stopping(parts: Parts, after: int) -> Parts:
-    """Pass on so many parts; then someone presses Ctrl-C."""
+    """Pass on `after` parts, then raise KeyboardInterrupt."""
     for number, part in enumerate(parts):
         if number == after:
             raise KeyboardInterrupt

@@ -1,4 +1,4 @@
-"""Tests of index/apply.py, with a gallery that is a dictionary and an encoder that reads letters."""
+"""Tests of index/ingest/apply.py, with a dictionary as the gallery and a fake encoder."""
 
 import hashlib
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Tests of realtime/index_gallery.py: when `index` makes a gallery, makes it anew, or does neither."""
+"""Tests of `index_gallery`: when it creates a gallery, rebuilds it, or does neither."""
 
 import pytest
 

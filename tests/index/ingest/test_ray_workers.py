@@ -1,4 +1,4 @@
-"""Tests of realtime/ray_workers.py, on clusters of this machine alone; most need requirements/ray.txt."""
+"""Tests of index/ingest/ray_workers.py on clusters of one machine; most need requirements/ray.txt."""
 
 import importlib.util
 import os

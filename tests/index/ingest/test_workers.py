@@ -1,4 +1,4 @@
-"""Tests of realtime/workers.py: what several processes make of files is what one makes, and a stop loses little."""
+"""Tests of index/ingest/workers.py: several processes give the results of one, and an interruption loses little."""
 
 import multiprocessing
 import os

@@ -1,4 +1,4 @@
-"""Reading a stored folder: every kind of damage is one clear StorageError, never another exception."""
+"""Tests of index/store/manifest.py: every kind of damage raises one clear StorageError."""
 
 from __future__ import annotations
 

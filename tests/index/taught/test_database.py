@@ -1,4 +1,4 @@
-"""Tests of index/database.py, connections.py and checks.py: what a gallery file is, and what is wrong with it."""
+"""Tests of index/taught/database.py and of `verify`: the gallery file, and every kind of damage."""
 
 import contextlib
 import shutil

@@ -1,4 +1,4 @@
-"""Tests of index/exchange.py: a gallery's way into a parquet file and back."""
+"""Tests of index/taught/exchange.py: export to parquet, and import."""
 
 import sys
 

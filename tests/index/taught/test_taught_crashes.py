@@ -1,4 +1,4 @@
-"""Writers of the user's gallery are killed with signal 9 at random instants; several write at once."""
+"""Tests of writers of the user's gallery that are killed at random moments, and of concurrent writers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tests of realtime/sync_folders.py: folders in, known folders again, and what must not happen to what is known."""
+"""Tests of index/ingest/folders.py: new folders, followed folders, and faces that must not change."""
 
 import shutil
 

@@ -1,4 +1,4 @@
-"""Tests of realtime/rebuild_gallery.py: a gallery for another encoder, what cannot come along, and interruptions."""
+"""Tests of index/ingest/rebuild.py: rebuild for another encoder, faces without a picture, interruptions."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Tests of index/taught.py: faces come into the user's gallery, are found in it, and leave it."""
+"""Tests of index/taught/gallery.py: add, find, remove and undo faces."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor

@@ -1,4 +1,4 @@
-"""Tests of index/taught_index.py and snapshots.py: the user's gallery as it can be searched, and how it follows."""
+"""Tests of index/taught/search.py and snapshots.py: searching snapshots, and keeping them current."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Tests of index/scale.py and snapshots.py: a gallery too large to be searched face by face, in cells on the disk."""
+"""Tests of index/taught/ivf.py and snapshots.py: the IVF index of a large gallery."""
 
 import contextlib
 import json

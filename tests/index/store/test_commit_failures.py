@@ -1,4 +1,4 @@
-"""Committing to a disk, a writer or a system that fails: one whole state remains, and nothing lies about."""
+"""Tests of commits that fail at any step: one whole state remains, without leftovers."""
 
 from __future__ import annotations
 

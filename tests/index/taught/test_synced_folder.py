@@ -1,4 +1,4 @@
-"""Tests of index/taught_folder.py: what the gallery knows of a folder that is kept in sync."""
+"""Tests of index/taught/synced_folder.py: the recorded state of a synced folder."""
 
 from dataclasses import replace
 from pathlib import Path

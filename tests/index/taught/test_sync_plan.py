@@ -1,4 +1,4 @@
-"""Tests of index/sync.py: which files are new, changed, gone, the same, duplicates, or none."""
+"""Tests of index/taught/sync_plan.py: which files are new, changed, removed, unchanged, duplicates, or not files."""
 
 import hashlib
 import os

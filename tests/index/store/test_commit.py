@@ -1,4 +1,4 @@
-"""Committing a folder: file names, what is kept, and what is refused."""
+"""Tests of index/store/commit.py: file names, kept files, and refusals."""
 
 from __future__ import annotations
 

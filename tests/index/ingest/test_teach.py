@@ -1,4 +1,4 @@
-"""Tests of realtime/teaching.py: what is taught of single pictures, what is not, and how places are forgotten."""
+"""Tests of index/ingest/teach.py: teach single pictures, refuse some, and remove faces by source."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Tests of realtime/collect.py: from files to embedded faces, whatever the files hold."""
+"""Tests of index/ingest/read_faces.py: from files of any content to embedded faces."""
 
 import hashlib
 import os

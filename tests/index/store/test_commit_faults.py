@@ -1,4 +1,4 @@
-"""A real writer is killed, runs out of space or is locked out: the folder holds the old state or the new one."""
+"""Tests of real writers that are killed, run out of space or wait for a lock: the folder holds one whole state."""
 
 from __future__ import annotations
 
