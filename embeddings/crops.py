@@ -1,10 +1,10 @@
-"""The input contract of the network: 48x48 gray crops, and the one function that cuts them out of a frame.
+"""Cut faces out of a frame as 48x48 gray crops, the input of the network.
 
-FER2013 is 48x48 gray, so a live face has to look like one of its pictures before the network can read it.
-`crop_faces` moves five landmarks onto the places where they typically stand in FER2013 and samples the frame there.
+The network is trained on FER2013, which is 48x48 gray, so a live face has to look like its pictures. `crop_faces`
+aligns five landmarks with their typical positions in FER2013 and resamples the frame.
 
-Positions are pixels with the center of the first pixel at (0, 0), x to the right and y down, as OpenCV's
-`warpAffine` has them.
+Positions are in pixels, with the center of the first pixel at (0, 0), x to the right and y down, as in OpenCV's
+`warpAffine`.
 """
 
 from collections.abc import Mapping
@@ -20,24 +20,23 @@ SIZE = 48
 
 LANDMARKS = ("viewer-left eye", "viewer-right eye", "nose tip", "viewer-left mouth corner", "viewer-right mouth corner")
 
-# The crop is sampled at twice its size and averaged down: against aliasing, and about as sharp as FER2013's pictures.
+# The crop is sampled at twice its size and averaged, which avoids aliasing and is about as sharp as FER2013.
 _OVERSAMPLING = 2
 
-# Landmarks that coincide, or are in no order a face can have, give no usable scale: it is kept between that of a
-# face of one pixel and that of one of 48,000.
+# Coinciding or misplaced landmarks give no usable scale. It is limited to that of faces from one to 48,000 pixels.
 _SCALES = (1 / 1000, float(SIZE))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CropGeometry:
-    """Where the landmarks of a face stand in its crop.
+    """The positions of a face's landmarks in its crop.
 
     Attributes:
         template: `(5, 2)` float32, x and y in pixels of the 48x48 crop, in the order of `LANDMARKS`. Left and
             right are the viewer's, not the person's.
 
     Raises:
-        ValueError: Another shape or type, a position that is not finite, or all five in one place.
+        ValueError: The shape or type differs, a position is not finite, or all five coincide.
     """
 
     template: FloatArray
@@ -49,7 +48,7 @@ class CropGeometry:
                 f"got {self.template.dtype} of {self.template.shape}"
             )
         if not np.isfinite(self.template).all() or np.ptp(self.template, axis=0).max() == 0:
-            raise ValueError(f"template: expected finite positions in several places, got {self.template.tolist()}")
+            raise ValueError(f"template: expected finite, different positions, got {self.template.tolist()}")
 
     def to_json(self) -> dict[str, list[list[float]]]:
         """Return the template by name, ready for `json.dumps`."""
@@ -60,7 +59,7 @@ class CropGeometry:
         """Read what `to_json` wrote.
 
         Raises:
-            ValueError: The template is missing, or is not five finite positions.
+            ValueError: The template is missing or is not five finite positions.
         """
         if not isinstance(values, Mapping) or list(values) != ["template"]:
             raise ValueError(f"crop geometry: expected exactly the value 'template', got {values!r}")
@@ -79,20 +78,20 @@ DEFAULT_GEOMETRY = CropGeometry(
 
 
 def crop_faces(frame_bgr: ByteArray, landmarks: FloatArray, geometry: CropGeometry = DEFAULT_GEOMETRY) -> ByteArray:
-    """Cut faces out of a frame, each moved, scaled and turned so that its landmarks lie on the template.
+    """Cut faces out of a frame, each shifted, scaled and rotated so that its landmarks match the template.
 
-    Where a crop reaches beyond the frame, the frame's border pixels are repeated.
+    Beyond the frame, its border pixels are repeated.
 
     Args:
         frame_bgr: `(h, w, 3)` uint8 in [0, 255], BGR.
         landmarks: `(n, 5, 2)` float32, finite, pixels of the frame, in the order of `LANDMARKS`; `n = 0` is legal.
-        geometry: Where the landmarks shall stand; the bundle's own, where there is a bundle.
+        geometry: The positions of the landmarks in a crop. Use the bundle's, if there is a bundle.
 
     Returns:
         `(n, 48, 48)` uint8 in [0, 255], gray (ITU-R 601 luma), not normalized.
 
     Raises:
-        ValueError: Another type or shape than stated, or a landmark that is not finite.
+        ValueError: A type or shape differs, or a landmark is not finite.
     """
     if frame_bgr.dtype != np.uint8 or frame_bgr.ndim != 3 or frame_bgr.shape[2] != 3 or not frame_bgr.size:
         got = f"{frame_bgr.dtype} of {frame_bgr.shape}"
@@ -107,18 +106,18 @@ def crop_faces(frame_bgr: ByteArray, landmarks: FloatArray, geometry: CropGeomet
 
 
 def similarities(points: npt.NDArray[np.floating[Any]], template: FloatArray) -> DoubleArray:
-    """Find the shift, scale and turn that bring each set of points closest to the template, by least squares.
+    """Find the similarity transform that brings each set of points closest to the template, by least squares.
 
-    In the plane and without reflection this has a closed form: with both sets centerd and read as complex numbers,
-    scale and turn are their inner product over the points' squared norm.
+    In the plane and without reflection there is a closed form: with both sets centered and taken as complex numbers,
+    scale and rotation are their inner product over the squared norm of the points.
 
     Args:
         points: `(n, k, 2)` positions.
-        template: `(k, 2)` where they shall come to lie.
+        template: `(k, 2)` target positions.
 
     Returns:
-        `(n, 2, 3)` float64 matrices for column vectors `(x, y, 1)`. Points that coincide come to lie on the
-        template's middle.
+        `(n, 2, 3)` float64 matrices for column vectors `(x, y, 1)`. Coinciding points are moved to the mean
+        of the template.
 
     Source:
         Umeyama, "Least-squares estimation of transformation parameters between two point patterns", PAMI 1991.
@@ -138,8 +137,8 @@ def similarities(points: npt.NDArray[np.floating[Any]], template: FloatArray) ->
 
 
 def _sample(frame_bgr: ByteArray, to_crop: DoubleArray, crop: ByteArray) -> None:
-    """Fill one crop. Only the face's own region is turned gray and, where it is large, shrunk before the warp."""
-    # Only here: training needs this module's SIZE and runs on machines without OpenCV.
+    """Fill one crop. Only the region of the face is converted to gray and, if it is large, shrunk before the warp."""
+    # Imported here, because training needs SIZE and runs on machines without OpenCV.
     import cv2
 
     shrink = max(1, int(1 / (np.hypot(*to_crop[:, 0]) * _OVERSAMPLING)))
@@ -152,10 +151,10 @@ def _sample(frame_bgr: ByteArray, to_crop: DoubleArray, crop: ByteArray) -> None
         gray = cv2.resize(gray, shrunk_size.tolist(), interpolation=cv2.INTER_AREA)
         step = region_size / shrunk_size
     matrix = to_crop.copy()
-    # Pixel p of the shrunk region has its center at (p + 0.5) * step - 0.5 of the region.
+    # The center of pixel p of the shrunk region is at (p + 0.5) * step - 0.5 of the region.
     matrix[:, 2] += to_crop[:, :2] @ (np.array([left, top]) + 0.5 * step - 0.5)
     matrix[:, :2] *= step
-    # And pixel u of the crop is covered by the pixels 2u and 2u + 1 of the oversampled one.
+    # Pixel u of the crop is the mean of the pixels 2u and 2u + 1 of the oversampled crop.
     matrix *= _OVERSAMPLING
     matrix[:, 2] += (_OVERSAMPLING - 1) / 2
     size = (SIZE * _OVERSAMPLING, SIZE * _OVERSAMPLING)
@@ -164,11 +163,10 @@ def _sample(frame_bgr: ByteArray, to_crop: DoubleArray, crop: ByteArray) -> None
 
 
 def _region(shape: tuple[int, ...], to_crop: DoubleArray, shrink: int) -> IntArray:
-    """Return the first corner and the one past the last, x and y, of the part of the frame that the crop needs.
+    """Return the region of the frame that the crop needs: its first corner and the one past its last, x and y.
 
     It has at least one pixel. Its sides are multiples of `shrink`, because OpenCV averages whole pixels several times
-    faster. Where the frame ends before such a multiple, up to `shrink - 1` border pixels are left out, less than half a
-    pixel of the crop.
+    faster. At the border of the frame up to `shrink - 1` pixels may be left out, less than half a pixel of the crop.
     """
     edge = SIZE - 0.5
     corners = np.array([[-0.5, -0.5], [edge, -0.5], [edge, edge], [-0.5, edge]])

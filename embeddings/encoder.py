@@ -1,4 +1,4 @@
-"""Runs any number of crops through a network in batches, so that memory stays bounded and progress can be told."""
+"""Encode crops into embeddings and logits, with the exported network and LiteRT."""
 
 import hashlib
 import os
@@ -19,28 +19,28 @@ from moodspace.errors import MoodspaceError
 
 EMBEDDING = "embedding"
 
-# The graph is planned for one batch size at a time, and planning anew costs more than a call: an interpreter for each
-# of these is kept instead, and any number of faces is cut into them. More than 8 at once are slower, not faster: the
-# maps of 32 no longer fit the processor's cache, which costs a tenth of the time and the memory besides.
+# The sizes that any number of faces is split into. Each has an interpreter of its own, because changing the batch size
+# of one takes longer than a call. Larger batches are slower: the feature maps of 32 faces exceed the processor's cache,
+# which costs 10 % of the time, and memory.
 _BATCHES = (8, 2, 1)
 
-# Who redirects the process's stderr.
+# Held while the stderr of the process is redirected.
 _STDERR = threading.RLock()
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(before=_STDERR.acquire, after_in_parent=_STDERR.release, after_in_child=_STDERR.release)
-# How LiteRT's messages begin, and the second line of some.
-_CHATTER = re.compile(rb"(INFO|WARNING|ERROR|VERBOSE|W0000|I0000|E0000)\b[: ]|\s*$")
+# How LiteRT's messages start, and the blank second line of some.
+_LOG_LINE = re.compile(rb"(INFO|WARNING|ERROR|VERBOSE|W0000|I0000|E0000)\b[: ]|\s*$")
 
 
 class EncoderError(MoodspaceError):
-    """A network file that cannot be used."""
+    """A network file is missing or cannot be used."""
 
     exit_code = 3
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Encoded:
-    """What the network says of n faces.
+    """The embeddings and logits of n faces.
 
     Attributes:
         embeddings: `(n, d)` float32, rows L2-normalized.
@@ -54,7 +54,7 @@ class Encoded:
         return len(self.embeddings)
 
     def take(self, rows: IntArray | slice) -> "Encoded":
-        """Return what is said of some of the faces."""
+        """Return some of the faces, by row numbers or slice."""
         return Encoded(self.embeddings[rows], {name: values[rows] for name, values in self.logits.items()})
 
 
@@ -67,23 +67,23 @@ class Encoder(Protocol):
 
     @property
     def classes(self) -> Mapping[str, tuple[str, ...]]:
-        """For each label set its class names in column order."""
+        """Class names of each label set, in column order."""
 
     def encode(self, crops: ByteArray) -> Encoded:
         """Encode `(n, 48, 48)` uint8 gray crops in [0, 255]; `n = 0` is legal."""
 
 
 class LiteRTEncoder:
-    """A network that `embeddings.training.export.export_encoder` wrote, run by LiteRT.
+    """Runs a network that `embeddings.training.export.export_encoder` wrote, with LiteRT.
 
     Args:
         model: The `.tflite` file.
-        classes: For each label set its class names in column order.
-        flip: Take the mean of a face and its mirror image, at twice the time.
-        threads: How many threads one call may use.
+        classes: Class names of each label set, in column order.
+        flip: Return the mean over a face and its mirror image, at twice the time.
+        threads: Number of threads that one call may use.
 
     Raises:
-        EncoderError: The file is missing or damaged, or its outputs are not an embedding and a head for each label set.
+        EncoderError: The file is missing or damaged, or its outputs are not an embedding and one head per label set.
     """
 
     def __init__(self, model: Path, classes: Mapping[str, tuple[str, ...]], *, flip: bool, threads: int = 2) -> None:
@@ -93,7 +93,7 @@ class LiteRTEncoder:
         except OSError as error:
             raise EncoderError(f"{model}: expected an exported network, got: {error.strerror}") from error
         self._runners: dict[int, Any] = {}
-        # The batch of one face, which is the likeliest to be asked for.
+        # Open the interpreter for one face, the most likely batch.
         outputs = self._open(2 if flip else 1).get_output_details()
         self.dim = int(outputs[EMBEDDING]["shape"][-1]) if EMBEDDING in outputs else 0
         found = {name: int(detail["shape"][-1]) for name, detail in outputs.items() if name != EMBEDDING}
@@ -108,11 +108,11 @@ class LiteRTEncoder:
             crops: `(n, 48, 48)` uint8 gray in [0, 255]; `n = 0` is legal.
 
         Returns:
-            Embeddings and logits of the n faces; with `flip` the mean over each face and its mirror image, embeddings
-            at unit length again.
+            Embeddings and logits of the n faces. With `flip` they are the means over each face and its mirror image,
+            embeddings again L2-normalized.
 
         Raises:
-            ValueError: Another shape or type.
+            ValueError: `crops` has another shape or type.
         """
         if crops.dtype != np.uint8 or crops.shape[1:] != (SIZE, SIZE):
             raise ValueError(f"crops: expected uint8 of shape (n, {SIZE}, {SIZE}), got {crops.dtype} of {crops.shape}")
@@ -128,18 +128,18 @@ class LiteRTEncoder:
     def _run(self, faces: FloatArray) -> dict[str, FloatArray]:
         sizes = {EMBEDDING: self.dim} | {name: len(names) for name, names in self.classes.items()}
         out = {name: np.empty((len(faces), size), np.float32) for name, size in sizes.items()}
-        for start, size in _cut(len(faces)):
+        for start, size in _split(len(faces)):
             for name, values in self._open(size)(crops=faces[start : start + size]).items():
                 out[name][start : start + size] = values
         return out
 
     def _open(self, batch: int) -> Any:
         if batch not in self._runners:
-            # Only here: importing the runtime costs a tenth of a second that `--help` need not spend.
+            # Imported here, because it takes 0.1 s, which `--help` need not spend.
             from ai_edge_litert.interpreter import Interpreter
 
             try:
-                with _without_chatter():
+                with _without_log():
                     interpreter = Interpreter(model_content=self._content, num_threads=self.threads)
                     interpreter.resize_tensor_input(interpreter.get_input_details()[0]["index"], (batch, SIZE, SIZE, 1))
                     interpreter.allocate_tensors()
@@ -203,37 +203,38 @@ class EncoderSpec:
 
 
 @contextmanager
-def _without_chatter() -> Iterator[None]:
-    """Drop LiteRT's messages: it writes to the process's stderr which delegate it made, and has no switch.
+def _without_log() -> Iterator[None]:
+    """Drop the messages that LiteRT writes to stderr about its delegates; it has no option for that.
 
-    One thread at a time, or the last to leave would restore what the first one put there. What other threads write
-    meanwhile is kept and written when the block ends. A fork waits for the end, so that no child inherits the detour.
+    Only one thread at a time redirects stderr, otherwise the last one would restore the redirection of the first. Lines
+    of other threads are kept and written when the block ends. A fork waits for the end, so that no child process
+    inherits the redirection.
     """
     with _STDERR, ExitStack() as opened:
         try:
             kept = os.dup(2)
             opened.callback(os.close, kept)
-            detour = opened.enter_context(tempfile.TemporaryFile())
-            os.dup2(detour.fileno(), 2)
-        except OSError:  # closed, as in a service, or no place for a file
+            redirected = opened.enter_context(tempfile.TemporaryFile())
+            os.dup2(redirected.fileno(), 2)
+        except OSError:  # stderr is closed, as in a service, or no temporary file can be created
             yield
             return
         try:
             yield
         finally:
             os.dup2(kept, 2)
-            _pass_on(detour)
+            _pass_on(redirected)
 
 
 def _pass_on(written: IO[bytes]) -> None:
-    """Write to stderr what was written to a file instead, but for LiteRT's messages."""
+    """Write the lines of a file to stderr, except LiteRT's messages."""
     with suppress(OSError):
         written.seek(0)
-        if others := b"".join(line for line in written if not _CHATTER.match(line)):
+        if others := b"".join(line for line in written if not _LOG_LINE.match(line)):
             os.write(2, others)
 
 
-def _cut(n: int) -> Iterator[tuple[int, int]]:
+def _split(n: int) -> Iterator[tuple[int, int]]:
     """Yield (start, size) of batches that together make n."""
     start = 0
     for size in _BATCHES:
@@ -242,17 +243,19 @@ def _cut(n: int) -> Iterator[tuple[int, int]]:
             start += size
 
 
+# Called with the number of faces done and the total.
 Progress = Callable[[int, int], None]
+# Faces per batch, by default.
 BATCH = 256
 
 
 def batches(crops: ByteArray, progress: Progress | None = None, size: int = BATCH) -> Iterator[ByteArray]:
-    """Yield the crops in batches, in order; of no crops one empty batch.
+    """Yield the crops in batches, in order; without crops a single empty batch.
 
     Args:
         crops: `(n, 48, 48)` uint8 in [0, 255], gray.
         progress: Called with the number of faces done and the total, after each batch.
-        size: Faces in a batch; the last may have fewer.
+        size: Faces per batch; the last may have fewer.
     """
     for start in range(0, max(len(crops), 1), size):
         yield crops[start : start + size]
@@ -263,13 +266,13 @@ def batches(crops: ByteArray, progress: Progress | None = None, size: int = BATC
 def encode_all(
     encoder: Encoder, crops: ByteArray, progress: Progress | None = None, *, batch_size: int = BATCH
 ) -> Encoded:
-    """Encode any number of crops, in batches.
+    """Encode any number of crops in batches, so that memory stays bounded.
 
     Args:
         encoder: The network.
         crops: `(n, 48, 48)` uint8 in [0, 255], gray.
         progress: Called with the number of faces done and the total, after each batch.
-        batch_size: How many faces to encode at a time.
+        batch_size: Number of faces to encode at a time.
     """
     parts = [encoder.encode(batch) for batch in batches(crops, progress, batch_size)]
     logits = {name: np.concatenate([part.logits[name] for part in parts]) for name in parts[0].logits}

@@ -1,8 +1,8 @@
-"""From picture files and bytes to pixels: every picture that enters the project, but for video, is decoded here.
+"""Decode picture files and bytes. Every picture of the project is decoded here, except frames of videos.
 
-Whatever a file holds, the pixels come out the same: upright (EXIF orientation), 8 bits, laid on white where it is
-transparent. Of an animation `read_rgb` and `read_crop` read the first frame, `read_frames` reads all. What
-cannot be read becomes a `PictureError` that says why, and leaves the name of the file to the caller.
+Pixels are upright (EXIF orientation), have 8 bits, and transparent pictures are put on white. `read_rgb` and
+`read_crop` read the first frame of an animation, `read_frames` reads all. A picture that cannot be read raises a
+`PictureError` with the reason; callers add the name of the file.
 """
 
 import io
@@ -25,20 +25,20 @@ from moodspace.errors import MoodspaceError
 logger = logging.getLogger(__name__)
 
 
-# Named, so that Pillow never hands a file to the other readers it knows (EPS, for one, would start Ghostscript).
+# Listed, so that Pillow uses no other reader; that for EPS, for example, would start Ghostscript.
 FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "BMP", "GIF", "TIFF", "PPM", "JPEG2000", "ICO", "PCX", "QOI")
 _NAMED = "JPEG, PNG, WEBP, AVIF, HEIC, BMP, GIF, TIFF, PPM"
 _ANIMATED = ("GIF", "WEBP", "PNG", "AVIF")
 
 # 324 MB of RGB: the largest pictures of phones, 12000x9000.
 MAX_PIXELS = 108_000_000
-# Pixels from which on a JPEG is decoded in parts.
+# JPEGs with this many pixels or more are decoded in parts.
 _LARGE = 40_000_000
 _ORIENTATION = 0x0112
-# Rows that are converted at a time.
+# Rows to convert at a time.
 _BAND = 256
 
-# Frames that are to be shown for no time, or for less than this, are shown for as long as browsers do.
+# Frames with a shorter duration, or none, get the usual one, as in browsers.
 _SHORTEST_S, _USUAL_S = 0.011, 0.1
 
 # Pillow opens 16-bit PGM as I, which is 32 bits wide.
@@ -49,7 +49,7 @@ RAW = "expected a picture, got a camera's raw file; save it as JPEG"
 
 
 class PictureError(MoodspaceError):
-    """A picture that cannot be read: no picture, broken, too large, or of a kind without a defined gray scale."""
+    """A picture cannot be read: not a picture, damaged, too large, or of a mode without a defined gray scale."""
 
 
 def read_rgb(source: Path | bytes) -> ByteArray:
@@ -57,14 +57,14 @@ def read_rgb(source: Path | bytes) -> ByteArray:
 
     Args:
         source: A file, or the bytes of one: JPEG, PNG, WebP, AVIF, HEIC, BMP, GIF, TIFF, PPM, JPEG 2000, ICO, PCX,
-            QOI, or TGA where the file has this name.
+            QOI, or TGA if the file has this suffix.
 
     Returns:
         `(h, w, 3)` uint8 in [0, 255], RGB, upright.
 
     Raises:
         PictureError: The picture cannot be read.
-        OSError: The file cannot be opened; `FileNotFoundError` where there is none.
+        OSError: The file cannot be opened; `FileNotFoundError` if it does not exist.
     """
     return np.array(_as_mode("RGB", _decode(source)))
 
@@ -87,7 +87,7 @@ def read_bgr(source: Path | bytes) -> ByteArray:
         return large
     image = _decode(source)
     bgr = np.empty((image.height, image.width, 3), np.uint8)
-    # By rows: for the whole picture Pillow would make two more copies.
+    # By bands: for the whole picture Pillow would make two more copies.
     for top in range(0, image.height, _BAND):
         band = image.crop((0, top, image.width, min(top + _BAND, image.height)))
         bgr[top : top + _BAND] = np.asarray(_as_mode("RGB", band))[..., ::-1]
@@ -95,13 +95,13 @@ def read_bgr(source: Path | bytes) -> ByteArray:
 
 
 def read_crop(source: Path | bytes) -> ByteArray:
-    """Decode a picture of one face that fills it, as data sets of faces have them.
+    """Decode a picture that one face fills, as in data sets of faces.
 
     Args:
         source: As for `read_rgb`.
 
     Returns:
-        `(48, 48)` uint8 in [0, 255], gray: `to_crop(read_rgb(source))`, without the detour where the file is gray.
+        `(48, 48)` uint8 in [0, 255], gray: `to_crop(read_rgb(source))`, but gray files are not converted to RGB.
 
     Raises:
         PictureError: The picture cannot be read.
@@ -113,10 +113,9 @@ def read_crop(source: Path | bytes) -> ByteArray:
 def to_crop(picture: ByteArray) -> ByteArray:
     """Make the crop of a picture that one face fills.
 
-    The whole picture is used: a labelled crop was already cut around its face, and cutting again would lose chin or
-    brows. One that is not square is squeezed to one. A 48x48 picture keeps its pixels. Others go through Pillow's
-    Hamming filter, which widens as it shrinks (no aliasing), is about as sharp as an area average, and interpolates
-    where it enlarges.
+    The whole picture is used: it is already cut around the face, and cutting again would lose chin or brows. A picture
+    that is not square is stretched to a square. A 48x48 picture keeps its pixels. Others are resized with Pillow's
+    Hamming filter, which does not alias, is about as sharp as an area average, and interpolates when enlarging.
 
     Args:
         picture: `(h, w)` gray or `(h, w, 3)` RGB, uint8 in [0, 255].
@@ -125,7 +124,7 @@ def to_crop(picture: ByteArray) -> ByteArray:
         `(48, 48)` uint8 in [0, 255], gray (ITU-R 601 luma).
 
     Raises:
-        ValueError: Another type or shape, or no pixels.
+        ValueError: The type or shape differs, or there are no pixels.
     """
     layout = picture.ndim == 2 or (picture.ndim == 3 and picture.shape[2] == 3)
     if picture.dtype != np.uint8 or not layout or not picture.size:
@@ -142,7 +141,7 @@ def _fitted(image: Image.Image) -> ByteArray:
 
 
 def is_animated(source: Path | bytes) -> bool:
-    """Say whether a picture has more than one frame; one that cannot be read has not."""
+    """Return whether a picture can be read and has more than one frame."""
     try:
         with _opened(source) as image:
             return _has_frames(image)
@@ -151,13 +150,13 @@ def is_animated(source: Path | bytes) -> bool:
 
 
 def read_frames(source: Path | bytes) -> Iterator[tuple[ByteArray, float]]:
-    """Decode the frames of an animation, or the one of another picture.
+    """Decode the frames of an animation, or the single frame of another picture.
 
     Args:
         source: As for `read_rgb`.
 
     Yields:
-        `(h, w, 3)` uint8 in [0, 255], RGB, upright, and the seconds for which it is to be shown.
+        `(h, w, 3)` uint8 in [0, 255], RGB, upright, and the seconds to show it.
 
     Raises:
         PictureError: The picture, or its next frame, cannot be read.
@@ -175,7 +174,7 @@ def read_frames(source: Path | bytes) -> Iterator[tuple[ByteArray, float]]:
             if not _has_frames(image):
                 return
         if image.format == "GIF" and b";" not in _last_bytes(source):
-            raise PictureError("expected a whole animation, got one that ends early")
+            raise PictureError("expected a complete animation, got one that ends early")
 
 
 def _has_frames(image: Image.Image) -> bool:
@@ -199,10 +198,10 @@ def _last_bytes(source: Path | bytes, count: int = 16) -> bytes:
 def _large_jpeg(source: Path | bytes) -> ByteArray | None:
     """Decode a large JPEG in parts, since Pillow takes 4 bytes a pixel beside the 3 of the result.
 
-    Brightness is decoded as it is and color at half the size, which is how most cameras store it.
+    Brightness is decoded at full size and color at half the size, as most cameras store it.
 
     Returns:
-        `(h, w, 3)` uint8 in [0, 255], BGR, upright; None for all other pictures and for those that cannot be read.
+        `(h, w, 3)` uint8 in [0, 255], BGR, upright; None for all other pictures and for unreadable ones.
     """
     try:
         with io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as stream:
@@ -226,14 +225,14 @@ def _large_jpeg(source: Path | bytes) -> ByteArray | None:
             color.load()
             _add_color(stored, color)
             return bgr
-    # Whatever is wrong with it, the usual way says so.
+    # The usual decoder reports what is wrong.
     except Exception as error:
-        logger.debug("a large JPEG is decoded in the usual way: %s", error)
+        logger.debug("large JPEG, decoded as a whole: %s", error)
         return None
 
 
 def _as_stored(upright: ByteArray, turn: int) -> ByteArray:
-    """Return a view of an upright picture in which rows and columns are as in a file with this EXIF orientation."""
+    """Return a view of an upright picture with rows and columns as stored in a file with this EXIF orientation."""
     views = {
         2: upright[:, ::-1],
         3: upright[::-1, ::-1],
@@ -247,12 +246,12 @@ def _as_stored(upright: ByteArray, turn: int) -> ByteArray:
 
 
 def _add_color(stored: ByteArray, color: Image.Image) -> None:
-    """Turn a picture whose first channel is brightness into BGR, band by band, with the color of a smaller copy."""
+    """Convert a picture whose first channel is brightness to BGR, band by band, with the color of a smaller copy."""
     height, width = stored.shape[:2]
     step = color.height / height
     for top in range(0, height, _BAND):
         bottom = min(top + _BAND, height)
-        # Of the colors only this band; a filter that looks at its neighbors too would need those beside it.
+        # Only this band of the colors; a filter with a wider kernel would also need its neighbors.
         box = (0.0, top * step, float(color.width), min(bottom * step, float(color.height)))
         band = color.resize((width, bottom - top), Image.Resampling.BILINEAR, box)
         light = Image.fromarray(np.ascontiguousarray(stored[top:bottom, :, 0]))
@@ -274,37 +273,38 @@ def _upright(image: Image.Image) -> Image.Image:
 
 @contextmanager
 def _opened(source: Path | bytes) -> Iterator[Image.Image]:
-    """Open a picture that may be decoded.
+    """Open a picture that is allowed to be decoded.
 
     Raises:
-        PictureError: It may not, or what is done with it fails.
+        PictureError: It is not allowed, or an operation on it fails.
         OSError: The file cannot be opened.
     """
     with io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as stream, no_warnings():
-        # Pillow warns of what it reads all the same, and of sizes that are refused here.
+        # Pillow warns about damage that it tolerates, and about sizes that are refused here.
         try:
             formats = _formats(stream, "" if isinstance(source, bytes) else source.name)
             with Image.open(stream, formats=formats) as image:
                 _check_size(image)
                 yield image
-        # Too little memory now is no fault of the picture's.
+        # A lack of memory is not an error of the picture.
         except (PictureError, MemoryError):
             raise
         except Image.DecompressionBombError as error:
             raise PictureError(f"expected at most {MAX_PIXELS:,} pixels, got more ({error}); shrink it") from error
         except UnidentifiedImageError as error:
-            raise PictureError(f"expected a {_NAMED} picture, got none of them") from error
-        # Pillow's readers raise whatever broken bytes lead them to: OSError, SyntaxError, struct.error, IndexError ...
+            raise PictureError(f"expected a {_NAMED} picture, got another file") from error
+        # Pillow's readers raise many kinds of errors for damaged files: OSError, SyntaxError, struct.error, IndexError
+        # ...
         except Exception as error:
             reason = " ".join(str(error).split()) or type(error).__name__
-            raise PictureError(f"expected a whole picture, got a broken one ({reason})") from error
+            raise PictureError(f"expected a complete picture, got a damaged one ({reason})") from error
 
 
 def _formats(stream: Any, name: str) -> tuple[str, ...]:
-    """Return which of Pillow's readers may look at a file.
+    """Return the Pillow readers that may read a file.
 
     Raises:
-        PictureError: None can read it.
+        PictureError: No reader can read it.
     """
     head = stream.read(4096)
     stream.seek(0)
@@ -318,23 +318,23 @@ def _formats(stream: Any, name: str) -> tuple[str, ...]:
     if is_heif(head):
         _enable_heif()
         return ("HEIF",)
-    # A TGA begins with nothing that tells it from other bytes.
+    # A TGA file has no mark that identifies it.
     return (*FORMATS, "TGA") if suffix == ".tga" else FORMATS
 
 
 def _enable_heif() -> None:
-    # Loaded when there is such a picture: its decoders take 26 MB.
+    # Loaded on demand, because its decoders take 26 MB.
     try:
         import pillow_heif
     except ImportError as error:
-        raise PictureError("expected pillow-heif to read HEIC, found none; pip install pillow-heif") from error
+        raise PictureError("expected pillow-heif to read HEIC, got no such package; pip install pillow-heif") from error
     if "HEIF" not in Image.OPEN:
         pillow_heif.register_heif_opener()
 
 
 def _check_size(image: Image.Image) -> None:
-    """Refuse a picture that takes too much memory, before it does."""
-    # A TIFF of 300 bytes can claim a small picture in tiles of gigabytes, for each of which libtiff makes room.
+    """Refuse a picture that would take too much memory."""
+    # A TIFF of 300 bytes can claim tiles of gigabytes for a small picture, and libtiff allocates each tile.
     tile = (getattr(image, "tag_v2", {}).get(tag, 1) for tag in (TILEWIDTH, TILELENGTH))
     for width, height in (image.size, tile):
         if width * height > MAX_PIXELS:
@@ -344,7 +344,7 @@ def _check_size(image: Image.Image) -> None:
 def _turn_upright(image: Image.Image) -> None:
     try:
         ImageOps.exif_transpose(image, in_place=True)
-    except Exception as error:  # a broken EXIF block is no reason to lose a picture whose pixels are whole
+    except Exception as error:  # a damaged EXIF block must not lose an intact picture
         logger.debug("EXIF orientation ignored: %s", error)
 
 
@@ -353,7 +353,7 @@ def _eight_bits(image: Image.Image) -> Image.Image:
         deep = np.asarray(image)
         if deep.min() < 0 or deep.max() > 65535:
             raise PictureError("expected 8 or 16 bits a pixel, got 32; save the picture with 8")
-        # Cameras with 10, 12 or 14 bits write these as they are, where all of 16 would be nearly black.
+        # Cameras with 10, 12 or 14 bits do not scale their values to 16 bits, which would look nearly black.
         most = next(bits for bits in _DEPTHS if deep.max() < 1 << bits)
         white = (1 << most) - 1
         wide = deep.astype(np.uint32)
@@ -372,5 +372,5 @@ def _eight_bits(image: Image.Image) -> Image.Image:
 
 
 def _as_mode(mode: str, image: Image.Image) -> Image.Image:
-    """Convert a picture; one that has the mode already is returned as it is, where Pillow would copy it."""
+    """Convert a picture. One that has the mode is returned itself; Pillow would copy it."""
     return image if image.mode == mode else image.convert(mode)

@@ -1,4 +1,4 @@
-"""Settings of the whole process that a block changes for a while, safe where several threads have such blocks."""
+"""Change settings of the whole process within a `with` block, safely in several threads."""
 
 import threading
 import warnings
@@ -7,10 +7,10 @@ from contextlib import contextmanager
 
 
 class SharedSetting:
-    """A setting of the process that is changed while any thread is in a block of it.
+    """A setting of the process that stays changed while any thread is inside a `with` block of it.
 
     The first thread to enter changes the setting, the last one to leave restores it. If each thread saved and restored
-    the setting by itself, two that overlap could leave it changed for good.
+    the setting itself, two overlapping blocks could leave it changed.
 
     Args:
         change: Changes the setting and returns a function that restores it.
@@ -24,7 +24,7 @@ class SharedSetting:
 
     @contextmanager
     def __call__(self) -> Iterator[None]:
-        """Keep the setting changed until the block ends."""
+        """Change the setting until the block ends."""
         with self._lock:
             if not self._users:
                 self._restore = self._change()
@@ -45,5 +45,5 @@ def _ignore_warnings() -> Callable[[], object]:
     return lambda: block.__exit__(None, None, None)
 
 
-# Ignores Python's warnings, for all threads, until the block ends.
+# Ignore Python's warnings in all threads until the block ends.
 no_warnings = SharedSetting(_ignore_warnings)

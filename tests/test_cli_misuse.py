@@ -121,12 +121,12 @@ def test_an_output_that_cannot_be_is_refused_before_the_work(run, outputs, tmp_p
     taken.write_text("keep me")
     folder.mkdir()
     for command, is_folder in outputs:
-        refused(run(*command, taken / "within.png"), 1, str(taken), "expected a folder to write to, found a file")
+        refused(run(*command, taken / "within.png"), 1, str(taken), "expected a folder to write to, got a file")
         if is_folder:
-            refused(run(*command, taken), 1, str(taken), "expected a folder to write to, found a file")
+            refused(run(*command, taken), 1, str(taken), "expected a folder to write to, got a file")
         else:
-            refused(run(*command, folder), 1, str(folder), "expected a file to write, found a folder")
-            refused(run(*command, pipe), 1, str(pipe), "expected a file to write, found a pipe")
+            refused(run(*command, folder), 1, str(folder), "expected a file to write, got a folder")
+            refused(run(*command, pipe), 1, str(pipe), "expected a file to write, got a pipe")
     assert taken.read_text() == "keep me" and not list(folder.iterdir()) and pipe.is_fifo()
 
 

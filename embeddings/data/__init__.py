@@ -1,1 +1,1 @@
-"""data."""
+"""Readers of labelled faces, in all layouts that data sets have, and their label sets."""

@@ -1,8 +1,8 @@
-"""Kaggle's table of faces, `fer2013.csv`, and its relatives: one row a face, its pixels as numbers in one column.
+"""Read tables of faces such as Kaggle's `fer2013.csv`: one row per face, its pixels as numbers in one column.
 
-Read are comma, semicolon and tab between the columns, UTF-8 and UTF-16 with and without a mark, further columns, and
-expressions as numbers (3 or 3.0) or as names. A row that cannot be used is skipped and says why; it never stops the
-others.
+Columns may be separated by comma, semicolon or tab, the text may be UTF-8 or UTF-16 with or without a byte order mark,
+there may be more columns, and expressions may be numbers (3 or 3.0) or names. A row that cannot be used is skipped with
+a reason.
 """
 
 import codecs
@@ -25,22 +25,23 @@ from moodspace.embeddings.data.labelled import DataError, Face, Progress, Skippe
 from moodspace.embeddings.data.labels import FER2013_CLASSES, FERPLUS_CLASSES, VOTE_COLUMNS, canonical
 from moodspace.embeddings.data.layout import CSV_NAMES, FERPLUS_NAME, SPLITS, split_name
 
-_SPELLED = {"nf": "not-a-face", "not a face": "not-a-face"}
-_MOST = 1000
+_VOTE_ALIASES = {"nf": "not-a-face", "not a face": "not-a-face"}
+# Counts from here on are taken for other numbers.
+_MAX_VOTES = 1000
 
 
 class Votes:
-    """What ten people saw in each row of `fer2013.csv`.
+    """The FER+ votes of ten people on each row of `fer2013.csv`.
 
     Args:
         file: `fer2013new.csv`.
 
     Attributes:
         counts: For each row `(10,)` int16 counts, columns in the order of `labels.VOTE_COLUMNS`; all 0 without votes.
-        skipped: Rows that hold no votes though they should.
+        skipped: Rows without valid votes.
 
     Raises:
-        DataError: The file is another table.
+        DataError: The file has other columns.
     """
 
     def __init__(self, file: Path) -> None:
@@ -51,7 +52,7 @@ class Votes:
         self._images: list[str] = []
         with open_table(file) as (rows, header):
             names = [name.strip().lower() for name in header]
-            columns = {_SPELLED.get(name, canonical(name)): column for column, name in enumerate(names)}
+            columns = {_VOTE_ALIASES.get(name, canonical(name)): column for column, name in enumerate(names)}
             if not columns.keys() >= set(VOTE_COLUMNS):
                 found = ", ".join(header)[:200] or "none"
                 raise DataError(f"{file}: expected the columns of FER+ (neutral to NF), got {found}")
@@ -63,22 +64,22 @@ class Votes:
 
     def _votes(self, line: int, row: list[str], places: list[int]) -> npt.NDArray[np.int16]:
         counts = [_value(row, place) for place in places]
-        if all(count.isdecimal() and int(count) < _MOST for count in counts):
+        if all(count.isdecimal() and int(count) < _MAX_VOTES for count in counts):
             return np.array([int(count) for count in counts], np.int16)
-        self.skipped.append(Skipped(f"{self.file.name}#{line}", f"expected {len(places)} counts, got others"))
+        self.skipped.append(Skipped(f"{self.file.name}#{line}", f"expected {len(places)} counts, got other values"))
         return np.zeros(len(places), np.int16)
 
     def check_against(self, table: Path, usages: list[str]) -> None:
-        """Make sure that the votes are those of a table's faces.
+        """Check that the votes belong to the faces of a table.
 
         Args:
             table: `fer2013.csv`.
-            usages: The split that each of its rows says, "" where it says none.
+            usages: The split of each of its rows, "" where a row names none.
 
         Raises:
-            DataError: The two have other numbers of rows, or a row of another split or picture.
+            DataError: The numbers of rows differ, or a row has another split or picture.
         """
-        advice = f"; fetch both again, or move {self.file.name} away to go without votes"
+        advice = f"; download both again, or move {self.file.name} away to use no votes"
         if len(usages) != len(self.counts):
             raise DataError(
                 f"{self.file}: expected the votes on the {len(usages)} rows of {table.name}, "
@@ -94,7 +95,7 @@ class Votes:
 
 
 def votes_beside(table: Path) -> Path | None:
-    """Return FER+'s table that lies beside a table of FER2013, where there is one."""
+    """Return the FER+ table in the folder of a FER2013 table, or None."""
     if table.name.lower() not in CSV_NAMES:
         return None
     beside = [file for file in table.parent.iterdir() if file.name.lower() == FERPLUS_NAME and file.is_file()]
@@ -105,7 +106,7 @@ def _value(row: list[str], column: int | None) -> str:
     return row[column].strip() if column is not None and column < len(row) else ""
 
 
-# The numbers in column `emotion`. Their order is not that of FER2013_CLASSES, which is alphabetical as folders are.
+# The numbers in column `emotion`. Their order differs from FER2013_CLASSES, which is alphabetical like folders.
 CSV_EMOTIONS = {"0": "angry", "1": "disgust", "2": "fear", "3": "happy", "4": "sad", "5": "surprise", "6": "neutral"}
 
 _KNOWN_NAMES = {*FER2013_CLASSES, *FERPLUS_CLASSES}
@@ -117,13 +118,13 @@ _BETWEEN_PIXELS = str.maketrans(",;\t\n[]", "      ")
 
 @dataclass(frozen=True, slots=True)
 class CsvTable:
-    """What stands in a table of faces.
+    """The rows of a table of faces.
 
     Attributes:
-        by_split: The rows of each split, in the table's order; under "" where the table has no splits.
-        unplaced: Rows that cannot be used and do not say which split they are of.
+        by_split: The rows of each split, in the table's order; under "" if the table has no splits.
+        unplaced: Unusable rows whose split is unknown.
         has_usage: Whether the table has a column `Usage`.
-        usages: What the column `Usage` says in each row of the table, unusable ones included; "" where it says nothing.
+        usages: The value of `Usage` in each row, including unusable rows; "" if there is none.
     """
 
     by_split: dict[str, list[Face | Skipped]]
@@ -139,11 +140,11 @@ def read_csv_table(
 
     Args:
         file: The table.
-        progress: Called with the rows read and their number.
-        votes: For each row of the table what ten people saw (`Votes`); None for no votes.
+        progress: Called with the number of rows read and the total.
+        votes: The counts of each row (`Votes.counts`); None for no votes.
 
     Raises:
-        DataError: The table has other columns, or is no text.
+        DataError: The table has other columns, or is not text.
         OSError: The file cannot be opened.
     """
     found: list[tuple[str, Face | Skipped]] = []
@@ -159,10 +160,10 @@ def read_csv_table(
 
 
 def split_names(file: Path) -> list[str]:
-    """Return the splits that a table names, in its order, without reading the pictures; none where it names none.
+    """Return the splits that a table names, in its order, without reading the pictures.
 
     Raises:
-        DataError: The table has other columns, or is no text.
+        DataError: The table has other columns, or is not text.
     """
     with open_table(file) as (rows, header):
         columns = _columns(file, header)
@@ -175,7 +176,7 @@ def split_names(file: Path) -> list[str]:
 
 
 def has_faces(file: Path) -> bool:
-    """Say whether a file is a table with a column of pixels, whatever else it holds."""
+    """Return whether a file is a table with a column of pixels."""
     try:
         with open_table(file) as (_, header):
             return "pixels" in {name.strip().lower() for name in header}
@@ -185,12 +186,12 @@ def has_faces(file: Path) -> bool:
 
 @contextlib.contextmanager
 def open_table(file: Path) -> Iterator[tuple[Iterator[tuple[int, list[str]]], list[str]]]:
-    """Open a table; gives its rows, each with its line number, and the names of its columns.
+    """Open a table; yield its rows, each with its line number, and the names of its columns.
 
-    Blank lines are left out. A row that is no CSV at all comes as one empty text.
+    Blank lines are left out. A row that is not valid CSV is yielded as `[""]`.
 
     Raises:
-        DataError: The file is no text.
+        DataError: The file is not text.
         OSError: The file cannot be opened.
     """
     with file.open(newline="", encoding=_encoding(file), errors="replace") as text:
@@ -200,7 +201,7 @@ def open_table(file: Path) -> Iterator[tuple[Iterator[tuple[int, list[str]]], li
             reader = csv.reader(itertools.chain([first], text), delimiter=separator if separator in first else ",")
             header = next(reader, [])
         except (csv.Error, UnicodeError) as error:
-            raise DataError(f"{file}: expected a table as text, got something else ({error})") from error
+            raise DataError(f"{file}: expected a table as text, got another file ({error})") from error
         yield _rows(reader), header
 
 
@@ -222,20 +223,20 @@ def _encoding(file: Path) -> str:
     for mark, encoding in _MARKS:
         if start.startswith(mark):
             return encoding
-    # UTF-16 without a mark: every other byte of its ASCII letters is 0.
+    # UTF-16 without a byte order mark: every other byte of ASCII letters is 0.
     if len(start) > 3 and start[1] == 0 == start[3]:
         return "utf-16-le"
     return "utf-16-be" if len(start) > 3 and start[0] == 0 == start[2] else "utf-8"
 
 
 def _count(file: Path) -> int:
-    """Return about how many rows a table has, for the progress."""
+    """Return the approximate number of rows of a table, for the progress."""
     with file.open("rb") as stream:
         return max(sum(1 for _ in stream) - 1, 0)
 
 
 def _columns(file: Path, header: list[str]) -> dict[str, int]:
-    # One of Kaggle's two files writes a space before the names.
+    # One of Kaggle's two files has a space before the names.
     columns = {name.strip().lower(): column for column, name in enumerate(header)}
     for name in _LABEL_NAMES:
         if "emotion" not in columns and name in columns:
@@ -249,7 +250,7 @@ def _columns(file: Path, header: list[str]) -> dict[str, int]:
 
 def _face(source: str, row: list[str], columns: dict[str, int]) -> Face | Skipped:
     if row == [""]:
-        return Skipped(source, "expected comma-separated values, got a broken row")
+        return Skipped(source, "expected comma-separated values, got an invalid row")
     if len(row) <= max(columns["emotion"], columns["pixels"]):
         return Skipped(source, f"expected {max(columns.values()) + 1} columns, got {len(row)}")
     emotion = _emotion(row[columns["emotion"]].strip())
@@ -259,17 +260,17 @@ def _face(source: str, row: list[str], columns: dict[str, int]) -> Face | Skippe
     text = row[columns["pixels"]]
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("error", DeprecationWarning)  # how numpy < 3 says that a text holds more than numbers
+            warnings.simplefilter("error", DeprecationWarning)  # raised by numpy < 3 if the text has more than numbers
             pixels = np.fromstring(text.translate(_BETWEEN_PIXELS), dtype=np.int64, sep=" ")
     except (ValueError, DeprecationWarning):
         return Skipped(source, "expected pixels as numbers, got other text")
     if pixels.size != SIZE * SIZE or pixels.min() < 0 or pixels.max() > 255:
-        return Skipped(source, f"expected {SIZE * SIZE} pixels from 0 to 255, got {pixels.size} or others")
+        return Skipped(source, f"expected {SIZE * SIZE} pixels from 0 to 255, got {pixels.size} or other values")
     return Face(source, emotion, pixels.astype(np.uint8).reshape(SIZE, SIZE))
 
 
 def _emotion(text: str) -> str | None:
-    """Return the class that a table means by a number or a name; None where it means none."""
+    """Return the class of a number or name in a table, or None if it is unknown."""
     whole, _, rest = text.partition(".")
     if whole in CSV_EMOTIONS and not rest.strip("0"):
         return CSV_EMOTIONS[whole]
@@ -289,7 +290,7 @@ def _by_split(found: list[tuple[str, Face | Skipped]], has_usage: bool) -> CsvTa
         elif isinstance(row, Skipped):
             unplaced.append(row)
         else:
-            # A file that was cut off within its last word, which is then no split's name.
+            # A truncated file may end within a word, which is then not the name of a split.
             reason = f"expected a Usage of Training, PublicTest or PrivateTest, got {said[:20]!r}"
             unplaced.append(Skipped(row.source, reason))
     return CsvTable(dict(by_split), unplaced, has_usage, usages)

@@ -1,4 +1,4 @@
-"""Labelled faces: what every data set becomes, whatever its layout was."""
+"""Labelled faces, the form in which every data set is read."""
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -30,7 +30,7 @@ _PROGRESS_STEP = 250
 
 
 class DataError(MoodspaceError):
-    """A data set that cannot be read as asked."""
+    """A data set cannot be read, or lacks what was asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +38,8 @@ class Skipped:
     """A picture or row that was left out.
 
     Attributes:
-        source: Which one, as in `LabelledFaces.sources`.
-        reason: Why, for people to read.
+        source: The picture or row, as in `LabelledFaces.sources`.
+        reason: The reason, for the user.
     """
 
     source: str
@@ -48,20 +48,20 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LabelledFaces:
-    """Faces and what they are labelled as, n of them; none is legal.
+    """The n faces of a data set with their labels; n = 0 is legal.
 
     Attributes:
         crops: `(n, 48, 48)` uint8 in [0, 255], gray.
         labels: `(n,)` int64, each a column of `classes`.
         classes: The class names, canonical (`labels.canonical`) and sorted: `FER2013_CLASSES` for FER2013.
         votes: `(n, 10)` int16 counts >= 0, in the order of `labels.VOTE_COLUMNS`; None if the data set has none.
-        twin: `(n,)` bool, whether a pixel-identical copy stands in another split.
-        sources: Where each face comes from, n names: a path relative to the data set, or what the table calls it.
-        skipped: What was left out of the data set, and why.
-        name: What the labels are called as a label set (`label_sets`); "" to go by the classes.
+        twin: `(n,)` bool, True if another split has a pixel-identical copy.
+        sources: The source of each face: a path relative to the data set, or the table and row.
+        skipped: The pictures and rows that were left out.
+        name: The name of the labels as a label set (`label_sets`); "" to derive it from the classes.
 
     Raises:
-        ValueError: A field has another shape, type or range than stated.
+        ValueError: A field has another shape, type or range than documented.
     """
 
     crops: ByteArray
@@ -92,7 +92,7 @@ class LabelledFaces:
         return len(self.crops)
 
     def take(self, rows: Rows) -> Self:
-        """Return the faces at `rows`: indices, a mask of shape `(n,)`, or a slice. What was skipped stays noted."""
+        """Return the faces at `rows`: indices, a mask of shape `(n,)`, or a slice. `skipped` stays as it is."""
         return type(self)(
             crops=self.crops[rows],
             labels=self.labels[rows],
@@ -111,10 +111,10 @@ def _check(name: str, array: npt.NDArray[Any], dtype: type[np.generic], shape: t
 
 
 def label_sets(faces: LabelledFaces) -> dict[str, Targets]:
-    """Return the targets of each label set that the faces carry.
+    """Return the targets of each label set of the faces.
 
-    The labels make a set of the faces' name. Where they have none, it is "fer2013" for FER2013's seven classes and
-    "labels" for others. Votes make a second set, "ferplus".
+    The labels are a set named `faces.name`; without a name it is "fer2013" for the seven classes of FER2013 and
+    "labels" for others. Votes are a second set, "ferplus".
     """
     name = faces.name or (FER2013_SET if faces.classes == FER2013_CLASSES else "labels")
     sets = {name: targets_from_labels(faces.labels, faces.classes)}
@@ -124,10 +124,10 @@ def label_sets(faces: LabelledFaces) -> dict[str, Targets]:
 
 
 def merge(parts: Sequence[LabelledFaces]) -> LabelledFaces:
-    """Return the faces of several data sets as one, over all their classes.
+    """Join several data sets; the classes are those of all of them.
 
     Args:
-        parts: At least one data set. Votes are kept only where every part has them.
+        parts: At least one data set. Votes are kept only if every part has them.
     """
     classes = tuple(sorted({name for part in parts for name in part.classes}))
     votes = [part.votes for part in parts if part.votes is not None]
@@ -143,9 +143,9 @@ def merge(parts: Sequence[LabelledFaces]) -> LabelledFaces:
 
 
 def content_hash(faces: LabelledFaces) -> str:
-    """Return the SHA-256, in hexadecimal, of what is learned from: crops, classes, labels and votes, in their order.
+    """Return the SHA-256, in hexadecimal, of the training data: crops, classes, labels and votes, in their order.
 
-    File names, layout and machine make no difference: the folder and the table of the same pixels have the same hash.
+    It does not depend on file names, layout or machine: a folder and a table with the same pixels have the same hash.
     """
     digest = hashlib.sha256("\n".join(faces.classes).encode())
     digest.update(faces.crops.tobytes())
@@ -156,14 +156,14 @@ def content_hash(faces: LabelledFaces) -> str:
 
 
 class Face(NamedTuple):
-    """One row of a data set on its way into `LabelledFaces`.
+    """One face of a data set, before `gather` puts all of them together.
 
     Attributes:
-        source: Where it comes from.
+        source: Its source, as in `LabelledFaces.sources`.
         label: Its class, as the data set spells it.
         crop: `(48, 48)` uint8, gray.
         votes: `(10,)` int16 counts in the order of `labels.VOTE_COLUMNS`; None if the data set has none.
-        twin: Whether a pixel-identical copy stands in another split.
+        twin: Whether another split has a pixel-identical copy.
     """
 
     source: str
@@ -174,15 +174,15 @@ class Face(NamedTuple):
 
 
 def gather(rows: Iterable[Face | Skipped], names: Iterable[str], where: str) -> LabelledFaces:
-    """Put the rows of a data set together.
+    """Join the faces of a data set.
 
     Args:
-        rows: Its faces, and what was left out.
-        names: The classes that the data set declares, whether or not a face has them.
-        where: The data set, for the error.
+        rows: Its faces and the skipped pictures or rows.
+        names: The classes that the data set declares, even if no face has them.
+        where: The data set, for the error message.
 
     Raises:
-        DataError: There is no face.
+        DataError: There are no faces.
     """
     faces, skipped = [], []
     for row in rows:
@@ -207,7 +207,7 @@ def gather(rows: Iterable[Face | Skipped], names: Iterable[str], where: str) -> 
 
 
 def reporting(rows: Iterable[T], total: int, progress: Progress | None) -> Iterator[T]:
-    """Pass `rows` on and calls `progress(done, total)` now and then, and once at the end."""
+    """Yield `rows`, and call `progress(done, total)` every 250 rows and at the end."""
     for done, row in enumerate(rows):
         if progress and done % _PROGRESS_STEP == 0:
             progress(done, total)

@@ -1,10 +1,10 @@
-"""Label sets: the names of the expressions, their column order, and what a network is trained towards.
+"""Label sets: class names, their column order, and the targets that a network is trained on.
 
-A label set is a tuple of class names whose order is the order of the columns. Two come with the project,
-`FER2013_CLASSES` and `FERPLUS_CLASSES`; a user's own classes are a third that nothing here needs to know.
+A label set is a tuple of class names in column order. `FER2013_CLASSES` and `FERPLUS_CLASSES` are known; a user's own
+classes work in the same way.
 
-Data sets spell the same expression in different ways. `canonical` brings a name to one spelling (composed,
-lower-case, single spaces), then looks it up in `ALIASES`:
+Data sets spell the same expression differently. `canonical` normalizes a name (Unicode NFC, lower case, single spaces)
+and looks it up in `ALIASES`:
 
 | name here  | also read as                          |
 |------------|---------------------------------------|
@@ -16,8 +16,8 @@ lower-case, single spaces), then looks it up in `ALIASES`:
 | `sad`      | sadness                               |
 | `surprise` | surprised                             |
 
-`neutral` has no alias. `calm` is not one: data sets that have it (RAVDESS) keep it apart from neutral on purpose, so it
-stays a class of its own, as does every name that the table does not know.
+`neutral` has no alias. `calm` is a class of its own, because data sets that have it (RAVDESS) distinguish it from
+neutral. Every name that is not in the table stays as it is.
 """
 
 import unicodedata
@@ -32,29 +32,29 @@ import numpy.typing as npt
 from moodspace.arrays import FloatArray, IntArray
 from moodspace.errors import MoodspaceError
 
-# Letters and marks without a picture, beside those that Unicode files under control, format and separators.
+# Invisible letters and marks that Unicode does not class as control, format or separator.
 _BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
-# Control, format (zero width, text direction), half of a pair, private, not assigned, line and paragraph separators.
+# Control, format (zero width, text direction), surrogate, private use, unassigned, line and paragraph separators.
 _REFUSED = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
-# They choose among the pictures of one character, and cannot be seen by themselves.
+# Variation selectors: invisible, they choose a glyph of the character before them.
 _VARIANTS = dict.fromkeys([*range(0x180B, 0x1810), *range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)])
 _LONGEST = 100
 
 
 class ClassNameError(MoodspaceError):
-    """A name that no class may have; says in one line what was expected and what came."""
+    """A name cannot be the name of a class."""
 
 
 def tidy(name: str) -> str:
-    """Return a name in Unicode's composed form (NFC), lower-case, with single spaces inside and none around."""
+    """Return a name in Unicode NFC and lower case, with single spaces inside and none around it."""
     return unicodedata.normalize("NFC", _spelled(name).lower())
 
 
 def checked(name: str) -> str:
-    """Return a name as it came.
+    """Return a name unchanged, if a class may have it.
 
     Raises:
-        ClassNameError: It is empty or too long, or has line breaks, control characters, or others that cannot be seen.
+        ClassNameError: It is empty or too long, or has line breaks, control characters or invisible characters.
     """
     plain = tidy(name)
     if not plain:
@@ -63,14 +63,14 @@ def checked(name: str) -> str:
         raise ClassNameError(f"expected a name of at most {_LONGEST} characters, got {len(plain)}; shorten it")
     if wrong := next((one for one in name if _is_refused(one)), None):
         got = f"U+{ord(wrong):04X} ({unicodedata.name(wrong, 'control character').lower()}) in {name!a}"
-        wanted = "expected a class name on one line, of characters that can be seen"
+        wanted = "expected a class name on one line, of visible characters"
         raise ClassNameError(f"{wanted}, got {got}; type it again")
     return name
 
 
 @lru_cache(maxsize=4096)
 def readable(name: str) -> str:
-    """Return a name that is there already as it is compared and shown: composed, without what no name may have."""
+    """Return an existing name as it is compared and shown: in NFC, with invalid characters replaced by U+FFFD."""
     return "".join("\ufffd" if _is_refused(one) else one for one in _spelled(name))
 
 
@@ -106,31 +106,31 @@ _SUM_TOLERANCE = 1e-4
 
 
 def canonical(name: str) -> str:
-    """Return the project's name of an expression: tidied as by `tidy`, aliases resolved, unknown names kept."""
+    """Return the canonical name of an expression: tidied as by `tidy` and with aliases resolved."""
     plain = tidy(name)
     return ALIASES.get(plain, plain)
 
 
 def class_name(name: str) -> str:
-    """Return the canonical name of a class that comes in, from a person, a folder or a file.
+    """Return the canonical name of a class that a person, a folder or a file names.
 
     Raises:
-        ClassNameError: It is empty or too long, or has line breaks or characters that cannot be seen.
+        ClassNameError: It is empty or too long, or has line breaks or invisible characters.
     """
     return canonical(checked(name))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Targets:
-    """What each face should be taken for, in one label set.
+    """The training targets of n faces in one label set.
 
     Attributes:
         classes: The C class names, in column order.
-        proba: `(n, C)` float32 in [0, 1], columns in the order of `classes`. Each row sums to 1, or is all zero where
+        proba: `(n, C)` float32 in [0, 1], columns in the order of `classes`. Each row sums to 1, or is all zero if
             the face has no label in this set.
 
     Raises:
-        ValueError: A class is named twice, or `proba` has another shape, type or range than stated.
+        ValueError: A class is named twice, or `proba` has another shape, type or range than documented.
     """
 
     classes: tuple[str, ...]
@@ -144,24 +144,24 @@ class Targets:
             raise ValueError(f"proba: expected float32 of shape (n, {len(self.classes)}), got {found}")
         sums = self.proba.sum(axis=1)
         fair = (np.abs(sums - 1) <= _SUM_TOLERANCE) | ~self.proba.any(axis=1)
-        # Written so that NaN, for which every comparison is false, is refused as well.
+        # `not all(>=)` instead of `any(<)`, so that NaN is rejected as well.
         if not (np.all(self.proba >= 0) and np.all(fair)):
-            raise ValueError("proba: expected numbers >= 0 whose rows sum to 1 or are all zero, got others")
+            raise ValueError("proba: expected numbers >= 0 whose rows sum to 1 or are all zero, got other rows")
 
     def __len__(self) -> int:
         return len(self.proba)
 
     @property
     def labels(self) -> IntArray:
-        """`(n,)` int64 column of the largest share of each row; -1 where there is no label, or two are largest."""
+        """`(n,)` int64, the column with the largest share of each row; -1 if there is no label or a tie."""
         largest = self.proba.max(axis=1, keepdims=True)
-        # An all-zero row ties in every column, but a set of one class has no second column to tie with.
+        # An all-zero row ties in every column, but not in a set of one class.
         decided = ((self.proba == largest).sum(axis=1) == 1) & (largest[:, 0] > 0)
         return np.where(decided, self.proba.argmax(axis=1), -1).astype(np.int64)
 
 
 def targets_from_labels(labels: npt.NDArray[np.integer[Any]], classes: Sequence[str]) -> Targets:
-    """Make one-hot targets from one label a face.
+    """Make one-hot targets from one label per face.
 
     Args:
         labels: `(n,)` integers, each a column of `classes`, or -1 for none.
@@ -180,19 +180,18 @@ def targets_from_labels(labels: npt.NDArray[np.integer[Any]], classes: Sequence[
 
 
 def targets_from_votes(votes: npt.NDArray[np.integer[Any]]) -> Targets:
-    """Make targets over `FERPLUS_CLASSES` from what several people saw.
+    """Make targets over `FERPLUS_CLASSES` from the votes of several people.
 
-    The row is the distribution of the votes over the eight expressions. It is all zero where there are no votes, and
-    where `unknown` or `not-a-face` has the largest count, alone or tied with an expression: at least as many people saw
-    no expression as saw any one. A vote that stands alone in its column is dropped as an outlier, which is what the
-    authors of FER+ do, unless no expression has two. `Targets.labels` is then an expression exactly where its count is
-    strictly the largest of all ten columns.
+    A row is the distribution of the votes over the eight expressions. It is all zero if there are no votes, or if
+    `unknown` or `not-a-face` has the largest count, alone or tied with an expression. A single vote for an expression
+    is dropped as an outlier, as the authors of FER+ do, unless no expression has two. `Targets.labels` is therefore an
+    expression exactly if its count is strictly the largest of all ten columns.
 
     Args:
         votes: `(n, 10)` integer counts >= 0, columns in the order of `VOTE_COLUMNS`.
 
     Raises:
-        ValueError: Another shape, or a negative count.
+        ValueError: The shape differs, or a count is negative.
 
     Source: Barsoum et al., "Training Deep Networks for Facial Expression Recognition with Crowd-Sourced Label
         Distribution", ICMI 2016, and its published code for the outliers.
@@ -213,8 +212,8 @@ class SharedColumns(NamedTuple):
 
     Attributes:
         names: The m canonical names, in the order of the first set.
-        from_columns: `(m,)` int64, where each name stands in the first set.
-        to_columns: `(m,)` int64, where it stands in the second.
+        from_columns: `(m,)` int64, the column of each name in the first set.
+        to_columns: `(m,)` int64, its column in the second set.
     """
 
     names: tuple[str, ...]
@@ -223,14 +222,14 @@ class SharedColumns(NamedTuple):
 
 
 def shared_columns(from_classes: Sequence[str], to_classes: Sequence[str]) -> SharedColumns:
-    """Match the classes of two label sets by canonical name, to score predictions in one against truths in the other.
+    """Match the classes of two label sets by canonical name, to score predictions in one against labels in the other.
 
     Example:
         >>> shared_columns(("neutral", "happiness", "contempt"), ("happy", "neutral")).names
         ('neutral', 'happy')
 
     Raises:
-        ValueError: Two names of one set mean the same expression, so that its column is not unique.
+        ValueError: Two names of one set have the same canonical name.
     """
     from_at, to_at = _columns("from_classes", from_classes), _columns("to_classes", to_classes)
     names = tuple(name for name in from_at if name in to_at)

@@ -29,7 +29,7 @@ FERPLUS_NAME = "fer2013new.csv"
 # RAF-DB names its class folders by numbers, from 1.
 RAF_DB = {"1": "surprise", "2": "fear", "3": "disgust", "4": "happy", "5": "sad", "6": "angry", "7": "neutral"}
 
-# How deep parquet files stand in a data set of the Hub: data/, default/train/.
+# Depth of parquet files in a data set of the Hub: data/, default/train/.
 _TABLE_DEPTH = 3
 
 _SHARD = re.compile(r"-\d+-of-\d+(-[0-9a-f]{6,})?$|_\d+$")
@@ -41,8 +41,8 @@ class ClassFolder(NamedTuple):
     """A folder whose name is the class of the pictures in it.
 
     Attributes:
-        path: Where it is; its name is the class, as the data set spells it.
-        split: The split it belongs to, in the words of `SPLITS`; None where the data set has no splits.
+        path: The folder; its name is the class, as the data set spells it.
+        split: Its split, a value of `SPLITS`; None if the data set has no splits.
     """
 
     path: Path
@@ -50,10 +50,10 @@ class ClassFolder(NamedTuple):
 
 
 def class_folders(root: Path) -> list[ClassFolder]:
-    """List the class folders of a data set, in a fixed order; none where `root` has no folders.
+    """List the class folders of a data set, in a fixed order.
 
     Args:
-        root: The folder that holds them, or their splits; `innermost` finds it.
+        root: The folder that has them, or their splits; `innermost` finds it.
     """
     splits = [folder for folder in folders(root) if folder.name.lower() in SPLITS and folders(folder)]
     if splits:
@@ -62,23 +62,23 @@ def class_folders(root: Path) -> list[ClassFolder]:
 
 
 def innermost(folder: Path) -> Path:
-    """Go down while a folder only wraps another: one that is no split and has more folders, or a table, inside."""
+    """Return the first folder that does more than wrap one other folder; a wrapped split or class is not entered."""
     inside = folders(folder)
     if len(inside) != 1 or tables(folder) or inside[0].name.lower() in SPLITS:
         return folder
     inner = inside[0]
-    # One class that holds pictures, and a folder beside them, wraps nothing.
+    # A single class folder with pictures, and a folder among them, wraps nothing.
     wraps = tables(inner) or all(entry.is_dir() for entry in visible(inner))
     return innermost(inner) if wraps and visible(inner) else folder
 
 
 def visible(folder: Path) -> list[Path]:
-    """Return what stands in a folder, sorted the same on every system, without what systems hide there."""
+    """Return the entries of a folder, without hidden and system files, sorted the same on every system."""
     return sorted((entry for entry in folder.iterdir() if is_visible(entry.name)), key=lambda entry: entry.name)
 
 
 def is_visible(name: str) -> bool:
-    """Say whether a file or folder of this name is a person's own, and not one that systems hide there."""
+    """Return whether a name is neither hidden nor that of a system file."""
     return not name.startswith(".") and name.lower() not in _CLUTTER
 
 
@@ -88,7 +88,7 @@ def folders(folder: Path) -> list[Path]:
 
 
 def tables(folder: Path) -> list[Path]:
-    """Return the visible tables of a folder: parquet files, and FER2013's under its known names."""
+    """Return the visible tables of a folder: parquet files, and FER2013's CSV files under their known names."""
     return [
         entry
         for entry in visible(folder)
@@ -102,9 +102,9 @@ def other_csv(folder: Path) -> list[Path]:
 
 
 def nested_tables(root: Path) -> list[Path]:
-    """Return the parquet files that stand further in, as the Hub has them (`data/`, `default/train/0000.parquet`).
+    """Return the parquet files in subfolders, as the Hub has them (`data/`, `default/train/0000.parquet`).
 
-    None where pictures, or other files that are no notes on the data, stand among them.
+    The list is empty if there are pictures or other files among them, except notes on the data.
     """
     found: list[Path] = []
     level = folders(root)
@@ -121,16 +121,16 @@ def nested_tables(root: Path) -> list[Path]:
                     elif name.endswith(".parquet"):
                         found.append(Path(entry.path))
                     else:
-                        return []  # at the first of what may be a hundred thousand pictures
+                        return []  # at once, because there may be a hundred thousand pictures
         level = inner
     return sorted(found)
 
 
 def parquet_split(file: Path) -> str:
-    """Return the split that a parquet file holds by its name or its folder's; "" where neither says one.
+    """Return the split of a parquet file by its name or its folder's name; "" if neither names one.
 
-    Known are `train.parquet`, `train-00000-of-00002.parquet`, both with a hash behind it, `mine-train.parquet`,
-    `train/0000.parquet` and `partial-train/0000.parquet`. A name that is no split's stays as it is.
+    Names may be `train.parquet`, `train-00000-of-00002.parquet`, both followed by a hash, `mine-train.parquet`,
+    `train/0000.parquet` or `partial-train/0000.parquet`. Any other name is itself the split.
     """
     stem = _SHARD.sub("", file.stem)
     for name in (stem, file.parent.name.lower().removeprefix("partial-")):
@@ -143,17 +143,17 @@ def parquet_split(file: Path) -> str:
 
 
 def class_name(folder: ClassFolder) -> str:
-    """Return the class that a folder names: in RAF-DB a number stands for it."""
+    """Return the class of a folder: its name, or in RAF-DB the expression of its number."""
     return RAF_DB[folder.path.name] if folder.path.name in RAF_DB and _is_raf_db(folder) else folder.path.name
 
 
 def numbered(found: Sequence[ClassFolder]) -> bool:
-    """Say whether classes are numbers that could stand for any expression, as data sets count them differently."""
+    """Return whether all classes are numbers, which different data sets give to different expressions."""
     return bool(found) and all(class_name(folder).strip().isdecimal() for folder in found)
 
 
 def refusal_of_numbers(root: Path, found: Sequence[ClassFolder]) -> str:
-    """Return what to say of a data set whose classes are numbers."""
+    """Return the error message for a data set whose classes are numbers."""
     names = sorted({folder.path.name for folder in found}, key=lambda name: (len(name), name))
     known = ", ".join(f"{number} {name}" for number, name in RAF_DB.items())
     return (
@@ -164,7 +164,7 @@ def refusal_of_numbers(root: Path, found: Sequence[ClassFolder]) -> str:
 
 
 def _is_raf_db(folder: ClassFolder) -> bool:
-    """Say whether a numbered folder is RAF-DB's: the path or the pictures' names say so, and 1 to 7 are all there."""
+    """Return whether a numbered folder is of RAF-DB: 1 to 7 exist, and the path or the pictures have its names."""
     beside = {inner.name for inner in folders(folder.path.parent)}
     if beside != set(RAF_DB):
         return False
@@ -174,6 +174,6 @@ def _is_raf_db(folder: ClassFolder) -> bool:
 
 
 def split_name(text: str) -> str:
-    """Return the project's name of a split; one that it does not know stays as it is, in lower case."""
+    """Return the canonical name of a split; an unknown one in lower case."""
     plain = text.strip().lower()
     return SPLITS.get(plain, plain)

@@ -27,7 +27,7 @@ _LABEL_NAMES = ("label", "labels", "emotion", "expression", "emotions")
 
 
 class _Columns(NamedTuple):
-    """Which columns of a file hold pictures and labels, and what integer labels are called; no names for strings."""
+    """The columns of pictures and labels in a file, and the names of integer labels; no names for strings."""
 
     image: str
     label: str
@@ -39,10 +39,10 @@ def read_parquet(files: Sequence[Path], *, progress: Progress | None = None) -> 
 
     Args:
         files: The files, in order.
-        progress: Called with the rows read and their number.
+        progress: Called with the number of rows read and the total.
 
     Raises:
-        DataError: Pyarrow is not installed, a file is broken or has other columns, or no picture can be read.
+        DataError: pyarrow is not installed, a file is damaged or has other columns, or no picture can be read.
     """
     try:
         import pyarrow.parquet
@@ -59,7 +59,7 @@ def read_parquet(files: Sequence[Path], *, progress: Progress | None = None) -> 
             return gather(reporting(rows, total, progress), names, where)
     except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
         reason = " ".join(str(error).split())
-        raise DataError(f"{where}: expected a parquet file, got a broken one ({reason}); fetch it again") from error
+        raise DataError(f"{where}: expected a parquet file, got a damaged one ({reason}); download it again") from error
 
 
 def _find_columns(file: Path, schema: Any) -> _Columns:
@@ -91,7 +91,7 @@ def _is_text(kind: Any) -> bool:
 
 
 def _class_names(file: Path, schema: Any, column: str) -> tuple[str, ...]:
-    """Return the names of integer labels: a `ClassLabel`, whose names stand in a list or under their numbers."""
+    """Return the names of integer labels from a `ClassLabel`, which has them in a list or by number."""
     try:
         names = json.loads(schema.metadata[b"huggingface"])["info"]["features"][column]["names"]
         if isinstance(names, dict):
@@ -135,14 +135,14 @@ def _face(file: Path, number: int, row: dict[str, Any], columns: _Columns) -> Fa
 
 
 def _picture(image: Any) -> tuple[bytes | None, str]:
-    """Return the bytes of a picture and where it comes from, as far as a table says so."""
+    """Return the bytes and the path of a picture, None and "" where the table has none."""
     if isinstance(image, dict):
         return image.get("bytes"), str(image.get("path") or "")
     return (image, "") if isinstance(image, bytes) else (None, image or "")
 
 
 def _label(value: Any, names: tuple[str, ...]) -> str | None:
-    """Return the class that a label means; None where it means none."""
+    """Return the class of a label, or None if the label is missing or out of range."""
     if not names:
         return value if isinstance(value, str) and value.strip() else None
     if value is None or not 0 <= value < len(names) or int(value) != value:
@@ -151,7 +151,7 @@ def _label(value: Any, names: tuple[str, ...]) -> str | None:
 
 
 def _file_of(table: Path, path: str) -> Path:
-    """Return where a picture lies that a table names: beside it, or beside a folder that it stands in."""
+    """Return the file of a path in a table, relative to the table's folder or to a folder above it."""
     places = [folder / path for folder in (table.parent, *table.parent.parents[:_PARENTS])]
     return next((place for place in places if place.is_file()), places[0])
 

@@ -1,9 +1,9 @@
-"""From a data set on disk, in any of the layouts that FER2013 is passed around in, to `LabelledFaces`.
+"""Read a data set from disk into `LabelledFaces`, in any layout that FER2013 is published in.
 
 Layouts: `<class>/*`, `<split>/<class>/*` (Kaggle's `train/ validation/ test/`), `fer2013.csv` (with the votes of FER+
-where `fer2013new.csv` lies beside it) and other tables of its form, Hugging Face parquet files, a folder that holds
-such tables, and a folder that holds nothing but another folder with one of all these (Kaggle's `images/`). A picture or
-row that cannot be read is skipped, and `LabelledFaces.skipped` says why.
+if `fer2013new.csv` is in its folder) and other tables of that form, Hugging Face parquet files, a folder with such
+tables, and a folder that only wraps a folder with one of these (Kaggle's `images/`). A picture or row that cannot be
+read is skipped and listed in `LabelledFaces.skipped` with the reason.
 """
 
 import logging
@@ -67,16 +67,16 @@ def read_labelled_faces(path: Path, *, split: str | None = None, progress: Progr
 
     Args:
         path: A folder, a `.csv` or a `.parquet` file, in one of the layouts above.
-        split: Which split to read where there are several: "train", "validation" or "test" (in Kaggle's words
-            "Training", "PublicTest" or "PrivateTest"). It may stay out where the data set has one split or none.
-        progress: Called with the pictures read so far and their number.
+        split: The split to read: "train", "validation" or "test" (at Kaggle "Training", "PublicTest" or
+            "PrivateTest"). Optional if the data set has one split or none.
+        progress: Called with the number of pictures read and the total.
 
     Returns:
-        The faces; at least one.
+        The faces, at least one.
 
     Raises:
-        DataError: There is no data set at `path`, the split is not in it or not said though there are several, a table
-            is broken, or not one picture can be read.
+        DataError: There is no data set at `path`, the split is missing or one of several has to be named, a table is
+            damaged, or no picture can be read.
     """
     root, files = located(path)
     if not files:
@@ -94,10 +94,10 @@ def read_labelled_faces(path: Path, *, split: str | None = None, progress: Progr
 
 
 def splits_in(path: Path) -> list[str]:
-    """Return the splits of a data set, train, validation and test first; none where it has none.
+    """Return the splits of a data set, train, validation and test first; an empty list if it has none.
 
     Raises:
-        DataError: There is no data set at `path`, or a table is broken.
+        DataError: There is no data set at `path`, or a table is damaged.
     """
     root, files = located(path)
     if not files:
@@ -114,14 +114,14 @@ def read_splits(path: Path, *, progress: Progress | None = None) -> dict[str, La
 
     Args:
         path: As for `read_labelled_faces`.
-        progress: Called with the pictures read so far and their number, for each split anew.
+        progress: Called with the number of pictures read and the total, for each split.
 
     Returns:
-        The faces of each split by its name, train, validation and test first; under "" where the data set has no
-        splits. Each has at least one face: a split without any is told of among what the first one skipped.
+        The faces of each split by its name, train, validation and test first; under "" if the data set has no
+        splits. Each has at least one face; a split without faces is listed in `skipped` of the first one.
 
     Raises:
-        DataError: As for `read_labelled_faces`; of one split only where no other can be read.
+        DataError: As for `read_labelled_faces`, but errors of a split only if no other split can be read.
     """
     _, files = located(path)
     table = _csv_table(files[0], progress) if len(files) == 1 and is_csv(files[0]) else None
@@ -168,7 +168,7 @@ def _ordered(names: Iterable[str]) -> list[str]:
 
 
 def _choose_split(available: Collection[str], wanted: str | None, where: Path) -> str:
-    """Return the one of `available`, at least one, that is meant."""
+    """Return the wanted split, or the only one."""
     listed = ", ".join(sorted(available))
     if wanted is None:
         if len(available) > 1:
@@ -204,7 +204,7 @@ def _read_folder(path: Path, root: Path, split: str | None, progress: Progress |
 
 def _picture(file: Path, label: str, source: str) -> Face | Skipped:
     if file.is_dir():
-        return Skipped(source, "expected a picture, got a folder; pictures stand in the class folder itself")
+        return Skipped(source, "expected a picture, got a folder; put the pictures into the class folder itself")
     try:
         return Face(source, label, read_crop(file))
     except (PictureError, OSError) as error:
@@ -226,7 +226,7 @@ def _read_csv(files: list[Path], split: str | None, progress: Progress | None) -
 
 
 def _csv_table(file: Path, progress: Progress | None) -> CsvTable:
-    """Read a table, with the votes of FER+ where they lie beside it."""
+    """Read a table, with the votes of FER+ if they are in its folder."""
     beside = votes_beside(file)
     if beside is None:
         return read_csv_table(file, progress)
@@ -237,7 +237,7 @@ def _csv_table(file: Path, progress: Progress | None) -> CsvTable:
 
 
 def _csv_part(file: Path, table: CsvTable, name: str | None) -> LabelledFaces:
-    """Return the faces of one split of a table; of all its rows when `name` is None."""
+    """Return the faces of one split of a table, or of all its rows if `name` is None."""
     if name is None:
         rows = [row for part in table.by_split.values() for row in part] + list(table.unplaced)
     else:
@@ -251,7 +251,7 @@ def _no_faces(file: Path, skipped: list[Skipped]) -> DataError:
 
 
 def located(path: Path) -> tuple[Path, list[Path]]:
-    """Return where a data set stands and its tables: none, .csv, or .parquet files."""
+    """Return the folder of a data set and its tables: none, .csv or .parquet files."""
     if not path.exists():
         raise DataError(f"{path}: expected a data set (a folder, a .csv or a .parquet file), got no such path")
     if path.is_file():
@@ -263,7 +263,7 @@ def located(path: Path) -> tuple[Path, list[Path]]:
         further_in = nested_tables(root)
         files = tables(root) or further_in
         if files != further_in and further_in:
-            logger.warning("%s: read %s, and left out %d tables further in", root, files[0].name, len(further_in))
+            logger.warning("%s: read %s, and left out %d tables in subfolders", root, files[0].name, len(further_in))
         if not files and (others := other_csv(root)):
             with_faces = [file for file in others if has_faces(file)]
             if not class_folders(root):
@@ -273,43 +273,43 @@ def located(path: Path) -> tuple[Path, list[Path]]:
     kinds = {file.suffix.lower() for file in files}
     known = [file for file in files if file.name.lower() in CSV_NAMES]
     if kinds <= {".parquet"} or (kinds == {".csv"} and (len(files) == 1 or not known)):
-        _tell_of_unused_votes(root, known)
+        _warn_of_unused_votes(root, known)
         return root, files
     found = ", ".join(file.name for file in files)
     raise DataError(f"{root}: expected class folders, one .csv or .parquet files, got {found}; name one")
 
 
 def _refuse_votes(files: list[Path]) -> None:
-    """Refuse the votes of FER+ as a data set: they come without pictures."""
+    """Refuse the votes of FER+ as a data set, because they have no pictures."""
     for file in files:
         if file.name.lower() == FERPLUS_NAME:
             raise DataError(
                 f"{file}: expected faces, got the votes of FER+, which have no pictures; "
-                "put fer2013.csv beside it, and name that or their folder"
+                "put fer2013.csv into the same folder and name that file or the folder"
             )
 
 
-def _tell_of_unused_votes(root: Path, known: list[Path]) -> None:
+def _warn_of_unused_votes(root: Path, known: list[Path]) -> None:
     for file in other_csv(root) if root.is_dir() and not known else []:
         if file.name.lower() == FERPLUS_NAME:
-            logger.warning("%s: left out; these votes belong to fer2013.csv, which is not beside them", file)
+            logger.warning("%s: left out; these votes belong to fer2013.csv, which is not in this folder", file)
 
 
 def is_csv(file: Path) -> bool:
-    """Say whether a file is a CSV by its name."""
+    """Return whether a file is a CSV by its name."""
     return file.suffix.lower() == ".csv"
 
 
 def csv_splits(files: list[Path]) -> dict[str, Path]:
-    """Return each of several CSV files under the split that its name says (`train.csv`, `test.csv`)."""
+    """Return several CSV files by the split that their names give (`train.csv`, `test.csv`)."""
     return {split_name(file.stem): file for file in files}
 
 
 def parquet_splits(files: list[Path]) -> dict[str, list[Path]]:
-    """Return the files of each split, in order; files that say no split are one data set without splits.
+    """Return the files of each split, in order. Files that name no split are under "".
 
     Raises:
-        DataError: Files of several data sets (the Hub's configurations) stand beside each other.
+        DataError: The files are of several data sets (configurations of the Hub).
     """
     by_split: defaultdict[str, list[Path]] = defaultdict(list)
     for file in files:

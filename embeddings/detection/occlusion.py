@@ -1,10 +1,10 @@
-"""Tell faces whose mouth is hidden from those whose mouth can be seen, by the edges in their crops alone.
+"""Detect covered mouths from the edges in a crop.
 
-A mask, a scarf, a hand, a bar, the edge of the picture or pixels leave other edges where the mouth should be. In each
-of 6x6 cells the strength of edges in 8 directions is measured, as a share of all edges of the crop, and a linear model
-weighs them. Brightness and contrast play no part, and so neither does the tone of the skin.
+A mask, a scarf, a hand, a bar, the edge of the picture or pixelation changes the edges around the mouth. The features
+are the strengths of edges in 8 directions in each of 6x6 cells, as shares of all edges of the crop; the model is
+logistic regression. Brightness, contrast and skin tone do not matter.
 
-The weights are fitted on covered training faces, and the threshold is read off a curve, by `benchmarks.occlusion`.
+`benchmarks.occlusion` fits the weights to covered training faces and draws the curve that the threshold was read from.
 """
 
 import cv2
@@ -15,17 +15,17 @@ from moodspace.embeddings.crops import SIZE
 from moodspace.embeddings.detection.occlusion_weights import BIAS, WEIGHTS
 
 CELLS, DIRECTIONS = 6, 8
-# Of clear validation faces, among them some with a hand before the mouth, 1.5 % are above this.
+# 1.5 % of uncovered validation faces are above this; some of them have a hand over the mouth.
 MOST_HIDDEN = 0.75
 
-# Pixels of the crop; takes the grain out before edges are measured.
+# Pixels of the crop; removes noise before edges are measured.
 _SIGMA = 0.7
-# Gray levels a pixel that count as no edge: noise in a crop of one gray is not a pattern.
+# Gray levels per pixel that do not count as an edge, so that noise in a uniform crop is not a pattern.
 _LEAST_EDGE = 1.0
 
 
 def hidden(crops: ByteArray) -> FloatArray:
-    """Return how likely it is that the mouth of each face is hidden.
+    """Return the probability that the mouth of each face is covered.
 
     Args:
         crops: `(n, 48, 48)` uint8 gray in [0, 255].
@@ -38,7 +38,7 @@ def hidden(crops: ByteArray) -> FloatArray:
 
 
 def edges(crops: ByteArray) -> FloatArray:
-    """Return the square root of the share of each cell and direction in the edges of each crop.
+    """Return the square root of each cell's and direction's share of the edges of each crop.
 
     Args:
         crops: `(n, 48, 48)` uint8 gray in [0, 255].

@@ -1,4 +1,4 @@
-"""Keep OpenCV's own warnings off the screen where this project reports the failure itself."""
+"""Silence OpenCV's log where Moodspace reports errors itself."""
 
 from collections.abc import Callable
 
@@ -12,5 +12,5 @@ def _silence() -> Callable[[], object]:
     return lambda: cv2.utils.logging.setLogLevel(level)
 
 
-# Silences OpenCV's log, for all threads, until the block ends.
+# Silence OpenCV's log in all threads until the block ends.
 quiet_opencv = SharedSetting(_silence)

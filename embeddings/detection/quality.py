@@ -1,7 +1,7 @@
-"""Whether a face can be read at all: how large, how sharp, how far turned away it is, and whether it is whole.
+"""Decide whether a face can be read: by its size, sharpness and yaw, and whether it is cut off or covered.
 
-The limits are where the network's answers are worth little, on 500 seeded validation faces of FER2013, 76 % right as
-they are, and their copies by `benchmarks.webcam`.
+The limits are where the accuracy of the network becomes low. They were measured on 500 seeded validation faces of
+FER2013, 76 % of which are recognized, and on degraded copies of them (`benchmarks.webcam`).
 """
 
 from dataclasses import dataclass
@@ -13,39 +13,38 @@ from moodspace.arrays import BoolArray, ByteArray, FloatArray
 from moodspace.embeddings.detection.faces import Faces
 from moodspace.embeddings.detection.occlusion import MOST_HIDDEN, hidden
 
-# Pixels. Of faces 24 pixels wide 69 % are right, of 18 pixels 63 %, of 16 pixels 57 %, of 14 pixels 54 %.
+# Pixels. Accuracy is 69 % for faces 24 pixels wide, 63 % for 18, 57 % for 16 and 54 % for 14.
 LEAST_SIZE = 16.0
-# Over all kinds of damage, faces less sharp than this are right in 51 %, those between it and 0.030 in 63 %, sharper
-# ones in 69 %. It passes 99.8 % of the faces as they are, 74 % of those blurred by a Gaussian of 1.2 pixels and 18 % of
-# those by one of 2; and strong noise, which it takes for sharpness. The clips of people are at 0.038 to 0.057.
+# Over all degradations, accuracy is 51 % below this, 63 % from here to 0.030 and 69 % above. 99.8 % of the original
+# faces pass, 74 % of those blurred by a Gaussian of 1.2 pixels and 18 % of those blurred by one of 2. Strong noise
+# passes too, because it looks sharp. Video clips of people are at 0.038 to 0.057.
 LEAST_SHARPNESS = 0.015
-# Degrees. Of faces turned by 43 to 54 degrees 80 % are right, of those turned farther 63 %.
+# Degrees. Accuracy is 80 % for faces turned by 43 to 54 degrees and 63 % beyond.
 MOST_YAW = 54.0
 
-# Of the distance between eyes and mouth: a landmark that is not this far within the picture is cut off.
+# Share of the distance between eyes and mouth that every landmark must be inside the picture.
 LEAST_MARGIN = 0.2
 
-# Why a face cannot be read, in words to show; the first that applies counts.
+# Reasons why a face cannot be read, as shown to users. The first that applies counts.
 TOO_SMALL, CUT_OFF, TURNED, BLURRED, HIDDEN = "too small", "cut off", "turned away", "blurred", "mouth hidden"
 
-# Takes most of the sensor's noise out before sharpness is measured; pixels of the crop.
+# Pixels of the crop; removes most of the sensor noise before sharpness is measured.
 _NOISE_SIGMA = 1.0
-# How far the nose's tip stands before the eyes, in distances between them: the value at which turned faces' eyes are as
-# much closer together as the angle says, over the 1,473 faces that CenterFace finds among 1,800 of FER2013.
+# How far the tip of the nose is in front of the eyes, in eye distances. Fitted so that the eye distance shrinks with
+# the angle as it should, on the 1,473 faces that CenterFace finds among 1,800 of FER2013.
 _NOSE = 0.35
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FaceQuality:
-    """How well n faces can be read.
+    """The quality of n faces.
 
     Attributes:
         size: `(n,)` float32, pixels, the longer side of the face's box.
         sharpness: `(n,)` float32, as `sharpness` measures it.
-        yaw: `(n,)` float32 in [-90, 90], degrees that the face is turned, to the viewer's right when positive.
-        good: `(n,)` bool, whether a prediction says more than noise.
-        reasons: N words to show for what is wrong; empty where nothing is. Found out from the numbers where none are
-            given.
+        yaw: `(n,)` float32 in [-90, 90], degrees; positive if the face is turned to the viewer's right.
+        good: `(n,)` bool, whether the face can be read.
+        reasons: The n reasons why a face cannot be read, "" for good ones. Derived from the numbers if omitted.
     """
 
     size: FloatArray
@@ -59,7 +58,7 @@ class FaceQuality:
             words = [_reason(*row) for row in zip(self.good, self.size, self.yaw, strict=True)]
             object.__setattr__(self, "reasons", tuple(words))
         if len(self.reasons) != len(self.good):
-            raise ValueError(f"reasons: expected {len(self.good)}, one a face, got {len(self.reasons)}")
+            raise ValueError(f"reasons: expected {len(self.good)}, one per face, got {len(self.reasons)}")
 
     def __len__(self) -> int:
         return len(self.good)
@@ -71,14 +70,14 @@ def assess(
     hiddenness: FloatArray | None = None,
     frame_shape: tuple[int, ...] | None = None,
 ) -> FaceQuality:
-    """Say how well faces can be read.
+    """Assess faces from the sharpness of their crops.
 
     Args:
         faces: The n faces.
-        sharpnesses: `(n,)` float32, how sharp their crops are.
+        sharpnesses: `(n,)` float32, `sharpness` of their crops.
         hiddenness: `(n,)` float32 in [0, 1], the probability that the mouth is hidden (`occlusion.hidden`); None if it
             was not measured.
-        frame_shape: Height and width of the frame, pixels; None where faces may reach beyond it.
+        frame_shape: Height and width of the frame, pixels; None to ignore its border.
     """
     size = faces.xywh[:, 2:].max(axis=1, initial=0.0)
     yaw = yaws(faces.landmarks)
@@ -96,7 +95,7 @@ def assess(
 
 
 def look_at(faces: Faces, crops: ByteArray, frame_shape: tuple[int, ...] | None = None) -> FaceQuality:
-    """Say how well the faces of a picture can be read.
+    """Assess the faces of a picture from their crops.
 
     Args:
         faces: The n faces.
@@ -107,11 +106,11 @@ def look_at(faces: Faces, crops: ByteArray, frame_shape: tuple[int, ...] | None 
 
 
 def cut_off(landmarks: FloatArray, frame_shape: tuple[int, ...]) -> BoolArray:
-    """Say which faces the picture's edge cuts so that eyes, nose or mouth are missing.
+    """Return which faces are cut off by the border of the picture, so that eyes, nose or mouth are missing.
 
     Args:
         landmarks: `(n, 5, 2)` float32, pixels, in the order of `embeddings.crops.LANDMARKS`.
-        frame_shape: Height and width of the picture, pixels, and whatever follows.
+        frame_shape: Height and width of the picture, pixels; more values are ignored.
 
     Returns:
         `(n,)` bool.
@@ -132,7 +131,7 @@ def _reason(good: bool, size: float, yaw: float) -> str:
 
 
 def sharpness(crop: ByteArray) -> float:
-    """Return the variance of the crop's Laplacian over that of its gray levels: about the same in any light.
+    """Return the variance of the crop's Laplacian over that of its gray levels, which hardly depends on the light.
 
     Args:
         crop: `(48, 48)` uint8 gray in [0, 255].
@@ -145,13 +144,13 @@ def sharpness(crop: ByteArray) -> float:
 
 
 def yaws(landmarks: FloatArray) -> FloatArray:
-    """Estimate how far faces are turned, from how far the nose's tip is from the middle between the eyes.
+    """Estimate the yaw of faces from the distance of the nose tip to the midpoint of the eyes.
 
     Args:
         landmarks: `(n, 5, 2)` float32, pixels, in the order of `embeddings.crops.LANDMARKS`.
 
     Returns:
-        `(n,)` float32 in [-90, 90], degrees.
+        `(n,)` float32 in [-90, 90], degrees; positive to the viewer's right.
     """
     eyes = landmarks[:, 1] - landmarks[:, 0]
     aside = ((landmarks[:, 2] - landmarks[:, :2].mean(axis=1)) * eyes).sum(axis=1)

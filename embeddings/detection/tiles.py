@@ -1,9 +1,9 @@
-"""Find small faces in large pictures: look at the picture in tiles, at several scales, and join what they show.
+"""Find small faces in large pictures: run the detector on tiles at several scales and merge the results.
 
-A detector sees a face that is at least about 23 pixels tall in its input. A large picture, shrunk until it fits that
-input, hides smaller faces. So the picture is shrunk only so far that the smallest wanted face keeps 23 pixels, cut into
-tiles, and each tile is looked at alone. Coarser levels with fewer tiles follow, because a tile shows no face that is
-larger than the overlap of two tiles whole. No copy of the whole picture is made.
+A detector finds faces that are at least about 23 pixels tall in its input. A large picture that is shrunk to that input
+loses smaller faces. So it is shrunk only until the smallest wanted face has 23 pixels, cut into tiles, and each tile is
+searched. Coarser levels with fewer tiles follow, because a face that is larger than the overlap of two tiles may not be
+whole in any tile. The whole picture is never copied.
 """
 
 import itertools
@@ -15,25 +15,25 @@ import numpy as np
 from moodspace.arrays import ByteArray, DoubleArray, FloatArray, IntArray
 from moodspace.embeddings.detection.faces import Faces
 
-# Pixels of the detector's input. Of 243 copies of a face before noise and bricks, CenterFace finds 243 at 23 pixels,
-# with a threshold of 0.4, and 229 at 20.
+# Pixels of the detector's input. Of 243 copies of a face in front of noise and bricks, CenterFace finds all 243 at 23
+# pixels with a threshold of 0.4, and 229 at 20 pixels.
 LEAST_SEEN = 23
-# The longest side of a tile: a larger one takes more memory, 100 MB at 640x640 and 290 MB at 1280x960.
+# Longest side of a tile. Larger ones take more memory: 100 MB at 640x640 and 290 MB at 1280x960.
 TILE = 576
-# What two tiles share. A face that is cut by the edge of one tile and no larger than `_LARGEST` is whole in the next.
+# Overlap of two tiles. A face of at most `_LARGEST` pixels that the edge of a tile cuts is whole in the next one.
 OVERLAP = 96
 _LARGEST = 88
-# A box that comes this near to an edge that is not the picture's may belong to a face that is cut.
+# A box this close to the edge of a tile, unless it is the picture's edge, may belong to a cut face.
 _SEAM = 3
-# From one level to the next coarser one: a face of `_LARGEST` pixels is then one of 22.
+# Scale between two levels: a face of `_LARGEST` pixels has 22 pixels in the next one.
 _STEP = 4
-# A level this little finer than the coarser one below it shows nothing new.
+# A level must be this much finer than the coarser one to find more faces.
 _LEAST_GAIN = 1.15
 
-# Two boxes that share more than this of their union are one face.
+# Boxes with a larger intersection over union are one face.
 LARGEST_OVERLAP = 0.3
-# And so are two of which the larger holds this much of the smaller, a part of a face, unless the smaller one is so
-# small that it is a face of its own: a person before a poster.
+# So are two boxes if the larger one covers this share of the smaller one, unless the smaller one has less than this
+# share of the larger one's area: it may be a person in front of a poster.
 _CONTAINED, _LEAST_PART = 0.7, 0.1
 
 _SHRINKING = cv2.INTER_AREA
@@ -42,11 +42,11 @@ Look = Callable[[ByteArray], Faces]
 
 
 def shrinks(longest: int, coarsest: float, least_face: float) -> list[float]:
-    """Return how many times smaller the levels are than the picture, the finest first; none for a small picture.
+    """Return the factors by which the levels are smaller than the picture, the finest first; [] for a small picture.
 
     Args:
         longest: The longer side of the picture, pixels.
-        coarsest: The scale at which the whole picture is looked at anyway, such as 0.2.
+        coarsest: The scale at which the whole picture is searched anyway, such as 0.2.
         least_face: The height of the smallest face to find, pixels of the picture.
     """
     shrink = max(1.0, least_face / LEAST_SEEN)
@@ -58,15 +58,15 @@ def shrinks(longest: int, coarsest: float, least_face: float) -> list[float]:
 
 
 def look_in_tiles(frame_bgr: ByteArray, look: Look, shrink: float) -> Iterator[Faces]:
-    """Look at one level of a picture, tile by tile.
+    """Search one level of a picture, tile by tile.
 
     Args:
         frame_bgr: `(h, w, 3)` uint8 in [0, 255], BGR.
-        look: Finds the faces of a tile. Its positions are pixels of the tile, with the corner of the first at (0, 0).
-        shrink: How many times smaller the level is than the picture, >= 1.
+        look: Finds the faces of a tile, in pixels of the tile with the corner of the first pixel at (0, 0).
+        shrink: Factor by which the level is smaller than the picture, >= 1.
 
     Yields:
-        For each tile the faces that are whole in it. Positions are pixels of the frame.
+        For each tile the faces that are whole in it, in pixels of the frame.
     """
     height, width = (max(1, round(side / shrink)) for side in frame_bgr.shape[:2])
     for (top, bottom), (left, right) in itertools.product(spans(height), spans(width)):
@@ -85,14 +85,14 @@ def look_in_tiles(frame_bgr: ByteArray, look: Look, shrink: float) -> Iterator[F
 
 
 def _placed(faces: Faces, corner: IntArray, step: DoubleArray) -> Faces:
-    """Bring faces from a tile to the frame, and landmarks from pixels' corners to their centers."""
+    """Convert positions from tile to frame, and those of landmarks from pixel corners to pixel centers."""
     xywh = faces.xywh * np.tile(step, 2) + np.concatenate([corner, [0, 0]])
     landmarks = faces.landmarks * step + corner - 0.5
     return Faces(xywh.astype(np.float32), landmarks.astype(np.float32), faces.confidence)
 
 
 def spans(side: int) -> list[tuple[int, int]]:
-    """Return where the tiles of a side of this many pixels begin and end: the fewest, and equally long."""
+    """Return start and end of the tiles along a side of this many pixels: as few as possible, of equal length."""
     if side <= TILE:
         return [(0, side)]
     count = -(-(side - OVERLAP) // (TILE - OVERLAP))
@@ -102,7 +102,7 @@ def spans(side: int) -> list[tuple[int, int]]:
 
 
 def once_each(faces: Faces) -> Faces:
-    """Keep each face of several passes once, most confident first."""
+    """Remove duplicates from the faces of several passes; most confident first."""
     faces = faces.take(np.argsort(-faces.confidence, kind="stable"))
     kept: list[int] = []
     waiting = np.arange(len(faces))
@@ -116,13 +116,13 @@ def once_each(faces: Faces) -> Faces:
 
 
 def _is_part(xywh: FloatArray, row: int) -> bool:
-    """Return whether a box is a part of a larger one."""
+    """Return whether a box is a part of the face of a larger box."""
     shared, area, areas = _shared(xywh[row], xywh)
     return bool(((shared > _CONTAINED * area) & (area < areas) & (area > _LEAST_PART * areas)).any())
 
 
 def _shared(one: FloatArray, others: FloatArray) -> tuple[FloatArray, float, FloatArray]:
-    """Return the areas that a box shares with others, its own area and theirs."""
+    """Return the areas of intersection of a box with others, its own area and theirs."""
     first = np.maximum(one[:2], others[:, :2])
     last = np.minimum(one[:2] + one[2:], others[:, :2] + others[:, 2:])
     return np.maximum(last - first, 0).prod(axis=1), float(one[2:].prod()), others[:, 2:].prod(axis=1)

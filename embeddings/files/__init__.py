@@ -1,1 +1,1 @@
-"""files."""
+"""The kinds, names and paths of files."""

@@ -1,22 +1,22 @@
-"""Whether a file is a picture, a video or neither, by its content: the one place that decides for every command.
+"""Tell pictures, videos and other files apart by their content, for every command.
 
-A name decides nothing about a file whose content is known. It matters where the content is unknown: a file that is
-called a picture or a video and is none is a broken one, which people want to hear of, and not a stranger.
+The name counts only if the content is unknown: a file with the name of a picture or a video and unknown content is a
+damaged one, which is reported, while other files are ignored.
 """
 
 import stat
 from enum import Enum
 from pathlib import Path
 
-# What the marks below need; the codec of an Ogg file comes within it.
+# Bytes that the marks below need; the codec of an Ogg file is within them.
 _HEAD = 4096
-# How much of concatenated JPEG files is looked through to tell them from one.
+# Bytes to search for further JPEG files after the first.
 _MANY_JPEGS = 2**20
 _JPEG = b"\xff\xd8\xff"
 
 
 class Kind(Enum):
-    """What a file holds."""
+    """The kind of a file."""
 
     PICTURE = "a picture"
     VIDEO = "a video"
@@ -31,7 +31,7 @@ _PICTURE_NAMES = _names(
     ".jpg .jpeg .jpe .jfif .jif .png .apng .webp .avif .avifs .heic .heif .hif .bmp .dib .gif .tif .tiff .ppm .pgm "
     ".pbm .pnm .jp2 .j2k .jpf .jpx .j2c .jpc .ico .pcx .tga .qoi .jxl .psd .exr .hdr .svg"
 )
-# What cameras write before it is a picture. Many begin as a TIFF does and hold a small preview.
+# Raw files of cameras. Many start like a TIFF file and have a small preview.
 RAW_NAMES = _names(".cr2 .cr3 .crw .nef .nrw .arw .srf .sr2 .dng .orf .rw2 .raf .pef .srw .x3f .3fr .iiq")
 _VIDEO_NAMES = _names(
     ".mp4 .m4v .mov .qt .avi .mkv .mk3d .webm .mpg .mpeg .mpe .m1v .m2v .mpv .vob .mod .tod .m2p .ts .mts .m2ts .m2t "
@@ -47,7 +47,7 @@ _ISO_FIRST = frozenset((b"ftyp", b"moov", b"mdat", b"moof", b"styp", b"wide", b"
 
 _OGG_VIDEOS = (b"\x80theora", b"\x01video\0", b"BBCD\0", b"fishead")
 
-# How files begin: marks and where they stand.
+# Marks by which files are recognized, and their offsets.
 _PICTURE_MARKS = (
     (0, b"\x89PNG\r\n\x1a\n"), (0, b"GIF87a"), (0, b"GIF89a"), (8, b"WEBP"), (0, b"BM"), (0, b"II*\0"), (0, b"MM\0*"),
     (0, b"II+\0"), (0, b"MM\0+"), (0, b"\0\0\0\x0cjP  \r\n\x87\n"), (0, b"\xff\x4f\xff\x51"), (0, b"\0\0\1\0"),
@@ -64,18 +64,18 @@ _VIDEO_MARKS = (
 
 
 def kind_of(content: bytes, name: str = "") -> Kind:
-    """Say what bytes are.
+    """Return the kind of a file's content.
 
     Args:
-        content: A file's, or its first 4 KiB; a video of JPEG files is known by more of it.
-        name: What it is called, which tells sound from video where both have the same containers.
+        content: The content, or its first 4 KiB; a video of JPEG files needs more.
+        name: The file's name, which tells sound from video in a container that can have both.
     """
     suffix = Path(name).suffix.lower()
     if suffix in _SOUND_NAMES:
         return Kind.OTHER
     if content[:3] == _JPEG:
-        # Simple cameras write a video as one JPEG after the other, which other programs store under any name. A JPEG
-        # with a preview or a second view behind it is still a picture.
+        # Simple cameras write a video as one JPEG after the other, and other programs store it under any name. A JPEG
+        # with a preview or a second picture appended is still a picture.
         many = content.count(b"\xff\xd9\xff\xd8\xff", 0, _MANY_JPEGS) > 2 and claimed_kind(name) is not Kind.PICTURE
         return Kind.VIDEO if many or suffix in (".mjpg", ".mjpeg") else Kind.PICTURE
     if content[4:8] in _ISO_FIRST:
@@ -84,7 +84,7 @@ def kind_of(content: bytes, name: str = "") -> Kind:
         return Kind.PICTURE
     if _has_mark(content, _VIDEO_MARKS) or _is_transport_stream(content):
         return Kind.VIDEO
-    # What a bitmap begins with is short enough to begin a text.
+    # The mark of a bitmap is short enough to start a text.
     if _has_mark(content, _PICTURE_MARKS) and not (content[:2] == b"BM" and content[6:10] != bytes(4)):
         return Kind.PICTURE
     if content[:4] == b"OggS" and any(mark in content for mark in _OGG_VIDEOS):
@@ -93,7 +93,7 @@ def kind_of(content: bytes, name: str = "") -> Kind:
 
 
 def claimed_kind(name: str) -> Kind:
-    """Say what a file's name calls it."""
+    """Return the kind that a file's name claims."""
     suffix = Path(name).suffix.lower()
     if suffix in _PICTURE_NAMES or suffix in RAW_NAMES:
         return Kind.PICTURE
@@ -101,18 +101,16 @@ def claimed_kind(name: str) -> Kind:
 
 
 def is_heif(content: bytes) -> bool:
-    """Say whether a picture's bytes are HEIF, which Apple's cameras write as .heic, and not AVIF."""
+    """Return whether a picture is HEIF (Apple's .heic) and not AVIF."""
     brands = content[8 : int.from_bytes(content[:4], "big")]
     return content[4:8] == b"ftyp" and brands[:4] in _ISO_PICTURES and b"avif" not in brands and b"avis" not in brands
 
 
 def file_kind(path: Path) -> Kind:
-    """Say what a file is by its content, or, where that is unknown, what its name calls it.
-
-    `Kind.OTHER` is a file that nobody takes for a picture or a video. What cannot be read has the kind of its name.
+    """Return the kind of a file by its content, or by its name if the content is unknown or cannot be read.
 
     Args:
-        path: The file; a pipe or a device is not opened.
+        path: The file. Pipes and devices are not opened.
     """
     claimed = claimed_kind(path.name)
     try:
@@ -143,7 +141,7 @@ def _has_mark(content: bytes, marks: tuple[tuple[int, bytes], ...]) -> bool:
 
 
 def _is_transport_stream(content: bytes) -> bool:
-    """Look for the byte that begins each packet of 188, with four bytes before each in a camera's files."""
+    """Return whether packets start with the sync byte, every 188 bytes, or 192 in files of cameras, or 204."""
     return any(
         len(content) > at + 2 * step and all(content[at + i * step] == 0x47 for i in range(3))
         for at, step in ((0, 188), (4, 192), (0, 204))

@@ -1,34 +1,34 @@
-"""Name for new files that fit the file system, whatever they are derived from."""
+"""Make names of new files that fit the file system."""
 
 import hashlib
 import os
 from pathlib import Path
 
-# What most file systems allow; what a name may gain later, such as "-12".
-_USUAL, _ROOM = 255, 15
+# Bytes that most file systems allow; bytes reserved for later additions such as "-12".
+_USUAL, _RESERVED = 255, 15
 
 
 def fitting(folder: Path, stem: str, suffix: str = "") -> str:
-    """Return a name for a file, shortened where it is too long.
+    """Return a file name, shortened if it is too long.
 
-    A shortened name ends in a digest of the whole one, so that two names which begin alike stay two.
+    A shortened name ends in a digest of the whole name, so that long names with the same start stay different.
 
     Args:
-        folder: Where the file is to lie; need not exist.
-        stem: The name as it is wanted, without suffix.
-        suffix: How it ends.
+        folder: The folder of the file; need not exist.
+        stem: The wanted name, without suffix.
+        suffix: The suffix.
     """
-    most = _longest_name(folder) - _ROOM
+    most = _longest_name(folder) - _RESERVED
     if len(os.fsencode(stem + suffix)) <= most:
         return stem + suffix
     mark = f"-{_digest(stem)}{suffix}"
     kept = os.fsencode(stem)[: max(0, most - len(os.fsencode(mark)))]
-    # The cut may go through a letter.
+    # The cut may split a character.
     return kept.decode(errors="ignore") + mark
 
 
 def unfinished(path: Path) -> Path:
-    """Return the hidden name, beside a file, that it has until it is whole."""
+    """Return the hidden path, in the same folder, that a file is written to before it is complete."""
     name = f".{path.name}.partial"
     if len(os.fsencode(name)) > _longest_name(path.parent):
         name = f".{_digest(path.name)}.partial"
@@ -40,7 +40,7 @@ def _digest(name: str) -> str:
 
 
 def _longest_name(folder: Path) -> int:
-    """Return how many bytes a name in a folder may have; some encrypted folders allow fewer than usual."""
+    """Return the maximum number of bytes of a name in a folder; some encrypted folders allow fewer than usual."""
     if hasattr(os, "pathconf"):
         for place in (folder, *folder.parents):
             try:

@@ -1,4 +1,4 @@
-"""What a path that a person named leads to, in the words of an error, and whether something can be written there."""
+"""Describe what is at a path in the words of an error message, and check that it can be written to."""
 
 import errno
 import os
@@ -26,10 +26,10 @@ _ERRORS = {
 
 
 def what_is(path: str | Path) -> str:
-    """Return what is at a path: `FILE`, `FOLDER`, or the words for what cannot be read as either.
+    """Describe what is at a path: `FILE`, `FOLDER`, or words for an error message.
 
     Args:
-        path: As a person named it.
+        path: The path, as the user gave it.
     """
     if not str(path):
         return "an empty name"
@@ -47,24 +47,27 @@ def what_is(path: str | Path) -> str:
 
 
 def require_folder_at(path: Path) -> None:
-    """Check, before long work, that a folder can be written to or made.
+    """Check, before long work, that a folder can be written to or created.
 
     Raises:
-        ValueError: It cannot; says what is there instead.
+        ValueError: It cannot.
     """
     nearest = next(one for one in (path, *path.absolute().parents) if os.path.lexists(one))
     found = what_is(nearest)
     if found != FOLDER:
-        raise ValueError(f"{nearest}: expected a folder to write to, found {found}; name another")
+        raise ValueError(f"{nearest}: expected a folder to write to, got {found}; name another")
     if not os.access(nearest, os.W_OK):
-        raise ValueError(f"{nearest}: expected a folder to write to, this user may not; name another")
+        raise ValueError(f"{nearest}: expected a folder to write to, got a read-only one; name another")
 
 
 def require_file_at(path: Path) -> None:
-    """Check, before long work, that a file can be written; as `require_folder_at`.
+    """Check, before long work, that a file can be written.
 
-    A device, a pipe or a socket is refused: a finished file is moved to its place, which would replace what is there.
+    Devices, pipes and sockets are refused, because the finished file is moved to the path and would replace them.
+
+    Raises:
+        ValueError: It cannot.
     """
     if os.path.exists(path) and (found := what_is(path)) != FILE:
-        raise ValueError(f"{path}: expected a file to write, found {found}; name another")
+        raise ValueError(f"{path}: expected a file to write, got {found}; name another")
     require_folder_at(path.absolute().parent)

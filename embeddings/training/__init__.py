@@ -1,1 +1,1 @@
-"""training."""
+"""Training of the encoder with Keras, and its export to LiteRT."""

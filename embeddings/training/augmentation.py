@@ -1,4 +1,4 @@
-"""What happens to a face before the network sees it in training: what a webcam and a moving head do to it."""
+"""Augment faces in training with the changes that webcams and moving heads cause."""
 
 import dataclasses
 
@@ -11,21 +11,21 @@ from moodspace.embeddings.crops import SIZE
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class AugmentationStrength:
-    """How far each change may go.
+    """The strength of each random change.
 
     Attributes:
-        rotation: Degrees to either side.
+        rotation: Largest angle, degrees.
         zoom: Largest relative change of size.
         stretch: Largest relative change of one side against the other.
-        shift: Share of the side to either side.
+        shift: Largest shift, as a share of the side.
         contrast: Largest relative change.
-        brightness: Gray levels of 255 to either side.
-        gamma: Largest change of the exponent's logarithm.
+        brightness: Largest change, gray levels of 255.
+        gamma: Largest change of the logarithm of the exponent.
         noise: Largest standard deviation, gray levels of 255.
         blur: Probability of a blur.
         shadow: Probability that one side of the face is darker.
-        cutout: Probability that a rectangle is hidden.
-        flip: Whether half of the faces are mirrored.
+        cutout: Probability that a rectangle is covered.
+        flip: Mirror half of the faces.
     """
 
     rotation: float = 20.0
@@ -49,13 +49,14 @@ NO_AUGMENTATION = AugmentationStrength(
 
 
 class Augment(layers.Layer):
-    """Change each face of a batch at random: one resampling for all geometry, then light, noise, blur and hiding.
+    """Change each face of a batch at random: geometry, light, blur, noise and cutout.
 
-    One layer and not a stack of Keras's own, because each of those resamples, and a 48-pixel face blurs each time.
+    All geometry is one resampling. A stack of Keras's own layers would resample, and so blur, a 48-pixel face each
+    time.
 
     Args:
-        strength: How far each change may go.
-        seed: Seed of all draws.
+        strength: The strength of each change.
+        seed: Seed of all random numbers.
 
     Call arguments:
         faces: `(n, 48, 48, 1)` float32, gray, 0 to 255.
@@ -82,7 +83,7 @@ class Augment(layers.Layer):
         return self._hide(ops.clip(faces, 0, 255), n)
 
     def _uniform(self, n: int, low: float, high: float) -> keras.KerasTensor:
-        """`(n, 1, 1, 1)` uniform draws."""
+        """Return `(n, 1, 1, 1)` uniform random numbers."""
         return keras.random.uniform((n, 1, 1, 1), low, high, seed=self.random)
 
     def _happens(self, n: int, probability: float) -> keras.KerasTensor:

@@ -1,4 +1,4 @@
-"""Make sure that Keras can be used before it is imported, and that it is quiet; imports none of it."""
+"""Check Keras and its backend before they are imported, and filter the log of TensorFlow. Imports neither."""
 
 import contextlib
 import importlib.util
@@ -12,8 +12,8 @@ from pathlib import Path
 
 from moodspace.errors import MoodspaceError
 
-# Lines of absl's and TensorFlow's logs below "fatal", and what follows them.
-_CHATTER = re.compile(
+# Lines of absl's and TensorFlow's logs below "fatal", and their continuation lines.
+_LOG_LINE = re.compile(
     r"WARNING: All log messages before absl|[IWE]\d{4} [\d:.]+\s+\d+ \S+:\d+\] |\d{4}-\d\d-\d\d [\d:.]+: [IWE] "
     r"|To enable the following instructions:|INFO: Created TensorFlow Lite"
 )
@@ -21,13 +21,13 @@ _CHATTER = re.compile(
 
 @contextlib.contextmanager
 def native_log_filtered() -> Iterator[None]:
-    """Leave TensorFlow's chatter out of stderr, and pass every other line on by way of Python.
+    """Drop TensorFlow's log lines from stderr and pass every other line to `sys.stderr`.
 
-    By way of Python, because a progress bar takes lines from there without being broken. Nothing is filtered where
-    `TF_CPP_MIN_LOG_LEVEL` asked for the log before `prepare_keras` set it, or where Python's
-    stderr is not the process's. Only one thread may be in it at a time.
+    A progress bar can keep lines from `sys.stderr` apart, but not those of native code. Nothing is filtered if the user
+    set `TF_CPP_MIN_LOG_LEVEL` before `prepare_keras`, or if `sys.stderr` is not the stderr of the process. Only one
+    thread may use this at a time.
     """
-    if os.environ.get("TF_CPP_MIN_LOG_LEVEL", "3") != "3" or not _is_the_process_own():
+    if os.environ.get("TF_CPP_MIN_LOG_LEVEL", "3") != "3" or not _is_process_stderr():
         yield
         return
     before = sys.stderr
@@ -43,7 +43,7 @@ def native_log_filtered() -> Iterator[None]:
     try:
         yield
     finally:
-        # The last writing end of the pipe is closed with this, which ends the reader.
+        # This closes the last write end of the pipe, which ends the reader.
         os.dup2(terminal, 2)
         os.close(terminal)
         reader.join(timeout=5)
@@ -51,7 +51,7 @@ def native_log_filtered() -> Iterator[None]:
         own.close()
 
 
-def _is_the_process_own() -> bool:
+def _is_process_stderr() -> bool:
     try:
         return sys.stderr.fileno() == 2
     except (OSError, ValueError, AttributeError):
@@ -61,7 +61,7 @@ def _is_the_process_own() -> bool:
 def _pass_on(read: int) -> None:
     with os.fdopen(read, encoding="utf-8", errors="replace") as lines:
         for line in lines:
-            if not _CHATTER.match(line):
+            if not _LOG_LINE.match(line):
                 with contextlib.suppress(OSError, ValueError):
                     sys.stderr.write(line)
 
@@ -70,22 +70,22 @@ _BACKENDS = ("tensorflow", "jax")
 
 
 class BackendError(MoodspaceError):
-    """Keras, or what it computes with, is missing or cannot be used."""
+    """Keras or its backend is missing or cannot be used."""
 
 
 def prepare_keras() -> None:
-    """Check Keras and its backend, and quieten TensorFlow, whose native log would break progress bars.
+    """Check Keras and its backend, and silence TensorFlow's native log, which would break progress bars.
 
-    `TF_CPP_MIN_LOG_LEVEL`, where it is set, stays as it is.
+    If `TF_CPP_MIN_LOG_LEVEL` is set, it stays.
 
     Raises:
-        BackendError: Keras would compute with something that it cannot be trained with here, or that is not installed.
+        BackendError: The backend is not one that Moodspace trains with, or Keras or the backend is not installed.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     backend, where = _backend()
     if backend not in _BACKENDS:
         raise BackendError(f"{where}: expected {' or '.join(_BACKENDS)}, got {backend!r}; unset it to use tensorflow")
-    # JAX trains without TensorFlow; the export, which takes it, can follow elsewhere.
+    # JAX trains without TensorFlow. The export needs TensorFlow and can be done elsewhere.
     for module in ("keras", backend):
         if importlib.util.find_spec(module) is None:
             raise BackendError(
@@ -95,7 +95,7 @@ def prepare_keras() -> None:
 
 
 def _backend() -> tuple[str, str]:
-    """Return what Keras will compute with, and what says so: the environment before Keras's file."""
+    """Return the backend that Keras will use and where it is set: the environment comes before Keras's file."""
     if named := os.environ.get("KERAS_BACKEND"):
         return named, "KERAS_BACKEND"
     home = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")

@@ -20,6 +20,7 @@ from moodspace.embeddings.data.labels import Targets
 from moodspace.embeddings.encoder import EMBEDDING
 from moodspace.embeddings.training.training_folder import LOG, WEIGHTS, read_log
 
+# Mean distance between embeddings below which they count as collapsed.
 COLLAPSED = 0.05
 _log = logging.getLogger(__name__)
 
@@ -27,20 +28,20 @@ Report = Callable[[int, dict[str, float]], None]
 
 
 class Validation(keras.callbacks.Callback):
-    """Measure the averaged weights on the validation faces, log a CSV row, keep the best weights, stop when told.
+    """Measure the averaged weights on the validation faces, log a row, keep the best weights, and stop early.
 
-    The moving average stands in the model only while it is measured and saved, and the weights are then put back to the
-    bit: `keras.callbacks.SwapEMAWeights` (Keras 3.15) swaps by sums on TensorFlow, whose rounding a resumed training
-    would not repeat.
+    The moving average is in the model only while it is measured and saved. The weights are then restored exactly:
+    `keras.callbacks.SwapEMAWeights` (Keras 3.15) swaps by addition on TensorFlow, and a resumed training would not
+    repeat its rounding.
 
     Args:
         encoder: The network inside the training model.
-        crops: `(n, 48, 48)` uint8 validation faces.
-        targets: Their targets for each label set.
-        folder: Gets `log.csv` and `best.weights.h5`.
-        patience: Epochs without improvement before the training stops; 0 never stops.
+        crops: `(n, 48, 48)` uint8 gray validation faces in [0, 255].
+        targets: Their targets in each label set.
+        folder: The training folder, for `log.csv` and `best.weights.h5`.
+        patience: Epochs without improvement after which the training stops; 0 for never.
         report: Called with the epoch and its row.
-        heads: Whether the heads are trained; if not, the best epoch is the one with the best recall@1.
+        heads: Whether the heads are trained. If not, the best epoch is the one with the highest recall@1.
     """
 
     def __init__(
@@ -61,16 +62,16 @@ class Validation(keras.callbacks.Callback):
         self.started = time.monotonic()
 
     def resume(self, epochs: int) -> None:
-        """Go on with the log of an interrupted training.
+        """Continue the log of an interrupted training.
 
         Args:
-            epochs: How many of its epochs count.
+            epochs: Number of its epochs to keep.
         """
         self.rows = read_log(self.log)[:epochs] if self.log.is_file() else []
 
     @property
     def exhausted(self) -> bool:
-        """Whether `patience` epochs brought nothing better."""
+        """Whether the last `patience` epochs brought no improvement."""
         if not self.patience or not self.rows:
             return False
         best = int(np.argmax([row["val_accuracy"] for row in self.rows]))
@@ -81,19 +82,19 @@ class Validation(keras.callbacks.Callback):
         self.started = time.monotonic()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        """Measure, log, keep the best and decide whether to go on."""
+        """Measure and log the epoch, keep its weights if they are the best, and decide whether to stop."""
         variables = self.model.trainable_variables
-        weights = _copies(variables)
+        weights = _copy(variables)
         self.model.optimizer.finalize_variable_values(variables)
-        # On JAX the variables now share the averages' memory, which `predict` of Keras 3.15 gives away (donation).
-        _assign(variables, _copies(variables))
+        # On JAX the variables now share the memory of the averages, which `predict` of Keras 3.15 donates.
+        _assign(variables, _copy(variables))
         row = self._row(epoch, logs or {})
         if row["val_accuracy"] > max((earlier["val_accuracy"] for earlier in self.rows), default=-1.0):
             write_weights(self.best_weights, self.encoder)
         _assign(variables, weights)
         self.rows.append(row)
         write_whole(self.log, self._write_log)
-        # Written so that NaN, for which every comparison is false, is reported as well.
+        # `not >=` instead of `<`, so that NaN is reported as well.
         if not row["spread"] >= COLLAPSED:
             _log.warning(
                 "The embedding is collapsing: mean distance between faces %.3f, expected 0.5 to 1.4; "
@@ -108,15 +109,15 @@ class Validation(keras.callbacks.Callback):
         row = {"epoch": epoch + 1, **logs, **self.measure()}
         row["learning_rate"] = keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)
         row["seconds"] = time.monotonic() - self.started
-        # Rounded here and not on the way to the file, so that a resumed training compares the same numbers.
+        # Rounded here, and not when written, so that a resumed training compares the same numbers.
         return {name: float(f"{float(value):.6g}") for name, value in row.items()}
 
     def measure(self) -> dict[str, float]:
-        """Return what the CSV row says of the validation faces.
+        """Return the validation columns of the log.
 
-        Accuracy and cross-entropy for each label set; recall@1 among the faces by the first set's labels;
-        `val_accuracy`, which chooses the best epoch: the mean accuracy, or recall@1 where no head is trained; the
-        embedding's spread.
+        These are accuracy and cross-entropy of each label set; recall@1 by the labels of the first set;
+        `val_accuracy`, which chooses the best epoch (the mean accuracy, or recall@1 if no head is trained); and the
+        spread of the embedding.
         """
         out = self.encoder.predict(self.crops[..., None], batch_size=512, verbose=0)
         row: dict[str, float] = {}
@@ -140,8 +141,8 @@ class Validation(keras.callbacks.Callback):
             writer.writerows({name: f"{value:g}" for name, value in row.items()} for row in self.rows)
 
 
-def _copies(variables: list[keras.Variable]) -> list[FloatArray]:
-    # On JAX and a CPU `convert_to_numpy` alone would be a view of memory that is about to be used again.
+def _copy(variables: list[keras.Variable]) -> list[FloatArray]:
+    # On JAX and a CPU `convert_to_numpy` alone returns a view of memory that is about to be reused.
     return [np.array(keras.ops.convert_to_numpy(variable)) for variable in variables]
 
 
@@ -170,10 +171,10 @@ def recall_at_1(embeddings: FloatArray, labels: IntArray) -> float:
 
 
 def spread(embeddings: FloatArray) -> float:
-    """Return the mean distance between pairs of embeddings; near 0 says that the space has collapsed.
+    """Return the mean distance between pairs of embeddings. Near 0 the embedding has collapsed.
 
     Args:
-        embeddings: `(n, d)` float32, rows L2-normalized; the first 1,000 are read.
+        embeddings: `(n, d)` float32, rows L2-normalized; only the first 1,000 are used.
     """
     some = embeddings[:1000]
     similarity = (some @ some.T)[~np.eye(len(some), dtype=bool)]
@@ -181,15 +182,15 @@ def spread(embeddings: FloatArray) -> float:
 
 
 class TrainingCheckpoint(keras.callbacks.Callback):
-    """Save weights and optimizer after each epoch, and take them up again.
+    """Save weights and optimizer after each epoch, and restore them.
 
-    In place of `keras.callbacks.BackupAndRestore` (Keras 3.15), which overwrites two files, weights and epoch:
-    a kill in between gives the weights another epoch's number. Here the optimizer's count of steps tells the epoch.
-    Stands last of the callbacks, so that an epoch that is in the backup has been measured.
+    `keras.callbacks.BackupAndRestore` (Keras 3.15) overwrites two files, weights and epoch; a kill in between gives the
+    weights the number of another epoch. Here the optimizer's step count gives the epoch. Put this callback last, so
+    that every epoch in the checkpoint has been measured.
 
     Args:
         path: The `.weights.h5` file.
-        steps: Steps of an epoch.
+        steps: Steps per epoch.
     """
 
     def __init__(self, path: Path, steps: int) -> None:
@@ -197,16 +198,16 @@ class TrainingCheckpoint(keras.callbacks.Callback):
         self.path, self.steps = path, steps
 
     def restore(self, model: keras.Model) -> int:
-        """Give a compiled model the saved state, where there is one.
+        """Load the saved state, if there is one, into a compiled model.
 
         Args:
-            model: As it was when the training began.
+            model: The model, as at the start of the training.
 
         Returns:
-            How many epochs are done.
+            The number of finished epochs.
 
         Raises:
-            ValueError: The file is damaged, or is of another model.
+            ValueError: The file is damaged, or belongs to another model.
         """
         if not self.path.is_file():
             return 0
@@ -216,7 +217,7 @@ class TrainingCheckpoint(keras.callbacks.Callback):
         except (OSError, ValueError, KeyError) as error:
             raise ValueError(
                 f"{self.path}: expected the backup of this training, got another file or a damaged one; "
-                "delete its folder to begin anew"
+                "delete its folder to start over"
             ) from error
         return int(keras.ops.convert_to_numpy(model.optimizer.iterations)) // self.steps
 
@@ -227,7 +228,7 @@ class TrainingCheckpoint(keras.callbacks.Callback):
 
 
 class _Memory(io.BytesIO):
-    """A file in memory, by whose name Keras (3.15) tells the kind."""
+    """A file in memory with a name, from which Keras (3.15) infers the format."""
 
     def __str__(self) -> str:
         return "memory.weights.h5"
@@ -236,15 +237,15 @@ class _Memory(io.BytesIO):
 def write_weights(path: Path, model: keras.Model) -> None:
     """Write a model's weights whole or not at all.
 
-    They are made in memory first: HDF5 itself ends the process with a segmentation fault when it closes a file on a
-    disk that has become full.
+    The file is built in memory first, because HDF5 crashes with a segmentation fault when it closes a file on a full
+    disk.
 
     Args:
-        path: The `.weights.h5` file, old or new.
-        model: Whose weights.
+        path: The `.weights.h5` file; may exist.
+        model: The model.
 
     Raises:
-        OSError: They cannot be written, because the disk is full for example. What was at `path` is still there.
+        OSError: The file cannot be written, for example because the disk is full. The old file stays.
     """
     memory = _Memory()
     model.save_weights(memory)
@@ -255,11 +256,11 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
     """Write a file whole or not at all.
 
     Args:
-        path: The file, old or new.
-        write: Writes to the path it is given, which ends as `path` does.
+        path: The file; may exist.
+        write: Writes to the path that it is given, which has the suffix of `path`.
 
     Raises:
-        OSError: It cannot be written. What was at `path` is still there, and nothing else.
+        OSError: The file cannot be written. The old file stays, and no part of the new one.
     """
     temporary = path.with_name("new-" + path.name)
     try:

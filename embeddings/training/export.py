@@ -1,4 +1,4 @@
-"""From the trained Keras network to the `.tflite` file that ships, and the proof that the two agree."""
+"""Export a trained Keras network to the `.tflite` file that ships, and compare the two."""
 
 import re
 import tempfile
@@ -16,33 +16,33 @@ from moodspace.errors import MoodspaceError
 
 
 class ExportError(MoodspaceError):
-    """A network that cannot be exported here."""
+    """A network cannot be exported."""
 
 
 def export_encoder(encoder: keras.Model, path: Path, *, int8_faces: ByteArray | None = None) -> None:
-    """Write a network as LiteRT.
+    """Write a network as a LiteRT file.
 
-    Without `int8_faces` weights are stored in half precision, and LiteRT computes in float32 all the same. With them
-    weights and sums are 8-bit integers, scaled to the ranges that occur on these faces: smaller and about twice as
-    fast, but only nearly the same function. Input and outputs stay float32, so that
+    By default weights are stored in half precision, and LiteRT computes in float32. With `int8_faces`, weights and
+    activations are 8-bit integers, scaled to the ranges that occur on these faces: smaller and about twice as fast, but
+    only approximately the same function. Input and outputs are float32 in both, so that
     `embeddings.encoder.LiteRTEncoder` runs either.
 
     Args:
-        encoder: As `embeddings.training.network.build_encoder` gives.
+        encoder: A network from `network.build_encoder`.
         path: The `.tflite` file to write.
-        int8_faces: `(n, 48, 48)` uint8 gray, n >= 1, a few hundred faces as the network was trained on; or None.
+        int8_faces: `(n, 48, 48)` uint8 gray, n >= 1, a few hundred of the training faces; None for half precision.
 
     Raises:
-        ExportError: Keras does not run on TensorFlow, there is no face to find the ranges on, or TensorFlow cannot
-            write its temporary files.
+        ExportError: Keras does not run on TensorFlow, `int8_faces` is empty, or TensorFlow cannot write its temporary
+            files.
 
     Source: Jacob et al., "Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only
         Inference", CVPR 2018.
     """
     if keras.backend.backend() != "tensorflow":
         raise ExportError(
-            f"export: expected Keras on TensorFlow, got {keras.backend.backend()}; the weights are kept, "
-            "give the same command with --resume where TensorFlow is installed"
+            f"export: expected Keras on TensorFlow, got {keras.backend.backend()}; the weights are kept; "
+            "run the same command with --resume where TensorFlow is installed"
         )
     import tensorflow as tf
 
@@ -52,32 +52,32 @@ def export_encoder(encoder: keras.Model, path: Path, *, int8_faces: ByteArray | 
     else:
         options["representative_dataset"] = _representative(encoder.input.name, int8_faces)
     with warnings.catch_warnings():
-        # TensorFlow 2.21 finds the ranges with an interpreter of its own that it calls deprecated.
+        # TensorFlow 2.21 finds the ranges with an interpreter of its own that it marks as deprecated.
         warnings.filterwarnings("ignore", r"\s*Warning: tf\.lite\.Interpreter is deprecated", UserWarning)
         try:
             encoder.export(path, format="litert", verbose=False, **options)
         except tf.errors.OpError as error:
-            # TensorFlow writes the network to the folder for temporary files on the way, which may be full.
+            # TensorFlow writes the network to the temporary folder first, which may be full.
             reason = re.sub(r"\{\{.*?\}\} ?| ?\[Op:\w+\]", "", error.message)
             raise ExportError(
-                f"export: expected TensorFlow to write the network by way of {tempfile.gettempdir()}, got: "
-                f"{reason}; free space there, or set TMPDIR, and give the same command with --finish"
+                f"export: expected TensorFlow to write the network to {tempfile.gettempdir()} first, got: "
+                f"{reason}; free space there or set TMPDIR, and run the same command with --finish"
             ) from error
 
 
 def _representative(name: str, crops: ByteArray) -> Callable[[], Iterator[dict[str, FloatArray]]]:
-    """Return what the converter calls for the inputs to find the ranges on, a face at a time."""
+    """Return the function that yields the converter's inputs, one face at a time, to find the ranges on."""
     if not len(crops):
-        raise ExportError("int8_faces: expected at least one face to find the ranges on, got none; give training faces")
+        raise ExportError("int8_faces: expected at least one face to find the ranges on, got none; use training faces")
     return lambda: ({name: crop[None, :, :, None].astype(np.float32)} for crop in crops)
 
 
 def differences(encoder: keras.Model, exported: LiteRTEncoder, crops: ByteArray) -> FloatArray:
-    """Return for each face the largest difference between any probability of the two networks.
+    """Return the largest difference of a probability between the two networks, for each face.
 
     Args:
         encoder: The Keras network.
-        exported: The written one, without `flip`.
+        exported: The exported network, without `flip`.
         crops: `(n, 48, 48)` uint8 gray.
 
     Returns:

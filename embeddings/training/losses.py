@@ -1,6 +1,6 @@
-"""The losses: softmax cross-entropy against soft targets, and triplets mined within the batch.
+"""The losses: softmax cross-entropy with soft targets, distillation, and triplets mined within the batch.
 
-All are functions of `keras.ops`, so that TensorFlow and JAX train by the same code.
+All are written in `keras.ops`, so that TensorFlow and JAX train with the same code.
 """
 
 import keras
@@ -10,26 +10,26 @@ TRIPLETS = ("semi_hard", "batch_hard")
 
 
 def soft_cross_entropy(target: keras.KerasTensor, logits: keras.KerasTensor) -> keras.KerasTensor:
-    """Cross-entropy of softmax(logits) against a distribution.
+    """Return the cross-entropy of softmax(logits) against a distribution.
 
     Args:
-        target: `(n, C)` float32; each row sums to 1, or is all zero where the face has no label in this set, which
-            then adds nothing to the loss.
+        target: `(n, C)` float32; each row sums to 1, or is all zero if the face has no label in this set; it then adds
+            nothing to the loss.
         logits: `(n, C)` float32.
 
     Returns:
-        `(n,)` float32, natural logarithm.
+        `(n,)` float32, in nats.
     """
     return -ops.sum(target * ops.log_softmax(ops.cast(logits, "float32"), axis=-1), axis=-1)
 
 
 def distillation(teacher_proba: keras.KerasTensor, logits: keras.KerasTensor, temperature: float) -> keras.KerasTensor:
-    """Cross-entropy of the student against its teacher, both softened (Hinton et al. 2015).
+    """Return the cross-entropy of the student against its teacher, both softened (Hinton et al. 2015).
 
     Args:
         teacher_proba: `(n, C)` float32, the teacher's probabilities at `temperature`.
         logits: `(n, C)` float32, the student's.
-        temperature: Softening of the student; the loss is multiplied by its square to keep the gradient's size.
+        temperature: Temperature of the student. The loss is multiplied by its square to keep the size of the gradient.
 
     Returns:
         `(n,)` float32.
@@ -38,34 +38,34 @@ def distillation(teacher_proba: keras.KerasTensor, logits: keras.KerasTensor, te
 
 
 def pairwise_distances(embeddings: keras.KerasTensor) -> keras.KerasTensor:
-    """Euclidean distances between unit vectors: `sqrt(2 - 2 cos)`, 0 to 2.
+    """Return the Euclidean distances between unit vectors, `sqrt(2 - 2 cos)`.
 
     Args:
         embeddings: `(n, d)` float32, rows L2-normalized.
 
     Returns:
-        `(n, n)` float32.
+        `(n, n)` float32 in [0, 2].
     """
     similarity = ops.matmul(embeddings, ops.transpose(embeddings))
-    # The floor keeps the square root's gradient finite at distance 0.
+    # The floor keeps the gradient of the square root finite at distance 0.
     return ops.sqrt(ops.maximum(2.0 - 2.0 * similarity, 1e-12))
 
 
 def semi_hard_triplets(
     distances: keras.KerasTensor, labels: keras.KerasTensor, margin: float
 ) -> tuple[keras.KerasTensor, keras.KerasTensor]:
-    """Triplet losses with semi-hard negatives (Schroff et al. 2015, FaceNet).
+    """Return triplet losses with semi-hard negatives (Schroff et al. 2015, FaceNet).
 
-    For each anchor a and positive p, the negative is the nearest n with `d(a, p) < d(a, n)`; where there is none, the
-    farthest n. The loss is `max(0, d(a, p) - d(a, n) + margin)`.
+    For each anchor a and positive p, the negative is the nearest n with `d(a, p) < d(a, n)`, or the farthest n if there
+    is none. The loss is `max(0, d(a, p) - d(a, n) + margin)`.
 
     Args:
         distances: `(n, n)` float32.
-        labels: `(n,)` int; -1 takes no part.
-        margin: Smallest wanted gap between negative and positive distance.
+        labels: `(n,)` int; faces with -1 are ignored.
+        margin: Required gap between negative and positive distance.
 
     Returns:
-        `(n, n)` losses for each (anchor, positive), and the `(n, n)` bool mask of valid pairs.
+        `(n, n)` losses of each (anchor, positive), and the `(n, n)` bool mask of valid pairs.
     """
     positive, negative = _pairs(labels)
     valid = ops.logical_and(positive, ops.any(negative, axis=1, keepdims=True))
@@ -81,15 +81,15 @@ def semi_hard_triplets(
 def batch_hard_triplets(
     distances: keras.KerasTensor, labels: keras.KerasTensor, margin: float
 ) -> tuple[keras.KerasTensor, keras.KerasTensor]:
-    """Triplet losses with the farthest positive and the nearest negative of each anchor (Hermans et al. 2017).
+    """Return triplet losses with the farthest positive and nearest negative of each anchor (Hermans et al. 2017).
 
     Args:
         distances: `(n, n)` float32.
-        labels: `(n,)` int; -1 takes no part.
-        margin: Smallest wanted gap between negative and positive distance.
+        labels: `(n,)` int; faces with -1 are ignored.
+        margin: Required gap between negative and positive distance.
 
     Returns:
-        `(n,)` losses for each anchor, and the `(n,)` bool mask of anchors that have a positive and a negative.
+        `(n,)` losses of each anchor, and the `(n,)` bool mask of anchors that have a positive and a negative.
     """
     positive, negative = _pairs(labels)
     valid = ops.logical_and(ops.any(positive, axis=1), ops.any(negative, axis=1))
@@ -109,12 +109,12 @@ def _pairs(labels: keras.KerasTensor) -> tuple[keras.KerasTensor, keras.KerasTen
 
 
 def active_triplets(y_true: keras.KerasTensor, y_pred: keras.KerasTensor, margin: float = 0.2) -> keras.KerasTensor:
-    """Share of anchors whose hardest triplet still breaks the margin: 0 says the loss has nothing left to teach.
+    """Return the share of anchors whose hardest triplet violates the margin. At 0 the loss has no gradient left.
 
     Args:
-        y_true: `(n,)` or `(n, 1)` int labels; -1 takes no part.
+        y_true: `(n,)` or `(n, 1)` int labels; faces with -1 are ignored.
         y_pred: `(n, d)` float32 embeddings, rows L2-normalized.
-        margin: Smallest wanted gap between negative and positive distance.
+        margin: Required gap between negative and positive distance.
 
     Returns:
         Scalar float32, 0 to 1.
@@ -126,11 +126,11 @@ def active_triplets(y_true: keras.KerasTensor, y_pred: keras.KerasTensor, margin
 
 @keras.saving.register_keras_serializable(package="moodspace")
 class TripletLoss(keras.losses.Loss):
-    """Mean triplet loss over the active triplets of the batch; exactly 0 where there is none.
+    """Mean triplet loss over the active triplets of the batch; exactly 0 if there are none.
 
     Args:
         mining: "semi_hard" or "batch_hard".
-        margin: Smallest wanted gap between negative and positive distance.
+        margin: Required gap between negative and positive distance.
     """
 
     def __init__(self, mining: str = "semi_hard", margin: float = 0.2, name: str = "triplet", **kwargs: str) -> None:
@@ -143,7 +143,7 @@ class TripletLoss(keras.losses.Loss):
         """Compute the loss.
 
         Args:
-            y_true: `(n,)` or `(n, 1)` int labels; -1 takes no part.
+            y_true: `(n,)` or `(n, 1)` int labels; faces with -1 are ignored.
             y_pred: `(n, d)` float32 embeddings, rows L2-normalized.
 
         Returns:

@@ -19,23 +19,24 @@ def _face_input() -> keras.KerasTensor:
 def mobilenet_v2(
     init: str | Path | None = "imagenet", *, pixels: int = 96, dense_map: bool = True, dropout: float = 0.2
 ) -> keras.Model:
-    """MobileNetV2 1.0 (Sandler et al. 2018) that sees one gray channel.
+    """Build MobileNetV2 1.0 (Sandler et al. 2018) for one gray channel.
 
-    A gray picture repeated over RGB meets the stem as the sum of its three kernels, so the ImageNet stem is summed
-    over its input channels: the same function with a third of the work.
+    The ImageNet stem is summed over its input channels, which gives the same features as a gray picture repeated over
+    RGB, with a third of the work.
 
     Args:
-        init: "imagenet" (fetched by Keras), a Keras `.weights.h5` of `MobileNetV2(include_top=False)`, or None for
+        init: "imagenet" (downloaded by Keras), a Keras `.weights.h5` of `MobileNetV2(include_top=False)`, or None for
             random weights.
         pixels: Side that the 48-pixel face is resized to inside the network.
-        dense_map: Keep the last stage's stride at 1, so that the last map of a 96-pixel input is 6x6 and not 3x3.
+        dense_map: Set the stride of the last stage to 1, so that the last map of a 96-pixel input is 6x6 instead of
+            3x3.
         dropout: Dropout on the pooled features.
 
     Returns:
         Model from `(n, 48, 48, 1)` float32 in 0..255 to `(n, 1280)` features.
 
     Raises:
-        ValueError: `init` names a file that does not exist or holds other weights, or the weights cannot be fetched.
+        ValueError: The file `init` does not exist or has other weights, or the weights cannot be downloaded.
     """
     shape = (pixels, pixels, 1)
     body = keras.applications.MobileNetV2(input_shape=shape, include_top=False, weights=None)
@@ -52,12 +53,14 @@ def mobilenet_v2(
 
 def _imagenet(init: str | Path) -> keras.Model:
     if init != "imagenet" and not Path(init).is_file():
-        raise ValueError(f"init: expected 'imagenet', 'none' or a Keras weights file, got {init}, which is no file.")
-    # 224 is the one size whose weights Keras ships under the plain name; a convolution's weights fit every size.
+        raise ValueError(
+            f"init: expected 'imagenet', 'none' or a Keras weights file, got {init}, which does not exist."
+        )
+    # Keras ships the weights for 224 pixels under the plain name; the weights of convolutions fit every size.
     try:
         return keras.applications.MobileNetV2(input_shape=(224, 224, 3), include_top=False, weights=str(init))
-    except Exception as error:  # Keras raises a bare one where it cannot fetch
-        wanted = "ImageNet's weights to be fetched" if init == "imagenet" else f"weights of MobileNetV2 in {init}"
+    except Exception as error:  # Keras raises a bare Exception if a download fails
+        wanted = "a download of the ImageNet weights" if init == "imagenet" else f"weights of MobileNetV2 in {init}"
         reason = " ".join(str(error).split())[:200]
         raise ValueError(f"init: expected {wanted}, got: {reason}; name a Keras weights file or 'none'.") from error
 
@@ -81,7 +84,7 @@ def _copy_rgb_weights(source: keras.Model, target: keras.Model) -> None:
 
 
 def cnn() -> keras.Model:
-    """The original course project's network: four convolutions and two fully connected layers.
+    """Build the network of the original course project: four convolutions and two fully connected layers.
 
     Returns:
         Model from `(n, 48, 48, 1)` float32 in 0..255 to `(n, 512)` features.
@@ -105,9 +108,9 @@ def _conv(x: keras.KerasTensor, filters: int, kernel: int = 3, strides: int = 1)
 
 
 def vgg() -> keras.Model:
-    """A plain network at 48 pixels: 64-128-256-512 filters, two convolutions each (Khaireddin and Chen 2021).
+    """Build a plain network at 48 pixels: 64-128-256-512 filters, two convolutions each (Khaireddin and Chen 2021).
 
-    Too slow for live faces; it teaches.
+    A teacher for distillation; too slow for live faces.
 
     Returns:
         Model from `(n, 48, 48, 1)` float32 in 0..255 to `(n, 512)` features.
@@ -130,7 +133,9 @@ def _squeeze_excite(x: keras.KerasTensor, filters: int) -> keras.KerasTensor:
 
 
 def resnet_se() -> keras.Model:
-    """ResNet18 with squeeze-and-excitation (Hu et al. 2018) and an unstrided stem, for 48 pixels. It teaches.
+    """Build ResNet18 with squeeze-and-excitation (Hu et al. 2018) and an unstrided stem, for 48 pixels.
+
+    A teacher for distillation.
 
     Returns:
         Model from `(n, 48, 48, 1)` float32 in 0..255 to `(n, 512)` features.
@@ -167,21 +172,21 @@ class UnitLength(layers.Layer):
     """
 
     def call(self, x: keras.KerasTensor) -> keras.KerasTensor:
-        """Return the rows at unit length."""
-        # The floor stands under the root: the gradient of the root itself is infinite at a row of zeros.
+        """Return the rows scaled to unit length."""
+        # The floor is under the root, because the gradient of the root is infinite for a row of zeros.
         return x * ops.rsqrt(ops.maximum(ops.sum(ops.square(x), axis=-1, keepdims=True), 1e-12))
 
 
 def build_encoder(backbone: keras.Model, classes: Mapping[str, tuple[str, ...]], *, dim: int = 128) -> keras.Model:
-    """Put an embedding and a softmax head for each label set on a backbone.
+    """Add an embedding and a softmax head for each label set to a backbone.
 
-    The heads read the embedding before it is scaled to unit length: what makes classes separable for softmax then also
-    gives the direction that cosine neighbors are found by. Batch normalization takes out the mean direction that all
-    faces share, which would bring all cosine similarities close to 1 (Luo et al. 2019, BNNeck).
+    The heads read the embedding before it is scaled to unit length, so that the directions that separate classes for
+    softmax also separate them by cosine. Batch normalization removes the mean direction that all faces share, which
+    would bring all cosine similarities close to 1 (Luo et al. 2019, BNNeck).
 
     Args:
         backbone: Model from `(n, 48, 48, 1)` float32, gray, 0 to 255, to `(n, f)` features.
-        classes: For each label set its class names in column order.
+        classes: Class names of each label set, in column order.
         dim: Length of the embedding.
 
     Returns:
@@ -189,7 +194,7 @@ def build_encoder(backbone: keras.Model, classes: Mapping[str, tuple[str, ...]],
         set `(n, C)` float32 logits under its name.
 
     Raises:
-        ValueError: A label set has the reserved name "embedding", or there is none.
+        ValueError: A label set has the reserved name "embedding", or there are no label sets.
     """
     if not classes or EMBEDDING in classes:
         raise ValueError(f"classes: expected label sets by names other than {EMBEDDING!r}, got {list(classes)}.")
@@ -202,12 +207,12 @@ def build_encoder(backbone: keras.Model, classes: Mapping[str, tuple[str, ...]],
 
 
 class Mixup(layers.Layer):
-    """Blend each face with another of its batch (Zhang et al. 2018); the targets are blended where batches are made.
+    """Blend each face with another of its batch (Zhang et al. 2018). `fit.Batches` blends the targets.
 
     Call arguments:
         faces: `(n, 48, 48, 1)` float32.
         partner: `(n,)` int32, row of the other face.
-        weight: `(n,)` float32, 0 to 1: share of the face itself.
+        weight: `(n,)` float32 in [0, 1], share of the face itself.
 
     Output shape:
         `(n, 48, 48, 1)` float32.
@@ -222,18 +227,18 @@ class Mixup(layers.Layer):
 
 
 class Distill(layers.Layer):
-    """Add the distance from teachers to student on the same augmented faces as a loss, and pass the student through.
+    """Add a distillation loss between teachers and student, and return the student's outputs unchanged.
 
-    "Function matching" (Beyer et al. 2022): teacher and student see the very same picture.
+    "Function matching" (Beyer et al. 2022): teachers and student see the same augmented faces.
 
     Args:
         teachers: Trained encoders with the student's label sets; their weights are frozen.
         weight: Factor of the loss.
-        temperature: Softening of both sides.
+        temperature: Softmax temperature of teachers and student.
 
     Call arguments:
-        outputs: The student's outputs, a dict as `build_encoder` gives.
-        faces: `(n, 48, 48, 1)` float32, what the student saw.
+        outputs: The student's outputs, a dict as from `build_encoder`.
+        faces: `(n, 48, 48, 1)` float32, the student's input.
     """
 
     def __init__(self, teachers: list[keras.Model], weight: float, temperature: float, **kwargs: object) -> None:
@@ -243,24 +248,24 @@ class Distill(layers.Layer):
             teacher.trainable = False
 
     def call(self, outputs: dict[str, keras.KerasTensor], faces: keras.KerasTensor) -> dict[str, keras.KerasTensor]:
-        """Return `outputs` as they are, after adding the loss."""
-        lessons = [teacher(faces, training=False) for teacher in self.teachers]
+        """Add the loss and return `outputs` unchanged."""
+        predictions = [teacher(faces, training=False) for teacher in self.teachers]
         for label_set in sorted(outputs.keys() - {EMBEDDING}):
-            taught = [lesson[label_set] for lesson in lessons if label_set in lesson]
-            if taught:
-                proba = sum(ops.softmax(logits / self.temperature, axis=-1) for logits in taught) / len(taught)
+            logits_of = [one[label_set] for one in predictions if label_set in one]
+            if logits_of:
+                proba = sum(ops.softmax(logits / self.temperature, axis=-1) for logits in logits_of) / len(logits_of)
                 loss = distillation(ops.stop_gradient(proba), outputs[label_set], self.temperature)
                 self.add_loss(self.weight * ops.mean(loss))
         return dict(outputs)
 
 
 def training_model(encoder: keras.Model, augment: layers.Layer, distill: Distill | None) -> keras.Model:
-    """Wrap an encoder in what happens only in training: augmentation, mixing and teachers, all on the device.
+    """Wrap an encoder for training: augmentation, mixup and distillation, all on the device.
 
     Args:
-        encoder: What `build_encoder` gave.
-        augment: Layer from faces to changed faces, active in training alone.
-        distill: The teachers, if any.
+        encoder: A network from `build_encoder`.
+        augment: Layer that changes faces in training.
+        distill: Layer that adds the loss against teachers, if any.
 
     Returns:
         Model from `{"crops": (n, 48, 48) uint8, "partner": (n,) int32, "weight": (n,) float32}` to the encoder's dict.

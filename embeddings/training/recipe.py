@@ -1,4 +1,4 @@
-"""What one training does, in numbers: the recipe that the manifest of a bundle repeats."""
+"""The recipe: all hyperparameters of a training, which the bundle's manifest records."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -9,35 +9,35 @@ OPTIMIZERS = ("adamw", "adam", "sgd")
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Recipe:
-    """The choices of one training.
+    """The hyperparameters of a training.
 
     Attributes:
-        arch: Name in `embeddings.training.network.BACKBONES`.
+        arch: Name of a backbone in `network.BACKBONES`.
         init: "imagenet", a weights file, or "none"; MobileNetV2 only.
-        pixels: Side of the picture inside MobileNetV2.
-        dense_map: MobileNetV2 keeps its last stage unstrided.
+        pixels: Input side of MobileNetV2.
+        dense_map: Set the stride of MobileNetV2's last stage to 1.
         dim: Length of the embedding.
-        epochs: At most so many.
-        patience: Stop after so many epochs without a better validation accuracy; 0 never stops.
-        batch: Faces a step.
+        epochs: Maximum number of epochs.
+        patience: Stop after this many epochs without a better validation accuracy; 0 never stops.
+        batch: Faces per step.
         optimizer: "adamw", "adam" (constant rate) or "sgd" (Nesterov momentum 0.9).
-        learning_rate: Peak rate, after `warmup` epochs; then a cosine to zero.
-        warmup: Epochs of linear rise.
-        weight_decay: Decoupled; not on biases and normalization.
-        ema: Momentum of the exponential moving average of the weights, which is what is validated and kept.
+        learning_rate: Peak rate, after `warmup` epochs; then cosine decay to 0.
+        warmup: Epochs of linear increase.
+        weight_decay: Decoupled weight decay; not on biases and normalization.
+        ema: Momentum of the exponential moving average of the weights, which is validated and kept.
         label_smoothing: Share of each target that is spread over all classes.
-        mixup: Alpha of the Beta distribution; 0 switches it off.
+        mixup: Alpha of the Beta distribution; 0 disables mixup.
         mixup_share: Share of the batches that are mixed.
-        softmax_weight: Factor of the cross-entropy losses; 0 trains by triplets alone.
+        softmax_weight: Factor of the cross-entropy losses; 0 trains with triplets alone.
         side_weight: Further factor for each label set after the first.
-        triplet_weight: Factor of the triplet loss; 0 switches it off.
+        triplet_weight: Factor of the triplet loss; 0 disables it.
         triplet_mining: "semi_hard" or "batch_hard".
-        margin: Of the triplet loss, on distances between unit vectors.
-        distill_weight: Factor of the loss against teachers; the label losses get the rest of 1.
-        distill_temperature: Softening of both sides.
-        augment: Whether faces are changed at random.
+        margin: Margin of the triplet loss, in distances between unit vectors.
+        distill_weight: Factor of the distillation loss; the label losses get the rest of 1.
+        distill_temperature: Softmax temperature of teachers and student.
+        augment: Change faces at random.
         bfloat16: Compute in bfloat16; for accelerators.
-        seed: Of weights, order, augmentation and mixing.
+        seed: Seed of weights, order, augmentation and mixup.
     """
 
     arch: str = "mobilenet_v2"
@@ -68,15 +68,15 @@ class Recipe:
     seed: int = 0
 
     def to_json(self) -> dict[str, Any]:
-        """Return the fields as plain values."""
+        """Return the fields by name, as plain values."""
         return dataclasses.asdict(self)
 
 
-_TRUTH = {"true": True, "false": False}
+_BOOLEANS = {"true": True, "false": False}
 _TEACHER = {"optimizer": "sgd", "learning_rate": 0.05, "weight_decay": 3e-3, "epochs": 220, "triplet_weight": 0.0}
 _DEFAULTS: dict[str, dict[str, Any]] = {
     "mobilenet_v2": {},
-    # The original course project's recipe.
+    # The recipe of the original course project.
     "cnn": {
         "batch": 128,
         "optimizer": "adam",
@@ -95,14 +95,14 @@ _DEFAULTS: dict[str, dict[str, Any]] = {
 
 
 def recipe_for(arch: str, **changes: Any) -> Recipe:
-    """Return the recipe of an architecture, with changes.
+    """Return the default recipe of an architecture, with changes.
 
     Args:
-        arch: One of the architectures.
-        **changes: Fields of `Recipe`; None leaves a field as it is.
+        arch: Name of the architecture.
+        **changes: Fields of `Recipe`; None keeps the default.
 
     Raises:
-        ValueError: Unknown architecture or optimizer, or a number out of its range.
+        ValueError: The architecture or optimizer is unknown, or a number is outside its range.
     """
     if arch not in _DEFAULTS:
         raise ValueError(f"arch: expected one of {', '.join(_DEFAULTS)}, got {arch!r}.")
@@ -127,13 +127,13 @@ def _check(recipe: Recipe) -> None:
 
 
 def parse_settings(settings: Sequence[str]) -> dict[str, Any]:
-    """Read fields of a recipe written as text.
+    """Parse fields of a recipe from text.
 
     Args:
-        settings: Each `NAME=VALUE`, as `triplet_weight=0.1` or `augment=false`.
+        settings: Texts `NAME=VALUE`, such as `triplet_weight=0.1` or `augment=false`.
 
     Raises:
-        ValueError: No such field, or a value that is not of its type.
+        ValueError: There is no such field, or the value has another type.
     """
     defaults = Recipe().to_json()
     found: dict[str, Any] = {}
@@ -143,7 +143,7 @@ def parse_settings(settings: Sequence[str]) -> dict[str, Any]:
             raise ValueError(f"setting: expected NAME=VALUE with one of {', '.join(defaults)}, got {setting!r}.")
         kind = type(defaults[name])
         try:
-            found[name] = _TRUTH[text.lower()] if kind is bool else kind(text)
+            found[name] = _BOOLEANS[text.lower()] if kind is bool else kind(text)
         except (ValueError, KeyError):
             raise ValueError(f"{name}: expected {kind.__name__}, got {text!r}.") from None
     return found

@@ -1,4 +1,4 @@
-"""What trainings leave behind, as networks again: one by one, or several merged into one."""
+"""Rebuild trained encoders from their folders, and merge several into one."""
 
 import json
 from collections.abc import Sequence
@@ -21,20 +21,20 @@ PROJECTION = "joint_projection"
 
 
 def merge_encoders(members: Sequence[keras.Model], *, dim: int) -> keras.Model:
-    """Build the encoder that averages others.
+    """Build an encoder that averages others.
 
-    The joined embedding is the members' embeddings side by side, whose cosines are the mean of the members' cosines,
-    turned by a matrix with orthonormal columns into `dim` numbers. `fit_projection` sets it.
+    The joint embedding is the concatenation of the members' embeddings, whose cosine is the mean of the members'
+    cosines, projected to `dim` numbers by a matrix with orthonormal columns, which `fit_projection` sets.
 
     Args:
         members: Two or more encoders from `network.build_encoder`, with the same label sets and classes.
-        dim: Length of the joined embedding, at most the sum of the members'.
+        dim: Length of the joint embedding, at most the sum of the members'.
 
     Returns:
-        An encoder with the members' inputs and outputs.
+        An encoder with the inputs and outputs of the members.
 
     Raises:
-        ValueError: Fewer than two members, members of other label sets or classes, or too large a `dim`.
+        ValueError: There are fewer than two members, their label sets or classes differ, or `dim` is too large.
     """
     sets = [{name: output.shape[1] for name, output in member.output.items()} for member in members]
     heads = [name for name in (sets[0] if sets else {}) if name != EMBEDDING]
@@ -42,31 +42,32 @@ def merge_encoders(members: Sequence[keras.Model], *, dim: int) -> keras.Model:
         raise ValueError(f"members: expected two or more encoders of the same label sets, got outputs {sets}.")
     width = sum(one[EMBEDDING] for one in sets)
     if not 1 <= dim <= width:
-        raise ValueError(f"dim: expected 1 to {width}, the members' together, got {dim}.")
+        raise ValueError(f"dim: expected 1 to {width}, the sum of the members', got {dim}.")
     faces = keras.Input(members[0].input.shape[1:], name="crops")
     named = [keras.Model(m.input, m.output, name=f"member_{place}") for place, m in enumerate(members)]
-    lessons = [member(faces) for member in named]
-    joined = layers.Concatenate(dtype="float32", name="joined")([lesson[EMBEDDING] for lesson in lessons])
+    predictions = [member(faces) for member in named]
+    joined = layers.Concatenate(dtype="float32", name="joined")([one[EMBEDDING] for one in predictions])
     joined = layers.Dense(
         dim, use_bias=False, kernel_initializer="orthogonal", trainable=False, dtype="float32", name=PROJECTION
     )(joined)
     outputs = {EMBEDDING: UnitLength(dtype="float32", name=EMBEDDING)(joined)}
     for name in heads:
-        outputs[name] = layers.Average(dtype="float32", name=name)([lesson[name] for lesson in lessons])
+        outputs[name] = layers.Average(dtype="float32", name=name)([one[name] for one in predictions])
     return keras.Model(faces, outputs, name="encoder")
 
 
 def fit_projection(encoder: keras.Model, crops: ByteArray) -> float:
-    """Set the joining matrix to the directions in which these faces' embeddings are long, and so keep their cosines.
+    """Set the projection so that it keeps the cosines between the embeddings of these faces as well as possible.
 
-    These are the leading right singular vectors of the joined embeddings, not centerd, since a cosine is not.
+    It consists of the leading right singular vectors of the concatenated embeddings. They are not centered, because a
+    cosine is not.
 
     Args:
-        encoder: What `merge_encoders` gave.
-        crops: `(n, 48, 48)` uint8 gray, n >= 1, faces of the kind that will be compared.
+        encoder: A network from `merge_encoders`.
+        crops: `(n, 48, 48)` uint8 gray, n >= 1, faces such as will be compared.
 
     Returns:
-        The share of the joined embeddings' squared length that `dim` numbers keep, 0 to 1.
+        The share of the squared length of the concatenated embeddings that `dim` numbers keep, in [0, 1].
     """
     joined = keras.Model(encoder.input, encoder.get_layer("joined").output)
     vectors = np.asarray(joined.predict(crops[..., None], batch_size=256, verbose=0), np.float64)
@@ -78,18 +79,18 @@ def fit_projection(encoder: keras.Model, crops: ByteArray) -> float:
 
 
 class TrainingError(MoodspaceError):
-    """A training that cannot start or go on."""
+    """A training cannot start or continue."""
 
 
 def new_encoder(recipe: Recipe, classes: dict[str, tuple[str, ...]]) -> keras.Model:
-    """Build the encoder that a recipe names, with its starting weights.
+    """Build the encoder of a recipe, with its initial weights.
 
     Args:
-        recipe: Architecture, start and sizes.
-        classes: For each label set its class names in column order.
+        recipe: Architecture, initial weights and sizes.
+        classes: Class names of each label set, in column order.
 
     Returns:
-        Model as `embeddings.training.network.build_encoder` gives.
+        A model as from `network.build_encoder`.
     """
     if recipe.arch == "mobilenet_v2":
         init = None if recipe.init == "none" else recipe.init
@@ -100,26 +101,24 @@ def new_encoder(recipe: Recipe, classes: dict[str, tuple[str, ...]]) -> keras.Mo
 
 
 def load_encoder(folder: Path) -> keras.Model:
-    """Rebuild the encoder that a training left behind, with its best weights.
+    """Rebuild the encoder of a training, with its best weights.
 
     Args:
-        folder: What `train_encoder` wrote to.
+        folder: The training folder.
 
     Raises:
-        TrainingError: The folder holds no finished epoch.
+        TrainingError: The folder has no finished epoch.
     """
     config, weights = folder / CONFIG, folder / WEIGHTS
     if not (config.is_file() and weights.is_file()):
-        raise TrainingError(
-            f"{folder}: expected training.json and best.weights.h5 of a training, found neither or one."
-        )
+        raise TrainingError(f"{folder}: expected {CONFIG} and {WEIGHTS} of a training, got one or none of them.")
     encoder = _described(json.loads(config.read_text()))
     encoder.load_weights(weights)
     return encoder
 
 
 def _described(found: dict[str, Any]) -> keras.Model:
-    """Build the network of a `training.json`, with weights yet to be loaded."""
+    """Build the network that a `training.json` describes, without its weights."""
     classes = {name: tuple(names) for name, names in found["classes"].items()}
     if "members" in found:
         recipes = [Recipe(**{**member["recipe"], "init": "none"}) for member in found["members"]]
@@ -130,21 +129,21 @@ def _described(found: dict[str, Any]) -> keras.Model:
 def merge_trainings(
     members: Sequence[Path], folder: Path, crops: ByteArray, *, dim: int = 64, data_hash: str = ""
 ) -> None:
-    """Make one network of several finished trainings, as if it had been trained into `folder`.
+    """Merge several finished trainings into one network, and write a training folder for it.
 
     Args:
         members: Folders of finished trainings of the same label sets and classes, none of them merged itself.
-        folder: For `training.json` and `best.weights.h5`.
+        folder: Folder for `training.json` and `best.weights.h5`.
         crops: `(n, 48, 48)` uint8 gray, the training faces, to fit the joint embedding on.
-        dim: Length of the joint embedding, or the members' together where that is less. Embeddings of few classes lie
-            close to a space of few dimensions: 64 keep 0.9998 of two on FER2013.
-        data_hash: Of the data, kept beside the members' recipes.
+        dim: Length of the joint embedding; at most the sum of the members'. Embeddings of few classes are close to a
+            subspace of few dimensions: 64 keep 0.9998 of two on FER2013.
+        data_hash: Hash of the data, stored with the members' recipes.
 
     Raises:
-        TrainingError: A member is not finished, is merged itself or has other classes, or `folder` holds a training.
+        TrainingError: A member is not finished, is itself merged or has other classes, or `folder` holds a training.
     """
     if (folder / CONFIG).exists():
-        raise TrainingError(f"{folder}: expected no training yet, found one; give another --out.")
+        raise TrainingError(f"{folder}: expected no training, got one; name another --out.")
     networks = [load_encoder(member) for member in members]
     found = [describe_training(member) for member in members]
     if any("members" in one or one["classes"] != found[0]["classes"] for one in found):

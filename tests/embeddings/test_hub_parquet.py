@@ -87,7 +87,7 @@ def test_tables_that_are_left_out_are_told(tmp_path: Path, caplog: pytest.LogCap
     for file in ("train.parquet", "data/train-00000-of-00001.parquet"):
         write_parquet(FACES, tmp_path / file)
     assert len(read_labelled_faces(tmp_path)) == 4
-    assert "read train.parquet, and left out 1 tables further in" in caplog.text
+    assert "read train.parquet, and left out 1 tables in subfolders" in caplog.text
 
 
 def test_shards_with_hashes_are_one_split(tmp_path: Path) -> None:

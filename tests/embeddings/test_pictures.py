@@ -277,5 +277,5 @@ def test_a_large_jpeg_that_is_cut_is_refused_as_any_other(monkeypatch: pytest.Mo
     monkeypatch.setattr(pictures, "_LARGE", 1)
     stream = io.BytesIO()
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (300, 300, 3), np.uint8)).save(stream, "JPEG")
-    with pytest.raises(PictureError, match="whole picture"):
+    with pytest.raises(PictureError, match="complete picture"):
         read_bgr(stream.getvalue()[:5000])

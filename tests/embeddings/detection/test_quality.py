@@ -99,5 +99,5 @@ def test_a_hidden_mouth_is_a_reason() -> None:
 def test_there_is_a_reason_exactly_where_a_face_is_not_good() -> None:
     quality = look_at(faces_at(*[(0, 0, 40, 50)] * 7), CROPS)
     assert [not reason for reason in quality.reasons] == quality.good.tolist()
-    with pytest.raises(ValueError, match="expected 1, one a face, got 2"):
+    with pytest.raises(ValueError, match="expected 1, one per face, got 2"):
         FaceQuality(SHARP, SHARP, SHARP, np.ones(1, bool), ("", "blurred"))

@@ -71,13 +71,13 @@ def test_where_nothing_can_be_written(tmp_path: Path, monkeypatch: pytest.Monkey
         (require_folder_at, "dangling"),
         (require_file_at, "file/within"),
     ]:
-        with pytest.raises(ValueError, match=r"expected a folder to write to, found a (file|link)"):
+        with pytest.raises(ValueError, match=r"expected a folder to write to, got a (file|link)"):
             check(tmp_path / path)
     os.mkfifo(tmp_path / "pipe")
     # Moving a finished file there would replace them.
     for path, found in [(tmp_path, FOLDER), (tmp_path / "pipe", "a pipe"), (Path(os.devnull), "a device")]:
-        with pytest.raises(ValueError, match=f"expected a file to write, found {found}"):
+        with pytest.raises(ValueError, match=f"expected a file to write, got {found}"):
             require_file_at(path)
     monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK)
-    with pytest.raises(ValueError, match="expected a folder to write to, this user may not"):
+    with pytest.raises(ValueError, match="expected a folder to write to, got a read-only one"):
         require_folder_at(tmp_path / "new")

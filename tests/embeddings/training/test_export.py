@@ -101,5 +101,7 @@ def test_no_room_for_temporary_files_is_told_in_a_line(network, tmp_path, monkey
         raise tf.errors.ResourceExhaustedError(None, None, "{{node}} part-00000; No space left on device [Op:SaveV2]")
 
     monkeypatch.setattr(network, "export", full)
-    with pytest.raises(ExportError, match=r"by way of .*, got: part-00000; No space left on device; .*--finish"):
+    with pytest.raises(
+        ExportError, match=r"to write the network .*, got: part-00000; No space left on device; .*--finish"
+    ):
         export_encoder(network, tmp_path / "a.tflite")

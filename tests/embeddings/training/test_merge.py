@@ -83,7 +83,7 @@ def test_merged_trainings_load_like_a_trained_one(tmp_path, crops):
     assert [one["recipe"]["seed"] for one in found["members"]] == [0, 1]
     assert [one["best_epoch"] for one in found["members"]] == [1, 1]
     assert found["data"] == "abc"
-    with pytest.raises(TrainingError, match="expected no training yet"):
+    with pytest.raises(TrainingError, match="expected no training, got one"):
         merge_trainings([tmp_path / "0", tmp_path / "1"], tmp_path / "both", crops)
     with pytest.raises(TrainingError, match="expected single trainings"):
         merge_trainings([tmp_path / "0", tmp_path / "both"], tmp_path / "more", crops)
