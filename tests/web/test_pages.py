@@ -108,7 +108,7 @@ def test_a_photo_is_looked_at_and_its_results_taken_along(visit, run, astronaut:
     expect(card.locator(".why li")).to_have_count(5)
     expected = json.loads(run("predict", astronaut, "--json").stdout)
     name, content = download(page, "JSON")
-    assert name == "astronaut.json" and json.loads(content) == expected | {"source": "astronaut.png"}
+    assert name == "astronaut.json" and json.loads(content) == expected | {"source": astronaut.name}
     name, content = download(page, "CSV")
     (row,) = csv.DictReader(io.StringIO(content.decode()))
     assert name == "astronaut.csv" and row["expression"] == "happy"
@@ -187,7 +187,7 @@ def test_what_one_visitor_teaches_only_that_one_sees_until_it_is_undone(visit, a
     for visitor, expression in ((page, "confused"), (other, "happy")):
         upload(visitor, astronaut)
         expect(visitor.locator(".ms .face h3")).to_contain_text(expression, timeout=WAIT_MS)
-    expect(page.locator(".ms .why")).to_contain_text("astronaut.png")
+    expect(page.locator(".ms .why")).to_contain_text(astronaut.name)
     goto(page, "Map")
     drawn = page.frame_locator("iframe")
     expect(drawn.get_by_text("28,710 faces").first).to_be_visible(timeout=WAIT_MS)
