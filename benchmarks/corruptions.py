@@ -3,7 +3,7 @@
     python -m benchmarks.corruptions fer2013/validation.parquet --bundle bundles/fer2013
     python -m benchmarks.corruptions fer2013/validation.parquet --bundle bundles/fer2013 --labels ferplus --json
 
-Every face goes through every corruption of `benchmarks.webcam`, seeded, and `classifier.evaluate` scores the ensemble
+Every face goes through every corruption of `benchmarks.webcam`, seeded, and `classifier.evaluation` scores the ensemble
 as `cli.py evaluate` does. The mean is over the kinds of corruption, each kind's figure being the mean over its
 severities. Prints a Markdown table, a row as soon as it is measured, or one JSON document.
 """

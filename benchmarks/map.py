@@ -19,7 +19,7 @@ import numpy as np
 
 from moodspace.arrays import FloatArray
 from moodspace.classifier.bundle.bundle import load_bundle
-from moodspace.classifier.map_positions import PLACED_BY, map_positions
+from moodspace.classifier.map_positions import MAP_NEIGHBORS, map_positions
 from moodspace.classifier.recognizer import Recognizer
 from moodspace.viz.map.quality import measure_quality
 
@@ -52,7 +52,7 @@ def placing_ms(bundle: Path) -> list[float]:
     times = []
     for _ in range(REPEATS):
         started = time.perf_counter()
-        neighbors = loaded.index.search(queries, PLACED_BY)
+        neighbors = loaded.index.search(queries, MAP_NEIGHBORS)
         map_positions(neighbors, loaded.index.rows(neighbors.ids), coordinates)
         times.append(1000 * (time.perf_counter() - started))
     return times

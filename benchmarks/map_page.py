@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from moodspace.viz.map.face_map import NEIGHBORS, FaceMap
-from moodspace.viz.map.page import write_map_page
+from moodspace.viz.map.page import write_page
 from tests.browser import chromium
 
 if TYPE_CHECKING:
@@ -155,7 +155,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, chromium() as browser:
         pages = asked.pages
         for n in () if pages else FACES:
-            write_map_page(synthetic(n), Path(folder, f"synthetic-{n}.html"))
+            write_page(synthetic(n), Path(folder, f"synthetic-{n}.html"))
             pages = [*pages, Path(folder, f"synthetic-{n}.html")]
         found = [measure(browser, path) for path in pages]
     if asked.json:

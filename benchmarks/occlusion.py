@@ -4,8 +4,8 @@
     python -m benchmarks.occlusion fer2013/train.parquet --fit [--limit 7000]
 
 The first covers faces with drawn masks, scarves, hands, bars, pictures' edges, pixels and blur (`benchmarks.covers`),
-whose textures are other ones than those fitted on. The second fits the weights of `realtime.occlusion` by logistic
-regression and writes `realtime/occlusion_weights.py`.
+whose textures are other ones than those fitted on. The second fits the weights of `embeddings.detection.occlusion` by logistic
+regression and writes `embeddings/detection/occlusion_weights.py`.
 """
 
 import argparse
@@ -25,7 +25,7 @@ from moodspace.classifier.evaluation import match_truth
 from moodspace.classifier.recognizer import Recognizer
 from moodspace.embeddings.crops import SIZE
 from moodspace.embeddings.data.readers import read_labelled_faces
-from moodspace.embeddings.detection.occlusion import DIRECTIONS, MOST_HIDDEN, edges, hidden
+from moodspace.embeddings.detection.occlusion import DIRECTIONS, MOST_HIDDEN, edges, mouth_hidden_probability
 from moodspace.embeddings.detection.quality import LEAST_SHARPNESS, sharpness
 
 WEIGHTS_FILE = Path(__file__).parents[1] / "realtime" / "occlusion_weights.py"
@@ -46,7 +46,7 @@ class Scores:
     """What is measured of faces that are covered in one way.
 
     Attributes:
-        hidden: `(n,)` float32, as `realtime.occlusion.hidden` has it.
+        hidden: `(n,)` float32, from `embeddings.detection.occlusion.mouth_hidden_probability`.
         blurred: `(n,)` bool, whether they are called blurred anyway.
         right: `(n,)` bool, whether the prediction is the face's label.
         sure: `(n,)` bool, whether the prediction is sure enough.
@@ -81,7 +81,7 @@ def measure(crops: ByteArray, labels: npt.NDArray[np.int64], recognizer: Recogni
     """
     prediction = recognizer.predict(crops)
     blurred = np.array([sharpness(crop) < LEAST_SHARPNESS for crop in crops], bool)
-    return Scores(hidden(crops), blurred, prediction.labels == labels, ~prediction.unknown)
+    return Scores(mouth_hidden_probability(crops), blurred, prediction.labels == labels, ~prediction.unknown)
 
 
 def measure_covers(
@@ -140,10 +140,10 @@ def fitted(features: FloatArray, targets: BoolArray) -> tuple[FloatArray, float]
 
 
 def weights_text(weights: FloatArray, bias: float) -> str:
-    """Return the source of `realtime/occlusion_weights.py`."""
+    """Return the source of `embeddings/detection/occlusion_weights.py`."""
     rows = [", ".join(f"{value:.2f}" for value in row) for row in weights.reshape(-1, DIRECTIONS)]
     return (
-        '"""The weights of `realtime.occlusion`, a row a cell, made by `python -m benchmarks.occlusion --fit`."""\n'
+        '"""The weights of `embeddings.detection.occlusion`, a row a cell, made by `python -m benchmarks.occlusion --fit`."""\n'
         f"\nBIAS = {bias:.3f}\n\nWEIGHTS = (\n" + "".join(f"    {row},\n" for row in rows) + ")\n"
     )
 

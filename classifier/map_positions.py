@@ -8,7 +8,7 @@ from moodspace.index.search import Neighbors
 # How fast a neighbor's weight falls with its similarity.
 _TAU = 0.02
 # The usual number of neighbors that place a face.
-PLACED_BY = 15
+MAP_NEIGHBORS = 15
 
 
 def map_positions(neighbors: Neighbors, rows: IntArray, coordinates: FloatArray) -> FloatArray:

@@ -9,7 +9,7 @@ Source:
 
 from zlib import crc32
 
-COLOURS: dict[str, str] = {
+COLORS: dict[str, str] = {
     "angry": "#D55E00",
     "contempt": "#E69F00",
     "disgust": "#009E73",
@@ -32,14 +32,14 @@ _OWN = (
 def class_shades(classes: tuple[str, ...]) -> tuple[str, ...]:
     """Return the hex color of each class, the same wherever it is drawn.
 
-    A known expression has its color of `COLOURS`. Another class has a color that a hash of its name chooses, or the
+    A known expression has its color of `COLORS`. Another class has a color that a hash of its name chooses, or the
     next free one if an earlier class (by name) has that. The order of `classes` does not matter.
 
     Args:
         classes: Class names.
     """
-    own = sorted({name for name in classes if name not in COLOURS})
-    shades = dict(COLOURS)
+    own = sorted({name for name in classes if name not in COLORS})
+    shades = dict(COLORS)
     free: list[str] = []
     for name in own:
         free = free or list(_OWN)

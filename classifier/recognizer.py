@@ -16,12 +16,12 @@ from moodspace.index.search import Neighbors
 from moodspace.index.taught.search import TaughtIndex
 
 
-def voters(bundle: Bundle, view: str) -> int:
+def max_neighbors(bundle: Bundle, view: str) -> int:
     """Return the largest number of neighbors that vote in a view of a bundle: a label set, or the blend."""
     return max(bundle.calibrations[name].k for name in _label_sets(bundle, view))
 
 
-def votes_alone(
+def calibrated_knn(
     bundle: Bundle, view: str, labels: Mapping[str, IntArray], similarities: FloatArray, rows: IntArray
 ) -> tuple[FloatArray, BoolArray]:
     """Return the calibrated votes of the nearest faces of a bundle's gallery, without the head.
@@ -116,7 +116,7 @@ class Recognizer:
         """Predict the expression of each face.
 
         Args:
-            crops: `(n, 48, 48)` uint8 in [0, 255], gray, as `embeddings.crops` makes them; `n = 0` is legal.
+            crops: `(n, 48, 48)` uint8 in [0, 255], gray, as `moodspace.embeddings.crops` makes them; `n = 0` is legal.
 
         Returns:
             The prediction, one row per crop.

@@ -158,7 +158,7 @@ class GalleryIndex:
         Raises:
             StorageError: The folder holds something else, or writing failed.
         """
-        commit(path, gallery_files(self), gallery_meta(self), format=GALLERY_FORMAT, version=GALLERY_VERSION)
+        commit(path, gallery_writers(self), gallery_meta(self), format=GALLERY_FORMAT, version=GALLERY_VERSION)
 
     @classmethod
     def load(cls, path: Path, *, encoder: str | None = None, threads: int = 1) -> GalleryIndex:
@@ -172,7 +172,7 @@ class GalleryIndex:
         return read_stored(path, format=GALLERY_FORMAT, version=GALLERY_VERSION, read=read)
 
 
-def gallery_files(index: GalleryIndex) -> dict[str, Writer]:
+def gallery_writers(index: GalleryIndex) -> dict[str, Writer]:
     """Return a writer for each file of a gallery, so that a bundle can commit them in one step with its own."""
     return {
         _VECTORS: lambda path: write_vectors(path, index._vectors),

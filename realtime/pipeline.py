@@ -16,8 +16,8 @@ from moodspace.classifier.ensemble import Prediction
 from moodspace.classifier.recognizer import Evidence, Recognizer
 from moodspace.embeddings.crops import SIZE, crop_faces
 from moodspace.embeddings.detection.faces import Detector, Faces
-from moodspace.embeddings.detection.occlusion import hidden
-from moodspace.embeddings.detection.quality import FaceQuality, assess, look_at, sharpness
+from moodspace.embeddings.detection.occlusion import mouth_hidden_probability
+from moodspace.embeddings.detection.quality import FaceQuality, assess, assess_crops, sharpness
 from moodspace.embeddings.encoder import Encoded
 from moodspace.embeddings.pictures import to_crop
 from moodspace.index.taught.search import TaughtIndex
@@ -91,7 +91,7 @@ class Pipeline:
         faces = self.detector.detect(frame_bgr)
         detected = self._clock()
         crops = crop_faces(frame_bgr, faces.landmarks, self.recognizer.bundle.geometry)
-        quality = look_at(faces, crops, frame_bgr.shape)
+        quality = assess_crops(faces, crops, frame_bgr.shape)
         cropped = self._clock()
         prediction = self.recognizer.predict(crops).withheld(quality.good)
         recognized = self._clock()
@@ -125,7 +125,7 @@ class WholePicture:
         size = np.array(frame_bgr.shape[1::-1])
         landmarks = (self.recognizer.bundle.geometry.template[None] + 0.5) * size / SIZE - 0.5
         faces = Faces(np.array([[0, 0, *size]], np.float32), landmarks.astype(np.float32), np.ones(1, np.float32))
-        quality = look_at(faces, crop[None])
+        quality = assess_crops(faces, crop[None])
         prediction = prediction.withheld(quality.good)
         timings_ms = {"detect": 0.0, "crop": 1000 * (cropped - started), "recognise": 1000 * (recognized - cropped)}
         return FrameResult(now, faces, prediction, timings_ms, quality)
@@ -219,7 +219,7 @@ class LivePipeline:
         """Start over with another source: the next frame is its first. Ids are not used again."""
         self._tracker.restart()
 
-    def look_anew(self) -> None:
+    def reset_smoothing(self) -> None:
         """Drop the smoothed past, so that what was just taught or forgotten shows in the next frame."""
         for state in self._states.values():
             state.smoother.reset()
@@ -239,7 +239,7 @@ class LivePipeline:
         states = self._update_states(ids, tracked.remembered)
         due = _due_rows(states, tracked)
         crops = self._crop(frame_bgr, tracked, due)
-        for row, crop, hiding in zip(due, crops, hidden(crops).tolist(), strict=True):
+        for row, crop, hiding in zip(due, crops, mouth_hidden_probability(crops).tolist(), strict=True):
             states[row].cropped_at, states[row].sharpness, states[row].hidden = now, sharpness(crop), hiding
         quality = _quality(tracked.faces, states, frame_bgr.shape)
         marks.append(self._clock())

@@ -103,13 +103,13 @@ def test_a_network_of_rubble_that_the_manifest_agrees_with(run, astronaut, copie
 def test_a_gallery_of_another_dimension(run, astronaut, copied):
     from moodspace.classifier.bundle.bundle import FORMAT, VERSION, load_bundle
     from moodspace.index.gallery import Gallery
-    from moodspace.index.search import GalleryIndex, gallery_files, gallery_meta
+    from moodspace.index.search import GalleryIndex, gallery_meta, gallery_writers
     from moodspace.index.store.commit import commit
 
     bundle = load_bundle(copied)
     other = GalleryIndex(Gallery.empty(bundle.encoder.dim + 8, bundle.classes), encoder=bundle.index.encoder)
     meta = {**bundle.meta, **gallery_meta(other)}
-    commit(copied, gallery_files(other), meta, format=FORMAT, version=VERSION, keep={"encoder.tflite"})
+    commit(copied, gallery_writers(other), meta, format=FORMAT, version=VERSION, keep={"encoder.tflite"})
     dim = bundle.encoder.dim
     refused(run("predict", astronaut, "--bundle", copied), 3, f"dimension {dim}", f"got {dim + 8}")
 

@@ -29,7 +29,7 @@ from moodspace.web.server.settings import Limits
 from tests.fake_encoder import FakeEncoder
 from tests.index.ingest.folder_sync import sync
 from tests.mutants import mutated, originals, tables
-from tests.realtime.fakes import ToldDetector, faces_at
+from tests.realtime.fakes import FakeDetector, faces_at
 from tests.web.looked_at import RECOGNIZER, recognize
 
 COUNT = int(os.environ.get("MOODSPACE_MUTANTS", "60"))
@@ -57,7 +57,7 @@ def is_reason(text: str) -> bool:
 
 
 def test_predict_reads_or_names_each(folder: Path, files: dict[str, bytes]) -> None:
-    pipeline = Pipeline(ToldDetector(faces_at((10, 10, 20, 20))), RECOGNIZER)
+    pipeline = Pipeline(FakeDetector(faces_at((10, 10, 20, 20))), RECOGNIZER)
     source = FolderSource(folder)
     documents = list(predict_source(source, pipeline))
     told = [document["source"] for document in documents]

@@ -2,7 +2,7 @@
 
 The tones are defined once, here. Pages get them as CSS custom properties that follow the reader's light or dark scheme,
 with the rules of `theme.css`; pictures get them as matplotlib settings. The colors of the expressions and of the user's
-own classes come from `classifier.palette.class_shades`, as in the live window.
+own classes come from `moodspace.classifier.palette.class_shades`, as in the live window.
 """
 
 import html
@@ -10,9 +10,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from moodspace.classifier.palette import COLOURS, class_shades
+from moodspace.classifier.palette import COLORS, class_shades
 
-__all__ = ["COLOURS", "DARK", "LIGHT", "Tones", "class_shades", "mark", "page", "picture_style", "stylesheet", "text"]
+__all__ = ["COLORS", "DARK", "LIGHT", "Tones", "class_shades", "mark", "page", "picture_style", "stylesheet", "text"]
 
 _STYLE = Path(__file__).with_name("theme.css")
 

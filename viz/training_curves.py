@@ -22,7 +22,7 @@ def draw_curves(runs: Mapping[str, Rows], path: Path) -> None:
     of the first panel applies to all: a color for each run, a line style for each label set.
 
     Args:
-        runs: The log of each run by name, as `embeddings.training.log.read_log` returns it, at least one epoch each.
+        runs: The log of each run by name, as `read_log` returns it, at least one epoch each.
         path: The file to write; its folder exists.
 
     Raises:

@@ -28,7 +28,7 @@ from moodspace.embeddings.crops import CropGeometry
 from moodspace.embeddings.encoder import Encoder, EncoderSpec, LiteRTEncoder
 from moodspace.errors import MoodspaceError
 from moodspace.index.gallery import Gallery
-from moodspace.index.search import GalleryIndex, gallery_files, gallery_meta, load_gallery
+from moodspace.index.search import GalleryIndex, gallery_meta, gallery_writers, load_gallery
 from moodspace.index.store.commit import Writer, commit
 from moodspace.index.store.lock import locked, read_stored
 from moodspace.index.store.manifest import Manifest
@@ -55,7 +55,7 @@ class Bundle:
         classes: Class names of each label set, in column order.
         default_labels: The view that is predicted by default: a label set or "blend".
         meta: The manifest's plain JSON values, among them `flip`, `training` and `metrics`.
-        map_coordinates: `(n, 2)` float32, finite, the map position of each face of `index.gallery`; or None.
+        map_coordinates: `(n, 2)` float32, finite, the map position of each face of `moodspace.index.gallery`; or None.
         weights: The Keras weights to train on from, or None.
         blend: How several label sets make one prediction, or None.
         gate: When the faces that a user taught change a prediction.
@@ -216,7 +216,7 @@ def save_bundle(
         )
         sources = {ENCODER: encoder} | ({WEIGHTS: weights} if weights else {})
         copies: dict[str, Writer] = {name: partial(_copy, source) for name, source in sources.items()}
-        _commit(bundle, copies | gallery_files(bundle.index) | _map_files(map_coordinates))
+        _commit(bundle, copies | gallery_writers(bundle.index) | _map_files(map_coordinates))
 
 
 def update_bundle(
@@ -250,7 +250,7 @@ def update_bundle(
         old = load_bundle(path)
         if made_from is not None and not _same_gallery(old, made_from):
             raise BundleError(f"{path}: expected the network and gallery of before, got others; start again")
-        keep = {ENCODER, *gallery_files(old.index)} | ({WEIGHTS} if old.weights else set())
+        keep = {ENCODER, *gallery_writers(old.index)} | ({WEIGHTS} if old.weights else set())
         places = old.map_coordinates if map_coordinates is None and gallery is None else map_coordinates
         bundle = replace(
             old,
@@ -260,7 +260,7 @@ def update_bundle(
             map_coordinates=places,
             meta={**old.meta, "metrics": {**old.meta["metrics"], **(metrics or {})}},
         )
-        _commit(bundle, ({} if gallery is None else gallery_files(bundle.index)) | _map_files(places), keep)
+        _commit(bundle, ({} if gallery is None else gallery_writers(bundle.index)) | _map_files(places), keep)
 
 
 def _same_gallery(one: Bundle, other: Bundle) -> bool:

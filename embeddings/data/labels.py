@@ -45,18 +45,18 @@ class ClassNameError(MoodspaceError):
     """A name cannot be the name of a class."""
 
 
-def tidy(name: str) -> str:
+def normalize_name(name: str) -> str:
     """Return a name in Unicode NFC and lower case, with single spaces inside and none around it."""
     return unicodedata.normalize("NFC", _spelled(name).lower())
 
 
-def checked(name: str) -> str:
+def check_name(name: str) -> str:
     """Return a name unchanged, if a class may have it.
 
     Raises:
         ClassNameError: It is empty or too long, or has line breaks, control characters or invisible characters.
     """
-    plain = tidy(name)
+    plain = normalize_name(name)
     if not plain:
         raise ClassNameError("expected the name of a class, got an empty one; type a word")
     if len(plain) > _LONGEST:
@@ -69,7 +69,7 @@ def checked(name: str) -> str:
 
 
 @lru_cache(maxsize=4096)
-def readable(name: str) -> str:
+def displayable(name: str) -> str:
     """Return an existing name as it is compared and shown: in NFC, with invalid characters replaced by U+FFFD."""
     return "".join("\ufffd" if _is_refused(one) else one for one in _spelled(name))
 
@@ -106,8 +106,8 @@ _SUM_TOLERANCE = 1e-4
 
 
 def canonical(name: str) -> str:
-    """Return the canonical name of an expression: tidied as by `tidy` and with aliases resolved."""
-    plain = tidy(name)
+    """Return the canonical name of an expression: tidied as by `normalize_name` and with aliases resolved."""
+    plain = normalize_name(name)
     return ALIASES.get(plain, plain)
 
 
@@ -117,7 +117,7 @@ def class_name(name: str) -> str:
     Raises:
         ClassNameError: It is empty or too long, or has line breaks or invisible characters.
     """
-    return canonical(checked(name))
+    return canonical(check_name(name))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

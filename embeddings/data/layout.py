@@ -147,12 +147,12 @@ def class_name(folder: ClassFolder) -> str:
     return RAF_DB[folder.path.name] if folder.path.name in RAF_DB and _is_raf_db(folder) else folder.path.name
 
 
-def numbered(found: Sequence[ClassFolder]) -> bool:
+def has_numbered_classes(found: Sequence[ClassFolder]) -> bool:
     """Return whether all classes are numbers, which different data sets give to different expressions."""
     return bool(found) and all(class_name(folder).strip().isdecimal() for folder in found)
 
 
-def refusal_of_numbers(root: Path, found: Sequence[ClassFolder]) -> str:
+def numbered_folders_message(root: Path, found: Sequence[ClassFolder]) -> str:
     """Return the error message for a data set whose classes are numbers."""
     names = sorted({folder.path.name for folder in found}, key=lambda name: (len(name), name))
     known = ", ".join(f"{number} {name}" for number, name in RAF_DB.items())

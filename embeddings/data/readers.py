@@ -38,12 +38,12 @@ from moodspace.embeddings.data.layout import (
     SPLITS,
     class_folders,
     class_name,
+    has_numbered_classes,
     innermost,
     nested_tables,
-    numbered,
+    numbered_folders_message,
     other_csv,
     parquet_split,
-    refusal_of_numbers,
     split_name,
     tables,
     visible,
@@ -189,8 +189,8 @@ def _read_folder(path: Path, root: Path, split: str | None, progress: Progress |
     found = class_folders(root)
     if not found:
         raise DataError(f"{root}: expected folders named for classes, {CSV_NAMES[0]} or .parquet files, got none")
-    if numbered(found):
-        raise DataError(refusal_of_numbers(root, found))
+    if has_numbered_classes(found):
+        raise DataError(numbered_folders_message(root, found))
     named = {folder.path: class_name(folder) for folder in found}
     if found[0].split is None:
         _refuse_split(split, root)

@@ -6,7 +6,7 @@ video. Pictures get a second, small one for faces that fill them. Large pictures
 every frontal face of `LEAST_FACE` pixels or more is found (`tiles`).
 
 Positions are in pixels of the frame. For boxes (0, 0) is the corner of the first pixel; for landmarks it is the center,
-as in `embeddings.crops`.
+as in `moodspace.embeddings.crops`.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ import numpy as np
 from moodspace.arrays import ByteArray, FloatArray
 from moodspace.embeddings.detection.faces import Detector, Faces
 from moodspace.embeddings.detection.opencv_logging import quiet_opencv
-from moodspace.embeddings.detection.tiles import LARGEST_OVERLAP, Look, look_in_tiles, once_each, shrinks
+from moodspace.embeddings.detection.tiles import LARGEST_OVERLAP, Look, level_scales, look_in_tiles, without_duplicates
 from moodspace.errors import MoodspaceError
 
 __all__ = [
@@ -253,9 +253,9 @@ def _in_whole(frame_bgr: ByteArray, look: Look, working_sizes: Sequence[int]) ->
 
 def _in_tiles(frame_bgr: ByteArray, look: Look, working_sizes: Sequence[int], least_face: float, known: Faces) -> Faces:
     """Add the faces found in tiles to the known ones, if the frame is too large for the working sizes."""
-    levels = shrinks(max(frame_bgr.shape[:2]), max(_scales(frame_bgr, working_sizes)), least_face)
+    levels = level_scales(max(frame_bgr.shape[:2]), max(_scales(frame_bgr, working_sizes)), least_face)
     passes = [faces for shrink in levels for faces in look_in_tiles(frame_bgr, look, shrink)]
-    return once_each(_joined([known, *passes])) if levels else known
+    return without_duplicates(_joined([known, *passes])) if levels else known
 
 
 def _scales(frame_bgr: ByteArray, working_sizes: Sequence[int]) -> list[float]:

@@ -16,7 +16,7 @@ class Faces:
 
     Attributes:
         xywh: `(n, 4)` float32, left, top, width and height in pixels; boxes may extend beyond the frame.
-        landmarks: `(n, 5, 2)` float32, x and y in pixels, in the order of `embeddings.crops.LANDMARKS`.
+        landmarks: `(n, 5, 2)` float32, x and y in pixels, in the order of `moodspace.embeddings.crops.LANDMARKS`.
         confidence: `(n,)` float32 in [0, 1], confidence of the detector.
 
     Raises:

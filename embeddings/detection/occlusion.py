@@ -24,7 +24,7 @@ _SIGMA = 0.7
 _LEAST_EDGE = 1.0
 
 
-def hidden(crops: ByteArray) -> FloatArray:
+def mouth_hidden_probability(crops: ByteArray) -> FloatArray:
     """Return the probability that the mouth of each face is covered.
 
     Args:

@@ -11,7 +11,7 @@ import numpy as np
 
 from moodspace.arrays import BoolArray, ByteArray, FloatArray
 from moodspace.embeddings.detection.faces import Faces
-from moodspace.embeddings.detection.occlusion import MOST_HIDDEN, hidden
+from moodspace.embeddings.detection.occlusion import MOST_HIDDEN, mouth_hidden_probability
 
 # Pixels. Accuracy is 69 % for faces 24 pixels wide, 63 % for 18, 57 % for 16 and 54 % for 14.
 LEAST_SIZE = 16.0
@@ -75,12 +75,12 @@ def assess(
     Args:
         faces: The n faces.
         sharpnesses: `(n,)` float32, `sharpness` of their crops.
-        hiddenness: `(n,)` float32 in [0, 1], the probability that the mouth is hidden (`occlusion.hidden`); None if it
+        hiddenness: `(n,)` float32 in [0, 1], the probability that the mouth is hidden (see `occlusion`); None if it
             was not measured.
         frame_shape: Height and width of the frame, pixels; None to ignore its border.
     """
     size = faces.xywh[:, 2:].max(axis=1, initial=0.0)
-    yaw = yaws(faces.landmarks)
+    yaw = estimate_yaw(faces.landmarks)
     covered = np.zeros(len(faces), bool) if hiddenness is None else hiddenness > MOST_HIDDEN
     cut = np.zeros(len(faces), bool) if frame_shape is None else cut_off(faces.landmarks, frame_shape)
     wrong = {
@@ -94,7 +94,7 @@ def assess(
     return FaceQuality(size, sharpnesses, yaw, np.array([not word for word in reasons], bool), reasons)
 
 
-def look_at(faces: Faces, crops: ByteArray, frame_shape: tuple[int, ...] | None = None) -> FaceQuality:
+def assess_crops(faces: Faces, crops: ByteArray, frame_shape: tuple[int, ...] | None = None) -> FaceQuality:
     """Assess the faces of a picture from their crops.
 
     Args:
@@ -102,14 +102,16 @@ def look_at(faces: Faces, crops: ByteArray, frame_shape: tuple[int, ...] | None 
         crops: `(n, 48, 48)` uint8 gray, their crops.
         frame_shape: As for `assess`.
     """
-    return assess(faces, np.array([sharpness(crop) for crop in crops], np.float32), hidden(crops), frame_shape)
+    return assess(
+        faces, np.array([sharpness(crop) for crop in crops], np.float32), mouth_hidden_probability(crops), frame_shape
+    )
 
 
 def cut_off(landmarks: FloatArray, frame_shape: tuple[int, ...]) -> BoolArray:
     """Return which faces are cut off by the border of the picture, so that eyes, nose or mouth are missing.
 
     Args:
-        landmarks: `(n, 5, 2)` float32, pixels, in the order of `embeddings.crops.LANDMARKS`.
+        landmarks: `(n, 5, 2)` float32, pixels, in the order of `moodspace.embeddings.crops.LANDMARKS`.
         frame_shape: Height and width of the picture, pixels; more values are ignored.
 
     Returns:
@@ -143,11 +145,11 @@ def sharpness(crop: ByteArray) -> float:
     return float(edges.var() / max(float(crop.var()), 1.0))
 
 
-def yaws(landmarks: FloatArray) -> FloatArray:
+def estimate_yaw(landmarks: FloatArray) -> FloatArray:
     """Estimate the yaw of faces from the distance of the nose tip to the midpoint of the eyes.
 
     Args:
-        landmarks: `(n, 5, 2)` float32, pixels, in the order of `embeddings.crops.LANDMARKS`.
+        landmarks: `(n, 5, 2)` float32, pixels, in the order of `moodspace.embeddings.crops.LANDMARKS`.
 
     Returns:
         `(n,)` float32 in [-90, 90], degrees; positive to the viewer's right.

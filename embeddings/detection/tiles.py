@@ -41,7 +41,7 @@ _SHRINKING = cv2.INTER_AREA
 Look = Callable[[ByteArray], Faces]
 
 
-def shrinks(longest: int, coarsest: float, least_face: float) -> list[float]:
+def level_scales(longest: int, coarsest: float, least_face: float) -> list[float]:
     """Return the factors by which the levels are smaller than the picture, the finest first; [] for a small picture.
 
     Args:
@@ -101,7 +101,7 @@ def spans(side: int) -> list[tuple[int, int]]:
     return [(start, start + length) for start in starts]
 
 
-def once_each(faces: Faces) -> Faces:
+def without_duplicates(faces: Faces) -> Faces:
     """Remove duplicates from the faces of several passes; most confident first."""
     faces = faces.take(np.argsort(-faces.confidence, kind="stable"))
     kept: list[int] = []

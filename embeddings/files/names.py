@@ -8,7 +8,7 @@ from pathlib import Path
 _USUAL, _RESERVED = 255, 15
 
 
-def fitting(folder: Path, stem: str, suffix: str = "") -> str:
+def shortened_name(folder: Path, stem: str, suffix: str = "") -> str:
     """Return a file name, shortened if it is too long.
 
     A shortened name ends in a digest of the whole name, so that long names with the same start stay different.
@@ -27,7 +27,7 @@ def fitting(folder: Path, stem: str, suffix: str = "") -> str:
     return kept.decode(errors="ignore") + mark
 
 
-def unfinished(path: Path) -> Path:
+def partial_path(path: Path) -> Path:
     """Return the hidden path, in the same folder, that a file is written to before it is complete."""
     name = f".{path.name}.partial"
     if len(os.fsencode(name)) > _longest_name(path.parent):

@@ -25,7 +25,7 @@ _ERRORS = {
 }
 
 
-def what_is(path: str | Path) -> str:
+def describe_path(path: str | Path) -> str:
     """Describe what is at a path: `FILE`, `FOLDER`, or words for an error message.
 
     Args:
@@ -53,7 +53,7 @@ def require_folder_at(path: Path) -> None:
         ValueError: It cannot.
     """
     nearest = next(one for one in (path, *path.absolute().parents) if os.path.lexists(one))
-    found = what_is(nearest)
+    found = describe_path(nearest)
     if found != FOLDER:
         raise ValueError(f"{nearest}: expected a folder to write to, got {found}; name another")
     if not os.access(nearest, os.W_OK):
@@ -68,6 +68,6 @@ def require_file_at(path: Path) -> None:
     Raises:
         ValueError: It cannot.
     """
-    if os.path.exists(path) and (found := what_is(path)) != FILE:
+    if os.path.exists(path) and (found := describe_path(path)) != FILE:
         raise ValueError(f"{path}: expected a file to write, got {found}; name another")
     require_folder_at(path.absolute().parent)

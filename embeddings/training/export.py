@@ -25,7 +25,7 @@ def export_encoder(encoder: keras.Model, path: Path, *, int8_faces: ByteArray | 
     By default weights are stored in half precision, and LiteRT computes in float32. With `int8_faces`, weights and
     activations are 8-bit integers, scaled to the ranges that occur on these faces: smaller and about twice as fast, but
     only approximately the same function. Input and outputs are float32 in both, so that
-    `embeddings.encoder.LiteRTEncoder` runs either.
+    `moodspace.embeddings.encoder.LiteRTEncoder` runs either.
 
     Args:
         encoder: A network from `network.build_encoder`.

@@ -18,7 +18,6 @@ from moodspace.embeddings.crops import SIZE, CropGeometry, crop_faces
 from moodspace.embeddings.detection.faces import Detector
 from moodspace.embeddings.encoder import Encoder
 from moodspace.embeddings.files.kind import RAW_NAMES
-from moodspace.embeddings.files.paths import what_is
 from moodspace.embeddings.pictures import MAX_PIXELS, RAW, PictureError, is_animated, read_bgr, read_crop
 from moodspace.index.ingest.apply import EmbeddedFile
 
@@ -129,10 +128,10 @@ def _read(path: str, cropper: Cropper) -> tuple[EmbeddedFile, ByteArray | None]:
     if found.crop is None:
         reason = NO_FACE_FIRST if is_animated(content) else NO_FACE
         return EmbeddedFile(path, sha256, reason=reason), None
-    return EmbeddedFile(path, sha256, digest=digest_of(found.crop), others=found.others), found.crop
+    return EmbeddedFile(path, sha256, digest=crop_digest(found.crop), others=found.others), found.crop
 
 
-def digest_of(crop: ByteArray) -> str:
+def crop_digest(crop: ByteArray) -> str:
     """Return the SHA-256 of a crop's pixels, which identifies a face in a gallery."""
     return hashlib.sha256(crop.tobytes()).hexdigest()
 
@@ -148,7 +147,7 @@ def picture_bytes(path: Path) -> bytes:
     if path.suffix.lower() in RAW_NAMES:
         raise PictureError(RAW)
     if not stat.S_ISREG(status.st_mode):
-        raise PictureError(f"expected a picture file, got {what_is(path)}")
+        raise PictureError(f"expected a picture file, got {describe_path(path)}")
     if status.st_size > MAX_BYTES:
         raise PictureError(f"expected at most {MAX_BYTES:,} bytes, got {status.st_size:,}; shrink it")
     return path.read_bytes()

@@ -14,7 +14,7 @@ from moodspace.embeddings.data.labelled import DataError, Progress, Skipped
 from moodspace.embeddings.encoder import Encoder, EncoderSpec
 from moodspace.index.ingest.apply import SyncReport
 from moodspace.index.ingest.folders import SyncRequest, sync_folders
-from moodspace.index.ingest.read_faces import BATCH, Cropper, crop_whole_picture, digest_of
+from moodspace.index.ingest.read_faces import BATCH, Cropper, crop_digest, crop_whole_picture
 from moodspace.index.ingest.source_crops import crop_from_source
 from moodspace.index.store.commit import GalleryError
 from moodspace.index.store.manifest import StorageError
@@ -213,7 +213,7 @@ class _Rebuild:
         report.failed += [
             Skipped(source, "its picture is not available; the face is in the old gallery") for source in gone
         ]
-        digests = {row: digest_of(crop) for row, crop in crops.items()}
+        digests = {row: crop_digest(crop) for row, crop in crops.items()}
         known = self.new.known(digests.values()) if self.new is not None else {}
         fresh = [row for row in crops if known.get(digests[row]) != faces.labels[row]]
         report.added += len(fresh)

@@ -10,7 +10,7 @@ from moodspace.arrays import ByteArray
 from moodspace.embeddings.crops import SIZE
 from moodspace.embeddings.data.labelled import Progress, reporting
 from moodspace.embeddings.pictures import PictureError
-from moodspace.index.ingest.read_faces import Cropper, digest_of, picture_bytes
+from moodspace.index.ingest.read_faces import Cropper, crop_digest, picture_bytes
 from moodspace.index.taught.faces import IMPORTED, LIVE, TaughtFaces
 
 # Finding the face in one picture takes about 50 ms.
@@ -41,7 +41,7 @@ def crop_from_source(source: str, digest: str, croppers: Sequence[Cropper]) -> B
             crop = cropper(content).crop
         except PictureError:
             return None
-        if crop is not None and digest_of(crop) == digest:
+        if crop is not None and crop_digest(crop) == digest:
             return crop
         crops.append(crop)
     return next((crop for crop in crops if crop is not None), None)
@@ -66,7 +66,7 @@ def crops_from_sources(
     newest = files[-_MOST_PICTURES:]
     for row in reporting(newest, len(newest), progress):
         crop = crop_from_source(faces.sources[row], faces.digests[row], croppers)
-        if crop is not None and digest_of(crop) == faces.digests[row]:
+        if crop is not None and crop_digest(crop) == faces.digests[row]:
             picture[row] = len(crops)
             crops.append(crop)
     return np.array(crops, np.uint8).reshape(-1, SIZE, SIZE), picture

@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from moodspace.embeddings.data.labels import readable
+from moodspace.embeddings.data.labels import displayable
 from moodspace.index.store.commit import GalleryError
 from moodspace.index.store.manifest import StorageError
 
@@ -248,7 +248,7 @@ def connect(path: Path, mode: str, timeout: float) -> sqlite3.Connection:
         connection.execute("PRAGMA secure_delete = ON")
         connection.execute("PRAGMA synchronous = FULL")
         # Older versions stored names as typed; two spellings of one name are still one class.
-        connection.create_function("readable", 1, readable, deterministic=True)
+        connection.create_function("readable", 1, displayable, deterministic=True)
         connection.execute("SELECT count(*) FROM sqlite_master")
     except BaseException:
         connection.close()

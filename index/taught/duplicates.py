@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from moodspace.arrays import DoubleArray, FloatArray
-from moodspace.embeddings.data.labels import readable
+from moodspace.embeddings.data.labels import displayable
 from moodspace.index.taught.database import Database
 from moodspace.index.taught.faces import NewFaces
 from moodspace.index.taught.faces_table import OF_CLASS, decoded
@@ -36,7 +36,7 @@ def missing_rows(connection: sqlite3.Connection, database: Database, dim: int, f
     """
     by_class: dict[str, list[int]] = {}
     for row, label in enumerate(faces.labels):
-        by_class.setdefault(readable(label), []).append(row)
+        by_class.setdefault(displayable(label), []).append(row)
     missing: list[int] = []
     for label, rows in by_class.items():
         fresh = _unknown_digests(connection, label, faces.digests, rows)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from moodspace.arrays import DoubleArray, FloatArray, IntArray
-from moodspace.embeddings.data.labels import ClassNameError, checked
+from moodspace.embeddings.data.labels import ClassNameError, check_name
 from moodspace.index.gallery import unit_rows_problem
 from moodspace.index.store.commit import GalleryError
 
@@ -83,7 +83,7 @@ def _check_label(label: object) -> None:
     try:
         if not isinstance(label, str):
             raise ClassNameError(f"expected a class name, got {label!r}; name the class")
-        checked(label)
+        check_name(label)
     except ClassNameError as error:
         raise GalleryError(f"faces to teach: {error}") from error
 

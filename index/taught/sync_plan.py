@@ -13,17 +13,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 from moodspace.embeddings.data.labelled import DataError, Skipped
-from moodspace.embeddings.data.labels import ClassNameError, canonical, checked
+from moodspace.embeddings.data.labels import ClassNameError, canonical, check_name
 from moodspace.embeddings.data.layout import (
     class_folders,
     innermost,
     is_visible,
     nested_tables,
+    numbered_folders_message,
     other_csv,
-    refusal_of_numbers,
     tables,
 )
-from moodspace.embeddings.files.paths import what_is
 
 # The status of a file.
 FACES, NONE, FAILED, DUPLICATE = "faces", "none", "failed", "duplicate"
@@ -159,7 +158,7 @@ def scan(root: Path) -> tuple[list[FileState], list[Skipped]]:
         DataError: `root` is not a folder or has no class folders.
     """
     if not root.is_dir():
-        raise DataError(f"{root}: expected a folder with a folder for each class, got {what_is(root)}")
+        raise DataError(f"{root}: expected a folder with a folder for each class, got {describe_path(root)}")
     inner = innermost(root)
     folders = class_folders(inner)
     if found := nested_tables(inner) or (not folders and (tables(inner) or other_csv(inner))):
@@ -168,7 +167,7 @@ def scan(root: Path) -> tuple[list[FileState], list[Skipped]]:
     if not folders:
         raise DataError(f"{root}: expected folders named after classes, got none; sort the pictures into such folders")
     if all(folder.path.name.isdecimal() for folder in folders):
-        raise DataError(refusal_of_numbers(root, folders))
+        raise DataError(numbered_folders_message(root, folders))
     files: list[FileState] = []
     others: list[Skipped] = []
     for folder in folders:
@@ -176,7 +175,7 @@ def scan(root: Path) -> tuple[list[FileState], list[Skipped]]:
             others.append(Skipped(named, "expected a class name in UTF-8, got other bytes; rename it"))
             continue
         try:
-            checked(folder.path.name)
+            check_name(folder.path.name)
         except ClassNameError as error:
             others.append(Skipped(ascii(named)[1:-1], f"{str(error).rpartition('; ')[0]}; rename the folder"))
             continue

@@ -37,7 +37,7 @@ def default_gallery() -> Path:
 
 
 def open_gallery(folder: Path, encoder: EncoderSpec, *, create: bool = False, read_only: bool = False) -> TaughtGallery:
-    """Open the user's gallery for the embeddings of an encoder; see `index.taught.gallery.open_taught`."""
+    """Open the user's gallery for the embeddings of an encoder; see `open_taught`."""
     return open_taught(folder, encoder=encoder.fingerprint, dim=encoder.dim, create=create, read_only=read_only)
 
 

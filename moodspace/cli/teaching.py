@@ -267,12 +267,12 @@ def gallery_import(
 ) -> None:
     """Add the faces of an exported gallery that are not there yet."""
     from moodspace.classifier.bundle.bundle import load_bundle
-    from moodspace.embeddings.files.paths import FILE, what_is
+    from moodspace.embeddings.files.paths import FILE, describe_path
     from moodspace.index.store.commit import GalleryError
     from moodspace.index.taught.exchange import import_gallery
     from moodspace.index.taught.user_gallery import default_gallery, open_gallery
 
-    if (found := what_is(file)) != FILE:
+    if (found := describe_path(file)) != FILE:
         raise GalleryError(f"{file}: expected an exported gallery, found {found}")
     loaded = load_bundle(bundle)
     with open_gallery(gallery or default_gallery(), loaded.encoder_spec, create=True) as opened:

@@ -260,7 +260,7 @@ def explore(
     """Explore a data set: classes, examples, brightness, duplicates within and across splits, likely label errors."""
     from moodspace.classifier.bundle.bundle import load_bundle
     from moodspace.embeddings.files.paths import require_folder_at
-    from moodspace.viz.explore.document import exploration_document, summary
+    from moodspace.viz.explore.document import summary, to_document
     from moodspace.viz.explore.exploration import explore as look
     from moodspace.viz.explore.page import write_exploration
 
@@ -271,9 +271,9 @@ def explore(
     page, document = write_exploration(found, out)
     tell_skipped([(one.source, one.reason) for one in found.data.unreadable])
     if as_json:
-        print_json(exploration_document(found))
+        print_json(to_document(found))
     else:
-        typer.echo("\n".join([*summary(exploration_document(found)), f"wrote {page} and {document}"]))
+        typer.echo("\n".join([*summary(to_document(found)), f"wrote {page} and {document}"]))
     if found.data.unreadable:
         raise typer.Exit(1)
 

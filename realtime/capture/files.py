@@ -18,7 +18,7 @@ from moodspace.arrays import ByteArray
 from moodspace.embeddings.data.labelled import Skipped
 from moodspace.embeddings.data.layout import is_visible
 from moodspace.embeddings.files.kind import Kind, file_kind
-from moodspace.embeddings.files.paths import FILE, FOLDER, what_is
+from moodspace.embeddings.files.paths import FILE, FOLDER, describe_path
 from moodspace.embeddings.pictures import PictureError, is_animated, read_bgr, read_frames
 from moodspace.realtime.capture.cameras import READ_ONCE, CameraOptions, LiveSource
 from moodspace.realtime.capture.decoder import MAX_PIXELS, Decoder
@@ -66,7 +66,7 @@ def open_source(
 
 
 def _open_path(spec: str, expected: str) -> Source:
-    found = what_is(spec)
+    found = describe_path(spec)
     if found == FOLDER:
         return FolderSource(Path(spec))
     if found == FILE:

@@ -12,7 +12,7 @@ import cv2
 from moodspace.arrays import ByteArray
 from moodspace.embeddings.detection.faces import Faces
 from moodspace.embeddings.detection.opencv_logging import quiet_opencv
-from moodspace.embeddings.files.names import fitting, unfinished
+from moodspace.embeddings.files.names import partial_path, shortened_name
 from moodspace.realtime.capture.source import Frame
 from moodspace.realtime.drawing.faces import draw
 from moodspace.realtime.drawing.video import OutputError, VideoWriter
@@ -71,8 +71,8 @@ class Annotator:
             below = Path(Path(urlsplit(frame.source).path).name or "stream")
         else:
             below = Path(Path(frame.source).name)
-        folder = self.folder.joinpath(*(fitting(self.folder, part) for part in below.parent.parts))
-        wanted = folder / fitting(self.folder, below.stem, suffix)
+        folder = self.folder.joinpath(*(shortened_name(self.folder, part) for part in below.parent.parts))
+        wanted = folder / shortened_name(self.folder, below.stem, suffix)
         try:
             wanted.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -114,7 +114,7 @@ def write_picture(path: Path, bgr: ByteArray) -> None:
     Raises:
         OutputError: It cannot be written.
     """
-    partial = unfinished(path)
+    partial = partial_path(path)
     try:
         partial.write_bytes(picture_bytes(bgr, path.suffix))
         partial.replace(path)

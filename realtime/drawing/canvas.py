@@ -26,7 +26,7 @@ RED = from_hex("#EF4444")
 # Of faces without a certain expression, in the live window.
 GRAY = from_hex("#5f6368")
 
-# The tones of the dark theme (`viz.theme`): main text, secondary text, the track of a bar, the background.
+# The tones of the dark theme (`moodspace.viz.theme`): main text, secondary text, the track of a bar, the background.
 BRIGHT, DIM, TRACK, GROUND = (from_hex(tone) for tone in ("#ECEEF2", "#9AA0AA", "#2B2F36", "#14161A"))
 
 REGULAR, MEDIUM, SEMIBOLD = 400, 500, 600
@@ -80,7 +80,7 @@ class Rectangle(NamedTuple):
 
 @lru_cache(maxsize=64)
 def class_colors(classes: tuple[str, ...]) -> tuple[Color, ...]:
-    """Return the color of each class; see `classifier.palette.class_shades`."""
+    """Return the color of each class; see `moodspace.classifier.palette.class_shades`."""
     return tuple(from_hex(shade) for shade in class_shades(classes))
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self, cast
 import cv2
 
 from moodspace.arrays import ByteArray
-from moodspace.embeddings.files.names import unfinished
+from moodspace.embeddings.files.names import partial_path
 from moodspace.errors import MoodspaceError
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class VideoWriter:
     def __init__(self, path: Path, fps: float) -> None:
         self.path = path
         self._fps = Fraction(fps).limit_denominator(1001)
-        self._partial = unfinished(path)
+        self._partial = partial_path(path)
         self._container: OutputContainer | None = None
         self._stream: VideoStream | None = None
         self._shape: tuple[int, ...] = ()

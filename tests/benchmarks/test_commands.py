@@ -77,9 +77,9 @@ def crop_geometry(tmp_path: Path, astronaut: Path) -> Arguments:
 
 def map_page(tmp_path: Path) -> Arguments:
     from benchmarks.map_page import synthetic
-    from moodspace.viz.map.page import write_map_page
+    from moodspace.viz.map.page import write_page
 
-    write_map_page(synthetic(200), tmp_path / "map.html")
+    write_page(synthetic(200), tmp_path / "map.html")
     return [tmp_path / "map.html", "--json"]
 
 

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from benchmarks import map_page
-from moodspace.viz.map.page import write_map_page
+from moodspace.viz.map.page import write_page
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 def test_it_measures_a_page_in_use(browser: "Browser", tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(map_page, "_OPENINGS", 1)
-    write_map_page(map_page.synthetic(50), tmp_path / "map.html")
+    write_page(map_page.synthetic(50), tmp_path / "map.html")
     found = map_page.measure(browser, tmp_path / "map.html")
     assert (found["page"], found["faces"], found["pictures"]) == ("map.html", 50, 0)
     assert found["mb"] == pytest.approx((tmp_path / "map.html").stat().st_size / 1e6, abs=0.01)

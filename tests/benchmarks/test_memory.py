@@ -11,7 +11,7 @@ from benchmarks.memory import LoopedClip, Memory, growth, resident
 from moodspace.classifier.recognizer import Recognizer
 from tests.drawn_faces import drawn_faces
 from tests.fake_encoder import fake_bundle
-from tests.realtime.fakes import ListSource, ToldDetector, clip_frames, faces_at
+from tests.realtime.fakes import FakeDetector, ListSource, clip_frames, faces_at
 
 
 def test_growth_is_from_minute_2_to_the_last():
@@ -60,7 +60,7 @@ def test_a_clip_is_looped_at_its_own_speed(tmp_path):
 
 
 def test_every_picture_of_a_session_is_looked_at(monkeypatch):
-    monkeypatch.setattr(watched, "open_detector", lambda: ToldDetector(faces_at((10, 5, 40, 50))))
+    monkeypatch.setattr(watched, "open_detector", lambda: FakeDetector(faces_at((10, 5, 40, 50))))
     recognizer = Recognizer(fake_bundle(drawn_faces(35, seed=1)))
     pictures = []
     count = watched.watch(ListSource(clip_frames(3), live=True), recognizer, pictures.append, on_screen=False)

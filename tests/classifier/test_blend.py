@@ -1,4 +1,4 @@
-"""Tests of classifier/blend.py: label sets that are believed class by class."""
+"""Tests of classifier/views.py: label sets that are believed class by class."""
 
 import numpy as np
 import pytest

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from skimage.color import rgb2lab
 
-from moodspace.classifier.palette import COLOURS, class_shades
+from moodspace.classifier.palette import COLORS, class_shades
 
 OWN = tuple(f"class {i}" for i in range(12))  # as many as there are colors
 
@@ -15,19 +15,19 @@ DEUTERANOPIA = np.array([[0.367, 0.861, -0.228], [0.280, 0.673, 0.047], [-0.012,
 
 
 def test_every_class_has_a_color_of_its_own() -> None:
-    shades = class_shades((*COLOURS, *OWN))
-    assert len(set(shades)) == len(COLOURS) + len(OWN)
+    shades = class_shades((*COLORS, *OWN))
+    assert len(set(shades)) == len(COLORS) + len(OWN)
 
 
 def test_expressions_look_the_same_whatever_else_there_is() -> None:
-    names = [name for pair in zip(OWN, COLOURS, strict=False) for name in pair]
+    names = [name for pair in zip(OWN, COLORS, strict=False) for name in pair]
     shades = dict(zip(names, class_shades(tuple(names)), strict=True))
-    assert all(shades[name] == COLOURS[name] for name in COLOURS if name in names)
+    assert all(shades[name] == COLORS[name] for name in COLORS if name in names)
 
 
 def test_a_users_class_looks_the_same_in_every_view() -> None:
     # A window, a report and a data set name the same classes in different orders and beside different others.
-    known = tuple(COLOURS)
+    known = tuple(COLORS)
     for order in itertools.permutations(OWN[:4]):
         assert dict(zip(order, class_shades(order), strict=True)) == dict(
             zip(OWN[:4], class_shades((*known, *OWN[:4]))[len(known) :], strict=True)
@@ -57,7 +57,7 @@ def test_a_users_classes_can_be_seen_on_any_ground(ground: float) -> None:
 
 @pytest.mark.parametrize("eyes", [np.eye(3), PROTANOPIA, DEUTERANOPIA], ids=["most", "protanopia", "deuteranopia"])
 def test_a_users_classes_are_told_apart_by_all_eyes(eyes: np.ndarray) -> None:
-    linear = np.array([_linear(shade) for shade in class_shades((*OWN, *COLOURS))]) @ eyes.T
+    linear = np.array([_linear(shade) for shade in class_shades((*OWN, *COLORS))]) @ eyes.T
     seen = rgb2lab(np.clip(linear, 0, 1) ** (1 / 2.2))
     apart = np.linalg.norm(seen[:, None] - seen[None, : len(OWN)], axis=2)
     apart[range(len(OWN)), range(len(OWN))] = np.inf

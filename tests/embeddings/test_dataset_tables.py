@@ -1,4 +1,4 @@
-"""Tests of embeddings/datasets.py: Kaggle's table, and parquet files as splits (what is in them: test_parquet.py)."""
+"""Tests of embeddings/data/readers.py: Kaggle's table, and parquet files as splits."""
 
 from pathlib import Path
 

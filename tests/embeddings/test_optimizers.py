@@ -1,4 +1,4 @@
-"""Tests of the optimizers that embeddings/training.py makes of a recipe."""
+"""Tests of the optimizers that embeddings/training/fit.py makes of a recipe."""
 
 import keras
 import numpy as np

@@ -12,8 +12,8 @@ from moodspace.index.search import (
     GALLERY_FORMAT,
     GALLERY_VERSION,
     GalleryIndex,
-    gallery_files,
     gallery_meta,
+    gallery_writers,
     load_gallery,
 )
 from moodspace.index.store.commit import GalleryError, commit
@@ -70,7 +70,7 @@ def test_a_gallery_of_another_encoder_is_refused(make_gallery, tmp_path):
 
 def test_a_bundle_commits_its_gallery_together_with_its_other_files(make_gallery, tmp_path):
     index = GalleryIndex(make_gallery(6), encoder="e")
-    files = gallery_files(index) | {"encoder.tflite": lambda path: path.write_bytes(b"net")}
+    files = gallery_writers(index) | {"encoder.tflite": lambda path: path.write_bytes(b"net")}
     commit(tmp_path, files, gallery_meta(index) | {"note": 1}, format="bundle", version=1)
     manifest = read_manifest(tmp_path, format="bundle", version=1)
     assert manifest.meta["note"] == 1
@@ -82,7 +82,7 @@ def test_a_bundle_commits_its_gallery_together_with_its_other_files(make_gallery
 def _forge(folder, index, files=None, **meta):
     """Commit a gallery whose parts do not belong together, under correct sizes and hashes."""
     forged = {"gallery": gallery_meta(index)["gallery"] | meta}
-    commit(folder, gallery_files(index) | (files or {}), forged, format=GALLERY_FORMAT, version=GALLERY_VERSION)
+    commit(folder, gallery_writers(index) | (files or {}), forged, format=GALLERY_FORMAT, version=GALLERY_VERSION)
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_a_gallery_that_contradicts_its_manifest_is_refused(make_gallery, tmp_pa
 
 @pytest.mark.parametrize("meta", [{}, {"gallery": None}, {"gallery": {"dim": 3}}, {"gallery": [1]}])
 def test_a_manifest_without_a_gallery_is_refused(make_gallery, tmp_path, meta):
-    commit(tmp_path, gallery_files(GalleryIndex(make_gallery(2))), meta, format=GALLERY_FORMAT, version=1)
+    commit(tmp_path, gallery_writers(GalleryIndex(make_gallery(2))), meta, format=GALLERY_FORMAT, version=1)
     with pytest.raises(GalleryError, match="expected a gallery with encoder, dim, count and classes in the manifest"):
         GalleryIndex.load(tmp_path)
 
@@ -117,7 +117,7 @@ def test_parts_of_two_galleries_are_refused(make_gallery, tmp_path):
     index, other, longer = (GalleryIndex(make_gallery(n, seed=seed)) for n, seed in ((6, 0), (6, 1), (7, 0)))
     for foreign in (other, longer):
         for name in ("gallery.faiss", "gallery.npz"):
-            _forge(tmp_path, index, {name: gallery_files(foreign)[name]})
+            _forge(tmp_path, index, {name: gallery_writers(foreign)[name]})
             with pytest.raises(GalleryError, match=r"expected 6 faces of dimension 16, got .* or other ids"):
                 GalleryIndex.load(tmp_path)
 

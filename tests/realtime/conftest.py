@@ -11,7 +11,7 @@ from moodspace.classifier.recognizer import Recognizer
 from moodspace.realtime.pipeline import Pipeline
 from tests.drawn_faces import drawn_faces
 from tests.fake_encoder import fake_bundle
-from tests.realtime.fakes import ToldDetector, faces_at
+from tests.realtime.fakes import FakeDetector, faces_at
 
 
 @pytest.fixture(scope="session")
@@ -20,12 +20,12 @@ def recognizer() -> Recognizer:
 
 
 @pytest.fixture
-def told() -> ToldDetector:
-    return ToldDetector(faces_at((10, 20, 40, 50), (60, 15, 30, 40)))
+def told() -> FakeDetector:
+    return FakeDetector(faces_at((10, 20, 40, 50), (60, 15, 30, 40)))
 
 
 @pytest.fixture
-def pipeline(told: ToldDetector, recognizer: Recognizer) -> Pipeline:
+def pipeline(told: FakeDetector, recognizer: Recognizer) -> Pipeline:
     return Pipeline(told, recognizer)
 
 

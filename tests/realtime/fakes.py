@@ -20,7 +20,7 @@ def faces_at(*xywh: tuple[float, float, float, float]) -> Faces:
     return Faces(boxes, landmarks.astype(np.float32), np.linspace(0.9, 0.6, len(boxes), dtype=np.float32))
 
 
-class ToldDetector:
+class FakeDetector:
     """Return the same faces for every frame and count the calls."""
 
     def __init__(self, faces: Faces) -> None:

@@ -13,7 +13,7 @@ from moodspace.embeddings.detection.faces import Faces
 from moodspace.realtime import demo
 from moodspace.realtime.capture.source import SourceError
 from moodspace.realtime.pipeline import Pipeline
-from tests.realtime.fakes import ToldDetector, noise, read, resized
+from tests.realtime.fakes import FakeDetector, noise, read, resized
 
 
 def test_the_demo_writes_picture_and_clip(tmp_path: Path, recognizer: Recognizer) -> None:
@@ -30,7 +30,7 @@ def test_the_demo_writes_picture_and_clip(tmp_path: Path, recognizer: Recognizer
 
 
 def test_every_frame_of_the_clip_goes_through_the_pipeline(
-    tmp_path: Path, told: ToldDetector, recognizer: Recognizer
+    tmp_path: Path, told: FakeDetector, recognizer: Recognizer
 ) -> None:
     made = demo.run_demo(Pipeline(told, recognizer), tmp_path)
     assert told.calls == made.frames + 1
@@ -49,7 +49,7 @@ def test_the_pan_goes_from_the_whole_picture_to_the_face() -> None:
 
 def test_a_detector_that_finds_nothing_is_an_error(tmp_path: Path, recognizer: Recognizer) -> None:
     with pytest.raises(SourceError, match="expected a face, got none"):
-        demo.run_demo(Pipeline(ToldDetector(Faces.empty()), recognizer), tmp_path)
+        demo.run_demo(Pipeline(FakeDetector(Faces.empty()), recognizer), tmp_path)
 
 
 def test_the_picture_ships_with_the_package() -> None:

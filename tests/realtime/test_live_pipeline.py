@@ -270,7 +270,7 @@ def test_the_evidence_is_of_the_same_moment_as_the_bars(
         named = [one.label for one in result.nearest[0]]
         if abs(shares[0] - shares[1]) > 0.1:
             assert set(named) == {result.prediction.classes[int(shares.argmax())]}
-    pipeline.look_anew()
+    pipeline.reset_smoothing()
     told["column"] = 2
     last = run(scene, pipeline, 0.03, start=2.0)[-1]
     assert {one.label for one in last.nearest[0]} == {recognizer.classes[2]}

@@ -6,15 +6,15 @@ import pytest
 from moodspace.classifier.recognizer import Recognizer
 from moodspace.embeddings.crops import crop_faces
 from moodspace.embeddings.detection.faces import Faces
-from moodspace.embeddings.detection.quality import look_at
+from moodspace.embeddings.detection.quality import assess_crops
 from moodspace.embeddings.encoder import Encoded
 from moodspace.embeddings.pictures import to_crop
 from moodspace.realtime.documents import face_documents
 from moodspace.realtime.pipeline import FrameResult, Pipeline, WholePicture
-from tests.realtime.fakes import ByteArray, ToldDetector, faces_at, noise
+from tests.realtime.fakes import ByteArray, FakeDetector, faces_at, noise
 
 
-def test_process_is_detect_crop_and_recognise(pipeline: Pipeline, told: ToldDetector, recognizer: Recognizer) -> None:
+def test_process_is_detect_crop_and_recognise(pipeline: Pipeline, told: FakeDetector, recognizer: Recognizer) -> None:
     frame = noise()
     result = pipeline.process(frame, 3.5)
     expected = recognizer.predict(crop_faces(frame, told.faces.landmarks, recognizer.bundle.geometry))
@@ -23,7 +23,7 @@ def test_process_is_detect_crop_and_recognise(pipeline: Pipeline, told: ToldDete
     assert (result.time, told.calls) == (3.5, 1)
 
 
-def test_all_faces_are_one_batch(told: ToldDetector, recognizer: Recognizer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_faces_are_one_batch(told: FakeDetector, recognizer: Recognizer, monkeypatch: pytest.MonkeyPatch) -> None:
     batches = []
     encode = recognizer.bundle.encoder.encode
 
@@ -46,12 +46,12 @@ def test_same_frame_same_result_and_an_unchanged_frame(pipeline: Pipeline) -> No
 
 
 def test_a_frame_without_faces_has_an_empty_result(recognizer: Recognizer) -> None:
-    result = Pipeline(ToldDetector(Faces.empty()), recognizer).process(noise(), 0.0)
+    result = Pipeline(FakeDetector(Faces.empty()), recognizer).process(noise(), 0.0)
     assert len(result.faces) == len(result.prediction) == 0
     assert result.prediction.classes == recognizer.classes
 
 
-def test_timings_are_the_stages_in_milliseconds(told: ToldDetector, recognizer: Recognizer) -> None:
+def test_timings_are_the_stages_in_milliseconds(told: FakeDetector, recognizer: Recognizer) -> None:
     ticks = iter([1.0, 1.020, 1.021, 1.0255])
     result = Pipeline(told, recognizer, clock=lambda: next(ticks)).process(noise(), 0.0)
     assert result.timings_ms == pytest.approx({"detect": 20, "crop": 1, "recognise": 4.5})
@@ -81,7 +81,7 @@ def test_faces_and_predictions_must_match(pipeline: Pipeline) -> None:
 
 def test_a_face_that_cannot_be_read_is_unknown_and_says_why(recognizer: Recognizer) -> None:
     faces = faces_at((10, 20, 40, 50), (60, 60, 40, 50), (5, 5, 9, 9))
-    result = Pipeline(ToldDetector(faces), recognizer).process(noise(), 0.0)
+    result = Pipeline(FakeDetector(faces), recognizer).process(noise(), 0.0)
     assert result.quality is not None
     assert result.quality.reasons[1:] == ("cut off", "too small")
     assert result.prediction.unknown[1:].all()
@@ -102,5 +102,9 @@ def test_quality_has_a_row_a_face(pipeline: Pipeline) -> None:
     result = pipeline.process(noise(), 0.0)
     with pytest.raises(ValueError, match="quality: expected 2 rows, one per face, got 1"):
         FrameResult(
-            0.0, result.faces, result.prediction, {}, look_at(result.faces.take([0]), np.zeros((1, 48, 48), np.uint8))
+            0.0,
+            result.faces,
+            result.prediction,
+            {},
+            assess_crops(result.faces.take([0]), np.zeros((1, 48, 48), np.uint8)),
         )

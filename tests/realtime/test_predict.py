@@ -14,7 +14,7 @@ from moodspace.realtime.capture.source import SourceError
 from moodspace.realtime.documents import EVIDENCE, face_documents, frame_document
 from moodspace.realtime.pipeline import Pipeline, WholePicture
 from moodspace.realtime.predict import predict_source
-from tests.realtime.fakes import ListSource, ToldDetector, clip_frames, noise
+from tests.realtime.fakes import FakeDetector, ListSource, clip_frames, noise
 
 
 def test_a_face_is_described_in_full(pipeline: Pipeline, recognizer: Recognizer) -> None:
@@ -49,7 +49,7 @@ def test_documents_are_plain_json(pipeline: Pipeline, recognizer: Recognizer) ->
 
 def test_a_picture_without_faces_has_none(recognizer: Recognizer, make_picture: Callable[..., Path]) -> None:
     path = make_picture()
-    pipeline = Pipeline(ToldDetector(Faces.empty()), recognizer)
+    pipeline = Pipeline(FakeDetector(Faces.empty()), recognizer)
     assert list(predict_source(open_source(str(path)), pipeline)) == [{"source": str(path), "faces": []}]
 
 
@@ -67,11 +67,11 @@ def test_each_file_of_a_folder_is_a_document(
 
 
 def test_videos_may_have_a_pipeline_of_their_own(
-    told: ToldDetector, recognizer: Recognizer, make_picture: Callable[..., Path], make_clip: Callable[..., Path]
+    told: FakeDetector, recognizer: Recognizer, make_picture: Callable[..., Path], make_clip: Callable[..., Path]
 ) -> None:
     root = make_picture("in/b.png").parent
     make_clip("in/a.avi", frames=3)
-    blind = Pipeline(ToldDetector(Faces.empty()), recognizer)
+    blind = Pipeline(FakeDetector(Faces.empty()), recognizer)
     clip, picture = predict_source(open_source(str(root)), Pipeline(told, recognizer), blind)
     assert [len(frame["faces"]) for frame in clip["frames"]] == [0, 0, 0]
     assert len(picture["faces"]) == 2

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from moodspace.classifier.palette import COLOURS, class_shades
+from moodspace.classifier.palette import COLORS, class_shades
 from moodspace.viz.theme import DARK, LIGHT, mark, page, picture_style, stylesheet, text
 
 
@@ -47,8 +47,8 @@ def test_text_is_safe(given, written):
 
 
 def test_a_mark_has_its_color_and_an_escaped_name():
-    assert mark("<i>", COLOURS["sad"]) == '<span class="mark" style="--shade:#0072B2">&lt;i&gt;</span>'
-    assert class_shades(("sad", "confused"))[0] == COLOURS["sad"]
+    assert mark("<i>", COLORS["sad"]) == '<span class="mark" style="--shade:#0072B2">&lt;i&gt;</span>'
+    assert class_shades(("sad", "confused"))[0] == COLORS["sad"]
 
 
 def test_pictures_take_the_tones():

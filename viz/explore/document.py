@@ -14,7 +14,7 @@ from moodspace.viz.explore.exploration import Exploration
 TOP = 50  # number of likely label errors to show and to compare with the annotators' votes
 
 
-def exploration_document(found: Exploration) -> dict[str, Any]:
+def to_document(found: Exploration) -> dict[str, Any]:
     """Return all findings as plain JSON values."""
     data = found.data
     counts = dict(zip(data.names, data.counts.T.tolist(), strict=True))

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from moodspace.classifier.palette import class_shades
 from moodspace.embeddings.data.labels import canonical
-from moodspace.viz.explore.document import TOP, different_labels, exploration_document, face_record
+from moodspace.viz.explore.document import TOP, different_labels, face_record, to_document
 from moodspace.viz.explore.exploration import BLANK_BELOW, Exploration
 from moodspace.viz.explore.figures import Thumbnails, histogram
 from moodspace.viz.explore.label_errors import FOLDS, MIN_FACES
@@ -39,7 +39,7 @@ def write_exploration(exploration: Exploration, folder: Path) -> tuple[Path, Pat
     Raises:
         OSError: A file cannot be written.
     """
-    document = exploration_document(exploration)
+    document = to_document(exploration)
     folder.mkdir(parents=True, exist_ok=True)
     page, data = folder / PAGE, folder / DOCUMENT
     page.write_text(exploration_page(exploration, document), encoding="utf-8")
@@ -52,7 +52,7 @@ def exploration_page(found: Exploration, document: dict[str, Any]) -> str:
 
     Args:
         found: The findings.
-        document: The same findings, as `viz.explore.document.exploration_document` returns them.
+        document: The same findings, as `moodspace.viz.explore.document.to_document` returns them.
     """
     thumbnails = Thumbnails()
     sections = [

@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 
 from moodspace.arrays import FloatArray, IntArray
-from moodspace.classifier.map_positions import PLACED_BY, map_positions
-from moodspace.classifier.recognizer import Recognizer, voters, votes_alone
+from moodspace.classifier.map_positions import MAP_NEIGHBORS, map_positions
+from moodspace.classifier.recognizer import Recognizer, calibrated_knn, max_neighbors
 from moodspace.index.search import Neighbors
 from moodspace.viz.explore.data import DataParts, Stages
 from moodspace.viz.map.face_map import DATA, NEIGHBORS, TAUGHT, FaceMap, describe
 from moodspace.viz.map.faces import MapFaces, TaughtOnMap, gather_faces
 from moodspace.viz.map.layout import METRIC, Layout
-from moodspace.viz.map.page import write_map_page
+from moodspace.viz.map.page import write_page
 from moodspace.viz.map.picture import draw_map
 from moodspace.viz.map.projection import MIN_DIST, N_NEIGHBORS, nearest_others
 from moodspace.viz.map.projector import write_projector
@@ -69,10 +69,12 @@ def make_map(
     if not len(layout.coordinates):
         taught = data = None
     faces = gather_faces(recognizer, taught, data, progress("embed") if data is not None else None)
-    similarities, rows = nearest_others(faces.embeddings, voters(recognizer.bundle, recognizer.label_set), faces.known)
+    similarities, rows = nearest_others(
+        faces.embeddings, max_neighbors(recognizer.bundle, recognizer.label_set), faces.known
+    )
     predicted, confidence = _predicted(recognizer, faces, similarities, rows)
     own = slice(faces.known, None)
-    places = _placed(similarities[own, :PLACED_BY], rows[own, :PLACED_BY], layout.coordinates)
+    places = _placed(similarities[own, :MAP_NEIGHBORS], rows[own, :MAP_NEIGHBORS], layout.coordinates)
     caption = _caption(faces, layout)
     face_map = FaceMap(
         coordinates=np.concatenate([layout.coordinates, places]),
@@ -108,7 +110,7 @@ def write_map(made: GalleryMap, folder: Path, *, dark: bool = False) -> list[Pat
         draw_map(picture, Path(aside) / PICTURE)
         if dark:
             draw_map(picture, Path(aside) / DARK_PICTURE, dark=True)
-        write_map_page(made.face_map, Path(aside) / PAGE)
+        write_page(made.face_map, Path(aside) / PAGE)
         write_projector(made.face_map, made.embeddings, Path(aside) / PROJECTOR)
         files = [path.relative_to(aside) for path in sorted(Path(aside).rglob("*")) if path.is_file()]
         (folder / PROJECTOR).mkdir(exist_ok=True)
@@ -122,7 +124,7 @@ def _predicted(
 ) -> tuple[IntArray, FloatArray]:
     """Return the network's predictions where there are any, and those of the votes elsewhere."""
     bundle, view = recognizer.bundle, recognizer.label_set
-    proba, has_votes = votes_alone(bundle, view, bundle.index.gallery.labels, similarities, rows)
+    proba, has_votes = calibrated_knn(bundle, view, bundle.index.gallery.labels, similarities, rows)
     ask = has_votes & (faces.predicted < 0)
     return np.where(ask, proba.argmax(axis=1), faces.predicted), np.where(ask, proba.max(axis=1), faces.confidence)
 

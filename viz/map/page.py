@@ -32,7 +32,7 @@ QUALITY = 32
 _STRIPS = 40
 
 
-def write_map_page(face_map: FaceMap, path: Path) -> None:
+def write_page(face_map: FaceMap, path: Path) -> None:
     """Write the map as one self-contained HTML file: about 60 bytes a face, its source, and 390 bytes an image.
 
     Args:

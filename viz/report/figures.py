@@ -29,7 +29,7 @@ def percent(share: float) -> str:
     return "&lt;1 %" if 0 < share < 0.005 else f"{100 * share:.0f} %"
 
 
-def stacked(values: npt.NDArray[np.floating], fills: Sequence[str], top: float) -> str:
+def stacked_areas(values: npt.NDArray[np.floating], fills: Sequence[str], top: float) -> str:
     """Draw stacked areas, with gaps where values are missing.
 
     Args:
@@ -97,7 +97,7 @@ def plot(drawing: str, levels: Iterable[tuple[float, str]], length_s: float, bin
     """Return a drawing with its axes.
 
     Args:
-        drawing: The drawing, as `stacked` returns it, and its overlays.
+        drawing: The drawing, as `stacked_areas` returns it, and its overlays.
         levels: Heights in [0, 1] with their labels.
         length_s: Length of the session in seconds.
         bins: The bins of the drawing.
@@ -116,7 +116,7 @@ def plot(drawing: str, levels: Iterable[tuple[float, str]], length_s: float, bin
     )
 
 
-def moment(number: int, second: float, bins: TimeBins) -> str:
+def moment_line(number: int, second: float, bins: TimeBins) -> str:
     """Return a numbered vertical line over a drawing."""
     return f'<i class="moment" style="left:{_share(second / bins.width, bins)}"><b>{number}</b></i>'
 

@@ -47,7 +47,7 @@ def write_report(session: Session, path: Path) -> None:
 
 def report_page(session: Session) -> str:
     """Return the report of a session as an HTML document; see `write_report`."""
-    bins, found = drawn_stretches(session), changes(session.group)
+    bins, found = drawing_bins(session), changes(session.group)
     body = [
         f'<header><h1>Expressions shown</h1><p class="faint">{_when(session)}</p></header>',
         f'<p class="card notice">{NOTICE}</p>',
@@ -70,7 +70,7 @@ def report_page(session: Session) -> str:
     )
 
 
-def drawn_stretches(session: Session) -> TimeBins:
+def drawing_bins(session: Session) -> TimeBins:
     """Average a session over bins that are about as narrow as a pixel."""
     width = next((w for w in _WIDTHS if session.length / w <= _MAX_BINS), _WIDTHS[-1])
     return bin_session(session, width)

@@ -9,7 +9,7 @@ from moodspace.sessions import Session
 from moodspace.viz.map.face_map import UNLABELED_SHADE
 from moodspace.viz.report.changes import DEVIATIONS, MIN_DIFFERENCE, WINDOW_S, Change
 from moodspace.viz.report.data import Kept, TimeBins, bin_session, seconds_kept
-from moodspace.viz.report.figures import bar, clock, gap_overlays, moment, percent, plot, stacked, strip
+from moodspace.viz.report.figures import bar, clock, gap_overlays, moment_line, percent, plot, stacked_areas, strip
 from moodspace.viz.theme import mark, text
 
 NOTICE = (
@@ -62,8 +62,8 @@ def timeline(session: Session, bins: TimeBins, changes: Sequence[Change]) -> str
     """Return the section with the group's shares over time and the moments of change."""
     shades, order = class_shades(session.classes), shown_order(session)
     fills = [f'fill="{shades[column]}"' for column in order]
-    lines = "".join(moment(number, change.second, bins) for number, change in enumerate(changes, 1))
-    drawing = stacked(bins.proba[:, order], fills, 1.0) + gap_overlays(bins, reasons(session)) + lines
+    lines = "".join(moment_line(number, change.second, bins) for number, change in enumerate(changes, 1))
+    drawing = stacked_areas(bins.proba[:, order], fills, 1.0) + gap_overlays(bins, reasons(session)) + lines
     share = np.zeros(len(shades)) if not session.group.recorded.any() else np.nanmean(session.group.proba, axis=0)
     legend = "".join(
         f'<li>{mark(session.classes[at], shades[at])} <span class="faint">{percent(float(share[at]))}</span></li>'
@@ -132,7 +132,7 @@ def certainty(session: Session, bins: TimeBins) -> str:
     top = float(max(1, group.faces[recorded].max()))
     layers = np.column_stack([bins.readable - bins.unsure, bins.unsure, bins.faces - bins.readable])
     names = ("sure", "unsure", "unreadable")
-    drawing = stacked(layers, [f'class="{name}"' for name in names], top) + gap_overlays(bins, reasons(session))
+    drawing = stacked_areas(layers, [f'class="{name}"' for name in names], top) + gap_overlays(bins, reasons(session))
     faces, readable, unsure = (float(values[recorded].sum()) for values in (group.faces, group.readable, group.unsure))
     shares = ((readable - unsure) / faces, unsure / faces, 1 - readable / faces)
     words = ("confident", "unsure: no clear expression", "unreadable: too small, blurred or turned away")

@@ -20,7 +20,7 @@ def face_cards(
     """Return the cards as HTML, numbered from 1 if there are several.
 
     Args:
-        faces: Faces as in `realtime.documents.face_documents`.
+        faces: Faces as in `moodspace.realtime.documents.face_documents`.
         thumbnails: A JPEG of each face.
         shades: A CSS color for each class.
         reasons: For each face, why its expression differs from its neighbors' votes, as plain text; "" if it does not.

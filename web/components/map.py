@@ -17,7 +17,7 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from moodspace.classifier.bundle.bundle import Bundle
-from moodspace.classifier.map_positions import PLACED_BY, map_positions
+from moodspace.classifier.map_positions import MAP_NEIGHBORS, map_positions
 from moodspace.classifier.recognizer import Recognizer
 from moodspace.index.store.commit import GalleryError
 from moodspace.index.store.manifest import StorageError
@@ -25,7 +25,7 @@ from moodspace.index.taught.faces import TaughtFaces
 from moodspace.viz.map.face_map import NEIGHBORS, TAUGHT, FaceMap
 from moodspace.viz.map.layout import Layout
 from moodspace.viz.map.making import make_map
-from moodspace.viz.map.page import write_map_page
+from moodspace.viz.map.page import write_page
 from moodspace.viz.theme import page
 from moodspace.web.server.visitors import Visitor, VisitorsError, visitor_of
 
@@ -141,7 +141,7 @@ def _placed(
     index = recognizer.bundle.index
     # The gallery rounds embeddings to 16 bits, so their length is no longer exactly 1.
     rows = taught.embeddings / np.linalg.norm(taught.embeddings, axis=1, keepdims=True)
-    neighbors = index.search(rows.astype(np.float32), max(PLACED_BY, NEIGHBORS))
+    neighbors = index.search(rows.astype(np.float32), max(MAP_NEIGHBORS, NEIGHBORS))
     neighbor_rows = index.rows(neighbors.ids)
     positions = map_positions(neighbors, neighbor_rows, base.coordinates)
     known = np.isfinite(positions).all(axis=1)
@@ -164,5 +164,5 @@ def map_html(face_map: FaceMap) -> bytes:
     """Return the map as one HTML document, UTF-8, whose own policy forbids it to load anything."""
     with tempfile.TemporaryDirectory(prefix="moodspace-") as folder:
         path = Path(folder) / "map.html"
-        write_map_page(face_map, path)
+        write_page(face_map, path)
         return path.read_bytes()

@@ -14,7 +14,7 @@ from moodspace.classifier.ensemble import Prediction
 from moodspace.classifier.recognizer import Recognizer
 from moodspace.embeddings.crops import CropGeometry, crop_faces
 from moodspace.embeddings.encoder import Encoded
-from moodspace.index.ingest.read_faces import digest_of
+from moodspace.index.ingest.read_faces import crop_digest
 from moodspace.realtime.documents import EVIDENCE, face_documents
 from moodspace.realtime.drawing.annotate import drawn, picture_bytes
 from moodspace.realtime.evidence import listed, near_faces, reason
@@ -162,7 +162,7 @@ def chosen(picked: Sequence[tuple[Candidates, int]], encode: Callable[[ByteArray
     crops = np.stack([one.crops[row] for one, row in picked])
     embeddings = encode(crops).embeddings
     return [
-        Example(embedding, digest_of(crop), one.source)
+        Example(embedding, crop_digest(crop), one.source)
         for embedding, crop, (one, _) in zip(embeddings, crops, picked, strict=True)
     ]
 

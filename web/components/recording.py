@@ -11,7 +11,7 @@ from moodspace.realtime.session.export import export_session
 from moodspace.sessions import WITHHELD, Session
 from moodspace.viz.report.changes import Change, changes
 from moodspace.viz.report.figures import clock
-from moodspace.viz.report.page import drawn_stretches, report_page
+from moodspace.viz.report.page import drawing_bins, report_page
 from moodspace.viz.report.sections import key_figures, moments, timeline
 from moodspace.web.components.timeline import picture
 from moodspace.web.server.recording import LONGEST_S
@@ -38,7 +38,7 @@ def overview(session: Session) -> str:
     found = changes(session.group)
     parts = key_figures(session, found)
     if session.group.recorded.any():
-        parts += timeline(session, drawn_stretches(session), found) + moments(session, found)
+        parts += timeline(session, drawing_bins(session), found) + moments(session, found)
     # Streamlit removes SVG from HTML, but not pictures.
     return f'<div class="report">{_DRAWING.sub(lambda drawing: picture(drawing[0]), parts)}</div>'
 

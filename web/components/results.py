@@ -25,7 +25,7 @@ def as_csv(documents: Sequence[Document]) -> bytes:
     The time of faces in pictures is empty. A video without a face has no row.
 
     Args:
-        documents: Documents of pictures and videos, as in `realtime.documents`.
+        documents: Documents of pictures and videos, as in `moodspace.realtime.documents`.
     """
     rows = [row for document in documents for row in _rows(document)]
     classes = dict.fromkeys(name for row in rows for name in row["probabilities"])

@@ -31,7 +31,7 @@ def html(body: str) -> None:
     """Show HTML in the project's style.
 
     Args:
-        body: HTML; values from data must be escaped with `viz.theme.text`.
+        body: HTML; values from data must be escaped with `moodspace.viz.theme.text`.
     """
     st.html(f'<div class="ms">{body}</div>')
 

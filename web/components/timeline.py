@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from moodspace.viz.report.figures import clock, percent, stacked
+from moodspace.viz.report.figures import clock, percent, stacked_areas
 from moodspace.viz.theme import mark, text
 
 # More bins than this are too narrow to tell apart; more labels than this overlap on a phone.
@@ -30,7 +30,7 @@ def timeline(
         classes: The C classes.
         shades: A CSS color for each class.
     """
-    drawing = picture(stacked(shares, [f'style="fill:{shades[name]}"' for name in classes], 1.0))
+    drawing = picture(stacked_areas(shares, [f'style="fill:{shades[name]}"' for name in classes], 1.0))
     visible = [at for at in range(len(classes)) if (np.nan_to_num(shares[:, at]) >= _VISIBLE).any()]
     seen = [(classes[at], float(np.nanmean(shares[:, at]))) for at in visible]
     legend = "".join(f"<li>{mark(name, shades[name])} <span>{percent(share)}</span></li>" for name, share in seen)

@@ -116,7 +116,7 @@ class LiveWorker:
 
     def _reanalyze(self) -> None:
         with self._lock:
-            self._pipeline.look_anew()
+            self._pipeline.reset_smoothing()
 
     def _gallery(self) -> dict[str, Any]:
         labels = self.visitor.gallery.summary().labels

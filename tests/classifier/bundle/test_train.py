@@ -16,7 +16,7 @@ ALL_ASTRAY = np.full(50, 0.1, np.float32)
 
 
 class ExportError(ValueError):
-    """Stands for that of embeddings/export.py, which would import TensorFlow."""
+    """Stands for that of embeddings/training/export.py, which would import TensorFlow."""
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Tests of classifier/training_faces.py: which faces are trained and which validated on."""
+"""Tests of classifier/bundle/splits.py: which faces are trained and which validated on."""
 
 from dataclasses import replace
 from pathlib import Path

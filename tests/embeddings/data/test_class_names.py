@@ -4,7 +4,7 @@ import unicodedata
 
 import pytest
 
-from moodspace.embeddings.data.labels import ClassNameError, canonical, class_name, readable
+from moodspace.embeddings.data.labels import ClassNameError, canonical, class_name, displayable
 
 
 @pytest.mark.parametrize(
@@ -46,5 +46,5 @@ def test_empty_and_endless_names_are_refused(typed: str) -> None:
 
 
 def test_old_names_can_be_shown() -> None:
-    assert readable("ange\u0301l") == "ang\u00e9l"
-    assert readable("a\x1b[31m\nb") == "a\ufffd[31m b"
+    assert displayable("ange\u0301l") == "ang\u00e9l"
+    assert displayable("a\x1b[31m\nb") == "a\ufffd[31m b"

@@ -1,4 +1,4 @@
-"""Tests of embeddings/datasets.py: folders, splits, and data sets that are something else."""
+"""Tests of embeddings/data/readers.py: folders, splits, and data sets that are something else."""
 
 import logging
 from pathlib import Path

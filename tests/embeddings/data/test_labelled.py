@@ -1,4 +1,4 @@
-"""Tests of embeddings/labelled.py: the type, its label sets and its hash."""
+"""Tests of embeddings/data/labelled.py: the type, its label sets and its hash."""
 
 from dataclasses import replace
 from typing import Any

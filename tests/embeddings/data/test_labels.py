@@ -1,4 +1,4 @@
-"""Tests of embeddings/labels.py: names, targets from labels and from votes, and matching two label sets."""
+"""Tests of embeddings/data/labels.py: names, targets from labels and from votes, and matching two label sets."""
 
 import numpy as np
 import pytest

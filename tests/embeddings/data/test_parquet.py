@@ -1,4 +1,4 @@
-"""Tests of embeddings/parquet.py: Hugging Face's layout, its variants, and tables that are something else."""
+"""Tests of embeddings/data/parquet.py: Hugging Face's layout, its variants, and tables that are something else."""
 
 import io
 import sys

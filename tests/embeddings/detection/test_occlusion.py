@@ -7,7 +7,7 @@ import pytest
 from benchmarks.covers import FITTED_TEXTURES, MEASURED_TEXTURES, MOUTH, WHOLE, covered, eyes_bar
 from moodspace.arrays import ByteArray
 from moodspace.embeddings.crops import crop_faces
-from moodspace.embeddings.detection.occlusion import CELLS, DIRECTIONS, MOST_HIDDEN, edges, hidden
+from moodspace.embeddings.detection.occlusion import CELLS, DIRECTIONS, MOST_HIDDEN, edges, mouth_hidden_probability
 from moodspace.embeddings.detection.occlusion_weights import BIAS, WEIGHTS
 from moodspace.realtime.demo import picture_path
 from tests.drawn_faces import drawn_faces
@@ -28,7 +28,7 @@ def crop(picture: ByteArray) -> ByteArray:
 
 
 def share(crops: ByteArray) -> float:
-    return float((hidden(crops) > MOST_HIDDEN).mean())
+    return float((mouth_hidden_probability(crops) > MOST_HIDDEN).mean())
 
 
 def test_a_clear_face_is_not_hidden(crop: ByteArray) -> None:
@@ -42,7 +42,9 @@ def test_a_clear_face_is_not_hidden(crop: ByteArray) -> None:
 def test_the_tone_of_the_skin_and_the_light_play_no_part(crop: ByteArray, contrast: float, brightness: float) -> None:
     changed = (contrast * crop + brightness).astype(np.uint8)
     masked = covered(crop[None], MOUTH["mask"], FITTED_TEXTURES, 0)
-    assert hidden(changed[None])[0] == pytest.approx(hidden(crop[None])[0], abs=0.15)
+    assert mouth_hidden_probability(changed[None])[0] == pytest.approx(
+        mouth_hidden_probability(crop[None])[0], abs=0.15
+    )
     assert share((contrast * masked + brightness).astype(np.uint8)) == share(masked) == 1
 
 
@@ -83,4 +85,4 @@ def test_edges_are_shares_of_cells_and_directions() -> None:
 def test_there_is_a_weight_for_each_feature_and_no_face_is_legal() -> None:
     assert len(WEIGHTS) == CELLS * CELLS * DIRECTIONS
     assert np.isfinite([*WEIGHTS, BIAS]).all()
-    assert hidden(np.zeros((0, 48, 48), np.uint8)).shape == (0,)
+    assert mouth_hidden_probability(np.zeros((0, 48, 48), np.uint8)).shape == (0,)

@@ -9,10 +9,10 @@ from moodspace.embeddings.detection.quality import (
     LEAST_SHARPNESS,
     FaceQuality,
     assess,
+    assess_crops,
     cut_off,
-    look_at,
+    estimate_yaw,
     sharpness,
-    yaws,
 )
 from tests.drawn_faces import drawn_faces
 from tests.realtime.fakes import faces_at
@@ -30,16 +30,16 @@ def turned(degrees: float) -> np.ndarray:
 
 @pytest.mark.parametrize("degrees", [-60, -30, 0, 10, 45, 75])
 def test_yaw_is_the_angle_that_a_face_is_turned_by(degrees: float) -> None:
-    assert yaws(turned(degrees))[0] == pytest.approx(degrees, abs=0.1)
+    assert estimate_yaw(turned(degrees))[0] == pytest.approx(degrees, abs=0.1)
 
 
 def test_yaw_does_not_depend_on_size_or_tilt() -> None:
     tilt = np.array([[0.8, -0.6], [0.6, 0.8]], np.float32)
-    assert yaws(3 * turned(30) @ tilt.T)[0] == pytest.approx(30, abs=0.1)
+    assert estimate_yaw(3 * turned(30) @ tilt.T)[0] == pytest.approx(30, abs=0.1)
 
 
 def test_yaw_of_landmarks_in_one_place_is_a_number() -> None:
-    assert yaws(np.zeros((1, 5, 2), np.float32)).tolist() == [0.0]
+    assert estimate_yaw(np.zeros((1, 5, 2), np.float32)).tolist() == [0.0]
 
 
 @pytest.mark.parametrize("row", range(7))
@@ -97,7 +97,7 @@ def test_a_hidden_mouth_is_a_reason() -> None:
 
 
 def test_there_is_a_reason_exactly_where_a_face_is_not_good() -> None:
-    quality = look_at(faces_at(*[(0, 0, 40, 50)] * 7), CROPS)
+    quality = assess_crops(faces_at(*[(0, 0, 40, 50)] * 7), CROPS)
     assert [not reason for reason in quality.reasons] == quality.good.tolist()
     with pytest.raises(ValueError, match="expected 1, one per face, got 2"):
         FaceQuality(SHARP, SHARP, SHARP, np.ones(1, bool), ("", "blurred"))

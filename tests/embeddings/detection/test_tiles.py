@@ -8,7 +8,15 @@ import pytest
 
 from moodspace.arrays import ByteArray
 from moodspace.embeddings.detection.faces import Faces
-from moodspace.embeddings.detection.tiles import LEAST_SEEN, OVERLAP, TILE, look_in_tiles, once_each, shrinks, spans
+from moodspace.embeddings.detection.tiles import (
+    LEAST_SEEN,
+    OVERLAP,
+    TILE,
+    level_scales,
+    look_in_tiles,
+    spans,
+    without_duplicates,
+)
 from tests.realtime.fakes import faces_at
 
 
@@ -27,7 +35,9 @@ def picture(width: int, height: int, *xywh: tuple[int, int, int, int]) -> ByteAr
 
 def seen(frame: ByteArray, shrink: float) -> Faces:
     passes = list(look_in_tiles(frame, marks, shrink))
-    return once_each(Faces(*(np.concatenate([getattr(one, name) for one in passes]) for name in Faces.__slots__)))
+    return without_duplicates(
+        Faces(*(np.concatenate([getattr(one, name) for one in passes]) for name in Faces.__slots__))
+    )
 
 
 @pytest.mark.parametrize("side", [1, 639, 640, 641, 1000, 1184, 1185, 4743, 6857])
@@ -43,12 +53,12 @@ def test_tiles_cover_a_side_and_overlap(side: int) -> None:
 
 def test_levels_reach_from_the_smallest_face_to_the_whole_picture() -> None:
     for longest in (1280, 2000, 4000, 6000, 8000, 12000, 30000):
-        levels = shrinks(longest, 640 / longest, 40.0)
+        levels = level_scales(longest, 640 / longest, 40.0)
         assert levels[0] * LEAST_SEEN == pytest.approx(40)
         coarser = [*levels[1:], longest / 640]
         assert all(88 * fine / coarse >= 0.95 * LEAST_SEEN for fine, coarse in zip(levels, coarser, strict=True))
-    assert shrinks(1000, 0.64, 40.0) == []
-    assert shrinks(300, 2.13, 40.0) == []
+    assert level_scales(1000, 0.64, 40.0) == []
+    assert level_scales(300, 2.13, 40.0) == []
 
 
 @pytest.mark.parametrize("shrink", [1.0, 40 / 23, 7.0])
@@ -83,17 +93,17 @@ def test_pictures_of_any_shape_are_looked_at(shape: tuple[int, int]) -> None:
 
 def test_a_part_of_a_face_is_not_another_face() -> None:
     whole, cut, beside, far = (100, 100, 80, 100), (100, 100, 40, 55), (190, 100, 80, 100), (400, 100, 80, 100)
-    kept = once_each(faces_at(cut, whole, beside, far))
+    kept = without_duplicates(faces_at(cut, whole, beside, far))
     assert sorted(kept.xywh[:, 0].tolist()) == [100, 190, 400]
     assert (kept.xywh[:, 2] == 80).all()
 
 
 def test_a_small_face_before_a_huge_one_is_a_face_of_its_own() -> None:
-    assert len(once_each(faces_at((0, 0, 1000, 1200), (400, 600, 50, 60)))) == 2
+    assert len(without_duplicates(faces_at((0, 0, 1000, 1200), (400, 600, 50, 60)))) == 2
 
 
 def test_of_boxes_that_overlap_the_surest_is_kept_and_order_is_by_confidence() -> None:
     faces = faces_at((0, 0, 50, 60), (300, 0, 50, 60), (4, 4, 50, 60))
-    kept = once_each(Faces(faces.xywh, faces.landmarks, np.array([0.5, 0.6, 0.9], np.float32)))
+    kept = without_duplicates(Faces(faces.xywh, faces.landmarks, np.array([0.5, 0.6, 0.9], np.float32)))
     assert kept.xywh[:, 0].tolist() == [4, 300]
-    assert len(once_each(Faces.empty())) == 0
+    assert len(without_duplicates(Faces.empty())) == 0

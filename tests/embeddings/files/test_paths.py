@@ -7,13 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from moodspace.embeddings.files.paths import FILE, FOLDER, require_file_at, require_folder_at, what_is
+from moodspace.embeddings.files.paths import FILE, FOLDER, describe_path, require_file_at, require_folder_at
 
 
 def test_files_and_folders(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     (tmp_path / "link").symlink_to(tmp_path / "file")
-    assert (what_is(tmp_path), what_is(tmp_path / "file"), what_is(tmp_path / "link")) == (FOLDER, FILE, FILE)
+    assert (describe_path(tmp_path), describe_path(tmp_path / "file"), describe_path(tmp_path / "link")) == (
+        FOLDER,
+        FILE,
+        FILE,
+    )
 
 
 def test_what_is_neither(tmp_path: Path) -> None:
@@ -21,21 +25,21 @@ def test_what_is_neither(tmp_path: Path) -> None:
     (tmp_path / "dangling").symlink_to(tmp_path / "gone")
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
     os.mkfifo(tmp_path / "pipe")
-    assert what_is(tmp_path / "gone") == what_is(tmp_path / "file" / "within") == "no such path"
-    assert what_is(tmp_path / "dangling") == "a link to a path that does not exist"
-    assert what_is(tmp_path / "loop") == "a link that leads back to itself"
-    assert what_is(tmp_path / "pipe") == "a pipe"
-    assert what_is(os.devnull) == "a device"
-    assert what_is(tmp_path / ("a" * 300)) == "a name that is too long"
-    assert what_is("") == "an empty name"
-    assert what_is("a\0b") == "a name with a null character"
+    assert describe_path(tmp_path / "gone") == describe_path(tmp_path / "file" / "within") == "no such path"
+    assert describe_path(tmp_path / "dangling") == "a link to a path that does not exist"
+    assert describe_path(tmp_path / "loop") == "a link that leads back to itself"
+    assert describe_path(tmp_path / "pipe") == "a pipe"
+    assert describe_path(os.devnull) == "a device"
+    assert describe_path(tmp_path / ("a" * 300)) == "a name that is too long"
+    assert describe_path("") == "an empty name"
+    assert describe_path("a\0b") == "a name with a null character"
 
 
 def test_a_socket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)  # the path of a socket must be short
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind("it")
-        assert what_is("it") == "a socket"
+        assert describe_path("it") == "a socket"
 
 
 @pytest.mark.parametrize(("kind", "words"), [("file", FILE), ("folder", FOLDER)])
@@ -44,13 +48,13 @@ def test_what_this_user_may_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyP
     path.mkdir() if kind == "folder" else path.write_text("")
     # Tests may run as root, who may read everything.
     monkeypatch.setattr(os, "access", lambda path, mode: False)
-    assert what_is(path) == f"{words} that this user may not read"
+    assert describe_path(path) == f"{words} that this user may not read"
 
     def refuse(path: object) -> None:
         raise PermissionError(errno.EACCES, "Permission denied")
 
     monkeypatch.setattr(os, "stat", refuse)
-    assert what_is(path) == "a path that this user may not read"
+    assert describe_path(path) == "a path that this user may not read"
 
 
 def test_where_something_can_be_written(tmp_path: Path) -> None:

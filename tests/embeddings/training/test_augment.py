@@ -1,4 +1,4 @@
-"""Tests of embeddings/augment.py: what may change in a face, how often, and that the seed decides."""
+"""Tests of embeddings/training/augmentation.py: what may change in a face, how often, and that the seed decides."""
 
 import dataclasses
 

@@ -1,4 +1,4 @@
-"""Tests of embeddings/export.py: what LiteRT computes is what Keras computed, nearly so with 8 bits."""
+"""Tests of embeddings/training/export.py: what LiteRT computes is what Keras computed, nearly so with 8 bits."""
 
 import keras
 import numpy as np

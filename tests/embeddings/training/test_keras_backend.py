@@ -1,4 +1,4 @@
-"""Tests of embeddings/keras_backend.py: one clear line where Keras cannot be used; Keras itself is not imported."""
+"""Tests of embeddings/training/backend.py: one clear line where Keras cannot be used; Keras itself is not imported."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Tests of embeddings/losses.py: closed forms, and a slow loop over triplets that the mining must agree with."""
+"""Tests of embeddings/training/losses.py: closed forms, and a slow loop as an oracle of the mining."""
 
 import keras
 import numpy as np

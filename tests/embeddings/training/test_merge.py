@@ -1,4 +1,4 @@
-"""Tests of embeddings/merge.py and embeddings/trained.py: several trainings as one network."""
+"""Tests of embeddings/training/trained.py and embeddings/training/trained.py: several trainings as one network."""
 
 import json
 

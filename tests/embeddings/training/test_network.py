@@ -1,4 +1,4 @@
-"""Tests of embeddings/network.py and backbones.py: outputs, the grey stem, mixing and teaching."""
+"""Tests of embeddings/training/network.py and backbones.py: outputs, the grey stem, mixing and teaching."""
 
 import keras
 import numpy as np

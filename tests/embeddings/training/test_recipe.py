@@ -1,4 +1,4 @@
-"""Tests of embeddings/recipe.py: defaults of each architecture, changes, and refusals."""
+"""Tests of embeddings/training/recipe.py: defaults of each architecture, changes, and refusals."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Tests of embeddings/training.py and backup.py: what a training leaves, and that a killed one goes on exactly."""
+"""Tests of embeddings/training/fit.py and backup.py: what a training leaves, and that a killed one goes on exactly."""
 
 import json
 import shutil

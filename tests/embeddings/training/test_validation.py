@@ -1,4 +1,4 @@
-"""Tests of embeddings/validation.py: the figures of an epoch, the best weights, collapse and patience."""
+"""Tests of embeddings/training/validation.py: the figures of an epoch, the best weights, collapse and patience."""
 
 import logging
 import math

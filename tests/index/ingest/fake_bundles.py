@@ -8,7 +8,7 @@ import numpy as np
 from moodspace.classifier.bundle.bundle import Bundle
 from moodspace.embeddings.pictures import read_crop
 from moodspace.index.ingest.folders import SyncRequest
-from moodspace.index.ingest.read_faces import Cropper, FaceCrop, crop_whole_picture, digest_of
+from moodspace.index.ingest.read_faces import Cropper, FaceCrop, crop_digest, crop_whole_picture
 from moodspace.index.ingest.workers import ReadOptions
 from tests.drawn_faces import drawn_faces
 from tests.fake_encoder import fake_bundle
@@ -38,7 +38,7 @@ def asked(*folders: Path, bundle: str = "this", **options: object) -> SyncReques
 def seen(path: Path, bundle: Bundle = BUNDLE, *, mirrored: bool = False) -> tuple[str, np.ndarray]:
     """Return the digest and the embedding that a picture's face must have."""
     crop = read_crop(path)[:, ::-1] if mirrored else read_crop(path)
-    return digest_of(crop), bundle.encoder.encode(crop[None]).embeddings[0]
+    return crop_digest(crop), bundle.encoder.encode(crop[None]).embeddings[0]
 
 
 def held(gallery) -> dict[str, tuple[str, str, np.ndarray]]:

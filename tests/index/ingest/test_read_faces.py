@@ -23,7 +23,7 @@ from moodspace.index.ingest.read_faces import (
 from moodspace.realtime.demo import picture_path
 from tests.fake_encoder import FakeEncoder
 from tests.hostile_pictures import face, saved, with_orientation
-from tests.realtime.fakes import ToldDetector, faces_at, read
+from tests.realtime.fakes import FakeDetector, faces_at, read
 
 ENCODER = FakeEncoder()
 
@@ -62,14 +62,14 @@ def test_the_largest_of_several_faces_is_taken(tmp_path):
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (90, 120, 3), np.uint8)).save(path)
     faces = faces_at((10, 20, 20, 30), (60, 15, 40, 50), (5, 5, 10, 10))
     encoder = Crops()
-    (one,) = embed([path], FaceCropper(ToldDetector(faces), DEFAULT_GEOMETRY), encoder)
+    (one,) = embed([path], FaceCropper(FakeDetector(faces), DEFAULT_GEOMETRY), encoder)
     assert one.others == 2
     assert np.array_equal(encoder.crops[0], crop_faces(read(path), faces.landmarks)[1])
 
 
 def test_a_picture_without_a_face_says_so(tmp_path):
     Image.new("RGB", (80, 60)).save(tmp_path / "c.png")
-    (one,) = embed([tmp_path / "c.png"], FaceCropper(ToldDetector(faces_at()), DEFAULT_GEOMETRY))
+    (one,) = embed([tmp_path / "c.png"], FaceCropper(FakeDetector(faces_at()), DEFAULT_GEOMETRY))
     assert (one.embedding, one.reason, one.readable, one.lasting) == (None, NO_FACE, True, True)
 
 

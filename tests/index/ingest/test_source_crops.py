@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from moodspace.index.ingest.read_faces import FaceCrop, crop_whole_picture, digest_of
+from moodspace.index.ingest.read_faces import FaceCrop, crop_digest, crop_whole_picture
 from moodspace.index.ingest.source_crops import crop_from_source, crops_from_sources
 from moodspace.index.taught import faces_table
 from moodspace.index.taught.database import FIRST_ID
@@ -30,7 +30,7 @@ def picture(path: Path, seed: int) -> str:
     Image.fromarray(np.random.default_rng(seed).integers(0, 255, (48, 48), np.uint8)).save(path)
     crop = crop_whole_picture(path.read_bytes()).crop
     assert crop is not None
-    return digest_of(crop)
+    return crop_digest(crop)
 
 
 def test_nothing_is_taught(tmp_path: Path) -> None:
@@ -63,7 +63,7 @@ def test_pictures_that_lie_where_they_did(tmp_path: Path) -> None:
     told: list[tuple[int, int]] = []
     crops, rows = crops_from_sources(found, [crop_whole_picture], lambda done, total: told.append((done, total)))
     assert rows.tolist() == [-1, 0, -1, 1, -1, -1]
-    assert [digest_of(crop) for crop in crops] == [digests[0], digests[2]]
+    assert [crop_digest(crop) for crop in crops] == [digests[0], digests[2]]
     assert told[-1] == (4, 4)
 
 
@@ -78,8 +78,8 @@ def test_a_face_is_cut_as_it_was(drawn: Path) -> None:
     content = drawn.read_bytes()
     whole, mirrored = crop_whole_picture(content).crop, cut_mirrored(content).crop
     ways = (cut_mirrored, crop_whole_picture)
-    assert np.array_equal(crop_from_source(str(drawn), digest_of(whole), ways), whole)
-    assert np.array_equal(crop_from_source(str(drawn), digest_of(mirrored), ways), mirrored)
+    assert np.array_equal(crop_from_source(str(drawn), crop_digest(whole), ways), whole)
+    assert np.array_equal(crop_from_source(str(drawn), crop_digest(mirrored), ways), mirrored)
     # A bundle that cuts otherwise, or a digest that nobody noted: the first way that finds a face.
     assert np.array_equal(crop_from_source(str(drawn), "", ways), mirrored)
     assert np.array_equal(crop_from_source(str(drawn), "", (lambda content: FaceCrop(None), crop_whole_picture)), whole)

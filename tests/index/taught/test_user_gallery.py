@@ -279,7 +279,7 @@ def test_a_limit_counts_what_comes_in(mixed, tmp_path):
 
 def test_a_file_with_a_name_that_no_class_may_have_is_refused(folder, tmp_path, monkeypatch):
     pytest.importorskip("pyarrow")
-    monkeypatch.setattr("moodspace.index.taught.faces.checked", lambda name: name)
+    monkeypatch.setattr("moodspace.index.taught.faces.check_name", lambda name: name)
     with open_gallery(tmp_path / "other", BUNDLE.encoder_spec, create=True) as other:
         other.add(new_faces(1, "a\x1bb"))
         parts = list(other.rows())

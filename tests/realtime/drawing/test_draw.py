@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from moodspace.classifier.ensemble import Prediction
-from moodspace.classifier.palette import COLOURS
+from moodspace.classifier.palette import COLORS
 from moodspace.classifier.recognizer import Recognizer
 from moodspace.embeddings.data.labels import FERPLUS_CLASSES
 from moodspace.embeddings.detection.faces import Faces
@@ -28,7 +28,7 @@ def shown(faces: Faces, recognizer: Recognizer, name: str = "happy", *, sure: bo
 
 
 def bgr(name: str) -> list[int]:
-    return list(bytes.fromhex(COLOURS[name][1:]))[::-1]
+    return list(bytes.fromhex(COLORS[name][1:]))[::-1]
 
 
 def changed(before: ByteArray, after: ByteArray) -> tuple[int, int, int, int]:
@@ -148,9 +148,9 @@ def test_classes_of_the_users_own_have_colors_of_their_own(recognizer: Recognize
 
 
 def test_every_expression_has_a_color_of_its_own() -> None:
-    assert set(COLOURS) == set(FERPLUS_CLASSES)
-    assert len(set(COLOURS.values())) == len(COLOURS)
-    assert all(len(bytes.fromhex(color.removeprefix("#"))) == 3 for color in COLOURS.values())
+    assert set(COLORS) == set(FERPLUS_CLASSES)
+    assert len(set(COLORS.values())) == len(COLORS)
+    assert all(len(bytes.fromhex(color.removeprefix("#"))) == 3 for color in COLORS.values())
 
 
 def written(monkeypatch: pytest.MonkeyPatch, frame: ByteArray, result: FrameResult, *, numbered: bool) -> list[str]:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from moodspace.classifier.palette import COLOURS
+from moodspace.classifier.palette import COLORS
 from moodspace.classifier.recognizer import Recognizer
 from moodspace.embeddings.detection.faces import Faces
 from moodspace.realtime.drawing.canvas import AMBER, GRAY, GROUND, RED, Rectangle, from_hex
@@ -90,7 +90,7 @@ def test_anything_can_be_drawn_at_any_size(
 def test_box_and_label_have_the_expressions_color(recognizer: Recognizer) -> None:
     for name in recognizer.classes:
         drawn = draw_live(np.zeros((360, 640, 3), np.uint8), live_result(recognizer, faces_at(FACE), [name]))
-        assert count(drawn, from_hex(COLOURS[name])) > 500, name
+        assert count(drawn, from_hex(COLORS[name])) > 500, name
 
 
 def test_classes_that_were_taught_are_drawn(recognizer: Recognizer, panel: Panel) -> None:
@@ -122,7 +122,7 @@ def test_the_selected_face_stands_out(recognizer: Recognizer) -> None:
     result = live_result(recognizer, faces_at(FACE, (400, 80, 90, 110)), ["happy", "happy"])
     drawn = draw_live(frame, result, ViewState(selected=2))
     left, right = drawn[100:185, 60:230], drawn[100:185, 360:530]
-    assert count(right, from_hex(COLOURS["happy"])) > 1.5 * count(left, from_hex(COLOURS["happy"]))
+    assert count(right, from_hex(COLORS["happy"])) > 1.5 * count(left, from_hex(COLORS["happy"]))
 
 
 @pytest.mark.parametrize("ground", [0, 255])
@@ -134,7 +134,7 @@ def test_the_panel_lies_beside_the_picture_in_a_wide_window(recognizer: Recogniz
     assert layout.panel is not None
     drawn = draw_live(frame, result, view, panel)
     assert layout.picture.right <= layout.panel.left
-    assert count(part(drawn, layout.panel), from_hex(COLOURS["sad"])) > 300
+    assert count(part(drawn, layout.panel), from_hex(COLORS["sad"])) > 300
     assert count(part(drawn, layout.panel), GROUND) > 0.4 * layout.panel.width * layout.panel.height
 
 
@@ -163,7 +163,7 @@ def test_evidence_and_map_are_shown_when_asked_for(recognizer: Recognizer, panel
     assert (both[600:, 970:] != no_map[600:, 970:]).any()
     bare = shown(evidence=False, map=False)
     assert arrange(frame.shape, replace(OPEN, size=(1260, 900), evidence=False, map=False)).panel is None
-    assert count(bare[:, 970:], from_hex(COLOURS["happy"])) == 0
+    assert count(bare[:, 970:], from_hex(COLORS["happy"])) == 0
 
 
 def test_marks_tell_of_recording_and_pause(recognizer: Recognizer) -> None:
@@ -262,4 +262,4 @@ def test_the_dots_on_the_map_have_the_faces_colors(recognizer: Recognizer, panel
     for name in ("angry", "sad"):
         without = draw_live(frame, result, view, panel)[area]
         dotted = draw_live(frame, result, replace(view, positions=positions), panel)[area]
-        assert count(dotted, from_hex(COLOURS[name])) >= count(without, from_hex(COLOURS[name])) + 15
+        assert count(dotted, from_hex(COLORS[name])) >= count(without, from_hex(COLORS[name])) + 15

@@ -7,7 +7,7 @@ import pytest
 
 from moodspace.embeddings.data.labelled import DataError
 from moodspace.viz.explore.data import DataParts, Unreadable
-from moodspace.viz.explore.document import exploration_document, summary
+from moodspace.viz.explore.document import summary, to_document
 from moodspace.viz.explore.exploration import explore, explore_parts
 from moodspace.viz.explore.page import write_exploration
 from tests.drawn_faces import drawn_faces, write_folder, write_parquet
@@ -16,7 +16,7 @@ from tests.viz.explore.drawn_parts import OTHER, TRAIN, noted, two_parts, with_c
 
 
 def test_copies_across_parts_are_found_and_checked_against_the_marks():
-    document = exploration_document(explore_parts(with_copies()))
+    document = to_document(explore_parts(with_copies()))
     same = document["identical"]
     assert (same["groups"], same["faces"], same["other_label"]) == (2, 4, 1)
     assert same["within"] == {"train": 0, "validation": 0}
@@ -33,7 +33,7 @@ def test_unmarked_copies_are_counted():
     data = with_copies()
     twin = data.faces.twin.copy()
     twin[5] = False
-    document = exploration_document(
+    document = to_document(
         explore_parts(DataParts(noted(data.faces, twin=twin), data.part, data.names, data.unreadable))
     )
     assert document["twins"]["train"] == {"marked": 2, "found": 1, "elsewhere": 1, "unmarked": 1}
@@ -43,7 +43,7 @@ def test_counts_light_and_blank_pictures():
     crops = TRAIN.crops.copy()
     crops[0], crops[1] = 0, 200
     found = explore_parts(two_parts(noted(TRAIN, crops=crops), unreadable=[Unreadable("train", "x.png", "torn")]))
-    document = exploration_document(found)
+    document = to_document(found)
     assert document["faces"] == 210 and document["parts"]["train"]["counts"]["happy"] == 20
     assert document["parts"]["train"]["unreadable"] == 1 and document["parts"]["validation"]["unreadable"] == 0
     assert [face["source"] for face in document["blank"]] == list(TRAIN.sources[:2])
@@ -64,7 +64,7 @@ def test_turned_labels_are_listed_with_what_people_saw():
     labels = faces.labels.copy()
     labels[turned] = (labels[turned] + 3) % 7
     data = DataParts(noted(faces, labels=labels), np.zeros(140, np.int64), ("train",))
-    found = exploration_document(explore_parts(data, bundle=fake_bundle(faces, dim=64)))["label_errors"]
+    found = to_document(explore_parts(data, bundle=fake_bundle(faces, dim=64)))["label_errors"]
     named = {one["source"]: one for one in found["list"]}
     assert found["judged"] == 140 and found["learned"] == 140 and found["agreement_unseen"] is None
     assert set(named) == {faces.sources[row] for row in turned}
@@ -78,14 +78,14 @@ def test_turned_labels_are_listed_with_what_people_saw():
 
 
 def test_without_a_bundle_no_label_is_doubted():
-    assert exploration_document(explore_parts(two_parts()))["label_errors"] is None
+    assert to_document(explore_parts(two_parts()))["label_errors"] is None
 
 
 @pytest.mark.parametrize("n", [1, 3])
 def test_a_few_faces_of_one_class(n, tmp_path):
     write_folder(drawn_faces(n, 1, ("happy",)), tmp_path / "data")
     found = explore([tmp_path / "data"], bundle=fake_bundle(drawn_faces(28, 1)))
-    document = exploration_document(found)
+    document = to_document(found)
     assert document["faces"] == n and document["label_errors"]["judged"] == 0
     assert [path.name for path in write_exploration(found, tmp_path / "out")] == ["explore.html", "explore.json"]
 
@@ -96,7 +96,7 @@ def test_what_is_written_is_what_was_found(tmp_path):
     stages = []
     found = explore([tmp_path], progress=lambda stage: stages.append(stage))
     page, data = write_exploration(found, tmp_path / "new" / "folder")
-    assert json.loads(data.read_text(encoding="utf-8")) == exploration_document(found)
+    assert json.loads(data.read_text(encoding="utf-8")) == to_document(found)
     assert page.read_text(encoding="utf-8").startswith("<!doctype html>")
     assert stages == [f"read {tmp_path.name}", "compare"]
 
@@ -111,7 +111,7 @@ def test_nothing_readable_is_an_error(tmp_path):
 
 
 def test_the_summary_names_what_matters():
-    lines = list(summary(exploration_document(explore_parts(with_copies()))))
+    lines = list(summary(to_document(explore_parts(with_copies()))))
     assert lines[0] == "210 faces, 7 classes: train 140, validation 70"
     assert "  in both parts: 2 faces of train, 2 of validation" in lines
     assert any(line.startswith("identical pixels: 4 faces in 2 groups, 1 of them") for line in lines)

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from moodspace.viz.explore.data import DataParts, Unreadable
-from moodspace.viz.explore.document import exploration_document
+from moodspace.viz.explore.document import to_document
 from moodspace.viz.explore.exploration import explore_parts
 from moodspace.viz.explore.figures import BINS, COLUMNS, MAX_FACES, Thumbnails, histogram
 from moodspace.viz.explore.page import CLASSES, EXAMPLES, exploration_page
@@ -51,7 +51,7 @@ class Reader(HTMLParser):
 
 def written(data, bundle=None):
     found = explore_parts(data, bundle=bundle)
-    page = exploration_page(found, exploration_document(found))
+    page = exploration_page(found, to_document(found))
     return page, Reader(page)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from moodspace.viz.map.face_map import FaceMap
-from moodspace.viz.map.page import write_map_page
+from moodspace.viz.map.page import write_page
 from tests.browser import OpenPage
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ N, HOSTILE = 120, '=1+1"</script><img src=x onerror=alert(1)>, of\nnobody.png'
 @pytest.fixture
 def opened(make_map: Callable[..., FaceMap], open_page: OpenPage, tmp_path: Path) -> Callable[..., "Page"]:
     def opened(n: int = N, *, window: dict[str, Any] | None = None, **changes: Any) -> "Page":
-        write_map_page(make_map(n, **changes), tmp_path / "map.html")
+        write_page(make_map(n, **changes), tmp_path / "map.html")
         page = open_page(tmp_path / "map.html", **(window or {}))
         page.evaluate("() => new Promise(requestAnimationFrame)")
         return page

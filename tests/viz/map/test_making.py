@@ -16,7 +16,7 @@ from moodspace.viz.map import making as map_making
 from moodspace.viz.map.faces import TaughtOnMap
 from moodspace.viz.map.layout import Layout
 from moodspace.viz.map.making import GalleryMap, make_map, write_map
-from moodspace.viz.map.page import write_map_page
+from moodspace.viz.map.page import write_page
 from moodspace.viz.map.projector import write_projector
 from tests.drawn_faces import drawn_faces
 from tests.fake_encoder import fake_bundle
@@ -196,7 +196,7 @@ def test_the_same_map_gives_the_same_files(recognizer: Recognizer, tmp_path: Pat
         assert (tmp_path / "one" / path).read_bytes() == (tmp_path / "two" / path).read_bytes()
 
 
-@pytest.mark.parametrize("stopped", [write_map_page, write_projector])
+@pytest.mark.parametrize("stopped", [write_page, write_projector])
 def test_an_interrupt_leaves_what_was_there(
     recognizer: Recognizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stopped: Callable[..., None]
 ) -> None:

@@ -12,9 +12,8 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
-from moodspace.classifier.palette import COLOURS
 from moodspace.viz.map.face_map import FaceMap
-from moodspace.viz.map.page import SIDE, atlas_order, atlas_sheets, write_map_page
+from moodspace.viz.map.page import SIDE, atlas_order, atlas_sheets, write_page
 
 KINDS = {
     "x": "<u2", "y": "<u2", "group": "<i2", "predicted": "<i2", "confidence": "<u2", "split": "<u2", "origin": "<u2",
@@ -56,7 +55,7 @@ class Reader(HTMLParser):
 
 
 def written(face_map: FaceMap, folder: Path) -> tuple[str, Reader]:
-    write_map_page(face_map, folder / "map.html")
+    write_page(face_map, folder / "map.html")
     page = (folder / "map.html").read_text(encoding="utf-8")
     return page, Reader(page)
 
@@ -69,7 +68,7 @@ def test_it_holds_all_faces(make_map: Callable[..., FaceMap], tmp_path: Path) ->
     assert faces["source"] == face_map.sources.tolist()
     assert faces["group"].tolist() == face_map.labels.tolist()
     assert [group["name"] for group in faces["groups"]] == list(face_map.classes)
-    assert f"--g0: {COLOURS['happy']};" in page
+    assert f"--g0: {COLORS['happy']};" in page
     assert reader.texts["note"] == face_map.note
     places = np.array([faces["x"], faces["y"]]).T
     scale = float(np.ptp(face_map.coordinates, axis=0).max()) / 65535

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 import moodspace.viz.map.picture
-from moodspace.classifier.palette import COLOURS, class_shades
+from moodspace.classifier.palette import COLORS, class_shades
 from moodspace.viz.map.face_map import FaceMap
 from moodspace.viz.map.picture import DENSITY_FROM, draw_map
 from moodspace.viz.theme import LIGHT
@@ -28,9 +28,9 @@ def share_of(pixels: np.ndarray, shade: str, within: int = 12) -> float:
 @pytest.mark.parametrize("size_px", [(800, 600), (801, 656)])
 def test_size_and_colors(make_map: Callable[..., FaceMap], tmp_path: Path, size_px: tuple[int, int]) -> None:
     pixels = draw(make_map(90, ("happy", "sad")), tmp_path, size_px=size_px)
-    assert share_of(pixels, COLOURS["happy"]) > 0.001
-    assert share_of(pixels, COLOURS["sad"]) > 0.001
-    assert share_of(pixels, COLOURS["angry"]) < 0.0005
+    assert share_of(pixels, COLORS["happy"]) > 0.001
+    assert share_of(pixels, COLORS["sad"]) > 0.001
+    assert share_of(pixels, COLORS["angry"]) < 0.0005
 
 
 def test_dark(make_map: Callable[..., FaceMap], tmp_path: Path) -> None:
@@ -77,8 +77,8 @@ def test_names_do_not_overlap_where_all_classes_lie_together(
 
     monkeypatch.setattr(moodspace.viz.map.picture, "_free_shift", noted)
     rng = np.random.default_rng(0)
-    draw(make_map(700, tuple(COLOURS), coordinates=rng.normal(size=(700, 2)).astype(np.float32)), tmp_path)
-    assert len(boxes) == len(COLOURS)
+    draw(make_map(700, tuple(COLORS), coordinates=rng.normal(size=(700, 2)).astype(np.float32)), tmp_path)
+    assert len(boxes) == len(COLORS)
     for i, (left, low, right, high) in enumerate(boxes):
         for other_left, other_low, other_right, other_high in boxes[:i]:
             assert right <= other_left or other_right <= left or high <= other_low or other_high <= low
