@@ -1,4 +1,4 @@
-"""Tests of embeddings/native_log.py, in a process whose stderr is its own."""
+"""Tests of embeddings.training.backend.native_log_filtered, in a process whose stderr is its own."""
 
 import subprocess
 import sys
@@ -8,7 +8,7 @@ import pytest
 
 WRITE = r"""
 import os, sys
-from embeddings.native_log import native_log_filtered
+from moodspace.embeddings.training.backend import native_log_filtered
 
 TALK = b'''WARNING: All log messages before absl::InitializeLog() is called are written to STDERR
 I0000 00:00:1795871420.958847   25295 port.cc:153] oneDNN custom operations are on.
