@@ -4,8 +4,8 @@
     python -m benchmarks.occlusion fer2013/train.parquet --fit [--limit 7000]
 
 The first covers faces with drawn masks, scarves, hands, bars, pictures' edges, pixels and blur (`benchmarks.covers`),
-whose textures are other ones than those fitted on. The second fits the weights of `embeddings.detection.occlusion` by logistic
-regression and writes `embeddings/detection/occlusion_weights.py`.
+whose textures are other ones than those fitted on. The second fits the weights of `embeddings.detection.occlusion` by
+logistic regression and writes `embeddings/detection/occlusion_weights.py`.
 """
 
 import argparse
@@ -143,7 +143,7 @@ def weights_text(weights: FloatArray, bias: float) -> str:
     """Return the source of `embeddings/detection/occlusion_weights.py`."""
     rows = [", ".join(f"{value:.2f}" for value in row) for row in weights.reshape(-1, DIRECTIONS)]
     return (
-        '"""The weights of `embeddings.detection.occlusion`, a row a cell, made by `python -m benchmarks.occlusion --fit`."""\n'
+        '"""The weights of `occlusion.py`, a row a cell, made by `python -m benchmarks.occlusion --fit`."""\n'
         f"\nBIAS = {bias:.3f}\n\nWEIGHTS = (\n" + "".join(f"    {row},\n" for row in rows) + ")\n"
     )
 

@@ -1,7 +1,7 @@
 """Find the parts of a data set in a folder: class folders, splits and tables.
 
 Class folders are `<class>/*` or `<split>/<class>/*`, possibly inside a folder that only wraps them. `readers` reads a
-whole data set from them; `index.taught.sync_plan` keeps the user's gallery in line with them, file by file.
+whole data set from them; `moodspace.index.taught.sync_plan` keeps the user's gallery in line with them, file by file.
 """
 
 import os

@@ -53,9 +53,7 @@ def mobilenet_v2(
 
 def _imagenet(init: str | Path) -> keras.Model:
     if init != "imagenet" and not Path(init).is_file():
-        raise ValueError(
-            f"init: expected 'imagenet', 'none' or a Keras weights file, got {init}, which does not exist."
-        )
+        raise ValueError(f"init: expected 'imagenet', 'none' or a Keras weights file, got no such file: {init}.")
     # Keras ships the weights for 224 pixels under the plain name; the weights of convolutions fit every size.
     try:
         return keras.applications.MobileNetV2(input_shape=(224, 224, 3), include_top=False, weights=str(init))

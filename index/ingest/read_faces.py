@@ -18,6 +18,7 @@ from moodspace.embeddings.crops import SIZE, CropGeometry, crop_faces
 from moodspace.embeddings.detection.faces import Detector
 from moodspace.embeddings.encoder import Encoder
 from moodspace.embeddings.files.kind import RAW_NAMES
+from moodspace.embeddings.files.paths import describe_path
 from moodspace.embeddings.pictures import MAX_PIXELS, RAW, PictureError, is_animated, read_bgr, read_crop
 from moodspace.index.ingest.apply import EmbeddedFile
 

@@ -23,6 +23,7 @@ from moodspace.embeddings.data.layout import (
     other_csv,
     tables,
 )
+from moodspace.embeddings.files.paths import describe_path
 
 # The status of a file.
 FACES, NONE, FAILED, DUPLICATE = "faces", "none", "failed", "duplicate"

@@ -151,7 +151,5 @@ def test_broken_votes_cost_their_row_s_votes(tmp_path: Path) -> None:
 def test_votes_alone_are_no_data_set(tmp_path: Path) -> None:
     lay(tmp_path, VOTES, "fer2013new.csv")
     for path in (tmp_path, tmp_path / "fer2013new.csv"):
-        with pytest.raises(
-            DataError, match=r"votes of FER\+, which have no pictures; put fer2013\.csv into the same folder"
-        ):
+        with pytest.raises(DataError, match=r"votes of FER\+, which have no pictures; put fer2013\.csv into the same"):
             read_labelled_faces(path)

@@ -1,4 +1,4 @@
-"""Tests of embeddings/training/backend.py, in a process whose stderr is its own."""
+"""Tests of embeddings.training.backend.native_log_filtered, in a process whose stderr is its own."""
 
 import subprocess
 import sys

@@ -243,7 +243,7 @@ def test_a_student_learns_from_a_finished_training(finished, drawn, tmp_path):
     assert contents(finished) == kept
     student = load_encoder(tmp_path / "taught")
     assert student.count_params() == load_encoder(finished).count_params()
-    with pytest.raises(TrainingError, match="another recipe"):
+    with pytest.raises(TrainingError, match="expected the recipe and data that this training"):
         train_encoder(*faces, tiny(epochs=1), tmp_path / "taught", resume=True)
 
 

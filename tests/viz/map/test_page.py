@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
+from moodspace.classifier.palette import COLORS
 from moodspace.viz.map.face_map import FaceMap
 from moodspace.viz.map.page import SIDE, atlas_order, atlas_sheets, write_page
 
