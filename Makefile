@@ -52,7 +52,6 @@ endef
 define lay-links
 @mkdir -p $(TYPES) && for folder in bundles embeddings index classifier realtime viz web; do \
   ln -sfn ../../../$$folder $(TYPES)/$$folder; done; \
-ln -sfn ../../../cli.py $(TYPES)/cli.py; \
 for file in moodspace/*; do ln -sfn ../../../$$file $(TYPES)/$$(basename $$file); done
 endef
 
