@@ -103,6 +103,7 @@ def test_evaluate_counts_the_faces_of_classes_that_the_bundle_lacks(run, shipped
     assert figures["n"] == 14
     assert figures["left_out"] == {"n": 3, "classes": {"contempt": 2, "smug": 1}, "unlabelled": 0}
     lines = run("evaluate", tmp_path / "faces", "--labels", "fer2013").stdout.splitlines()
-    assert lines[0] == "14 faces, label set fer2013"
-    assert lines[1].endswith("as the bundle has no such class or the face no label: 2 of contempt, 1 of smug")
+    assert lines[0] == "14 faces, view fer2013, compared with the labels labels of the data"
+    assert "classes are matched by name" in lines[1]
+    assert lines[2].endswith("as the bundle has no such class or the face no label: 2 of contempt, 1 of smug")
     assert np.sum(figures["confusion"]) == 14
