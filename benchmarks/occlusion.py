@@ -28,7 +28,7 @@ from moodspace.embeddings.data.readers import read_labelled_faces
 from moodspace.embeddings.detection.occlusion import DIRECTIONS, MOST_HIDDEN, edges, mouth_hidden_probability
 from moodspace.embeddings.detection.quality import LEAST_SHARPNESS, sharpness
 
-WEIGHTS_FILE = Path(__file__).parents[1] / "realtime" / "occlusion_weights.py"
+WEIGHTS_FILE = Path(__file__).parents[1] / "embeddings" / "detection" / "occlusion_weights.py"
 THRESHOLDS = (0.3, 0.4, 0.5, 0.6, 0.7, MOST_HIDDEN, 0.8, 0.9)
 
 # Penalty on the squared weights of standardized features, and steps of Newton's method.
