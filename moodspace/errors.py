@@ -9,6 +9,7 @@ EXTRAS = {
     "jax": "train",
     "pandas": "train",
     "pyarrow": "train",
+    "scipy": "train",
     "sklearn": "train",
     "matplotlib": "map",
     "umap": "map",
@@ -30,12 +31,17 @@ class MoodspaceError(ValueError):
     exit_code: ClassVar[int] = 1
 
 
-def explain_import_error(error: ImportError) -> str:
-    """Return one line about a failed import that names the extra to install, where an extra provides the package."""
+def explain_import_error(error: ImportError, extra: str | None = None) -> str:
+    """Return one line about a failed import that names the extra to install, where an extra provides the package.
+
+    Args:
+        error: The failed import.
+        extra: The extra that the caller belongs to; several provide some packages.
+    """
     package = (error.name or "").partition(".")[0]
     if package not in EXTRAS:
         return str(error)
-    return f"expected the package {package}, got none; install it: {install_command(EXTRAS[package])}"
+    return f"expected the package {package}, got none; install it: {install_command(extra or EXTRAS[package])}"
 
 
 def install_command(extra: str) -> str:
@@ -45,5 +51,5 @@ def install_command(extra: str) -> str:
     try:
         version("moodspace")
     except PackageNotFoundError:
-        return "pip install -r requirements/all.txt"
+        return f"pip install -r requirements/{extra if extra in ('web', 'ray') else 'all'}.txt"
     return f"pip install 'moodspace[{extra}]'"

@@ -19,6 +19,7 @@ import numpy.typing as npt
 from moodspace.embeddings.data.labelled import DataError, Face, LabelledFaces, Progress, Skipped, gather, reporting
 from moodspace.embeddings.data.labels import VOTE_COLUMNS
 from moodspace.embeddings.pictures import PictureError, read_crop
+from moodspace.errors import install_command
 
 _BATCH = 1024
 _PARENTS = 2
@@ -47,7 +48,9 @@ def read_parquet(files: Sequence[Path], *, progress: Progress | None = None) -> 
     try:
         import pyarrow.parquet
     except ImportError as error:
-        raise DataError("parquet files need pyarrow: pip install -r requirements/all.txt") from error
+        raise DataError(
+            f"expected pyarrow to read parquet files, got no such package; {install_command('train')}"
+        ) from error
     where = ", ".join(str(file) for file in files)
     try:
         with contextlib.ExitStack() as stack:

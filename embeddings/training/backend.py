@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from moodspace.errors import MoodspaceError
+from moodspace.errors import MoodspaceError, install_command
 
 # Lines of absl's and TensorFlow's logs below "fatal", and their continuation lines.
 _LOG_LINE = re.compile(
@@ -90,7 +90,7 @@ def prepare_keras() -> None:
         if importlib.util.find_spec(module) is None:
             raise BackendError(
                 f"training needs {module}, got no module of that name (KERAS_BACKEND: {backend}, "
-                "one of tensorflow and jax); pip install -r requirements/all.txt"
+                f"one of tensorflow and jax); {install_command('train')}"
             )
 
 

@@ -18,6 +18,7 @@ from typing import Any
 import cv2
 
 from moodspace.embeddings.encoder import Encoder
+from moodspace.errors import install_command
 from moodspace.index.ingest.apply import EmbeddedFile
 from moodspace.index.ingest.read_faces import BATCH, NO_MEMORY, Cropper, embed_files
 from moodspace.index.ingest.workers import ReadOptions, WorkerError
@@ -84,7 +85,7 @@ def _import_ray() -> ModuleType:
     try:
         import ray
     except ImportError as error:
-        raise WorkerError("--engine ray needs ray: pip install -r requirements/ray.txt") from error
+        raise WorkerError(f"--engine ray: expected ray, got no such package; {install_command('ray')}") from error
     return ray
 
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from moodspace.arrays import FloatArray
 from moodspace.embeddings.data.labels import ClassNameError, class_name
+from moodspace.errors import install_command
 from moodspace.index.store.commit import GalleryError
 from moodspace.index.taught.faces import IMPORTED, NewFaces, TaughtFaces
 from moodspace.index.taught.gallery import TaughtGallery
@@ -223,5 +224,7 @@ def _pyarrow() -> tuple[Any, Any]:
         import pyarrow
         import pyarrow.parquet
     except ImportError as error:
-        raise GalleryError("export and import need pyarrow: pip install -r requirements/all.txt") from error
+        raise GalleryError(
+            f"expected pyarrow to export and import, got no such package; {install_command('train')}"
+        ) from error
     return pyarrow, pyarrow.parquet

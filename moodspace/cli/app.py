@@ -121,6 +121,10 @@ def command(run: Callable[P, R]) -> Callable[P, R]:
     return guarded
 
 
+# Which extra a command needs.
+_EXTRA_OF = {"train": "train", "evaluate": "train", "explore": "all", "curves": "map", "visualize": "map", "web": "web"}
+
+
 def guard(run: Callable[P, R]) -> Callable[P, R]:
     """Make a command report an error as one line and an exit code."""
 
@@ -139,14 +143,19 @@ def guard(run: Callable[P, R]) -> Callable[P, R]:
         except Exception as error:
             if _shown["traceback"]:
                 raise
-            say("error: " + in_words(error))
+            say("error: " + in_words(error, _EXTRA_OF.get(run.__name__)))
             raise typer.Exit(error.exit_code if isinstance(error, MoodspaceError) else 1) from None
 
     return guarded
 
 
-def in_words(error: Exception) -> str:
-    """Return an error as one line; for an unexpected one, also say how to report it."""
+def in_words(error: Exception, extra: str | None = None) -> str:
+    """Return an error as one line; for an unexpected one, also say how to report it.
+
+    Args:
+        error: What went wrong.
+        extra: The extra that installs what the command needs, named where a package is missing.
+    """
     line = " ".join(str(error).split())
     if isinstance(error, OSError) and error.strerror:
         # Without "[Errno 28]", and with the file first, as in every other error.
@@ -160,7 +169,7 @@ def in_words(error: Exception) -> str:
     if isinstance(error, MemoryError):
         return f"expected more free memory, ran out of it{': ' if line else ''}{line}; close programs or take less data"
     if isinstance(error, ImportError):
-        return explain_import_error(error)
+        return explain_import_error(error, extra)
     if isinstance(error, ValueError | OSError):
         return line
     where = "this is a fault of Moodspace: run `moodspace --debug ...` again and report what it prints"

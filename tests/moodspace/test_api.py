@@ -185,3 +185,22 @@ def test_wrong_bundles_are_refused(tmp_path: Path) -> None:
 def test_the_examples_in_docstrings_run(module: str) -> None:
     ran = doctest.testmod(importlib.import_module(module))
     assert ran.attempted and not ran.failed
+
+
+@pytest.mark.parametrize(
+    ("package", "extra", "words"),
+    [
+        ("umap", None, "expected the package umap, got none; install it: pip install "),
+        ("scipy.optimize", "map", "expected the package scipy, got none; install it: pip install "),
+        ("nosuch", None, "No module named 'nosuch'"),
+    ],
+)
+def test_a_missing_package_names_its_extra(monkeypatch, package, extra, words) -> None:
+    from moodspace import errors
+
+    error = ImportError(f"No module named {package!r}", name=package)
+    assert errors.explain_import_error(error, extra).startswith(words)
+    monkeypatch.setattr("importlib.metadata.version", lambda name: "0.2.0")
+    if package != "nosuch":
+        wanted = extra or errors.EXTRAS[package.partition(".")[0]]
+        assert errors.explain_import_error(error, extra).endswith(f"pip install 'moodspace[{wanted}]'")

@@ -8,7 +8,7 @@ import webbrowser
 from collections.abc import Callable
 from pathlib import Path
 
-from moodspace.errors import MoodspaceError
+from moodspace.errors import MoodspaceError, install_command
 from moodspace.web.server.settings import WebSettings
 
 _PACKAGE = Path(__file__).parents[1]
@@ -45,7 +45,7 @@ def serve(settings: WebSettings, *, ready: Callable[[], None], open_browser: boo
         KeyboardInterrupt: The server was stopped.
     """
     if importlib.util.find_spec("streamlit") is None:
-        raise ServeError("expected the extra 'web', found no streamlit; pip install 'moodspace[web]'")
+        raise ServeError(f"expected the extra 'web', got no streamlit; {install_command('web')}")
     with _listen(settings) as listening:
         _run(settings, listening, ready, open_browser=open_browser)
 

@@ -111,7 +111,7 @@ def test_a_failed_export_leaves_the_old_file(tmp_path, monkeypatch):
 
 def test_without_pyarrow_it_says_so(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(GalleryError, match="need pyarrow: pip install"):
+    with pytest.raises(GalleryError, match="expected pyarrow to export and import, got no such package; pip install"):
         export_faces(tmp_path / "a.parquet", taught(1), "abc")
 
 
