@@ -1,7 +1,7 @@
 """Measure the map's page in headless Chromium: size, time to display, frame times.
 
     python -m benchmarks.map_page                 # synthetic faces: 28,709 and 35,000
-    python -m benchmarks.map_page out/map.html    # pages written by `cli.py visualize`
+    python -m benchmarks.map_page out/map.html    # pages written by `moodspace visualize`
     python -m benchmarks.map_page --json
 
 Synthetic faces have every column and no images. A page is opened three times, each in a fresh context; the results are

@@ -1,4 +1,4 @@
-"""Run the live session as `cli.py live` does, with a window whose pictures a function gets."""
+"""Run the live session as `moodspace live` does, with a window whose pictures a function gets."""
 
 import time
 from collections.abc import Callable

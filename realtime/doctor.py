@@ -85,12 +85,12 @@ def _bundle(path: Path) -> list[Finding]:
     try:
         bundle = load_bundle(path)
     except BundleError as error:
-        return [Finding("bundle", "broken", str(error), "train one: python cli.py train DATA --out BUNDLE", 3)]
+        return [Finding("bundle", "broken", str(error), "train one: moodspace train DATA --out BUNDLE", 3)]
     sets = ", ".join(f"{name} ({len(classes)} classes)" for name, classes in bundle.classes.items())
     drawn = "with a map" if bundle.map_coordinates is not None else "without a map"
     gallery = Finding("gallery", "ok", f"{len(bundle.index)} faces, {drawn}")
     if not len(bundle.index):
-        gallery = Finding("gallery", "absent", "no faces", f"python cli.py index DATA --bundle {path}")
+        gallery = Finding("gallery", "absent", "no faces", f"moodspace index DATA --bundle {path}")
     return [Finding("bundle", "ok", f"{path}: {sets}"), gallery]
 
 

@@ -73,7 +73,7 @@ def sync_folders(gallery: TaughtGallery | None, request: SyncRequest, progress: 
         except DataError as error:
             if root in named:
                 raise
-            report.failed.append(Skipped(str(root), f"{error}; or forget it: cli.py forget --source"))
+            report.failed.append(Skipped(str(root), f"{error}; or forget it: moodspace forget --source"))
     return report
 
 
@@ -84,7 +84,7 @@ def _check_apart(named: Sequence[Path], known: Iterable[Path]) -> None:
             if one != other and (one in other.parents or other in one.parents):
                 raise DataError(
                     f"{one}: expected a folder apart from those in the gallery, got one that shares files with "
-                    f"{other}; index that one, or forget it first: cli.py forget --source {other}"
+                    f"{other}; index that one, or forget it first: moodspace forget --source {other}"
                 )
 
 

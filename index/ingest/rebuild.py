@@ -258,7 +258,7 @@ def _replace_gallery(folder: Path, unfinished: Path, made_by: str) -> Path:
     except OSError as error:
         wanted = f"expected to replace this gallery by the new one, got: {error.strerror}"
         raise StorageError(
-            f"{folder}: {wanted}; close programs that use it and run `cli.py index --full` again"
+            f"{folder}: {wanted}; close programs that use it and run `moodspace index --full` again"
         ) from error
     return kept
 

@@ -184,7 +184,7 @@ def decoded(database: Database, dim: int, blobs: Sequence[bytes]) -> FloatArray:
         rows = np.frombuffer(b"".join(blobs), np.float16).reshape(-1, dim).astype(np.float32)
         problem = unit_rows_problem(rows)
     if problem:
-        raise GalleryError(f"{database.path}: a damaged embedding: {problem}; find it with `cli.py gallery verify`")
+        raise GalleryError(f"{database.path}: a damaged embedding: {problem}; find it with `moodspace gallery verify`")
     return rows
 
 

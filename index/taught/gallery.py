@@ -105,7 +105,7 @@ def open_taught(
         made_by, made_dim = database.identity()
         if (made_by, made_dim) != (encoder, dim):
             wanted, got = f"{encoder[:12]} ({dim} numbers)", f"{made_by[:12]} ({made_dim} numbers)"
-            remedy = "embed the faces again with `cli.py index --full`"
+            remedy = "embed the faces again with `moodspace index --full`"
             raise GalleryError(f"{folder}: expected a gallery of encoder {wanted}, got {got}; {remedy}")
     except BaseException:
         database.close()

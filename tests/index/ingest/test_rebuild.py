@@ -184,7 +184,7 @@ def test_a_folder_that_cannot_be_moved_keeps_its_gallery(folder, monkeypatch):
 
     with monkeypatch.context() as patch:
         patch.setattr(Path, "rename", refused)
-        with pytest.raises(StorageError, match=r"Device or resource busy.*run `cli.py index --full` again"):
+        with pytest.raises(StorageError, match=r"Device or resource busy.*run `moodspace index --full` again"):
             again(folder)
     assert len(contents(folder, BUNDLE)) == 9
     assert again(folder)[0].unchanged == 4
