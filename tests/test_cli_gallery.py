@@ -194,7 +194,7 @@ def test_a_gallery_of_another_encoder_stops_only_who_asked_for_it(run, shipped, 
         assert run("teach", "--label", "wink", astronaut).exit_code == 0
     result = run("predict", astronaut, "--json")
     assert told(result)["faces"][0]["expression"] == "happy"
-    assert "going on without what you taught" in result.stderr
+    assert "continuing without your taught faces" in result.stderr
     assert run("predict", astronaut, "--gallery", default_gallery()).exit_code == 3
 
 

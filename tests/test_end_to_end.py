@@ -17,6 +17,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner, Result
 
+from moodspace.classifier.bundle.bundle import load_bundle
 from moodspace.cli import app
 from moodspace.embeddings.crops import SIZE
 from moodspace.viz.map import layout as map_layout
@@ -135,7 +136,7 @@ def test_finish_makes_a_smaller_bundle_in_8_bits(data: Path, bundle: Path, tmp_p
     assert done.exit_code == 0, done.stderr
     manifests = [json.loads((path / "manifest.json").read_text())["meta"]["training"] for path in (small, bundle)]
     assert [manifest["export_precision"] for manifest in manifests] == ["int8", "float16"]
-    sizes = [(path / "encoder.tflite").stat().st_size for path in (small, bundle)]
+    sizes = [load_bundle(path).encoder_spec.model.stat().st_size for path in (small, bundle)]
     assert sizes[0] < 0.6 * sizes[1]
     scores = [run("evaluate", data, "--split", "validation", "--bundle", path, "--json") for path in (small, bundle)]
     accuracies = [json.loads(score.stdout)["head"]["accuracy"] for score in scores]

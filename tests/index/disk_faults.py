@@ -174,7 +174,7 @@ def _write_until(folder: Path, lines: int) -> None:
 
     def trace(frame: FrameType, event: str, _: object) -> Any:
         nonlocal left
-        if Path(frame.f_code.co_filename).parent.name != "index":
+        if Path(frame.f_code.co_filename).parent.name != "store":
             return None
         left -= event == "line"
         if left < 0:

@@ -173,7 +173,7 @@ def test_what_is_no_video_is_refused_in_words(visit) -> None:
     page = visit("Video")
     for name, content, words in (
         ("list.mp4", b"#EXTM3U\n#EXTINF:1,\nfile:///etc/passwd\n", "expected an MP4, MOV, WebM, MKV or AVI file"),
-        ("broken.mp4", b"\x00\x00\x00\x18ftypmp42" + bytes(400), "expected a whole video, received one"),
+        ("broken.mp4", b"\x00\x00\x00\x18ftypmp42" + bytes(400), "expected a whole video, got one"),
     ):
         upload(page, {"name": name, "mimeType": "video/mp4", "buffer": content})
         notice(page, f"{name}: {words}")

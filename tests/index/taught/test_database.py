@@ -43,7 +43,9 @@ def test_a_missing_gallery_is_not_made_unasked(tmp_path, options):
 
 
 def test_the_gallery_of_another_encoder_is_refused(folder):
-    refused(folder, r"of encoder b{12} \(16 numbers\), got a{12} \(16 numbers\).*moodspace index --full", encoder="b" * 64)
+    refused(
+        folder, r"of encoder b{12} \(16 numbers\), got a{12} \(16 numbers\).*moodspace index --full", encoder="b" * 64
+    )
     refused(folder, r"\(8 numbers\), got a{12} \(16 numbers\)", dim=8, read_only=True)
     with open_taught(folder, **OPTIONS) as gallery:
         assert len(gallery) == 5

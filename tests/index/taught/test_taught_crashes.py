@@ -46,6 +46,6 @@ def test_makers_of_the_same_gallery_agree(tmp_path, run_faults):
 
 
 def test_a_snapshot_follows_another_process(tmp_path, run_faults):
-    told = run_faults(SCRIPT, "followed", tmp_path / "gallery", 40)
+    told = run_faults(SCRIPT, "updated", tmp_path / "gallery", 40)
     assert told["wrong"] == 0
     assert told["states"] == 40

@@ -134,7 +134,7 @@ def test_an_unknown_format_is_refused_and_nothing_written(session, tmp_path, mon
 
 def test_a_session_makes_a_report(session):
     made = report_page(session)
-    assert "confused (from 0:03 on)" in made and "fewer than 5 faces in view" in made and "face 6" in made
+    assert "confused (since 0:03)" in made and "fewer than 5 faces visible" in made and "face 6" in made
 
 
 def test_twenty_minutes_are_read_and_told_within_two_seconds(tmp_path):

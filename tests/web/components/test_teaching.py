@@ -45,7 +45,8 @@ def test_a_class_has_one_name(typed, name) -> None:
 
 
 @pytest.mark.parametrize(
-    ("typed", "words"), [("  ", "got none"), ("x" * 41, "at most 40 characters, got 41"), ("a\x07b", "seen")]
+    ("typed", "words"),
+    [("  ", "got none"), ("x" * 41, "at most 40 characters, got 41"), ("a\x07b", "control character")],
 )
 def test_other_names_are_refused_public_message(typed, words) -> None:
     with pytest.raises(TeachError, match=words):
