@@ -1,6 +1,7 @@
 """A model that recognizes expressions: a bundle, one of its views, and the faces that you taught it."""
 
 import tempfile
+import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
@@ -58,6 +59,8 @@ class Face:
         probabilities: The probability of each class; they sum to 1.
         unknown: Whether the confidence is too low, or the face too hard to read, to tell.
         neighbors: The most similar labelled faces, best first.
+        quality: `size` in pixels, `sharpness`, `yaw` in degrees, whether that is `good` enough to be read, and the
+            `reason` if not; None if it was not assessed.
     """
 
     xywh: tuple[float, float, float, float]
@@ -66,10 +69,14 @@ class Face:
     probabilities: dict[str, float]
     unknown: bool
     neighbors: tuple[Neighbor, ...]
+    quality: dict[str, Any] | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the face as plain values, ready for `json.dumps`."""
-        return asdict(self) | {"xywh": list(self.xywh), "neighbors": [asdict(one) for one in self.neighbors]}
+        """Return the face as plain values, ready for `json.dumps`; without `quality` if it was not assessed."""
+        values = asdict(self) | {"xywh": list(self.xywh), "neighbors": [asdict(one) for one in self.neighbors]}
+        if self.quality is None:
+            del values["quality"]
+        return values
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +184,7 @@ class Model:
     def __init__(self, bundle: Bundle, *, view: str | None = None, gallery: Gallery | None = None) -> None:
         self.bundle = bundle
         self._stack = ExitStack()
+        weakref.finalize(self, self._stack.close)
         self._gallery = gallery
         self.recognizer = Recognizer(bundle, view, _Taught(self))
         self.view = self.recognizer.label_set
@@ -452,6 +460,7 @@ def _recognition(result: Any, recognizer: Recognizer, source: str, time: float |
             probabilities=document["probabilities"],
             unknown=document["unknown"],
             neighbors=tuple(Neighbor(**one) for one in document["neighbors"]),
+            quality=document.get("quality"),
         )
         for document in face_documents(result, recognizer)
     )

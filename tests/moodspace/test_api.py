@@ -1,6 +1,7 @@
 """Tests of the public API: what a user of the package imports, with the bundle that ships."""
 
 import doctest
+import gc
 import importlib
 import json
 import subprocess
@@ -9,8 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 import moodspace as ms
+from moodspace.cli import app
 from moodspace.embeddings.crops import SIZE
 from moodspace.realtime.demo import picture_path
 from tests.made_videos import write_video
@@ -61,6 +64,8 @@ def test_results_convert(model: ms.Model) -> None:
     pytest.importorskip("pandas")
     found = model.recognize(picture_path())
     document = json.loads(json.dumps(found.to_dict()))
+    printed = CliRunner().invoke(app, ["predict", str(picture_path()), "--json"])
+    assert document == json.loads(printed.stdout)
     assert document["source"] == str(picture_path()) and document["faces"][0]["expression"] == "happy"
     frame = found.to_pandas()
     assert list(frame["expression"]) == ["happy"] and frame["happy"][0] == found[0].confidence
@@ -204,3 +209,13 @@ def test_a_missing_package_names_its_extra(monkeypatch, package, extra, words) -
     if package != "nosuch":
         wanted = extra or errors.EXTRAS[package.partition(".")[0]]
         assert errors.explain_import_error(error, extra).endswith(f"pip install 'moodspace[{wanted}]'")
+
+
+def test_a_model_that_nobody_closes_leaves_nothing_behind(crops: np.ndarray) -> None:
+    model = ms.load()
+    model.teach(crops, "grin")
+    folder = model.gallery.folder
+    assert folder.is_dir()
+    del model
+    gc.collect()
+    assert not folder.exists()
