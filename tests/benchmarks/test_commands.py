@@ -96,6 +96,8 @@ def arguments_of(command: str, request: pytest.FixtureRequest) -> Arguments:
         "live": lambda: [request.getfixturevalue("clip"), "--rounds", 1, "--json"],
         "map": lambda: ["--bundle", request.getfixturevalue("few")],
         "map_page": lambda: map_page(request.getfixturevalue("tmp_path")),
+        "mutants": lambda: ["--n", 20],
+        "occlusion": lambda: [request.getfixturevalue("voted"), "--limit", 8],
         "memory": lambda: [request.getfixturevalue("clip"), "--minutes", 6, "--minute-s", 1],
         "sync": lambda: ["--files", 20, "--workers", 1],
         "teach": lambda: [request.getfixturevalue("voted"), "--examples-from", request.getfixturevalue("voted"),
@@ -113,18 +115,18 @@ def test_it_runs_and_prints_figures(
     shipped: Path,
     request: pytest.FixtureRequest,
     monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     words = [str(word) for word in arguments_of(command, request)]
     monkeypatch.chdir(FOLDER.parent)
     monkeypatch.setattr(sys, "argv", [f"{command}.py", *words])
-    capsys.readouterr()
+    capfd.readouterr()
     try:
         importlib.import_module(f"benchmarks.{command}").main()
     except SystemExit as end:
         # True stands for a missed target; visits tell in words which.
         assert end.code in (None, 0, 1, False, True) or str(end.code).startswith("missed: "), end.code
-    printed = capsys.readouterr().out
+    printed = capfd.readouterr().out
     assert re.search(r"\d", printed)
     if "--json" in words:
         for line in [printed] if printed.startswith(("{\n", "[\n")) else printed.splitlines():
