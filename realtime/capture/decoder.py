@@ -134,8 +134,11 @@ class Decoder:
         context.options = {"max_pixels": str(self._most_pixels)}
         # With frame threads, a frame is delayed by one frame per thread: frames of an H.264 stream at 30 fps were
         # 0.07 s old with one thread and 0.3 s with eight.
-        context.thread_count = 1 if self._is_stream else _THREADS
-        context.thread_type = "SLICE" if self._is_stream else "AUTO"
+        # With frame threads, ffmpeg's H.264 decoder reports a damaged frame as damaged or not, depending on which
+        # thread is done first.
+        in_frames = not self._is_stream and context.name != "h264"
+        context.thread_count = _THREADS if in_frames else 1
+        context.thread_type = "AUTO" if in_frames else "SLICE"
         self.fps = usable_fps(float(stream.average_rate or stream.guessed_rate or 0))
         duration = float(stream.duration * stream.time_base) if stream.duration and stream.time_base else 0.0
         self.seconds = max(duration or (self._container.duration or 0) / 1_000_000, 0.0)

@@ -185,6 +185,13 @@ def test_a_file_that_ends_early_says_what_was_read(tmp_path: Path, name: str, co
             assert [one.source for one in source.incomplete] == [str(short)]
 
 
+@pytest.mark.parametrize("share", [0.5, 0.97])
+def test_a_file_that_ends_early_is_read_alike_each_time(tmp_path: Path, share: float) -> None:
+    whole = write_video(tmp_path / "a.ts", noise(40), "libx264", options={"g": "10", "bf": "2"})
+    short = cut(whole, share, "cut.ts")
+    assert len({(len(means), problem) for means, _, problem in (read(short) for _ in range(40))}) == 1
+
+
 def test_a_damaged_part_is_told(tmp_path: Path) -> None:
     path = write_video(tmp_path / "a.mkv", noise(30), options={"g": "3"})
     content = bytearray(path.read_bytes())
