@@ -128,6 +128,18 @@ def draw_face(name: str, rng: np.random.Generator) -> npt.NDArray[np.uint8]:
     return _lit(pixels, rng)
 
 
+def draw_person(name: str, person: int, rng: np.random.Generator) -> npt.NDArray[np.uint8]:
+    """Draw a face of one person: features, skin and ground are the person's, the rest varies with `rng`."""
+    features = np.random.default_rng(person)
+    side = SIZE * _SCALE
+    canvas = Image.new("L", (side, side), int(features.uniform(20, 230)))
+    _draw(canvas, _varied(EXPRESSIONS[name], rng), features)
+    canvas = canvas.rotate(rng.uniform(-4, 4), Image.Resampling.BILINEAR, fillcolor=canvas.getpixel((2, 2)))
+    canvas = canvas.filter(ImageFilter.GaussianBlur(0.8 * _SCALE / 2))
+    pixels = np.asarray(canvas.resize((SIZE, SIZE), Image.Resampling.BOX), np.float64)
+    return np.clip(pixels + rng.normal(0, 3, pixels.shape), 0, 255).astype(np.uint8)
+
+
 def _varied(expression: Expression, rng: np.random.Generator) -> Expression:
     """Shows it with more or less strength, each part a little off, as no two people smile alike."""
     strength = rng.uniform(0.55, 1.2)
