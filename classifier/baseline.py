@@ -137,14 +137,7 @@ def load_baseline(path: str | Path, bundle: Bundle) -> Baseline:
         BaselineError: The file is missing, damaged, of another version, or was measured with another encoder.
     """
     file = Path(path)
-    try:
-        values = json.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise BaselineError(f"{file}: expected a saved baseline, got none ({error.strerror or error})") from error
-    except ValueError as error:
-        raise BaselineError(f"{file}: expected a saved baseline, got another kind of file") from error
-    if not isinstance(values, dict) or values.get("format") != FORMAT:
-        raise BaselineError(f"{file}: expected a saved baseline, got another kind of file")
+    values = _read_file(file)
     if values.get("version") != VERSION:
         raise BaselineError(f"{file}: expected a baseline of version {VERSION}, got {values.get('version')!r}")
     try:
@@ -161,6 +154,29 @@ def load_baseline(path: str | Path, bundle: Bundle) -> Baseline:
     except BaselineError as error:
         raise BaselineError(f"{file}: {error}") from error
     return baseline
+
+
+def delete_baseline(path: str | Path) -> None:
+    """Delete a saved baseline.
+
+    Raises:
+        BaselineError: The file is missing, or is not a saved baseline.
+        OSError: It cannot be deleted.
+    """
+    _read_file(Path(path))
+    Path(path).unlink()
+
+
+def _read_file(file: Path) -> dict[str, Any]:
+    try:
+        values = json.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BaselineError(f"{file}: expected a saved baseline, got none ({error.strerror or error})") from error
+    except ValueError as error:
+        raise BaselineError(f"{file}: expected a saved baseline, got another kind of file") from error
+    if not isinstance(values, dict) or values.get("format") != FORMAT:
+        raise BaselineError(f"{file}: expected a saved baseline, got another kind of file")
+    return values
 
 
 def check_encoder(baseline: Baseline, bundle: Bundle) -> None:
