@@ -36,10 +36,11 @@ _LEAST_PROBABILITY = 1e-6
 # How many neutral faces of the gallery a resting face is compared with.
 _TYPICAL_FACES = 400
 
-# A resting face may resemble these expressions. It is refused only if it shows one of them almost for certain, but any
-# other expression, such as a smile, from a lower probability on.
+# A resting face may resemble these expressions. Who asks for a measurement is refused only if the face shows one of
+# them almost for certain; a measurement that nobody asked for must be more careful. Any other expression, such as a
+# smile, is refused from a lower probability on.
 _SEEN_AT_REST = ("angry", "contempt", "disgust", "fear", "sad")
-_MOST_AT_REST, _MOST_OTHERWISE = 0.95, 0.7
+_MOST_IF_ASKED, _MOST_UNASKED, _MOST_OTHERWISE = 0.95, 0.8, 0.7
 # The mean distance (total variation) of the frames' probabilities from their mean. At rest it is below 0.1 on the
 # clips; from rest to a smile it is 0.4 or more.
 _MOST_CHANGE = 0.2
@@ -193,7 +194,12 @@ def check_encoder(baseline: Baseline, bundle: Bundle) -> None:
 
 
 def measure_baseline(
-    recognizer: Recognizer, encoded: Encoded, looked: int | None = None, *, least: int = LEAST_FRAMES
+    recognizer: Recognizer,
+    encoded: Encoded,
+    looked: int | None = None,
+    *,
+    least: int = LEAST_FRAMES,
+    asked: bool = True,
 ) -> Baseline:
     """Make a baseline from frames of one relaxed face.
 
@@ -202,18 +208,22 @@ def measure_baseline(
         encoded: The readable frames, in order.
         looked: The number of all frames, readable or not; None if all were readable.
         least: The number of readable frames that are needed.
+        asked: Whether the person was asked to look relaxed; if not, more faces are refused.
 
     Raises:
         RefusedBaselineError: There are too few readable frames, the expression changed, or it is not a resting face.
         BaselineError: The view has no neutral class.
     """
     typical_neutral(recognizer.bundle, recognizer.label_set)
-    if reason := refusal(recognizer, encoded, len(encoded) if looked is None else looked, least):
+    looked = len(encoded) if looked is None else looked
+    if reason := refusal(recognizer, encoded, looked, least=least, asked=asked):
         raise RefusedBaselineError(reason)
     return Baseline.mean(encoded, recognizer.bundle.encoder_spec.fingerprint)
 
 
-def refusal(recognizer: Recognizer, encoded: Encoded, looked: int, least: int = LEAST_FRAMES) -> str:
+def refusal(
+    recognizer: Recognizer, encoded: Encoded, looked: int, *, least: int = LEAST_FRAMES, asked: bool = True
+) -> str:
     """Return in one sentence why frames make no baseline; "" if they do. For the arguments, see `measure_baseline`."""
     n = len(encoded)
     if n < max(least, _LEAST_READABLE * looked):
@@ -222,18 +232,20 @@ def refusal(recognizer: Recognizer, encoded: Encoded, looked: int, least: int = 
     mean = prediction.proba.mean(axis=0)
     if 0.5 * float(np.abs(prediction.proba - mean).sum(axis=1).mean()) > _MOST_CHANGE:
         return "the expression changed while it was measured; look relaxed, hold still and try again"
-    return not_at_rest(prediction.classes, mean)
+    return not_at_rest(prediction.classes, mean, asked=asked)
 
 
-def not_at_rest(classes: Sequence[str], proba: FloatArray) -> str:
+def not_at_rest(classes: Sequence[str], proba: FloatArray, *, asked: bool = True) -> str:
     """Return in one sentence why a face is not at rest; "" if it may be.
 
     Args:
         classes: The names of the C classes.
         proba: `(C,)` their probabilities.
+        asked: See `measure_baseline`.
     """
+    most = _MOST_IF_ASKED if asked else _MOST_UNASKED
     for name, share in zip(classes, proba.tolist(), strict=True):
-        if name != NEUTRAL and share >= (_MOST_AT_REST if name in _SEEN_AT_REST else _MOST_OTHERWISE):
+        if name != NEUTRAL and share >= (most if name in _SEEN_AT_REST else _MOST_OTHERWISE):
             return f"the face shows {name} ({100 * share:.0f} %), it is not at rest; look relaxed and try again"
     return ""
 

@@ -7,10 +7,14 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 from moodspace.arrays import BoolArray, DoubleArray, FloatArray, IntArray
 
 # Stands for a count that was not recorded because the group was too small.
 WITHHELD = -1
+
+_NOT_RECORDED = np.zeros((0, 0), np.float32)
 
 
 class Gap(NamedTuple):
@@ -39,6 +43,8 @@ class GroupSeconds:
         readable: `(n,)` int64, readable faces; `WITHHELD` if fewer than `Session.min_group`.
         unsure: `(n,)` int64, readable faces without a certain expression; `WITHHELD` where `readable` is.
         proba: `(n, C)` float32, mean probabilities, rows sum to 1; NaN where `readable` is withheld.
+        change: `(n, C)` float32, mean change of the faces with a baseline from their resting faces, rows sum to 0; NaN
+            where too few had one. All NaN if omitted.
     """
 
     second: IntArray
@@ -48,8 +54,10 @@ class GroupSeconds:
     readable: IntArray
     unsure: IntArray
     proba: FloatArray
+    change: FloatArray = _NOT_RECORDED
 
     def __post_init__(self) -> None:
+        _fill_change(self)
         _check_rows(self)
 
     @property
@@ -71,6 +79,8 @@ class FaceSeconds:
         sharpness: `(m,)` float32, as in `embeddings.detection.quality`.
         yaw: `(m,)` float32, degrees.
         proba: `(m, C)` float32, smoothed probabilities, rows sum to 1.
+        change: `(m, C)` float32, change from the resting face, rows sum to 0; NaN without a baseline. All NaN if
+            omitted.
     """
 
     second: IntArray
@@ -81,8 +91,10 @@ class FaceSeconds:
     sharpness: FloatArray
     yaw: FloatArray
     proba: FloatArray
+    change: FloatArray = _NOT_RECORDED
 
     def __post_init__(self) -> None:
+        _fill_change(self)
         _check_rows(self)
 
 
@@ -133,6 +145,11 @@ class Session:
     def length(self) -> int:
         """Duration in whole seconds, at least 1; covers every row of `group`."""
         return max(round(self.duration), int(self.group.second[-1:].sum()) + 1)
+
+
+def _fill_change(columns: GroupSeconds | FaceSeconds) -> None:
+    if columns.change is _NOT_RECORDED:
+        object.__setattr__(columns, "change", np.full_like(columns.proba, np.nan))
 
 
 def _check_rows(columns: GroupSeconds | FaceSeconds) -> None:

@@ -67,6 +67,7 @@ class _Kept:
 class _Measuring:
     started: float
     seconds: float
+    asked: bool = True
     looked: int = 0
     frames: list[Encoded] = field(default_factory=list)
 
@@ -92,6 +93,7 @@ class LiveBaselines:
         seconds: Measure each face for this long when it is first seen; None measures on request only.
         first: A baseline for the first face that can be read, measured in an earlier session.
         on_measured: Called with each new baseline, from the thread that processes frames.
+        on_refused: Called likewise with one line for each face that makes no baseline.
     """
 
     def __init__(
@@ -101,8 +103,10 @@ class LiveBaselines:
         seconds: float | None = None,
         first: Baseline | None = None,
         on_measured: Callable[[Baseline], None] | None = None,
+        on_refused: Callable[[str], None] | None = None,
     ) -> None:
-        self._recognizer, self._seconds, self._on_measured = recognizer, seconds, on_measured
+        self._recognizer, self._seconds = recognizer, seconds
+        self._on_measured, self._on_refused = on_measured, on_refused
         self._faces: dict[int, _Face] = {}
         self._waiting: list[_Kept] = [] if first is None else [_Kept(rest_of(first, recognizer), None)]
         self._requests: deque[tuple[int, str, float]] = deque()
@@ -234,7 +238,7 @@ class LiveBaselines:
         # A waiting baseline may be this face's: measure it anew only if its looks have not been found.
         waits = self._waiting and face.tries < _TRIES
         if encoded is not None and idle and self._seconds is not None and face.attempts < _ATTEMPTS and not waits:
-            face.measuring = _Measuring(now, self._seconds)
+            face.measuring = _Measuring(now, self._seconds, asked=False)
         if face.measuring is not None:
             face.measuring.looked += 1
             if encoded is not None:
@@ -247,16 +251,24 @@ class LiveBaselines:
                 continue
             face.measuring, face.attempts = None, face.attempts + 1
             if one not in visible:
-                face.note, face.noted = "the face left while it was measured; try again", now
+                self._refuse(one, "it left while it was measured; try again", now)
                 continue
             try:
-                baseline = measure_baseline(self._recognizer, _joined(measuring.frames), measuring.looked)
+                baseline = measure_baseline(
+                    self._recognizer, _joined(measuring.frames), measuring.looked, asked=measuring.asked
+                )
                 face.kept = _Kept(rest_of(baseline, self._recognizer), None)
             except MoodspaceError as error:
-                face.note, face.noted = str(error), now
+                self._refuse(one, str(error), now)
                 continue
             if self._on_measured is not None:
                 self._on_measured(baseline)
+
+    def _refuse(self, track_id: int, reason: str, now: float) -> None:
+        face = self._faces[track_id]
+        face.note, face.noted = reason, now
+        if self._on_refused is not None:
+            self._on_refused(f"face {track_id}: {reason}")
 
 
 def _joined(frames: Sequence[Encoded]) -> Encoded:

@@ -1,7 +1,7 @@
 """The commands that recognize: `demo`, `live`, `report`, `predict`, `baseline`, `similar`."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -121,7 +121,7 @@ def live(
     if not headless:
         require_display()
     recognizer = open_taught_recognizer(bundle, labels, gallery)
-    baselines = _live_baselines(recognizer, baseline, baseline_file)
+    baselines = _live_baselines(recognizer, baseline, baseline_file, on_refused=say if headless else None)
     pipeline = LivePipeline(
         open_detector(detector, detector_model), recognizer, half_life=half_life, baselines=baselines
     )
@@ -159,14 +159,16 @@ def live(
         raise typer.Exit(1)
 
 
-def _live_baselines(recognizer: "Recognizer", seconds: float | None, file: Path | None) -> "LiveBaselines":
+def _live_baselines(
+    recognizer: "Recognizer", seconds: float | None, file: Path | None, on_refused: "Callable[[str], None] | None"
+) -> "LiveBaselines":
     """Return the baselines of a live session, with that of a file, which then gets each new one."""
     from moodspace.classifier.baseline import load_baseline
     from moodspace.embeddings.files.paths import require_file_at
     from moodspace.realtime.baselines import LiveBaselines
 
     if file is None:
-        return LiveBaselines(recognizer, seconds=seconds)
+        return LiveBaselines(recognizer, seconds=seconds, on_refused=on_refused)
     require_file_at(file)
 
     def keep(measured: "Baseline") -> None:
@@ -177,7 +179,7 @@ def _live_baselines(recognizer: "Recognizer", seconds: float | None, file: Path 
             say(f"{file}: expected to write the baseline, could not ({error.strerror or error})")
 
     first = load_baseline(file, recognizer.bundle) if file.exists() else None
-    return LiveBaselines(recognizer, seconds=seconds, first=first, on_measured=keep)
+    return LiveBaselines(recognizer, seconds=seconds, first=first, on_measured=keep, on_refused=on_refused)
 
 
 @command
