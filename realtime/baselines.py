@@ -33,6 +33,7 @@ _TRIES = 10
 _ATTEMPTS = 3
 # How long a refusal is shown, in seconds.
 _NOTE_S = 6.0
+_LEFT = "it left while it was measured; try again"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -191,8 +192,11 @@ class LiveBaselines:
     def _forget(self, remembered: Collection[int]) -> None:
         """Let the baselines of faces that the tracker forgot wait for them."""
         for one in [one for one in self._faces if one not in remembered]:
-            if (kept := self._faces.pop(one).kept) is not None:
-                self._waiting.append(kept)
+            face = self._faces.pop(one)
+            if face.kept is not None:
+                self._waiting.append(face.kept)
+            if face.measuring is not None and self._on_refused is not None:
+                self._on_refused(f"face {one}: {_LEFT}")
 
     def _answer_requests(self, now: float) -> None:
         while self._requests:
@@ -251,7 +255,7 @@ class LiveBaselines:
                 continue
             face.measuring, face.attempts = None, face.attempts + 1
             if one not in visible:
-                self._refuse(one, "it left while it was measured; try again", now)
+                self._refuse(one, _LEFT, now)
                 continue
             try:
                 baseline = measure_baseline(
