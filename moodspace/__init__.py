@@ -16,6 +16,7 @@ from moodspace.errors import MoodspaceError
 
 if TYPE_CHECKING:
     from moodspace.api import evaluate, load, read, read_video, recognize, recognize_video, train
+    from moodspace.classifier.baseline import Baseline
     from moodspace.classifier.evaluation import Evaluation
     from moodspace.estimator import Ensemble
     from moodspace.gallery import Gallery
@@ -43,10 +44,12 @@ _PLACES = {
     "Map": "moodspace.map",
     "Ensemble": "moodspace.estimator",
     "LivePipeline": "moodspace.realtime.pipeline",
+    "Baseline": "moodspace.classifier.baseline",
     "Evaluation": "moodspace.classifier.evaluation",
 }
 
 __all__ = [
+    "Baseline",
     "Encoder",
     "Ensemble",
     "Evaluation",

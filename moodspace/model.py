@@ -12,7 +12,7 @@ import numpy as np
 
 from moodspace.arrays import ByteArray, DoubleArray, FloatArray, IntArray
 from moodspace.bundles import shipped_bundle
-from moodspace.classifier.baseline import Baseline, measure_baseline, rest_of
+from moodspace.classifier.baseline import Baseline, load_baseline, measure_baseline, rest_of
 from moodspace.classifier.bundle.bundle import Bundle, load_bundle
 from moodspace.classifier.ensemble import Prediction
 from moodspace.classifier.recognizer import Recognizer
@@ -306,6 +306,14 @@ class Model:
         """
         bgr = as_bgr(picture, channels)
         return crop_faces(bgr, self._detector(picture=True).detect(bgr).landmarks, self.bundle.geometry)
+
+    def load_baseline(self, path: str | Path) -> Baseline:
+        """Read a baseline that `Baseline.save` or `moodspace live --baseline-file` wrote.
+
+        Raises:
+            MoodspaceError: The file cannot be read, or was measured with another bundle.
+        """
+        return load_baseline(path, self.bundle)
 
     def recognize(
         self, picture: Picture, *, channels: Channels | None = None, baseline: Baseline | None = None

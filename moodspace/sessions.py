@@ -3,7 +3,7 @@
 The types live here, beside `arrays` and `errors`, because `viz` must not import `realtime`; they need NumPy alone.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,8 +13,6 @@ from moodspace.arrays import BoolArray, DoubleArray, FloatArray, IntArray
 
 # Stands for a count that was not recorded because the group was too small.
 WITHHELD = -1
-
-_NOT_RECORDED = np.zeros((0, 0), np.float32)
 
 
 class Gap(NamedTuple):
@@ -54,7 +52,7 @@ class GroupSeconds:
     readable: IntArray
     unsure: IntArray
     proba: FloatArray
-    change: FloatArray = _NOT_RECORDED
+    change: FloatArray = field(default_factory=lambda: np.zeros((0, 0), np.float32))
 
     def __post_init__(self) -> None:
         _fill_change(self)
@@ -91,7 +89,7 @@ class FaceSeconds:
     sharpness: FloatArray
     yaw: FloatArray
     proba: FloatArray
-    change: FloatArray = _NOT_RECORDED
+    change: FloatArray = field(default_factory=lambda: np.zeros((0, 0), np.float32))
 
     def __post_init__(self) -> None:
         _fill_change(self)
@@ -148,13 +146,13 @@ class Session:
 
 
 def _fill_change(columns: GroupSeconds | FaceSeconds) -> None:
-    if columns.change is _NOT_RECORDED:
+    if columns.change.shape == (0, 0):
         object.__setattr__(columns, "change", np.full_like(columns.proba, np.nan))
 
 
 def _check_rows(columns: GroupSeconds | FaceSeconds) -> None:
     n = len(columns.second)
-    for field in fields(columns):
-        rows = len(getattr(columns, field.name))
+    for column in fields(columns):
+        rows = len(getattr(columns, column.name))
         if rows != n:
-            raise ValueError(f"{field.name}: expected {n} rows, as second has, got {rows}")
+            raise ValueError(f"{column.name}: expected {n} rows, as second has, got {rows}")

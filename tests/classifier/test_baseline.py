@@ -26,6 +26,7 @@ from moodspace.classifier.recognizer import Recognizer
 from moodspace.embeddings.encoder import Encoded
 from moodspace.index.taught.faces import LIVE, NewFaces
 from moodspace.index.taught.gallery import open_taught
+from moodspace.index.taught.search import TaughtIndex
 from tests.drawn_faces import drawn_faces, plain_faces
 from tests.fake_encoder import fake_bundle
 
@@ -118,7 +119,12 @@ def test_taught_classes_are_not_shifted(tmp_path: Path) -> None:
     crop = drawn_faces(1, seed=9).crops
     with open_taught(tmp_path / "gallery", encoder="fake", dim=16, create=True) as gallery:
         gallery.add(NewFaces(bundle.encoder.encode(crop).embeddings, ["tired"], [LIVE], [""]))
-        recognizer = Recognizer(bundle, taught=gallery)
+
+        class Taught:
+            def current(self) -> TaughtIndex:
+                return gallery.snapshot()
+
+        recognizer = Recognizer(bundle, taught=Taught())
         shift = np.linspace(-2, 2, 7)
         plain, shifted = recognizer.predict(crop), recognizer.predict(crop, shift)
     assert plain.classes[-1] == shifted.classes[-1] == "tired"
