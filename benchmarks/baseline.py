@@ -289,6 +289,11 @@ def refused(case: Case, recognizer: Recognizer) -> dict[str, float]:
     return found
 
 
+def neutral_recall(found: Mapping[str, float]) -> float | None:
+    """Return the recall of neutral; None without neutral faces."""
+    return found.get(NEUTRAL)
+
+
 def mean_of_others(found: Mapping[str, float]) -> float | None:
     """Return the mean recall of the classes other than neutral; None without any."""
     others = [value for name, value in found.items() if name != NEUTRAL]
@@ -310,31 +315,33 @@ def measure(cases: Sequence[Case], recognizer: Recognizer) -> dict[str, Any]:
 
 
 def table(found: Mapping[str, Any]) -> str:
-    """Return the figures as Markdown: for each case neutral / others, in percent; for a form the difference."""
+    """Return the figures as Markdown: for each case neutral / others, in percent; for a form the difference.
+
+    The last columns are means over the traits.
+    """
     cases, plain = list(found["faces"]), found["recalls"]["no baseline"]
+    groups = {case: [case] for case in cases}
+    for kind in ("faces", "drawn"):
+        if traits := [f"{kind}, {name}" for name, bumps in TRAITS.items() if bumps and f"{kind}, {name}" in cases]:
+            groups[f"{kind}, mean of traits"] = traits
     lines = [f"view {found['view']}, strength {found['strength']}: recall of neutral / mean recall of other classes, %"]
-    lines += ["", "| form | " + " | ".join(cases) + " |", "|---" * (1 + len(cases)) + "|"]
+    lines += ["", "| form | " + " | ".join(groups) + " |", "|---" * (1 + len(groups)) + "|"]
     for form, by_case in found["recalls"].items():
         cells = []
-        for case in cases:
-            values = [
-                (by_case[case].get(NEUTRAL), plain[case].get(NEUTRAL)),
-                tuple(map(mean_of_others, (by_case[case], plain[case]))),
-            ]
-            cells.append(" / ".join(_cell(*pair, absolute=form == "no baseline") for pair in values))
+        for members in groups.values():
+            parts = []
+            for part in (neutral_recall, mean_of_others):
+                pairs = [(part(by_case[case]), part(plain[case])) for case in members]
+                known = [(value, before) for value, before in pairs if value is not None and before is not None]
+                value, before = np.mean(known, axis=0) if known else (None, 0.0)
+                shown = "-" if value is None else f"{value:.1f}" if form == "no baseline" else f"{value - before:+.1f}"
+                parts.append(shown)
+            cells.append(" / ".join(parts))
         lines.append(f"| {form} | " + " | ".join(cells) + " |")
     lines += ["", "refused as a baseline, % of the frames of each expression:"]
-    lines += [
-        f"- {case}: " + ", ".join(f"{name} {value:g}" for name, value in by_class.items())
-        for case, by_class in found["refused"].items()
-    ]
+    for case, by_class in found["refused"].items():
+        lines.append(f"- {case}: " + ", ".join(f"{name} {value:g}" for name, value in by_class.items()))
     return "\n".join(lines)
-
-
-def _cell(value: float | None, before: float | None, *, absolute: bool) -> str:
-    if value is None or before is None:
-        return "-"
-    return f"{value:.1f}" if absolute else f"{value - before:+.1f}"
 
 
 def main() -> None:

@@ -226,8 +226,10 @@ def refusal(
 ) -> str:
     """Return in one sentence why frames make no baseline; "" if they do. For the arguments, see `measure_baseline`."""
     n = len(encoded)
-    if n < max(least, _LEAST_READABLE * looked):
+    if n < least <= looked or n < _LEAST_READABLE * looked or not n:
         return f"the face could be read in {n} of {looked} frames; face the camera in good light and try again"
+    if n < least:
+        return f"expected at least {least} frames of the face, got {n}; measure it for longer"
     prediction = recognizer.untaught(encoded)
     mean = prediction.proba.mean(axis=0)
     if 0.5 * float(np.abs(prediction.proba - mean).sum(axis=1).mean()) > _MOST_CHANGE:

@@ -24,7 +24,7 @@ from moodspace.realtime.capture.source import Frame
 from moodspace.realtime.pipeline import Process
 
 _FIRST = re.compile(r"FIRST:(\d+(?:\.\d*)?)", re.IGNORECASE)
-# At most this many frames a second of a video are read.
+# About this many frames a second of a video are read.
 _FRAMES_A_SECOND = 10.0
 
 
@@ -131,5 +131,5 @@ def _sampled(frames: Iterable[Frame], seconds: float | None) -> Iterator[Frame]:
                 return
             if frame.time < due:
                 continue
-            due = frame.time + 1 / _FRAMES_A_SECOND
+            due = frame.time + 0.9 / _FRAMES_A_SECOND
         yield frame

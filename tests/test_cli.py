@@ -15,7 +15,7 @@ from PIL import Image
 import moodspace as ms
 from moodspace.embeddings.data.labels import FER2013_CLASSES, FERPLUS_CLASSES
 from tests.conftest import ROOT
-from tests.drawn_faces import draw_person, drawn_faces, write_folder
+from tests.drawn_faces import draw_person, drawn_faces, person_at_rest, write_folder
 from tests.made_videos import INTERLACED, cut, write_video
 
 GALLERY = 28_709
@@ -322,12 +322,12 @@ def test_teach_and_similar_know_a_picture_by_its_content(run, tmp_path, astronau
 
 
 @pytest.fixture
-def at_rest(tmp_path):
+def at_rest(tmp_path, shipped):
     """A folder of pictures of one drawn person at rest."""
     (tmp_path / "rest").mkdir()
-    rng = np.random.default_rng(1)
-    for number in range(3):
-        Image.fromarray(draw_person("neutral", 4, rng)).save(tmp_path / "rest" / f"{number}.png")
+    model = ms.load(shipped)
+    for number, face in enumerate(person_at_rest(lambda face: str(model.predict(face[None])[0]), 3)):
+        Image.fromarray(face).save(tmp_path / "rest" / f"{number}.png")
     return tmp_path / "rest"
 
 

@@ -171,7 +171,9 @@ def test_an_expression_that_changed_is_refused(monkeypatch: pytest.MonkeyPatch, 
     assert refusal(recognizer, readings(monkeypatch, recognizer, slightly), 8) == ""
 
 
-@pytest.mark.parametrize(("frames", "looked", "refused"), [(4, 4, True), (5, 5, False), (5, 11, True), (6, 12, False)])
+@pytest.mark.parametrize(
+    ("frames", "looked", "refused"), [(4, 5, True), (5, 5, False), (5, 11, True), (6, 12, False), (1, 3, True)]
+)
 def test_too_few_readable_frames_are_refused(recognizer: Recognizer, frames: int, looked: int, refused: bool) -> None:
     reason = refusal(recognizer, encoded(recognizer, "neutral", frames), looked)
     assert reason == (
@@ -179,6 +181,11 @@ def test_too_few_readable_frames_are_refused(recognizer: Recognizer, frames: int
         if refused
         else ""
     )
+
+
+def test_too_few_frames_in_all_are_refused(recognizer: Recognizer) -> None:
+    reason = refusal(recognizer, encoded(recognizer, "neutral", 4), 4)
+    assert reason == "expected at least 5 frames of the face, got 4; measure it for longer"
 
 
 def test_a_refused_baseline_is_no_baseline(recognizer: Recognizer) -> None:

@@ -16,7 +16,7 @@ import moodspace as ms
 from moodspace.cli import app
 from moodspace.embeddings.crops import SIZE
 from moodspace.realtime.demo import picture_path
-from tests.drawn_faces import draw_person
+from tests.drawn_faces import person_at_rest
 from tests.made_videos import write_video
 
 FACE = (slice(10, 370), slice(0, 480))
@@ -223,10 +223,9 @@ def test_a_model_that_nobody_closes_leaves_nothing_behind(crops: np.ndarray) -> 
 
 
 @pytest.fixture(scope="module")
-def at_rest() -> np.ndarray:
+def at_rest(model: ms.Model) -> np.ndarray:
     """One drawn person at rest."""
-    rng = np.random.default_rng(1)
-    return np.stack([draw_person("neutral", 4, rng) for _ in range(5)])
+    return person_at_rest(lambda face: str(model.predict(face[None])[0]))
 
 
 def test_a_resting_face_is_zero_for_later_predictions(model: ms.Model, at_rest: np.ndarray, crops: np.ndarray) -> None:
