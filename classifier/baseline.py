@@ -268,6 +268,8 @@ class Rest:
 def rest_of(baseline: Baseline, recognizer: Recognizer) -> Rest:
     """Return how a baseline changes the predictions of a recognizer.
 
+    It never makes the resting face less neutral: then the shift is 0.
+
     Raises:
         BaselineError: It was measured with another bundle, or the view has no neutral class.
     """
@@ -277,7 +279,11 @@ def rest_of(baseline: Baseline, recognizer: Recognizer) -> Rest:
     read = recognizer.untaught(baseline.encoded()).proba
     at_rest = log_probabilities(read)[0]
     shift = STRENGTH * ((typical - typical[neutral]) - (at_rest - at_rest[neutral]))
-    return Rest(shift, shifted_probabilities(read, shift)[0])
+    shifted = shifted_probabilities(read, shift)[0]
+    if shifted[neutral] < read[0, neutral]:
+        # This face at rest is more clearly neutral than others: there is nothing to correct.
+        return Rest(np.zeros_like(shift), read[0])
+    return Rest(shift, shifted)
 
 
 @lru_cache(maxsize=4)

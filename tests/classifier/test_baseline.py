@@ -62,6 +62,17 @@ def test_half_of_the_difference_from_typical_neutral_faces_is_subtracted(recogni
     assert found.proba.sum() == pytest.approx(1) and found.proba[neutral] > np.exp(read[neutral])
 
 
+def test_a_face_that_is_clearly_neutral_at_rest_is_not_shifted(recognizer: Recognizer) -> None:
+    neutral = recognizer.classes.index("neutral")
+    more = np.zeros(len(recognizer.classes), np.float32)
+    more[neutral] = 9.0
+    faces = encoded(recognizer, "neutral")
+    clear = Encoded(faces.embeddings, {name: values + more for name, values in faces.logits.items()})
+    found = rest_of(Baseline.mean(clear, "fake"), recognizer)
+    assert not found.shift.any()
+    np.testing.assert_array_equal(found.proba, recognizer.untaught(Baseline.mean(clear, "fake").encoded()).proba[0])
+
+
 @pytest.mark.numeric
 def test_a_stern_face_at_rest_reads_neutral_and_its_smile_happy(recognizer: Recognizer) -> None:
     rest = stern(recognizer, encoded(recognizer, "neutral"))
