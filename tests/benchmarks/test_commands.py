@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from benchmarks.__main__ import benchmarks
 from moodspace.classifier.bundle.bundle import load_bundle, update_bundle
 from moodspace.embeddings.data.labels import FERPLUS_CLASSES
 from moodspace.embeddings.pictures import read_rgb
@@ -23,7 +24,7 @@ from tests.drawn_faces import drawn_faces, plain_faces, write_folder, write_parq
 pytestmark = [pytest.mark.benchmark, pytest.mark.slow]
 
 FOLDER = Path(__file__).parents[2] / "benchmarks"
-COMMANDS = sorted(path.stem for path in FOLDER.glob("*.py") if '__name__ == "__main__"' in path.read_text())
+COMMANDS = list(benchmarks())
 
 Arguments = list[object]
 
