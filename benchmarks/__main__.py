@@ -31,11 +31,12 @@ INPUTS = {
 def benchmarks() -> dict[str, str]:
     """Return the first paragraph on each benchmark by its name, in alphabetical order."""
     found = {}
-    for path in sorted(FOLDER.glob("*.py")):
+    for path in sorted([*FOLDER.glob("*.py"), *FOLDER.glob("*/__main__.py")]):
         content = path.read_text(encoding="utf-8")
-        if path.stem != "__main__" and '__name__ == "__main__"' in content:
-            found[path.stem] = " ".join((ast.get_docstring(ast.parse(content)) or "").split("\n\n")[0].split())
-    return found
+        name = path.parent.name if path.parent != FOLDER else path.stem
+        if name != "__main__" and '__name__ == "__main__"' in content:
+            found[name] = " ".join((ast.get_docstring(ast.parse(content)) or "").split("\n\n")[0].split())
+    return dict(sorted(found.items()))
 
 
 def main(words: list[str] | None = None) -> int:

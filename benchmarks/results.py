@@ -57,7 +57,11 @@ def run_benchmark(name: str, arguments: Sequence[str]) -> Run:
     A benchmark that takes `--json` is asked for it.
     """
     words = [str(word) for word in arguments]
-    if '"--json"' in (FOLDER / f"{name}.py").read_text(encoding="utf-8") and "--json" not in words:
+    file = FOLDER / f"{name}.py"
+    if (
+        '"--json"' in (file if file.exists() else FOLDER / name / "__main__.py").read_text(encoding="utf-8")
+        and "--json" not in words
+    ):
         words.append("--json")
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
     began, start = datetime.now(UTC), time.perf_counter()
@@ -71,8 +75,8 @@ def run_benchmark(name: str, arguments: Sequence[str]) -> Run:
     output = "".join(lines)
     return Run(
         time=began.isoformat(timespec="seconds"),
-        commit=_git("rev-parse", "--short", "HEAD"),
-        changed=bool(_git("status", "--porcelain", "--untracked-files=no")),
+        commit=git("rev-parse", "--short", "HEAD"),
+        changed=bool(git("status", "--porcelain", "--untracked-files=no")),
         machine=machine(),
         load=None if load is None else round(load, 2),
         name=name,
@@ -180,7 +184,8 @@ def runs_of_inputs(inputs: Mapping[str, str | None]) -> dict[str, list[str] | st
     return found
 
 
-def _git(*words: str) -> str:
+def git(*words: str) -> str:
+    """Return what git prints in the repository; nothing where there is no git or no repository."""
     try:
         done = subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=False)
     except OSError:

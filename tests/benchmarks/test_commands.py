@@ -38,6 +38,14 @@ def voted(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
+def seven(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Drawn faces of FER2013's classes."""
+    path = tmp_path_factory.mktemp("seven") / "validation.parquet"
+    write_parquet(drawn_faces(14, seed=1), path)
+    return path
+
+
+@pytest.fixture(scope="module")
 def few(shipped: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The shipped bundle with 12 of its faces, so few that their map needs no UMAP."""
     path = shutil.copytree(shipped, tmp_path_factory.mktemp("few") / "bundle")
@@ -84,6 +92,15 @@ def map_page(tmp_path: Path) -> Arguments:
     return [tmp_path / "map.html", "--json"]
 
 
+def peers(voted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Arguments:
+    (tmp_path / "bin").mkdir()
+    python = tmp_path / "bin" / "python"
+    python.write_text(f'#!/bin/sh\nPYTHONPATH="{FOLDER.parent}" exec "{sys.executable}" "$@"\n')
+    python.chmod(0o755)
+    monkeypatch.setattr("benchmarks.peers.__main__.make_environment", lambda name, wanted: tmp_path)
+    return [voted, "--only", "Moodspace", "--limit", 4, "--rounds", 1, "--no-sides", "--json"]
+
+
 def arguments_of(command: str, request: pytest.FixtureRequest) -> Arguments:
     """Return the command's arguments; makes what they name."""
     made: dict[str, Callable[[], Arguments]] = {
@@ -99,6 +116,9 @@ def arguments_of(command: str, request: pytest.FixtureRequest) -> Arguments:
         "map_page": lambda: map_page(request.getfixturevalue("tmp_path")),
         "mutants": lambda: ["--n", 20],
         "occlusion": lambda: [request.getfixturevalue("voted"), "--limit", 8],
+        "peers": lambda: peers(
+            request.getfixturevalue("seven"), *map(request.getfixturevalue, ("tmp_path", "monkeypatch"))
+        ),
         "memory": lambda: [request.getfixturevalue("clip"), "--minutes", 6, "--minute-s", 1],
         "sync": lambda: ["--files", 20, "--workers", 1],
         "teach": lambda: [request.getfixturevalue("voted"), "--examples-from", request.getfixturevalue("voted"),
@@ -123,7 +143,8 @@ def test_it_runs_and_prints_figures(
     monkeypatch.setattr(sys, "argv", [f"{command}.py", *words])
     capfd.readouterr()
     try:
-        importlib.import_module(f"benchmarks.{command}").main()
+        package = (FOLDER / command).is_dir()
+        importlib.import_module(f"benchmarks.{command}{'.__main__' * package}").main()
     except SystemExit as end:
         # True stands for a missed target; visits tell in words which.
         assert end.code in (None, 0, 1, False, True) or str(end.code).startswith("missed: "), end.code
