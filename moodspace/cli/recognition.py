@@ -1,12 +1,14 @@
 """The commands that recognize: `demo`, `live`, `report`, `predict`, `similar`."""
 
 import contextlib
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from moodspace import __version__
 from moodspace.cli.app import (
     DEFAULT_BUNDLE,
     BundleOption,
@@ -26,8 +28,11 @@ from moodspace.cli.app import (
 
 if TYPE_CHECKING:
     from moodspace.classifier.recognizer import Recognizer
+    from moodspace.index.taught.frozen import FrozenFaces
     from moodspace.realtime.capture.source import Source
     from moodspace.realtime.pipeline import FrameResult
+    from moodspace.realtime.progress import VideosProgress
+    from moodspace.realtime.videos.reading import Summary as VideoSummary
 
 
 @command
@@ -177,21 +182,59 @@ def predict(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document per source, one a line.")] = False,
     crops: CropsOption = False,
     annotate: Annotated[Path | None, typer.Option("--annotate", help="Folder for annotated copies.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="Table to write instead, one row a face and frame: .csv or .parquet."),
+    ] = None,
+    every: Annotated[
+        str | None, typer.Option("--every", help="Look at every N-th frame of a video, or at one each 0.5s.")
+    ] = None,
+    workers: Annotated[
+        int, typer.Option("--workers", min=0, help="With --out: number of worker processes; 0 for one per core.")
+    ] = 0,
+    engine: Annotated[str, typer.Option("--engine", help="With --out: processes, or ray for a cluster.")] = "processes",
+    ray_address: Annotated[str | None, typer.Option("--ray-address", help="HOST:6379, or auto.")] = None,
+    restart: Annotated[
+        bool, typer.Option("--restart", help="With --out: read all videos again, the finished ones too.")
+    ] = False,
     bundle: BundleOption = DEFAULT_BUNDLE,
     labels: LabelsOption = None,
     gallery: GalleryOption = None,
     detector: DetectorOption = "centerface",
     detector_model: DetectorModelOption = None,
 ) -> None:
-    """Recognize the faces in pictures, videos and folders."""
+    """Recognize the faces in pictures, videos and folders.
+
+    With --out, faces are followed through each video, and finished videos are kept: the same command goes on after an
+    interruption, and reads only what is new.
+    """
     from moodspace.embeddings.detection.detectors import open_detector, open_picture_detector
     from moodspace.embeddings.files.paths import require_folder_at
     from moodspace.realtime.capture.files import open_source
+    from moodspace.realtime.capture.sampling import Sampling, SamplingError
     from moodspace.realtime.capture.source import SourceError
     from moodspace.realtime.pipeline import Pipeline, Process, WholePicture
     from moodspace.realtime.predict import predict_source
 
+    try:
+        sampling = Sampling.parse(every)
+    except SamplingError as error:
+        raise typer.BadParameter(str(error), param_hint="--every") from error
+    if engine not in ("processes", "ray"):
+        raise typer.BadParameter(f"expected processes or ray, got {engine!r}", param_hint="--engine")
+    if out is not None:
+        if annotate is not None:
+            raise typer.BadParameter("expected one of --out and --annotate, got both", param_hint="--out")
+        reading = {"crops": crops, "detector": detector, "detector_model": detector_model, "sampling": sampling}
+        running = {"workers": workers, "ray": engine == "ray", "address": ray_address}
+        predict_table(sources, out, bundle, labels, gallery, reading, running, restart=restart, as_json=as_json)
+        return
+    if workers or engine != "processes" or ray_address is not None or restart:
+        needing = "--workers, --engine, --ray-address and --restart"
+        raise typer.BadParameter(f"expected --out beside {needing}", param_hint="--out")
     if annotate is not None:
+        if not sampling.all_frames:
+            raise typer.BadParameter("expected --annotate without --every, got both", param_hint="--every")
         require_folder_at(annotate)
     recognizer = open_taught_recognizer(bundle, labels, gallery)
     pictures: Process = WholePicture(recognizer)
@@ -202,7 +245,7 @@ def predict(
     faces, skipped, partly, lost = 0, [], False, 0
     for name in sources:
         try:
-            opened = open_source(name, files_only=True)
+            opened = open_source(name, files_only=True, sampling=sampling)
             for document in predict_source(opened, pictures, videos, annotate=annotate):
                 shown = [document, *document.get("frames", ())]
                 faces += sum(len(part.get("faces", ())) for part in shown)
@@ -222,6 +265,99 @@ def predict(
     if not faces:
         say("no face found")
         raise typer.Exit(4)
+
+
+def predict_table(
+    sources: list[str],
+    out: Path,
+    bundle: Path,
+    labels: str | None,
+    gallery: Path | None,
+    reading: dict[str, Any],
+    running: dict[str, Any],
+    *,
+    restart: bool,
+    as_json: bool,
+) -> None:
+    """Write the table of `predict --out`, its summary and its manifest; say what was found and what was not.
+
+    Args:
+        sources: Videos, pictures and folders.
+        out: The table.
+        bundle: The bundle's folder.
+        labels: The view; None for the bundle's default.
+        gallery: The folder of the user's gallery; None for the default one.
+        reading: How videos are read, as in `read_settings`.
+        running: Where they are read, as in `engine_for`.
+        restart: Whether to forget what an earlier run finished.
+        as_json: Whether to print the summary as JSON, one document a video.
+    """
+    from moodspace.realtime.progress import videos_bar
+    from moodspace.realtime.videos.reading import classes_of, read_settings
+    from moodspace.realtime.videos.run import engine_for, recognize_videos
+
+    recognizer = open_recognizer(bundle, labels)
+    taught = frozen_gallery(recognizer, gallery)
+    settings = read_settings(bundle, recognizer.label_set, taught=taught, **reading)
+    classes = classes_of(recognizer, taught)
+    del recognizer  # the processes load their own
+    told = (0, 0)
+
+    with videos_bar(sys.stderr, say) as show:
+
+        def follow(progress: "VideosProgress") -> None:
+            nonlocal told
+            told = progress.done, progress.videos
+            show(progress)
+
+        try:
+            report = recognize_videos(
+                sources, out, settings, classes=classes, version=__version__, engine=engine_for(settings, **running),
+                restart=restart, progress=follow,
+            )  # fmt: skip
+        except KeyboardInterrupt:
+            say(f"stopped: {told[0]:,} of {told[1]:,} videos are finished; run the same command again to go on")
+            raise
+    tell_skipped([(one.source, one.reason) for one in report.skipped])
+    tell_left_out(report.left_out)
+    for summary in report.summaries:
+        if as_json:
+            print_json(summary.to_json())
+        elif summary.sha256:
+            typer.echo(describe_video(summary))
+    if not as_json:
+        typer.echo("wrote " + ", ".join(str(path) for path in report.files))
+    kept = len(report.summaries) - report.failed - report.read
+    say(f"{len(report.summaries):,} files, {kept:,} of them finished before; {report.seconds:.0f} s")
+    if report.skipped:
+        raise typer.Exit(4 if not any(one.sha256 for one in report.summaries) else 1)
+    if not any(one.rows for one in report.summaries):
+        say("no face found")
+        raise typer.Exit(4)
+
+
+def frozen_gallery(recognizer: "Recognizer", gallery: Path | None) -> "FrozenFaces | None":
+    """Return the user's faces as they are now; a gallery that was not asked for must not stop the command."""
+    from moodspace.index.store.commit import GalleryError
+    from moodspace.index.taught.frozen import freeze_folder
+    from moodspace.index.taught.user_gallery import default_gallery
+
+    try:
+        return freeze_folder(gallery or default_gallery(), recognizer.bundle.encoder_spec)
+    except GalleryError as error:
+        if gallery is not None:
+            raise
+        say(f"continuing without your taught faces: {error}")
+        return None
+
+
+def describe_video(summary: "VideoSummary") -> str:
+    """Return one line about a video: its faces, and how often each expression was shown."""
+    shares = {**summary.shares, "unsure": summary.unknown, "unreadable": summary.unreadable}
+    told = sorted(((name, share) for name, share in shares.items() if share), key=lambda item: -item[1])
+    shown = ", ".join(f"{name} {share:.0%}" for name, share in told) or "no face"
+    faces = "1 face" if summary.faces == 1 else f"{summary.faces} faces"
+    return f"{summary.video}: {summary.seconds:.1f} s, {summary.frames} frames, {faces}; {shown}"
 
 
 @command
@@ -316,8 +452,13 @@ def tell_unread(source: "Source") -> None:
     """Report incomplete files, and files that are neither pictures nor videos."""
     for one in source.incomplete:
         say(f"{one.source}: {one.reason}")
-    if count := len(source.left_out):
-        names = ", ".join(Path(path).name for path in source.left_out[:5])
+    tell_left_out(source.left_out)
+
+
+def tell_left_out(left_out: list[str]) -> None:
+    """Report files that are neither pictures nor videos."""
+    if count := len(left_out):
+        names = ", ".join(Path(path).name for path in left_out[:5])
         more = f" and {count - 5} more" if count > 5 else ""
         what = "1 other file" if count == 1 else f"{count} other files"
         say(f"left out {what}, neither a picture nor a video: {names}{more}")

@@ -22,7 +22,7 @@ from moodspace.embeddings.files.paths import FILE, FOLDER, describe_path
 from moodspace.embeddings.pictures import PictureError, is_animated, read_bgr, read_frames
 from moodspace.realtime.capture.cameras import READ_ONCE, CameraOptions, LiveSource
 from moodspace.realtime.capture.decoder import MAX_PIXELS, Decoder
-from moodspace.realtime.capture.sampling import Sampling
+from moodspace.realtime.capture.sampling import ALL_FRAMES, Sampling
 from moodspace.realtime.capture.source import Frame, Source, SourceError, usable_fps
 
 __all__ = ["CameraOptions", "Frame", "Source", "SourceError", "open_source", "without_password"]
@@ -39,7 +39,7 @@ def open_source(
     on_event: Callable[[str], None] = logger.warning,
     clock: Callable[[], float] = time.monotonic,
     files_only: bool = False,
-    sampling: Sampling = Sampling(),
+    sampling: Sampling = ALL_FRAMES,
 ) -> Source:
     """Open a source.
 
@@ -99,7 +99,7 @@ class VideoSource(Source):
         SourceError: The file cannot be read.
     """
 
-    def __init__(self, path: Path, *, most_pixels: int = MAX_PIXELS, sampling: Sampling = Sampling()) -> None:
+    def __init__(self, path: Path, *, most_pixels: int = MAX_PIXELS, sampling: Sampling = ALL_FRAMES) -> None:
         super().__init__()
         self._name = str(path)
         due = None if sampling.all_frames else sampling.due()
@@ -143,7 +143,7 @@ class AnimationSource(Source):
         SourceError: The file cannot be read.
     """
 
-    def __init__(self, path: Path, *, sampling: Sampling = Sampling()) -> None:
+    def __init__(self, path: Path, *, sampling: Sampling = ALL_FRAMES) -> None:
         super().__init__()
         self._path, self._sampling = path, sampling
         self.lasted = 0.0
@@ -225,7 +225,7 @@ class FolderSource(Source):
         SourceError: There are no pictures or videos.
     """
 
-    def __init__(self, root: Path, *, sampling: Sampling = Sampling()) -> None:
+    def __init__(self, root: Path, *, sampling: Sampling = ALL_FRAMES) -> None:
         super().__init__(root=root)
         self._sampling = sampling
         self.files: list[Path] = []
@@ -269,7 +269,7 @@ class FolderSource(Source):
         return sorted(found)
 
 
-def _open_file(path: Path, sampling: Sampling = Sampling()) -> Source:
+def _open_file(path: Path, sampling: Sampling = ALL_FRAMES) -> Source:
     """Open a file as a video, an animation or a picture, by its content.
 
     Raises:

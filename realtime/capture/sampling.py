@@ -32,7 +32,9 @@ class Sampling:
 
     def __post_init__(self) -> None:
         if self.frames < 1 or not 0 <= self.seconds < float("inf") or (self.frames > 1 and self.seconds):
-            raise SamplingError(f"expected a number of frames >= 1 or of seconds > 0, got {self.frames}, {self.seconds} s")
+            raise SamplingError(
+                f"expected a number of frames >= 1 or of seconds > 0, got {self.frames}, {self.seconds} s"
+            )
 
     @classmethod
     def parse(cls, text: str | int | None) -> "Sampling":
@@ -47,7 +49,9 @@ class Sampling:
         try:
             sampling = cls(seconds=float(given[:-1])) if given.endswith("s") else cls(frames=int(given))
         except ValueError as error:
-            raise SamplingError(f"expected a number of frames, such as 5, or of seconds, such as 0.5s, got {given!r}") from error
+            raise SamplingError(
+                f"expected a number of frames, such as 5, or of seconds, such as 0.5s, got {given!r}"
+            ) from error
         if given.endswith("s") and not sampling.seconds:
             raise SamplingError(f"expected more than 0 seconds, got {given!r}")
         return sampling
@@ -78,3 +82,6 @@ class Sampling:
             return True
 
         return first_of_interval
+
+
+ALL_FRAMES = Sampling()
