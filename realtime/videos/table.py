@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import importlib.util
 import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -37,12 +38,9 @@ def require_table(out: Path) -> None:
     """
     if out.suffix.lower() not in (".csv", ".parquet"):
         raise VideosError(f"{out}: expected a name that ends in .csv or .parquet, got {out.suffix or 'neither'!r}")
-    if out.suffix.lower() == ".parquet":
-        try:
-            import pyarrow.parquet  # noqa: F401
-        except ImportError as error:
-            wanted = f"expected pyarrow for Parquet, got none; {install_command('map')}, or write a .csv"
-            raise VideosError(f"{out}: {wanted}") from error
+    # It is imported when it is needed, at the end: while videos are read, its memory is better free.
+    if out.suffix.lower() == ".parquet" and importlib.util.find_spec("pyarrow") is None:
+        raise VideosError(f"{out}: expected pyarrow for Parquet, got none; {install_command('map')}, or write a .csv")
 
 
 def write_table(out: Path, chunks: Iterable[Columns], classes: tuple[str, ...]) -> None:
