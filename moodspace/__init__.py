@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from moodspace.errors import MoodspaceError
 
 if TYPE_CHECKING:
-    from moodspace.api import evaluate, load, read, read_video, recognize, recognize_video, train
+    from moodspace.api import evaluate, load, read, read_video, recognize, recognize_video, recognize_videos, train
     from moodspace.classifier.evaluation import Evaluation
     from moodspace.estimator import Ensemble
     from moodspace.gallery import Gallery
@@ -31,6 +31,7 @@ _PLACES = {
     "read_video": "moodspace.api",
     "recognize": "moodspace.api",
     "recognize_video": "moodspace.api",
+    "recognize_videos": "moodspace.api",
     "load": "moodspace.api",
     "train": "moodspace.api",
     "evaluate": "moodspace.api",
@@ -64,6 +65,7 @@ __all__ = [
     "read_video",
     "recognize",
     "recognize_video",
+    "recognize_videos",
     "train",
 ]
 

@@ -30,7 +30,12 @@ HOMES = {
     "jax": ("embeddings/training/",),
     "keras": ("embeddings/training/",),
     "matplotlib": ("viz/",),
-    "pyarrow": ("embeddings/data/", "index/taught/exchange.py", "realtime/session/export.py"),
+    "pyarrow": (
+        "embeddings/data/",
+        "index/taught/exchange.py",
+        "realtime/session/export.py",
+        "realtime/videos/table.py",
+    ),
     "pillow_heif": ("embeddings/pictures.py",),
     "ray": ("index/ingest/ray_workers.py",),
     "starlette": ("web/", "streamlit_app.py"),
