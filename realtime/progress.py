@@ -30,8 +30,8 @@ class VideosProgress:
 
     @property
     def left_s(self) -> float | None:
-        """About how many seconds are left; None while that is unknown."""
-        if not self.share or self.elapsed_s < 1:
+        """About how many seconds are left; None while too little was read to tell."""
+        if self.share < 0.01 or self.elapsed_s < 1:
             return None
         return self.elapsed_s * (1 - self.share) / self.share
 

@@ -183,8 +183,8 @@ def settings_document(settings: ReadSettings, classes: tuple[str, ...], version:
     return {
         "bundle": settings.bundle_sha256,
         "view": settings.view,
-        "classes": list(classes),
         "taught_faces": settings.taught and settings.taught.sha256,
+        "classes": list(classes),
         "detector": settings.detector,
         "detector_model": file_sha256(model),
         "every": str(settings.sampling),

@@ -94,7 +94,7 @@ def test_a_video_is_recognized_frame_by_frame(model: ms.Model, rgb: np.ndarray, 
     assert [one[0].expression for one in shown] == ["happy", "happy"]
     times, frames = zip(*ms.read_video(clip), strict=True)
     assert len(times) == 4 and frames[0].shape == face.shape
-    with pytest.raises(ms.MoodspaceError, match="expected a number of frames, .*got '0'"):
+    with pytest.raises(ms.MoodspaceError, match=r"expected a number of frames, .*got '0'"):
         next(model.recognize_video(clip, every=0))
     assert [round(one.time, 2) for one in model.recognize_video(clip, every="0.3s")] == [0.0, 0.3]
 
@@ -109,7 +109,7 @@ def test_videos_become_a_table_that_knows_what_was_taught(crops: np.ndarray, rgb
         (again,) = model.recognize_videos([str(clip)], tmp_path / "a.csv", every="2", workers=1)
         assert again == summary and (tmp_path / "a.csv").read_bytes() == before
         model.teach(crops, "proud")
-        with pytest.raises(ms.MoodspaceError, match="expected .*, as its 1 finished video had, got"):
+        with pytest.raises(ms.MoodspaceError, match=r"expected .*, as its 1 finished video had, got"):
             model.recognize_videos([clip], tmp_path / "a.csv", every=2)
         (taught,) = model.recognize_videos([clip], tmp_path / "a.csv", every=2, restart=True)
         assert taught.shares["proud"] == 1.0
