@@ -1,6 +1,5 @@
 """The operator's settings, passed through the environment to the Streamlit script and the routes."""
 
-import ipaddress
 import json
 import os
 import re
@@ -9,6 +8,8 @@ from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
+
+from moodspace.realtime.sinks.destination import is_loopback
 
 VARIABLE = "MOODSPACE_WEB"
 _SHORTEST_TOKEN = 12
@@ -100,14 +101,6 @@ def _read(text: str) -> WebSettings:
     values["origins"] = tuple(values.get("origins", ()))
     values["limits"] = Limits(**values.get("limits", {}))
     return WebSettings(**values)
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether an address can be reached from this machine only."""
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def token_for(host: str, token: str | None, *, public: bool) -> str | None:
