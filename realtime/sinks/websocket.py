@@ -20,7 +20,7 @@ from moodspace.realtime.sinks.destination import Destination, SinkError, SinkOpt
 from moodspace.realtime.sinks.outbox import ROOM, Message, Tally, Waiting
 
 if TYPE_CHECKING:
-    from websockets.asyncio.server import Server, ServerConnection
+    from websockets.asyncio.server import ServerConnection
     from websockets.http11 import Request, Response
 
 _MOST_CLIENTS = 32
@@ -28,16 +28,18 @@ _MOST_CLIENTS = 32
 _LONGEST_MESSAGE = 1024
 # Bytes that the system keeps for a client that does not read; more would be old values.
 _SEND_BUFFER = 1 << 16
-_ENDING_S = 2.0
+_ENDING_S = 1.0
 # The Origin of a page that was opened as a file. A page of any site can send "null", so that is refused.
 _FILE_ORIGIN = "file://"
 
 
 class _Client:
-    """One connected program: what waits for it."""
+    """One connected program, and what waits for it."""
 
-    def __init__(self) -> None:
+    def __init__(self, connection: "ServerConnection") -> None:
+        self.connection = connection
         self.waiting, self.changed = Waiting(ROOM), asyncio.Event()
+        self.idle = True
 
 
 class WebSocketServer:
@@ -50,10 +52,13 @@ class WebSocketServer:
         destination: The address to listen on.
         options: The certificate and the token.
         on_event: Called with a one-line message.
+
+    Attributes:
+        port: The port that it listens on, once started.
     """
 
     def __init__(self, destination: Destination, options: SinkOptions, on_event: Callable[[str], None]) -> None:
-        self.name = destination.text
+        self.name, self.port = destination.text, destination.port
         self._at, self._options, self._tell = destination, options, on_event
         self._lock = threading.Lock()
         self._waiting, self._scheduled, self._stopped = Waiting(ROOM), False, False
@@ -73,17 +78,13 @@ class WebSocketServer:
 
         self._tls = self._tls_context()
         self._listening = self._listen()
+        self.port = int(self._listening.getsockname()[1])
         self._loop = asyncio.new_event_loop()
         self._thread.start()
         host = f"[{self._at.host}]" if ":" in self._at.host else self._at.host
         page = f"{'https' if self._tls else 'http'}://{host}:{self.port}/"
         token = f"?token={self._options.token}" if self._options.token else ""
         self._tell(f"{self.name}: waiting for programs; a page for OBS and browsers: {page}{token}")
-
-    @property
-    def port(self) -> int:
-        """The port that it listens on."""
-        return int(self._listening.getsockname()[1])
 
     def submit(self, message: Message) -> None:
         """Take a document to send. Never wait for a client."""
@@ -103,7 +104,7 @@ class WebSocketServer:
         if self._thread.ident is not None:
             with contextlib.suppress(RuntimeError):  # the loop has ended
                 self._loop.call_soon_threadsafe(self._ending.set)
-            self._thread.join(2 * _ENDING_S)
+            self._thread.join(4 * _ENDING_S)
         return Tally(self._sent, self._dropped)
 
     def _tls_context(self) -> ssl.SSLContext | None:
@@ -152,17 +153,20 @@ class WebSocketServer:
         async with serve(
             self._serve_client, sock=self._listening, ssl=self._tls, process_request=self._admit, compression=None,
             max_size=_LONGEST_MESSAGE, logger=quiet, server_header=None, close_timeout=_ENDING_S,
-        ) as server:  # fmt: skip
+        ):  # fmt: skip
             await self._ending.wait()
             self._publish()
-            await self._flush(server)
+            await self._flush()
 
-    async def _flush(self, server: "Server") -> None:
-        """Give the clients a moment for what waits."""
+    async def _flush(self) -> None:
+        """Give the clients a moment for what waits; do not wait for those that read nothing."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_ENDING_S):
-                while any(len(client.waiting) for client in self._clients):
+                while not all(client.idle for client in self._clients):
                     await asyncio.sleep(0.01)
+        for client in self._clients:
+            if not client.idle:
+                client.connection.transport.abort()
 
     def _publish(self) -> None:
         """Hand the documents that wait to each client; runs in the loop."""
@@ -172,16 +176,17 @@ class WebSocketServer:
         for client in self._clients:
             for message in messages:
                 self._dropped += client.waiting.add(message)
+                client.idle = False
             client.changed.set()
 
     async def _serve_client(self, connection: "ServerConnection") -> None:
         if len(self._clients) >= _MOST_CLIENTS:
             await connection.close(1013, f"expected at most {_MOST_CLIENTS} programs")
             return
-        client = _Client()
+        client = _Client(connection)
         with self._lock:
             self._clients.add(client)
-        sending = asyncio.create_task(self._send(connection, client))
+        sending = asyncio.create_task(self._send(client))
         try:
             async for _ in connection:
                 pass
@@ -193,13 +198,16 @@ class WebSocketServer:
             with contextlib.suppress(asyncio.CancelledError, Exception):
                 await sending
 
-    async def _send(self, connection: "ServerConnection", client: _Client) -> None:
+    async def _send(self, client: _Client) -> None:
         while True:
             await client.changed.wait()
             client.changed.clear()
             while len(client.waiting):
-                await connection.send(client.waiting.take().text)
-                self._sent += 1
+                # Dropped unless it gets through: the client may leave meanwhile.
+                self._dropped += 1
+                await client.connection.send(client.waiting.take().text)
+                self._dropped, self._sent = self._dropped - 1, self._sent + 1
+            client.idle = True
 
     def _admit(self, connection: "ServerConnection", request: "Request") -> "Response | None":
         """Answer requests that are no WebSocket's, and those that must not read along."""

@@ -64,7 +64,12 @@ def test_files_are_their_owners_alone(recognizer: Recognizer, tmp_path: Path, na
 
 @pytest.mark.parametrize(
     ("name", "taken"),
-    [("a.jsonl", "a.jsonl"), ("a.parquet", "a.parquet"), ("a.parquet", "a-faces.parquet"), ("a.parquet", "a.parquet.parts")],
+    [
+        ("a.jsonl", "a.jsonl"),
+        ("a.parquet", "a.parquet"),
+        ("a.parquet", "a-faces.parquet"),
+        ("a.parquet", "a.parquet.parts"),
+    ],
 )
 def test_no_file_is_replaced(recognizer: Recognizer, tmp_path: Path, name: str, taken: str) -> None:
     (tmp_path / taken).mkdir() if taken.endswith(".parts") else (tmp_path / taken).write_text("mine")
