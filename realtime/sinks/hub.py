@@ -98,6 +98,11 @@ class Sinks:
             outlet.submit(message)
 
     @property
+    def min_group(self) -> int:
+        """The smallest group that is told of."""
+        return self._options.min_group
+
+    @property
     def lost(self) -> list[str]:
         """The files that are not whole, after the `with` block."""
         return [name for name, tally in self.tallies.items() if tally.lost]

@@ -98,7 +98,7 @@ def test_it_goes_on_when_a_program_leaves_and_another_comes() -> None:
 
 
 def test_a_program_that_does_not_read_holds_nobody_up() -> None:
-    with serving() as server, connected(server, max_queue=1), connected(server) as other:
+    with serving() as server, connected(server, max_queue=1, close_timeout=0.1), connected(server) as other:
         seen = []
         # Far more than the buffers of both sides hold. Each one arrives at the other program all the same.
         for number in range(60):
