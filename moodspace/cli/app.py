@@ -279,7 +279,7 @@ def sink_options(
     ca: Path | None,
 ) -> "SinkOptions":
     """Return what `--to` sends and how; raise a usage error for destinations that cannot be used."""
-    from moodspace.realtime.sinks.destination import SinkError, SinkOptions, parse_destination, protected
+    from moodspace.realtime.sinks.destination import SinkError, SinkOptions, destinations_of
 
     if not to and (unprotected or cert or key or ca):
         raise typer.BadParameter(
@@ -289,8 +289,7 @@ def sink_options(
         options = SinkOptions.from_environment(
             individuals=individuals, min_group=min_group, unprotected=unprotected, cert=cert, key=key, ca=ca
         )
-        for text in to or ():
-            protected(parse_destination(text), options)
+        destinations_of(to or (), options)
     except SinkError:
         raise
     except ValueError as error:

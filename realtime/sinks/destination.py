@@ -4,6 +4,7 @@ import ipaddress
 import os
 import re
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
@@ -168,6 +169,23 @@ def parse_destination(text: str) -> Destination:
     elif topic:
         raise ValueError(f"{text}: expected {scheme}://HOST:PORT, got a path behind it: {parts.path!r}")
     return Destination(text, scheme, parts.hostname, port, topic)
+
+
+def destinations_of(to: Sequence[str], options: SinkOptions) -> list[tuple[Destination, SinkOptions]]:
+    """Return where to send, and the options for each; see `parse_destination` and `protected`.
+
+    Files come last: they are made only if all other destinations can be used.
+
+    Raises:
+        ValueError: A destination is unknown, not protected, or named twice.
+    """
+    found: dict[tuple[str, str, int, str], tuple[Destination, SinkOptions]] = {}
+    for text in to:
+        one = parse_destination(text)
+        if one.place in found:
+            raise ValueError(f"{text}: expected each destination once, got it twice")
+        found[one.place] = one, protected(one, options)
+    return sorted(found.values(), key=lambda pair: not pair[0].host)
 
 
 def _unknown(text: str) -> ValueError:

@@ -1,6 +1,5 @@
 """Write documents to a file: JSON lines, or tables in Parquet."""
 
-import errno
 import itertools
 import os
 from collections.abc import Iterable, Sequence
@@ -56,8 +55,10 @@ class JSONLinesFile(Sink):
             raise OSError("it is closed")
         line = f"{message.text}\n".encode()
         try:
-            if self._file.write(line) != len(line):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            written = 0
+            while written < len(line):
+                # A full disk takes a part, and refuses the rest.
+                written += self._file.write(line[written:])
         except OSError:
             self._file.truncate(self._size)
             raise

@@ -8,7 +8,7 @@ from moodspace.errors import explain_import_error
 from moodspace.realtime.capture.source import Frame
 from moodspace.realtime.documents import live_document, mark_document
 from moodspace.realtime.pipeline import LiveResult
-from moodspace.realtime.sinks.destination import Destination, SinkError, SinkOptions, parse_destination, protected
+from moodspace.realtime.sinks.destination import Destination, SinkError, SinkOptions, destinations_of
 from moodspace.realtime.sinks.files import JSONLinesFile, ParquetFile
 from moodspace.realtime.sinks.lsl import LSLSink
 from moodspace.realtime.sinks.mqtt import MQTTSink
@@ -70,13 +70,7 @@ class Sinks:
         on_event: Callable[[str], None] = lambda event: None,
     ) -> None:
         self._options = options or SinkOptions.from_environment()
-        destinations = [parse_destination(text) for text in to]
-        for number, one in enumerate(destinations):
-            if any(one.place == other.place for other in destinations[:number]):
-                raise ValueError(f"{one.text}: expected each destination once, got it twice")
-        # Files are made last: where another destination fails, none is left behind.
-        destinations.sort(key=lambda one: not one.host)
-        self._outlets = [_outlet(one, protected(one, self._options), tuple(classes), on_event) for one in destinations]
+        self._outlets = [_outlet(one, own, tuple(classes), on_event) for one, own in destinations_of(to, self._options)]
         self._started: list[Outlet] = []
         self.tallies: dict[str, Tally] = {}
 

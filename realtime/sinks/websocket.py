@@ -29,7 +29,8 @@ _LONGEST_MESSAGE = 1024
 # Bytes that the system keeps for a client that does not read; more would be old values.
 _SEND_BUFFER = 1 << 16
 _ENDING_S = 1.0
-# The Origin of a page that was opened as a file. A page of any site can send "null", so that is refused.
+# What programs built on browsers send for their files. Browsers send "null", as a page of any site can make them do, so
+# that is refused.
 _FILE_ORIGIN = "file://"
 
 
