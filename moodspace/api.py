@@ -1,6 +1,6 @@
 """The functions of the public API. Import them from `moodspace`."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from functools import lru_cache
 from pathlib import Path
@@ -16,6 +16,7 @@ from moodspace.model import Channels, Model, Picture, Recognition, as_bgr, bundl
 if TYPE_CHECKING:
     from moodspace.classifier.evaluation import Evaluation
     from moodspace.embeddings.data.labelled import LabelledFaces
+    from moodspace.realtime.capture.source import Frame
     from moodspace.realtime.sinks.destination import SinkOptions
 
 
@@ -159,7 +160,9 @@ def live(
     destinations = [to] if isinstance(to, str) else list(to)
     with Sinks(destinations, sending, classes=used.classes_, on_event=tell) as sinks, ExitStack() as stack:
         opened = open_source(str(source), on_event=tell)
-        frames = stack.enter_context(NewestFrames(opened) if opened.live else opened)
+        frames: Iterable[Frame] = (
+            stack.enter_context(NewestFrames(opened)) if opened.live else stack.enter_context(opened)
+        )
         for frame in frames:
             result = process(pipeline, frame)
             sinks.add(frame, result)

@@ -1,6 +1,6 @@
 """Send what a live session recognizes to any number of destinations at once."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
 from typing import Any, Protocol, Self
 
@@ -66,7 +66,7 @@ class Sinks:
         to: Sequence[str],
         options: SinkOptions | None = None,
         *,
-        classes: Sequence[str],
+        classes: Iterable[str],
         on_event: Callable[[str], None] = lambda event: None,
     ) -> None:
         self._options = options or SinkOptions.from_environment()
