@@ -121,7 +121,7 @@ def recognize_video(path: str | Path, *, every: int = 1, model: Model | None = N
 
 
 def live(
-    source: str | int = 0,
+    source: str | Path | int = 0,
     *,
     to: str | Sequence[str] = (),
     sending: "SinkOptions | None" = None,

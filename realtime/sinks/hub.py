@@ -70,7 +70,9 @@ class Sinks:
         on_event: Callable[[str], None] = lambda event: None,
     ) -> None:
         self._options = options or SinkOptions.from_environment()
-        self._outlets = [_outlet(one, own, tuple(classes), on_event) for one, own in destinations_of(to, self._options)]
+        self._outlets = [
+            _outlet(one, own, tuple(map(str, classes)), on_event) for one, own in destinations_of(to, self._options)
+        ]
         self._started: list[Outlet] = []
         self.tallies: dict[str, Tally] = {}
 
