@@ -24,7 +24,7 @@ def test_a_session_is_sent_as_json_prints_it(run, clip, tmp_path):
     assert done.exit_code == 0, done.output
     assert lines(path) == [check(json.loads(line)) for line in done.stdout.splitlines()]
     assert len(lines(path)) == 5 and lines(path)[0]["faces"] and lines(path)[0]["group"]["readable"] == 1
-    assert done.stderr.splitlines()[-2:] == ["5 frames", f"{path}: 5 sent"]
+    assert done.stderr.splitlines()[-2:] == [f"{path}: 5 sent", "5 frames"]
     assert "get consent from everyone in view" in done.stderr
 
 
@@ -125,6 +125,7 @@ def test_ctrl_c_finishes_the_files(endless, tmp_path):
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=60)
     assert process.returncode == 130 and "Traceback" not in errors
+    assert f"{text}: {len(lines(text))} sent" in errors
     assert parquet.read_table(table).num_rows == len(lines(text)) > 10
     assert not (tmp_path / "a.parquet.parts").exists()
 

@@ -212,6 +212,12 @@ def say(text: str) -> None:
     typer.echo(text, err=True)
 
 
+def tell_lines(lines: Callable[[], list[str]]) -> None:
+    """Print what a function returns on stderr, line by line."""
+    for line in lines():
+        say(line)
+
+
 def progress_bars() -> "contextlib.AbstractContextManager[Callable[[str], Stage]]":
     """Return a function from a stage's name to its progress callback: bars on a terminal, lines in a pipe."""
     from moodspace.realtime.progress import progress_bars as bars

@@ -27,6 +27,7 @@ from moodspace.cli.app import (
     print_json,
     say,
     sink_options,
+    tell_lines,
     tell_skipped,
 )
 
@@ -135,7 +136,10 @@ def live(
             # Only needed here: asyncio and ssl take a moment to load.
             from moodspace.realtime.sinks import hub
 
-            sinks = stack.enter_context(hub.Sinks(to, sending, classes=recognizer.classes, on_event=say))
+            sinks = hub.Sinks(to, sending, classes=recognizer.classes, on_event=say)
+            # After Ctrl-C too.
+            stack.callback(tell_lines, sinks.summary)
+            stack.enter_context(sinks)
 
         def on_result(frame: "Frame", result: "LiveResult") -> None:
             if as_json:
@@ -159,8 +163,6 @@ def live(
     if recording is not None and not recording.kept:
         few = f"fewer than {min_group} faces could be read; see --min-group and --individuals"
         say(f"nothing was recorded: {few if not individuals else 'no face was in view'}")
-    for line in sinks.summary() if sinks is not None else ():
-        say(line)
     if opened.skipped or opened.incomplete or (sinks is not None and sinks.lost):
         raise typer.Exit(1)
 

@@ -120,6 +120,7 @@ class Sinks:
                 self._started.append(outlet)
         except BaseException:
             self._stop()
+            self.tallies = {}
             raise
         return self
 

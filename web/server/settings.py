@@ -55,6 +55,8 @@ class WebSettings:
         origins: Further origins that browsers reach the app under, such as "https://faces.example.org".
         gallery: Folder that keeps each visitor's taught faces; None to delete them when the visitor leaves.
         limits: The limits.
+        to: Where the values of live pages are sent; empty for nowhere. The environment has no secrets of theirs.
+        min_group: Smallest group whose values are sent, >= 1.
     """
 
     bundle: Path = _SHIPPED_BUNDLE
@@ -65,6 +67,8 @@ class WebSettings:
     origins: tuple[str, ...] = ()
     gallery: Path | None = None
     limits: Limits = field(default_factory=Limits)
+    to: tuple[str, ...] = ()
+    min_group: int = 5
 
     def __post_init__(self) -> None:
         """Raise ValueError for an origin that no browser sends."""
@@ -99,6 +103,7 @@ def _read(text: str) -> WebSettings:
         if values.get(name):
             values[name] = Path(values[name])
     values["origins"] = tuple(values.get("origins", ()))
+    values["to"] = tuple(values.get("to", ()))
     values["limits"] = Limits(**values.get("limits", {}))
     return WebSettings(**values)
 
