@@ -108,6 +108,7 @@ def live(
     from moodspace.realtime.session.recording import Recording, RecordingOptions
     from moodspace.realtime.window.loop import live as watch
     from moodspace.realtime.window.screen import require_display
+    from moodspace.realtime.window.state import SENDING
 
     if record is None and (keep_video or keep_days is not None):
         raise typer.BadParameter("expected --record beside --keep-video and --keep-days", param_hint="--record")
@@ -152,10 +153,15 @@ def live(
             recording = stack.enter_context(Recording(keeping, recognizer.classes, without_password(source)))
             group = "" if individuals or keep_video else f", once at least {min_group} faces can be read"
             say(f"recording to {recording.folder}{group}")
+
+        def state() -> str:
+            recorded = [] if recording is None else [recording.state()]
+            return ", ".join(recorded + [SENDING] * bool(to))
+
         frames = watch(
             opened, pipeline, show=not headless, fast=fast, on_result=on_result,
             record=recording.add if recording else None,
-            recording=recording.state if recording else None, teach_face=teacher.teach, undo=teacher.undo,
+            recording=state if recording or to else None, teach_face=teacher.teach, undo=teacher.undo,
         )  # fmt: skip
     tell_skipped([(s.source, s.reason) for s in opened.skipped])
     tell_unread(opened)
