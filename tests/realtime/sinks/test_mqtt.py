@@ -4,6 +4,7 @@ import json
 import os
 import queue
 import shutil
+import signal
 import socket
 import subprocess
 from collections.abc import Callable, Iterator
@@ -14,7 +15,7 @@ from typing import Any
 import pytest
 
 from moodspace.classifier.recognizer import Recognizer
-from moodspace.realtime.documents import live_document
+from moodspace.realtime.documents import live_document, mark_document
 from moodspace.realtime.sinks import mqtt, outbox
 from moodspace.realtime.sinks.destination import SinkError, SinkOptions, parse_destination
 from moodspace.realtime.sinks.hub import Sinks
@@ -194,6 +195,36 @@ def test_certificates_that_cannot_be_read_are_told_at_the_start(tmp_path: Path) 
     for ca in (tmp_path / "none.pem", tmp_path / "ca.pem"):
         with pytest.raises(SinkError, match="expected certificates in PEM"):
             MQTTSink(parse_destination("mqtts://127.0.0.1/x"), SinkOptions(ca=ca)).prepare()
+
+
+@needs_broker
+@pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="needs SIGSTOP")
+def test_a_broker_that_stands_still_holds_nobody_up(
+    recognizer: Recognizer, broker: Broker, port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mqtt, "_SENDING_S", 0.3)
+    monkeypatch.setattr(mqtt, "_CONNECTING_S", 0.3)
+    told: list[str] = []
+    process = broker()
+    name = f"mqtt://127.0.0.1:{port}/x"
+    with Sinks([name], classes=recognizer.classes, on_event=told.append) as sinks:
+        sinks.mark("a", 0.0, by="key")
+        process.send_signal(signal.SIGSTOP)
+        try:
+            # More than the buffers of both sides hold: the broker takes no more at some point.
+            big = mark_document("a" * 2_000_000, 0.0, by="key")
+
+            def given_up() -> bool:
+                for _ in range(10):
+                    sinks.submit(big)
+                return bool(told)
+
+            wait_for(given_up)
+        finally:
+            process.send_signal(signal.SIGCONT)
+        assert "the broker took nothing for 0.3 s" in told[0]
+        # It is found again once it goes on.
+        wait_for(lambda: "is there after" in told[-1])
 
 
 def test_a_broker_that_never_answers_holds_nobody_up(recognizer: Recognizer, monkeypatch: pytest.MonkeyPatch) -> None:
