@@ -186,7 +186,7 @@ def mark_document(
         label: The name of the event.
         captured: When it happened, unix seconds.
         by: Where it came from, such as "key", "page", "post", "lsl" or "file".
-        source: The source of the frame in view at that time, if known.
+        source: The source of the frame in view at that time, as its document names it, if known.
         frame: That frame's number, if known.
         time: Seconds since the source's first frame, if known.
 
@@ -196,7 +196,7 @@ def mark_document(
     return {
         "kind": "mark",
         "version": VERSION,
-        "source": None if source is None else _without_folder(source),
+        "source": source,
         "frame": frame,
         "time": None if time is None else finite(time, 3),
         "captured": round(captured, 6),

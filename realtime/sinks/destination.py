@@ -47,7 +47,8 @@ class Destination:
     @property
     def place(self) -> tuple[str, str, int, str]:
         """What two destinations must not have in common."""
-        return self.kind, self.host, self.port, self.path
+        path = os.path.abspath(self.path) if self.kind in ("jsonl", "parquet") else self.path
+        return self.kind, self.host, self.port, path
 
     @property
     def leaves_machine(self) -> bool:

@@ -64,6 +64,10 @@ class JSONLinesFile(Sink):
             raise
         self._size += len(line)
 
+    def discard(self) -> None:
+        """Remove the file; see `Sink.discard`."""
+        self._path.unlink(missing_ok=True)
+
     def close(self) -> None:
         """Close the file; see `Sink.close`."""
         file, self._file = self._file, None
@@ -103,7 +107,13 @@ class ParquetFile(Sink):
         types = {"rows": _row_types(self._classes), "faces": _face_types()}
         for name, path in self._paths.items():
             table = _Table(path, types[name])
-            table.create()
+            try:
+                table.create()
+            except SinkError:
+                # Its outbox does not start: nobody else would remove the first one.
+                for made in self._tables.values():
+                    made.remove()
+                raise
             self._tables[name] = table
 
     def connect(self) -> None:
@@ -115,6 +125,11 @@ class ParquetFile(Sink):
         if "faces" in self._tables:
             for row in face_rows(message.document):
                 self._tables["faces"].add(row)
+
+    def discard(self) -> None:
+        """Remove the files; see `Sink.discard`."""
+        for name in self._tables:
+            self._paths[name].unlink(missing_ok=True)
 
     def close(self) -> None:
         """Finish the files; see `Sink.close`."""
@@ -207,6 +222,10 @@ class _Table:
             raise _taken(self._folder) from error
         except OSError as error:
             raise SinkError(f"{self._folder}: expected to write there, could not ({error.strerror})") from error
+
+    def remove(self) -> None:
+        """Remove the folder, which must have no parts."""
+        self._folder.rmdir()
 
     def add(self, row: Row) -> None:
         """Add a row; write the rows of a whole part.

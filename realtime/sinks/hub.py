@@ -34,6 +34,10 @@ class Outlet(Protocol):
         """Send what waits and close it."""
         ...
 
+    def discard(self) -> None:
+        """Close it without anything sent; leave nothing behind."""
+        ...
+
 
 class Sinks:
     """Send the values of a live session; use it in a `with` block.
@@ -74,6 +78,7 @@ class Sinks:
             _outlet(one, own, tuple(map(str, classes)), on_event) for one, own in destinations_of(to, self._options)
         ]
         self._started: list[Outlet] = []
+        self._newest: dict[str, Any] = {}
         self.tallies: dict[str, Tally] = {}
 
     def add(self, frame: Frame, result: LiveResult) -> None:
@@ -82,10 +87,17 @@ class Sinks:
             options = self._options
             document = live_document(frame, result, individuals=options.individuals, min_group=options.min_group)
             self.submit(document)
+            self._newest = {name: document[name] for name in ("source", "frame", "time")}
 
-    def mark(self, label: str, captured: float, *, by: str, **place: Any) -> None:
-        """Send a mark; see `documents.mark_document`."""
-        self.submit(mark_document(label, captured, by=by, **place))
+    def mark(self, label: str, captured: float, *, by: str) -> None:
+        """Send a mark beside the newest frame; callable from any thread. Never wait for a receiver.
+
+        Args:
+            label: The name of the event.
+            captured: When it happened, unix seconds.
+            by: Where it came from, such as "key", "page", "post", "lsl" or "file".
+        """
+        self.submit(mark_document(label, captured, by=by, **self._newest))
 
     def submit(self, document: dict[str, Any]) -> None:
         """Send a document that follows `schema.json`."""
@@ -119,17 +131,15 @@ class Sinks:
                     raise SinkError(f"{outlet.name}: {explain_import_error(error, 'sinks')}") from error
                 self._started.append(outlet)
         except BaseException:
-            self._stop()
-            self.tallies = {}
+            started, self._started = self._started, []
+            for outlet in started:
+                outlet.discard()
             raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._stop()
-
-    def _stop(self) -> None:
         started, self._started = self._started, []
         for outlet in started:
             self.tallies[outlet.name] = outlet.stop()

@@ -108,6 +108,9 @@ class Sink(ABC):
             ImportError: A package is missing.
         """
 
+    def discard(self) -> None:  # noqa: B027 (most leave nothing)
+        """Remove what `prepare` made; called after `close`, where the session does not begin."""
+
     @abstractmethod
     def connect(self) -> None:
         """Connect to the receiver.
@@ -191,6 +194,11 @@ class Outbox:
             self._stopped = True
             self._dropped += self._waiting.clear()
             return Tally(self._sent, self._dropped, self._lost)
+
+    def discard(self) -> None:
+        """Stop before anything was sent, and leave nothing behind."""
+        self.stop()
+        self._sink.discard()
 
     def _run(self) -> None:
         try:

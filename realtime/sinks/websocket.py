@@ -63,7 +63,8 @@ class WebSocketServer:
         self._at, self._options, self._tell = destination, options, on_event
         self._lock = threading.Lock()
         self._waiting, self._scheduled, self._stopped = Waiting(ROOM), False, False
-        self._sent = self._dropped = 0
+        # Counted by the threads that submit, and by the loop.
+        self._missed = self._sent = self._dropped = 0
         self._clients: set[_Client] = set()
         self._ending = asyncio.Event()
         self._thread = threading.Thread(target=self._run, name=f"to {self.name}", daemon=True)
@@ -82,7 +83,9 @@ class WebSocketServer:
         self.port = int(self._listening.getsockname()[1])
         self._loop = asyncio.new_event_loop()
         self._thread.start()
-        host = f"[{self._at.host}]" if ":" in self._at.host else self._at.host
+        # Where every address is listened on, this machine's own is one that a browser can open.
+        host = {"0.0.0.0": "localhost", "::": "localhost"}.get(self._at.host, self._at.host)
+        host = f"[{host}]" if ":" in host else host
         page = f"{'https' if self._tls else 'http'}://{host}:{self.port}/"
         token = f"?token={self._options.token}" if self._options.token else ""
         self._tell(f"{self.name}: waiting for programs; a page for OBS and browsers: {page}{token}")
@@ -92,7 +95,7 @@ class WebSocketServer:
         with self._lock:
             if self._stopped or not self._clients:
                 return
-            self._dropped += self._waiting.add(message)
+            self._missed += self._waiting.add(message)
             if self._scheduled:
                 return
             self._scheduled = True
@@ -106,7 +109,11 @@ class WebSocketServer:
             with contextlib.suppress(RuntimeError):  # the loop has ended
                 self._loop.call_soon_threadsafe(self._ending.set)
             self._thread.join(4 * _ENDING_S)
-        return Tally(self._sent, self._dropped)
+        return Tally(self._sent, self._missed + self._dropped)
+
+    def discard(self) -> None:
+        """End without anything sent; see `Outbox.discard`."""
+        self.stop()
 
     def _tls_context(self) -> ssl.SSLContext | None:
         options = self._options

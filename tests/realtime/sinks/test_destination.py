@@ -8,6 +8,7 @@ from moodspace.realtime.sinks.destination import (
     Destination,
     SinkError,
     SinkOptions,
+    destinations_of,
     is_loopback,
     parse_destination,
     protected,
@@ -30,7 +31,15 @@ from moodspace.realtime.sinks.destination import (
     ],
 )
 def test_it_is_understood(text: str, expected: tuple[str, str, int, str]) -> None:
-    assert parse_destination(text).place == expected
+    one = parse_destination(text)
+    assert (one.kind, one.host, one.port, one.path) == expected
+
+
+def test_a_destination_is_named_once() -> None:
+    for twice in (["a.jsonl", "./a.jsonl"], ["ws://localhost", "ws://localhost:8770/"]):
+        with pytest.raises(ValueError, match="expected each destination once, got it twice"):
+            destinations_of(twice, SinkOptions())
+    assert len(destinations_of(["a.jsonl", "a.parquet", "osc://[::1]:1", "osc://[::1]:2"], SinkOptions())) == 4
 
 
 @pytest.mark.parametrize(

@@ -48,9 +48,11 @@ def test_json_lines_are_the_documents(recognizer: Recognizer, tmp_path: Path) ->
         for number in range(20):
             sinks.add(frame(number), result)
         sinks.mark("stimulus", 5.5, by="script")
+    assert sinks.tallies[str(path)].sent == 21
     read = [check(json.loads(line)) for line in path.read_text().splitlines()]
     assert read[:20] == [live_document(frame(number), result, individuals=False) for number in range(20)]
-    assert read[20] == mark_document("stimulus", 5.5, by="script")
+    # A mark stands beside the newest frame.
+    assert read[20] == mark_document("stimulus", 5.5, by="script", source="clip.mp4", frame=19, time=1.9)
     assert sinks.summary() == [f"{path}: 21 sent"] and sinks.lost == []
 
 
@@ -79,6 +81,18 @@ def test_no_file_is_replaced(recognizer: Recognizer, tmp_path: Path, name: str, 
     assert (tmp_path / taken).is_dir() or (tmp_path / taken).read_text() == "mine"
 
 
+def test_where_one_cannot_begin_the_others_leave_nothing(recognizer: Recognizer, tmp_path: Path) -> None:
+    (tmp_path / "taken.jsonl").write_text("mine")
+    to = [str(tmp_path / name) for name in ("a.jsonl", "a.parquet", "taken.jsonl")]
+    with pytest.raises(SinkError, match=r"taken\.jsonl: expected a new file"):
+        Sinks(to, SinkOptions(individuals=True), classes=recognizer.classes).__enter__()
+    assert [one.name for one in tmp_path.iterdir()] == ["taken.jsonl"]
+    (tmp_path / "b-faces.parquet").write_text("mine")
+    with pytest.raises(SinkError, match=r"b-faces\.parquet: expected a new file"):
+        Sinks([str(tmp_path / "b.parquet")], SinkOptions(individuals=True), classes=recognizer.classes).__enter__()
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["b-faces.parquet", "taken.jsonl"]
+
+
 @pytest.mark.parametrize("name", ["a.jsonl", "a.parquet"])
 def test_a_folder_that_is_missing_is_told_at_the_start(recognizer: Recognizer, tmp_path: Path, name: str) -> None:
     with pytest.raises(SinkError, match="expected to write there, could not"):
@@ -94,7 +108,7 @@ def test_parquet_has_a_row_for_each_frame_mark_and_face(
     with Sinks([str(path)], SinkOptions(individuals=True), classes=recognizer.classes) as sinks:
         for number in range(9):
             sinks.add(frame(number), five if number % 2 else group_of(recognizer, 1))
-        sinks.mark("stimulus", 5.5, by="script", frame=8)
+        sinks.mark("stimulus", 5.5, by="script")
     assert sorted(one.name for one in tmp_path.iterdir()) == ["a-faces.parquet", "a.parquet"]
     told, faces = rows(path), rows(tmp_path / "a-faces.parquet")
     assert [row["kind"] for row in told] == ["frame"] * 9 + ["mark"]

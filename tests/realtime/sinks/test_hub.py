@@ -30,6 +30,9 @@ class Kept:
     def submit(self, message: Message) -> None:
         self.got.append(check(message.document))
 
+    def discard(self) -> None:
+        self.state = "discarded"
+
     def stop(self) -> Tally:
         self.state = "stopped"
         return Tally(len(self.got), 2 if "slow" in self.name else 0, "full" if "full" in self.name else "")
@@ -60,7 +63,7 @@ def test_each_gets_every_document(recognizer: Recognizer, kept: list[Kept]) -> N
 def test_one_that_cannot_start_stops_those_before_it(recognizer: Recognizer, kept: list[Kept]) -> None:
     with pytest.raises(SinkError, match="is taken"), Sinks(["a.jsonl", "taken.jsonl"], classes=recognizer.classes):
         raise AssertionError("it must not begin")
-    assert [one.state for one in kept] == ["stopped", "new"]
+    assert [one.state for one in kept] == ["discarded", "new"]
 
 
 @pytest.mark.parametrize("individuals", [False, True])

@@ -75,12 +75,11 @@ def test_single_faces_have_their_ids(recognizer: Recognizer, receiver: tuple[int
 def test_a_mark_has_an_address_of_its_own(recognizer: Recognizer, receiver: tuple[int, Received]) -> None:
     port, received = receiver
     with Sinks([f"osc://127.0.0.1:{port}"], classes=recognizer.classes) as sinks:
-        sinks.mark("stimulus", 1_000_000.125, by="key", frame=3)
+        sinks.mark("stimulus", 1_000_000.125, by="key")
         wait_for(lambda: "/moodspace/mark/by" in dict(received))
     assert sorted(received) == [
         ("/moodspace/mark/by", ["key"]),
         ("/moodspace/mark/captured", [1_000_000.125]),
-        ("/moodspace/mark/frame", [3]),
         ("/moodspace/mark/label", ["stimulus"]),
     ]
 
