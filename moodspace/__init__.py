@@ -15,13 +15,25 @@ from typing import TYPE_CHECKING, Any
 from moodspace.errors import MoodspaceError
 
 if TYPE_CHECKING:
-    from moodspace.api import evaluate, load, read, read_video, recognize, recognize_video, recognize_videos, train
+    from moodspace.api import (
+        evaluate,
+        live,
+        load,
+        read,
+        read_video,
+        recognize,
+        recognize_video,
+        recognize_videos,
+        train,
+    )
     from moodspace.classifier.evaluation import Evaluation
     from moodspace.estimator import Ensemble
     from moodspace.gallery import Gallery
     from moodspace.map import Map
     from moodspace.model import Encoder, Face, Model, Neighbor, Recognition
     from moodspace.realtime.pipeline import LivePipeline
+    from moodspace.realtime.sinks.destination import SinkOptions
+    from moodspace.realtime.sinks.hub import Sinks
 
 __version__ = "0.2.0"
 
@@ -32,6 +44,7 @@ _PLACES = {
     "recognize": "moodspace.api",
     "recognize_video": "moodspace.api",
     "recognize_videos": "moodspace.api",
+    "live": "moodspace.api",
     "load": "moodspace.api",
     "train": "moodspace.api",
     "evaluate": "moodspace.api",
@@ -44,6 +57,8 @@ _PLACES = {
     "Map": "moodspace.map",
     "Ensemble": "moodspace.estimator",
     "LivePipeline": "moodspace.realtime.pipeline",
+    "Sinks": "moodspace.realtime.sinks.hub",
+    "SinkOptions": "moodspace.realtime.sinks.destination",
     "Evaluation": "moodspace.classifier.evaluation",
 }
 
@@ -59,7 +74,10 @@ __all__ = [
     "MoodspaceError",
     "Neighbor",
     "Recognition",
+    "SinkOptions",
+    "Sinks",
     "evaluate",
+    "live",
     "load",
     "read",
     "read_video",

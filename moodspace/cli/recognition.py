@@ -18,20 +18,28 @@ from moodspace.cli.app import (
     GalleryOption,
     JsonOption,
     LabelsOption,
+    TLSCAOption,
+    TLSCertOption,
+    TLSKeyOption,
+    ToOption,
+    UnprotectedOption,
     command,
     open_recognizer,
     open_taught_recognizer,
     print_json,
     say,
+    sink_options,
+    tell_lines,
     tell_skipped,
 )
 
 if TYPE_CHECKING:
     from moodspace.classifier.recognizer import Recognizer
     from moodspace.index.taught.frozen import FrozenFaces
-    from moodspace.realtime.capture.source import Source
-    from moodspace.realtime.pipeline import FrameResult
+    from moodspace.realtime.capture.source import Frame, Source
+    from moodspace.realtime.pipeline import FrameResult, LiveResult
     from moodspace.realtime.progress import VideosProgress
+    from moodspace.realtime.sinks.hub import Sinks
     from moodspace.realtime.videos.reading import Summary as VideoSummary
 
 
@@ -72,17 +80,22 @@ def live(
         Path | None,
         typer.Option("--record", help="Record the session into a new folder within this one; numbers, no pictures."),
     ] = None,
+    to: ToOption = None,
     individuals: Annotated[
-        bool, typer.Option("--individuals", help="Also record each face, in groups of any size.")
+        bool, typer.Option("--individuals", help="Also record and send each face, in groups of any size.")
     ] = False,
     min_group: Annotated[
-        int, typer.Option("--min-group", min=1, help="Record only while at least this many faces can be read.")
+        int, typer.Option("--min-group", min=1, help="Record and send only while at least this many faces can be read.")
     ] = 5,
     keep_video: Annotated[bool, typer.Option("--keep-video", help="Also record an annotated video.")] = False,
     keep_days: Annotated[
         float | None,
         typer.Option("--keep-days", min=0, help="Delete sessions in the folder that are older than this many days."),
     ] = None,
+    tls_cert: TLSCertOption = None,
+    tls_key: TLSKeyOption = None,
+    tls_ca: TLSCAOption = None,
+    unprotected: UnprotectedOption = False,
     bundle: BundleOption = DEFAULT_BUNDLE,
     labels: LabelsOption = None,
     gallery: GalleryOption = None,
@@ -100,17 +113,18 @@ def live(
     from moodspace.realtime.session.recording import Recording, RecordingOptions
     from moodspace.realtime.window.loop import live as watch
     from moodspace.realtime.window.screen import require_display
+    from moodspace.realtime.window.state import SENDING
 
-    if record is None and (individuals or keep_video or keep_days is not None):
-        raise typer.BadParameter(
-            "expected --record beside --individuals, --keep-video and --keep-days", param_hint="--record"
-        )
+    if record is None and (keep_video or keep_days is not None):
+        raise typer.BadParameter("expected --record beside --keep-video and --keep-days", param_hint="--record")
+    if record is None and not to and individuals:
+        raise typer.BadParameter("expected --record or --to beside --individuals", param_hint="--individuals")
+    sending = sink_options(to, individuals, min_group, unprotected, tls_cert, tls_key, tls_ca)
     if not headless:
         require_display()
     recognizer = open_taught_recognizer(bundle, labels, gallery)
     pipeline = LivePipeline(open_detector(detector, detector_model), recognizer, half_life=half_life)
     teacher = LiveTeacher(gallery or default_gallery(), recognizer.bundle.encoder_spec)
-    on_result = (lambda frame, result: print_json(live_document(frame, result))) if as_json else None
     with contextlib.ExitStack() as stack:
         stack.callback(teacher.close)
         recording: Recording | None = None
@@ -121,17 +135,38 @@ def live(
                 recording.interrupt(event)
 
         opened = open_source(source, options=CameraOptions(width, height, fps, mirror), on_event=on_event)
-        if notice := start_notice(recording=record is not None):
+        if notice := start_notice(recording=record is not None, sending=bool(to)):
             say(notice)
+        sinks: Sinks | None = None
+        if to:
+            # Only needed here: asyncio and ssl take a moment to load.
+            from moodspace.realtime.sinks import hub
+
+            sinks = hub.Sinks(to, sending, classes=recognizer.classes, on_event=say)
+            # After Ctrl-C too.
+            stack.callback(tell_lines, sinks.summary)
+            stack.enter_context(sinks)
+
+        def on_result(frame: "Frame", result: "LiveResult") -> None:
+            if as_json:
+                print_json(live_document(frame, result, min_group=min_group))
+            if sinks is not None:
+                sinks.add(frame, result)
+
         if record is not None:
             keeping = RecordingOptions(record, individuals, min_group, keep_video, keep_days)
             recording = stack.enter_context(Recording(keeping, recognizer.classes, without_password(source)))
             group = "" if individuals or keep_video else f", once at least {min_group} faces can be read"
             say(f"recording to {recording.folder}{group}")
+
+        def state() -> str:
+            recorded = [] if recording is None else [recording.state()]
+            return ", ".join(recorded + [SENDING] * bool(to))
+
         frames = watch(
             opened, pipeline, show=not headless, fast=fast, on_result=on_result,
             record=recording.add if recording else None,
-            recording=recording.state if recording else None, teach_face=teacher.teach, undo=teacher.undo,
+            recording=state if recording or to else None, teach_face=teacher.teach, undo=teacher.undo,
         )  # fmt: skip
     tell_skipped([(s.source, s.reason) for s in opened.skipped])
     tell_unread(opened)
@@ -139,7 +174,7 @@ def live(
     if recording is not None and not recording.kept:
         few = f"fewer than {min_group} faces could be read; see --min-group and --individuals"
         say(f"nothing was recorded: {few if not individuals else 'no face was in view'}")
-    if opened.skipped or opened.incomplete:
+    if opened.skipped or opened.incomplete or (sinks is not None and sinks.lost):
         raise typer.Exit(1)
 
 

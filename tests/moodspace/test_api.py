@@ -238,3 +238,35 @@ def test_a_model_that_nobody_closes_leaves_nothing_behind(crops: np.ndarray) -> 
     del model
     gc.collect()
     assert not folder.exists()
+
+
+def test_live_values_are_yielded_and_sent(model: ms.Model, rgb: np.ndarray, tmp_path: Path) -> None:
+    write_video(tmp_path / "clip.mp4", [rgb[FACE][..., ::-1]] * 4)
+    to = tmp_path / "values.jsonl"
+    documents = list(ms.live(tmp_path / "clip.mp4", to=str(to), model=model))
+    assert [document["frame"] for document in documents] == [0, 1, 2, 3]
+    assert documents[-1]["faces"][0]["expression"] == "happy"
+    sent = [json.loads(line) for line in to.read_text().splitlines()]
+    # Single faces, and the folder's name, stay in this program.
+    assert sent == [document | {"faces": None, "source": "clip.mp4"} for document in documents]
+
+
+def test_live_sends_what_the_options_say_and_finishes_when_closed(
+    model: ms.Model, rgb: np.ndarray, tmp_path: Path
+) -> None:
+    write_video(tmp_path / "clip.mp4", [rgb[FACE][..., ::-1]] * 4)
+    to = tmp_path / "values.parquet"
+    options = ms.SinkOptions(individuals=True, min_group=1)
+    documents = ms.live(str(tmp_path / "clip.mp4"), to=[str(to)], sending=options, model=model)
+    first = next(documents)
+    documents.close()
+    from pyarrow import parquet
+
+    assert first["group"]["readable"] == 1 and first["group"]["min_group"] == 1
+    assert parquet.read_table(to).num_rows == 1
+    assert parquet.read_table(tmp_path / "values-faces.parquet").to_pylist()[0]["expression"] == "happy"
+
+
+def test_live_refuses_a_destination_before_it_opens_the_source(model: ms.Model) -> None:
+    with pytest.raises(ValueError, match="--unprotected"):
+        next(ms.live("no-such-file.mp4", to="osc://192.0.2.1:9000", model=model))
