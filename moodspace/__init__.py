@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         recognize_videos,
         train,
     )
+    from moodspace.classifier.baseline import Baseline
     from moodspace.classifier.evaluation import Evaluation
     from moodspace.estimator import Ensemble
     from moodspace.gallery import Gallery
@@ -59,10 +60,12 @@ _PLACES = {
     "LivePipeline": "moodspace.realtime.pipeline",
     "Sinks": "moodspace.realtime.sinks.hub",
     "SinkOptions": "moodspace.realtime.sinks.destination",
+    "Baseline": "moodspace.classifier.baseline",
     "Evaluation": "moodspace.classifier.evaluation",
 }
 
 __all__ = [
+    "Baseline",
     "Encoder",
     "Ensemble",
     "Evaluation",

@@ -1,8 +1,8 @@
-"""The commands that recognize: `demo`, `live`, `report`, `predict`, `similar`."""
+"""The commands that recognize: `demo`, `live`, `report`, `predict`, `baseline`, `similar`."""
 
 import contextlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -34,8 +34,10 @@ from moodspace.cli.app import (
 )
 
 if TYPE_CHECKING:
+    from moodspace.classifier.baseline import Baseline
     from moodspace.classifier.recognizer import Recognizer
     from moodspace.index.taught.frozen import FrozenFaces
+    from moodspace.realtime.baselines import LiveBaselines
     from moodspace.realtime.capture.source import Frame, Source
     from moodspace.realtime.pipeline import FrameResult, LiveResult
     from moodspace.realtime.progress import VideosProgress
@@ -96,6 +98,22 @@ def live(
     tls_key: TLSKeyOption = None,
     tls_ca: TLSCAOption = None,
     unprotected: UnprotectedOption = False,
+    baseline: Annotated[
+        float | None,
+        typer.Option(
+            "--baseline",
+            min=0.5,
+            metavar="SECONDS",
+            help="Measure each new face's resting face for this long, and take it as zero.",
+        ),
+    ] = None,
+    baseline_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--baseline-file",
+            help="Use the resting face in this file for the first face in view; keep the newest one there.",
+        ),
+    ] = None,
     bundle: BundleOption = DEFAULT_BUNDLE,
     labels: LabelsOption = None,
     gallery: GalleryOption = None,
@@ -123,7 +141,10 @@ def live(
     if not headless:
         require_display()
     recognizer = open_taught_recognizer(bundle, labels, gallery)
-    pipeline = LivePipeline(open_detector(detector, detector_model), recognizer, half_life=half_life)
+    baselines = _live_baselines(recognizer, baseline, baseline_file, on_refused=say if headless else None)
+    pipeline = LivePipeline(
+        open_detector(detector, detector_model), recognizer, half_life=half_life, baselines=baselines
+    )
     teacher = LiveTeacher(gallery or default_gallery(), recognizer.bundle.encoder_spec)
     with contextlib.ExitStack() as stack:
         stack.callback(teacher.close)
@@ -176,6 +197,62 @@ def live(
         say(f"nothing was recorded: {few if not individuals else 'no face was in view'}")
     if opened.skipped or opened.incomplete or (sinks is not None and sinks.lost):
         raise typer.Exit(1)
+
+
+def _live_baselines(
+    recognizer: "Recognizer", seconds: float | None, file: Path | None, on_refused: "Callable[[str], None] | None"
+) -> "LiveBaselines":
+    """Return the baselines of a live session, with that of a file, which then gets each new one."""
+    from moodspace.classifier.baseline import load_baseline
+    from moodspace.embeddings.files.paths import require_file_at
+    from moodspace.realtime.baselines import LiveBaselines
+
+    if file is None:
+        return LiveBaselines(recognizer, seconds=seconds, on_refused=on_refused)
+    require_file_at(file)
+
+    def keep(measured: "Baseline") -> None:
+        try:
+            measured.save(file)
+            say(f"wrote {file}")
+        except OSError as error:
+            say(f"{file}: expected to write the baseline, could not ({error.strerror or error})")
+
+    first = load_baseline(file, recognizer.bundle) if file.exists() else None
+    return LiveBaselines(recognizer, seconds=seconds, first=first, on_measured=keep, on_refused=on_refused)
+
+
+@command
+def baseline(
+    file: Annotated[Path, typer.Argument(help="A resting face that `live --baseline-file` wrote.")],
+    delete: Annotated[bool, typer.Option("--delete", help="Delete it instead.")] = False,
+    bundle: BundleOption = DEFAULT_BUNDLE,
+    labels: LabelsOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what a resting face is read as, and what it changes."""
+    from moodspace.classifier.baseline import delete_baseline, load_baseline, rest_of
+
+    if delete:
+        delete_baseline(file)
+        print_json({"deleted": str(file)}) if as_json else typer.echo(f"deleted {file}")
+        return
+    recognizer = open_recognizer(bundle, labels)
+    loaded = load_baseline(file, recognizer.bundle)
+    rest = rest_of(loaded, recognizer)
+    before = recognizer.untaught(loaded.encoded()).proba[0]
+    if as_json:
+        named = {
+            name: [round(float(p), 6) for p in pair]
+            for name, *pair in zip(recognizer.classes, before, rest.proba, strict=True)
+        }
+        shares = {name: {"without": pair[0], "with": pair[1]} for name, pair in named.items()}
+        print_json({"file": str(file), "frames": loaded.frames, "view": recognizer.label_set, "at_rest": shares})
+        return
+    typer.echo(f"{file}: a resting face, the mean of {loaded.frames} {'frame' if loaded.frames == 1 else 'frames'}")
+    typer.echo("read at rest, without and with this baseline:")
+    for column in before.argsort()[::-1]:
+        typer.echo(f"  {recognizer.classes[column]:<12} {before[column]:4.0%} {rest.proba[column]:4.0%}")
 
 
 @command
@@ -232,6 +309,14 @@ def predict(
     restart: Annotated[
         bool, typer.Option("--restart", help="With --out: read all videos again, the finished ones too.")
     ] = False,
+    baseline: Annotated[
+        str | None,
+        typer.Option(
+            "--baseline",
+            metavar="PATH|FIRST:SECONDS",
+            help="The person's resting face: pictures, a saved baseline, or the first seconds of each video.",
+        ),
+    ] = None,
     bundle: BundleOption = DEFAULT_BUNDLE,
     labels: LabelsOption = None,
     gallery: GalleryOption = None,
@@ -245,6 +330,7 @@ def predict(
     """
     from moodspace.embeddings.detection.detectors import open_detector, open_picture_detector
     from moodspace.embeddings.files.paths import require_folder_at
+    from moodspace.realtime.baseline_sources import open_baseline
     from moodspace.realtime.capture.files import open_source
     from moodspace.realtime.capture.sampling import Sampling, SamplingError
     from moodspace.realtime.capture.source import SourceError
@@ -260,6 +346,8 @@ def predict(
     if out is not None:
         if annotate is not None:
             raise typer.BadParameter("expected one of --out and --annotate, got both", param_hint="--out")
+        if baseline is not None:
+            raise typer.BadParameter("expected one of --out and --baseline, got both", param_hint="--out")
         reading = {"crops": crops, "detector": detector, "detector_model": detector_model, "sampling": sampling}
         running = {"workers": workers, "ray": engine == "ray", "address": ray_address}
         predict_table(sources, out, bundle, labels, gallery, reading, running, restart=restart, as_json=as_json)
@@ -277,11 +365,12 @@ def predict(
     if not crops:
         pictures = Pipeline(open_picture_detector(detector, detector_model), recognizer)
         videos = Pipeline(open_detector(detector, detector_model), recognizer)
+    zero = None if baseline is None else open_baseline(baseline, pictures, videos)
     faces, skipped, partly, lost = 0, [], False, 0
     for name in sources:
         try:
             opened = open_source(name, files_only=True, sampling=sampling)
-            for document in predict_source(opened, pictures, videos, annotate=annotate):
+            for document in predict_source(opened, pictures, videos, annotate=annotate, baseline=zero):
                 shown = [document, *document.get("frames", ())]
                 faces += sum(len(part.get("faces", ())) for part in shown)
                 print_json(document) if as_json else print_document(document)
