@@ -26,7 +26,7 @@ from moodspace.index.taught.search import TaughtIndex
 if TYPE_CHECKING:
     import pandas as pd
 
-    from moodspace.realtime.pipeline import LivePipeline
+    from moodspace.realtime.pipeline import LivePipeline, Pipeline
     from moodspace.realtime.videos.reading import Summary as VideoSummary
 
 Channels = Literal["rgb", "bgr"]
