@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from moodspace.realtime.pipeline import LivePipeline, Pipeline
+    from moodspace.realtime.videos.reading import Summary as VideoSummary
 
 Channels = Literal["rgb", "bgr"]
 Picture = str | Path | bytes | ByteArray
@@ -335,32 +336,79 @@ class Model:
         return _recognition(result, self.recognizer, source, None)
 
     def recognize_video(
-        self, video: str | Path, *, every: int = 1, baseline: Baseline | None = None
+        self, video: str | Path, *, every: int | str = 1, baseline: Baseline | None = None
     ) -> Iterator[Recognition]:
         """Recognize the faces in the frames of a video.
 
         Args:
             video: A video file.
-            every: Look at each `every`-th frame.
+            every: Look at each `every`-th frame, or with "0.5s" at one each half second.
             baseline: The resting face of the person in it; see `baseline`.
 
         Yields:
             One recognition a frame, with its `time` in seconds.
 
         Raises:
-            MoodspaceError: The file cannot be read.
+            MoodspaceError: The file cannot be read, or `every` is neither.
         """
         from moodspace.realtime.capture.files import open_source
+        from moodspace.realtime.capture.sampling import Sampling
 
-        if every < 1:
-            raise ValueError(f"every: expected 1 or more, got {every}")
         _, pipeline = self._pipelines()
         pipeline.shift = self._shift(baseline)
-        with open_source(str(video)) as source:
+        with open_source(str(video), sampling=Sampling.parse(every)) as source:
             for frame in source:
-                if frame.index % every == 0:
-                    result = pipeline.process(frame.bgr, frame.time)
-                    yield _recognition(result, self.recognizer, frame.source, frame.time)
+                result = pipeline.process(frame.bgr, frame.time)
+                yield _recognition(result, self.recognizer, frame.source, frame.time)
+
+    def recognize_videos(
+        self,
+        videos: Sequence[str | Path],
+        out: str | Path,
+        *,
+        every: int | str = 1,
+        workers: int = 0,
+        restart: bool = False,
+    ) -> "list[VideoSummary]":
+        """Recognize the faces of many videos into a table with one row a face and frame, as `predict --out` does.
+
+        Faces are followed through each video. Finished videos are kept in a work file beside the table: the same call
+        goes on after an interruption, and reads only what is new.
+
+        Args:
+            videos: Videos, pictures, and folders of them.
+            out: The table, `.csv` or `.parquet`. Beside it, a summary with one row a video is written to
+                `NAME-videos.csv` or `.parquet`, and a manifest to `NAME-manifest.json`.
+            every: Look at each `every`-th frame, or with "0.5s" at one each half second.
+            workers: How many processes read videos; 0 for this one. A script that starts processes needs
+                `if __name__ == "__main__":`.
+            restart: Whether to read all videos again, the finished ones too.
+
+        Returns:
+            What each video showed. One that could not be read has a `problem` and no `sha256`.
+
+        Raises:
+            MoodspaceError: The settings are not those of the finished videos, another program makes the same table, or
+                a process fails.
+            OSError: A file cannot be written.
+        """
+        from moodspace import __version__
+        from moodspace.index.taught.frozen import FrozenGallery
+        from moodspace.realtime.capture.sampling import Sampling
+        from moodspace.realtime.videos.reading import VideoReader, read_settings
+        from moodspace.realtime.videos.run import engine_for, recognize_videos
+        from moodspace.realtime.videos.workers import read_here
+
+        taught = self._gallery.frozen() if self._gallery is not None else None
+        sampling = Sampling.parse(every)
+        settings = read_settings(self.bundle.path, self.view, taught=taught, sampling=sampling)
+        recognizer = Recognizer(self.bundle, self.view, FrozenGallery(taught))
+        reader = VideoReader(recognizer, self._detector(picture=True), self._detector(picture=False), sampling)
+        engine = engine_for(settings, workers=workers) if workers else lambda jobs: read_here(jobs, reader)
+        report = recognize_videos(
+            videos, Path(out), settings, classes=reader.classes, version=__version__, engine=engine, restart=restart
+        )
+        return report.summaries
 
     def teach(self, faces: ByteArray | Sequence[Picture], label: str) -> list[int]:
         """Teach faces; the next prediction uses them.

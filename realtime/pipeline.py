@@ -231,6 +231,8 @@ class LivePipeline:
         detector: The face detector.
         recognizer: The recognizer. Its bundle also says how faces are cropped.
         half_life: Smoothing half-life in seconds: half of a change shows in `smoothed` after this time.
+        every_face: Whether to encode every face in every frame; otherwise more than 4 faces are encoded in turn, to
+            keep up with a camera.
         clock: Return the time in seconds; used for `timings_ms` only.
         baselines: The resting faces of the session; by default they are measured on request only.
 
@@ -244,6 +246,7 @@ class LivePipeline:
         recognizer: Recognizer,
         *,
         half_life: float = 0.5,
+        every_face: bool = False,
         clock: Callable[[], float] = time.perf_counter,
         baselines: LiveBaselines | None = None,
     ) -> None:
@@ -251,7 +254,7 @@ class LivePipeline:
         self.baselines = baselines or LiveBaselines(recognizer)
         self._tracker = Tracker(detector, recognizer.bundle.geometry, clock=clock)
         self._encoded_faces = _EncodedFaces(recognizer)
-        self._half_life, self._clock = half_life, clock
+        self._half_life, self._every_face, self._clock = half_life, every_face, clock
         self._states: dict[int, _FaceState] = {}
 
     def restart(self) -> None:
@@ -275,7 +278,7 @@ class LivePipeline:
         marks.append(self._clock())
         ids = tracked.ids.tolist()
         states = self._update_states(ids, tracked.remembered)
-        due = _due_rows(states, tracked)
+        due = _due_rows(states, tracked, every=self._every_face)
         crops = self._crop(frame_bgr, tracked, due)
         for row, crop, hiding in zip(due, crops, mouth_hidden_probability(crops).tolist(), strict=True):
             states[row].cropped_at, states[row].sharpness, states[row].hidden = now, sharpness(crop), hiding
@@ -366,12 +369,12 @@ class _FaceState:
         self.evidence.reset()
 
 
-def _due_rows(states: list[_FaceState], tracked: TrackedFaces) -> IntArray:
-    """Return the rows of the faces to crop in this frame: the new ones, and those that waited longest."""
+def _due_rows(states: list[_FaceState], tracked: TrackedFaces, *, every: bool) -> IntArray:
+    """Return the rows of the faces to crop in this frame: all, or the new ones and those that waited longest."""
     waiting = [row for row, state in enumerate(states) if tracked.fresh[row] or state.cropped_at < 0]
     waiting.sort(key=lambda row: states[row].cropped_at)
     n = len(waiting)
-    share = n if n <= _ALL_UP_TO else max(_ALL_UP_TO, min(-(-n // 2), _ENCODER_BATCH), -(-n // 4))
+    share = n if every or n <= _ALL_UP_TO else max(_ALL_UP_TO, min(-(-n // 2), _ENCODER_BATCH), -(-n // 4))
     new = sum(state.cropped_at < 0 for state in states)
     return np.sort(np.array(waiting[: max(share, new)], np.int64))
 

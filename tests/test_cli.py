@@ -165,13 +165,16 @@ def test_predict_annotates_copies_and_leaves_the_originals(run, astronaut, clip,
     assert not np.array_equal(drawn, np.asarray(Image.open(astronaut).convert("RGB")))
 
 
+FIELDS = ["kind", "version", "source", "frame", "time", "captured", "size", "group", "faces", "timings_ms"]
+
+
 def test_live_without_a_window_prints_one_json_line_a_frame(run, clip):
     result = run("live", "--source", clip, "--headless", "--json")
     documents = [json.loads(line) for line in succeeded(result).splitlines()]
     assert len(documents) == 5
     assert result.stderr == "5 frames\n"
     for number, document in enumerate(documents):
-        assert list(document) == ["source", "frame", "time", "size", "faces", "timings_ms"]
+        assert list(document) == FIELDS
         assert (document["source"], document["frame"], document["size"]) == (str(clip), number, [512, 512])
         assert document["time"] == pytest.approx(number / 10, abs=0.005)
         (face,) = document["faces"]

@@ -46,7 +46,8 @@ class WindowCallbacks:
     Attributes:
         on_result: Called with each frame and its result.
         record: Called like `on_result`; belongs to a recorder.
-        recording: Returns what the recorder is doing, in a few words; without it, the window says "recording".
+        recording: Returns what is recorded and sent, in a few words; without it, the window says "recording" of a
+            recorder.
         teach_face: Adds a face, `(d,)` float32 of unit length, to the gallery under a label; returns its id.
         undo: Undoes the last teaching; returns what was undone.
         snapshots: Folder for snapshots; created when needed.
@@ -63,10 +64,10 @@ class WindowCallbacks:
 
     @property
     def recording_words(self) -> str:
-        """What the recorder is doing; empty without a recorder."""
-        if self.record is None:
-            return ""
-        return self.recording() if self.recording else RECORDING
+        """What is recorded and sent; empty for nothing."""
+        if self.recording is not None:
+            return self.recording()
+        return "" if self.record is None else RECORDING
 
     def report(self, frame: Frame, result: LiveResult) -> None:
         """Call `on_result` and `record`."""
@@ -102,7 +103,8 @@ def live(
         fast: Whether to take every frame of a file, as fast as possible, in a window too.
         on_result: Called with each frame and its result.
         record: Called like `on_result`; belongs to a recorder.
-        recording: Returns what the recorder is doing, for the window; without it, the window says "recording".
+        recording: Returns what is recorded and sent, for the window; without it, the window says "recording" of a
+            recorder.
         teach_face: Adds a face, `(d,)` float32 of unit length, to the gallery under a label; returns its id. The
             window shows the text of a ValueError; the same holds for `undo`.
         undo: Undoes the last teaching; returns what was undone.

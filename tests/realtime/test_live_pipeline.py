@@ -108,6 +108,12 @@ def test_in_a_crowd_each_face_has_its_turn(
     assert changed.all()
 
 
+def test_a_video_may_ask_for_every_face_in_every_frame(recognizer: Recognizer, batches: list[int]) -> None:
+    scene = crowd(12)
+    run(scene, LivePipeline(scene, recognizer, every_face=True), 0.2)
+    assert batches == [12] * 6
+
+
 @pytest.fixture
 def rows_by_call(recognizer: Recognizer, monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     """How many faces were cropped, encoded and searched so far."""

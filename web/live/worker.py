@@ -14,6 +14,7 @@ from moodspace.realtime.pipeline import LivePipeline, LiveResult
 from moodspace.realtime.window.minimap import MapDots
 from moodspace.web.components.teaching import TeachError, check_room, class_name
 from moodspace.web.live.messages import FrameMessage, class_list, decode_frame
+from moodspace.web.server.sending import LiveSender
 from moodspace.web.server.visitors import Visitor
 
 # Seconds for which a face can still be taught after it left the picture: people look down at the button.
@@ -33,6 +34,7 @@ class LiveWorker:
         self._places = MapDots(visitor.recognizer.bundle)
         self._embeddings: dict[int, tuple[float, FloatArray]] = {}
         self._bounds = _bounds(visitor.recognizer.bundle.map_coordinates)
+        self._sender = LiveSender()
         self._lock = threading.Lock()
 
     @property
@@ -60,6 +62,7 @@ class LiveWorker:
             self._remember(result, now)
             if (recording := self.visitor.recording) is not None:
                 recording.add(result, time.time())
+            self._sender.add(frame, result, now)
         faces = [self._face(result, row, places) for row in range(len(result.faces))]
         height, width = frame.shape[:2]
         return {

@@ -174,6 +174,9 @@ def test_marks_tell_of_recording_and_pause(recognizer: Recognizer) -> None:
     waiting = draw_live(frame, result, ViewState(recording="waiting for 5 faces, 1 in view"))
     assert count(waiting[:40], RED) == 0
     assert count(waiting[:40], AMBER) > 5
+    for words in ("sending", "recording, sending"):
+        told = draw_live(frame, result, ViewState(recording=words))
+        assert count(told[:40], RED) > 5 and count(told[:40], AMBER) == 0
     assert (draw_live(frame, result, ViewState(paused=True))[:40, :120] < 128).any()
 
 

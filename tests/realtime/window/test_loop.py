@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -15,7 +16,7 @@ from moodspace.realtime.capture.source import Frame, SourceError
 from moodspace.realtime.pipeline import LiveResult
 from moodspace.realtime.window import loop as loop_module
 from moodspace.realtime.window import screen as screen_module
-from moodspace.realtime.window.loop import live
+from moodspace.realtime.window.loop import WindowCallbacks, live
 from moodspace.realtime.window.panel import Panel
 from moodspace.realtime.window.screen import WindowError
 from moodspace.realtime.window.state import ViewState
@@ -316,6 +317,19 @@ def test_the_window_says_what_a_recording_waits_for(
     screen.keys = [(1, ord("q"))]
     live(picture, pipeline, record=lambda frame, result: None, recording=lambda: "waiting for 5 faces, 2 in view")
     assert set(views) == {"waiting for 5 faces, 2 in view"}
+
+
+@pytest.mark.parametrize(
+    ("callbacks", "words"),
+    [
+        ({}, ""),
+        ({"record": print}, "recording"),
+        ({"recording": lambda: "sending"}, "sending"),
+        ({"record": print, "recording": lambda: "recording, sending"}, "recording, sending"),
+    ],
+)
+def test_the_window_says_what_is_recorded_and_sent(callbacks: dict[str, Any], words: str) -> None:
+    assert WindowCallbacks(**callbacks).recording_words == words
 
 
 class WithBaselines(PlainPipeline):
