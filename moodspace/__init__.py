@@ -15,7 +15,18 @@ from typing import TYPE_CHECKING, Any
 from moodspace.errors import MoodspaceError
 
 if TYPE_CHECKING:
-    from moodspace.api import evaluate, live, load, read, read_video, recognize, recognize_video, train
+    from moodspace.api import (
+        evaluate,
+        live,
+        load,
+        read,
+        read_video,
+        recognize,
+        recognize_video,
+        recognize_videos,
+        train,
+    )
+    from moodspace.classifier.baseline import Baseline
     from moodspace.classifier.evaluation import Evaluation
     from moodspace.estimator import Ensemble
     from moodspace.gallery import Gallery
@@ -33,6 +44,7 @@ _PLACES = {
     "read_video": "moodspace.api",
     "recognize": "moodspace.api",
     "recognize_video": "moodspace.api",
+    "recognize_videos": "moodspace.api",
     "live": "moodspace.api",
     "load": "moodspace.api",
     "train": "moodspace.api",
@@ -48,10 +60,12 @@ _PLACES = {
     "LivePipeline": "moodspace.realtime.pipeline",
     "Sinks": "moodspace.realtime.sinks.hub",
     "SinkOptions": "moodspace.realtime.sinks.destination",
+    "Baseline": "moodspace.classifier.baseline",
     "Evaluation": "moodspace.classifier.evaluation",
 }
 
 __all__ = [
+    "Baseline",
     "Encoder",
     "Ensemble",
     "Evaluation",
@@ -72,6 +86,7 @@ __all__ = [
     "read_video",
     "recognize",
     "recognize_video",
+    "recognize_videos",
     "train",
 ]
 

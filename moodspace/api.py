@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from moodspace.embeddings.data.labelled import LabelledFaces
     from moodspace.realtime.capture.source import Frame
     from moodspace.realtime.sinks.destination import SinkOptions
+    from moodspace.realtime.videos.reading import Summary as VideoSummary
 
 
 def load(
@@ -106,18 +107,44 @@ def recognize(picture: Picture, *, channels: Channels | None = None, model: Mode
     return (model or _default_model()).recognize(picture, channels=channels)
 
 
-def recognize_video(path: str | Path, *, every: int = 1, model: Model | None = None) -> Iterator[Recognition]:
+def recognize_video(path: str | Path, *, every: int | str = 1, model: Model | None = None) -> Iterator[Recognition]:
     """Recognize the faces in the frames of a video.
 
     Args:
         path: A video file.
-        every: Look at each `every`-th frame.
+        every: Look at each `every`-th frame, or with "0.5s" at one each half second.
         model: The model; the one that ships when None, loaded once.
 
     Yields:
         One recognition a frame, with its `time` in seconds.
     """
     yield from (model or _default_model()).recognize_video(path, every=every)
+
+
+def recognize_videos(
+    videos: Sequence[str | Path],
+    out: str | Path,
+    *,
+    every: int | str = 1,
+    workers: int = 0,
+    restart: bool = False,
+    model: Model | None = None,
+) -> "list[VideoSummary]":
+    """Recognize the faces of many videos into a table with one row a face and frame; see `Model.recognize_videos`.
+
+    Args:
+        videos: Videos, pictures, and folders of them.
+        out: The table, `.csv` or `.parquet`; a summary and a manifest are written beside it.
+        every: Look at each `every`-th frame, or with "0.5s" at one each half second.
+        workers: How many processes read videos; 0 for this one.
+        restart: Whether to read all videos again, the finished ones too.
+        model: The model; the one that ships when None, loaded once.
+
+    Returns:
+        What each video showed.
+    """
+    used = model or _default_model()
+    return used.recognize_videos(videos, out, every=every, workers=workers, restart=restart)
 
 
 def live(

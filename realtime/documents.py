@@ -33,14 +33,22 @@ def face_documents(result: FrameResult | LiveResult, recognizer: Recognizer) -> 
         whether the expression is `unknown` (the confidence is too low, or the face cannot be read), and the most
         similar `neighbors`, best first, each with `id`, `label` (None if it has none), `similarity` (a cosine) and
         `source`. If the user taught faces as this expression, the best of them is always listed, in the last place if
-        need be. `quality` follows if it was assessed, see `quality_document`.
+        need be. `quality` follows if it was assessed, see `quality_document`; `baseline` is True, and left out
+        otherwise, where a resting face shifts the probabilities.
     """
     documents = []
     for row, xywh in enumerate(result.faces.xywh):
         place = {"xywh": [round(float(value), 1) for value in xywh]}
         quality = {} if result.quality is None else {"quality": quality_document(result.quality, row)}
-        documents.append({**place, **_expression(result.prediction, row, recognizer), **quality})
+        documents.append(
+            {**place, **_expression(result.prediction, row, recognizer), **quality, **_baseline(result, row)}
+        )
     return documents
+
+
+def _baseline(result: FrameResult | LiveResult, row: int) -> dict[str, Any]:
+    in_use = result.baseline if isinstance(result, FrameResult) else result.baselines[row].in_use
+    return {"baseline": True} if in_use else {}
 
 
 def quality_document(quality: FaceQuality, row: int) -> dict[str, Any]:
@@ -119,7 +127,7 @@ def live_document(frame: Frame, result: LiveResult, *, individuals: bool = True,
         Each face has `id`, the same from frame to frame; `xywh`, left, top, width and height in pixels; `detection`,
         the detector's confidence in [0, 1]; `expression`, the class shown, which does not flicker, or None if unknown;
         `unknown`; `smoothed`, probabilities over time by class, which sum to 1; `probabilities`, those of the newest
-        prediction; and `quality`, see `quality_document`.
+        prediction; `quality`, see `quality_document`; and `baseline`, whether the face's resting face is its zero.
     """
     timings_ms = {name: finite(spent, 3) for name, spent in result.timings_ms.items()}
     height, width = frame.bgr.shape[:2]
@@ -217,6 +225,7 @@ def face_document(result: LiveResult, row: int) -> dict[str, Any]:
         "smoothed": _by_class(classes, result.smoothed[row]),
         "probabilities": _by_class(classes, result.prediction.proba[row]),
         "quality": quality_document(result.quality, row),
+        "baseline": result.baselines[row].in_use,
     }
 
 

@@ -33,6 +33,7 @@ HOMES = {
     "paho": ("realtime/sinks/mqtt.py",),
     "pyarrow": (
         "embeddings/data/", "index/taught/exchange.py", "realtime/session/export.py", "realtime/sinks/files.py",
+        "realtime/videos/table.py",
     ),
     "pylsl": ("realtime/sinks/lsl.py",),
     "pythonosc": ("realtime/sinks/osc.py",),

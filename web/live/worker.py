@@ -100,6 +100,11 @@ class LiveWorker:
         self._reanalyze()
         return [{"type": "undone", "labels": dict(undone.labels) if undone else {}, **self._gallery()}]
 
+    def toggle_baseline(self, track_id: int) -> list[dict[str, Any]]:
+        """Measure a face's resting face or, if it is in use or being measured, clear it; the next results show it."""
+        self._pipeline.baselines.toggle(track_id)
+        return []
+
     def record(self, on: bool, min_group: int) -> list[dict[str, Any]]:
         """Start or stop recording; return the messages for the browser.
 
@@ -144,6 +149,9 @@ class LiveWorker:
         face["reason"] = "" if column < 0 else reason(answer, known, result.nearest[row], classes, result.votes[row])
         place = places.get(face["id"])
         lowest, side = self._bounds
+        baseline = result.baselines[row]
+        face["measuring"] = None if baseline.left is None else round(baseline.left, 1)
+        face["baseline_note"] = baseline.note
         face["place"] = None if place is None else [round(float(value), 4) for value in (place - lowest) / side]
         return face
 
