@@ -126,7 +126,8 @@ def test_ctrl_c_finishes_the_files(endless, tmp_path):
         _, errors = process.communicate(timeout=60)
     assert process.returncode == 130 and "Traceback" not in errors, errors
     assert f"{text}: {len(lines(text))} sent" in errors
-    assert parquet.read_table(table).num_rows == len(lines(text)) > 10
+    # The signal may come when one file has the frame and the other has not.
+    assert len(lines(text)) > 10 and parquet.read_table(table).num_rows - len(lines(text)) in (0, 1)
     assert not (tmp_path / "a.parquet.parts").exists()
 
 
