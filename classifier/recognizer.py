@@ -9,7 +9,7 @@ import numpy as np
 from moodspace.arrays import BoolArray, ByteArray, DoubleArray, FloatArray, IntArray
 from moodspace.classifier.bundle.bundle import Bundle
 from moodspace.classifier.ensemble import Prediction, calibrated_votes, combine, vote
-from moodspace.classifier.taught_scores import TaughtScorer, TaughtScores, with_taught
+from moodspace.classifier.taught_scores import TaughtScorer, TaughtScores, Whitening, with_taught
 from moodspace.classifier.views import BLEND
 from moodspace.embeddings.encoder import Encoded
 from moodspace.index.search import Neighbors
@@ -108,6 +108,18 @@ class Recognizer:
         return self._blend.labels(labels, self.bundle.classes) if self._blend else labels[self.label_set]
 
     @property
+    def scorer(self) -> TaughtScorer:
+        """Scores faces by what the user taught; fitted to the bundle's gallery at first use."""
+        if self._scorer is None:
+            self._scorer = TaughtScorer(self.bundle.index.gallery.embeddings, self.classes, self.bundle.gate)
+        return self._scorer
+
+    @property
+    def whitening(self) -> Whitening:
+        """The whitening in which taught faces are compared."""
+        return self.scorer.whitening
+
+    @property
     def unknown_below(self) -> float:
         """The confidence, in [0, 1], below which a prediction is called unknown."""
         return (self._blend or self.bundle.calibrations[self.label_set]).unknown_below
@@ -135,9 +147,7 @@ class Recognizer:
         index = self.taught.current() if self.taught else None
         if index is None or not len(index):
             return Evidence(neighbors, None)
-        if self._scorer is None:
-            self._scorer = TaughtScorer(self.bundle.index.gallery.embeddings, self.classes, self.bundle.gate)
-        return Evidence(neighbors, self._scorer.score(encoded.embeddings, index))
+        return Evidence(neighbors, self.scorer.score(encoded.embeddings, index))
 
     def decide(self, encoded: Encoded, evidence: Evidence) -> Prediction:
         """Predict from encoded faces and the search results of the same faces."""

@@ -286,13 +286,16 @@ class TaughtScorer:
         embeddings: `(n, d)` float32, rows L2-normalized, the bundle's own faces.
         known: Names of the classes that the network knows.
         gate: When taught faces change a prediction.
+
+    Attributes:
+        whitening: The whitening in which faces are compared.
     """
 
     def __init__(self, embeddings: FloatArray, known: tuple[str, ...], gate: Gate) -> None:
         self._known, self._gate = known, gate
-        self._whitening = Whitening.fit(embeddings)
+        self.whitening = Whitening.fit(embeddings)
         step = max(1, len(embeddings) // _OTHERS)
-        self._others = self._whitening(embeddings[::step])
+        self._others = self.whitening(embeddings[::step])
         self._means: _Means | None = None
 
     def score(self, embeddings: FloatArray, index: TaughtIndex) -> TaughtScores:
@@ -306,7 +309,7 @@ class TaughtScorer:
             self._means = self._class_means(index)
         means = self._means
         neighbors = index.search(embeddings, CANDIDATES)
-        queries = self._whitening(embeddings)
+        queries = self.whitening(embeddings)
         odds, nearness = self._near(queries, neighbors, index, means)
         if len(new := means.new):
             deviations = (queries @ means.directions.T - means.middle) / means.spread
@@ -329,7 +332,7 @@ class TaughtScorer:
         votes = (labels >= 0) & (np.append(found.ids, -1)[at] == neighbors.ids)
         rows, columns = np.nonzero(votes)
         if len(rows):
-            taught = self._whitening(found.embeddings)[at[rows, columns]]
+            taught = self.whitening(found.embeddings)[at[rows, columns]]
             classes = labels[rows, columns]
             similarity = np.einsum("vd,vd->v", queries[rows], taught)
             own = self._gate.near_odds(similarity, means.examples[classes])
@@ -338,7 +341,7 @@ class TaughtScorer:
         return odds, nearness
 
     def _class_means(self, index: TaughtIndex) -> _Means:
-        examples = [self._whitening(index.examples(name, _EXAMPLES)) for name in index.classes]
+        examples = [self.whitening(index.examples(name, _EXAMPLES)) for name in index.classes]
         counts = np.array([max(len(rows), 1) for rows in examples], np.int64)
         enough = [
             column

@@ -8,7 +8,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from moodspace.arrays import FloatArray
+import numpy as np
+
+from moodspace.arrays import ByteArray, FloatArray
 from moodspace.embeddings.data.labels import class_name
 from moodspace.embeddings.encoder import EncoderSpec
 from moodspace.index.taught.faces import LIVE, NewFaces, Summary, TaughtFaces
@@ -147,29 +149,33 @@ class LiveTeacher:
     Args:
         folder: The gallery's folder.
         encoder: The encoder of its embeddings.
+        keep_pictures: Whether the gallery keeps the crops of taught faces, to show them as evidence.
     """
 
-    def __init__(self, folder: Path, encoder: EncoderSpec) -> None:
-        self.folder, self._encoder = folder, encoder
+    def __init__(self, folder: Path, encoder: EncoderSpec, *, keep_pictures: bool = False) -> None:
+        self.folder, self._encoder, self._keep_pictures = folder, encoder, keep_pictures
         self._gallery: TaughtGallery | None = None
         # The batches that this session taught and has not undone, newest last.
         self._batches: list[int] = []
 
-    def teach(self, embedding: FloatArray, label: str) -> int:
-        """Teach a face and return its id.
+    def teach(self, embeddings: FloatArray, label: str, crops: ByteArray | None = None) -> tuple[int, ...]:
+        """Teach faces as one lesson, which one `undo` takes back; return their ids.
 
         Args:
-            embedding: `(d,)` float32 of unit length.
+            embeddings: `(n, d)` float32 rows of unit length; `(d,)` for one face.
             label: The class; any name.
+            crops: `(n, 48, 48)` uint8 gray in [0, 255], which the gallery keeps if it keeps pictures.
 
         Raises:
             ClassNameError: The label is not a valid class name.
             GalleryError, StorageError: The gallery cannot be opened or written.
         """
-        faces = NewFaces(embedding[None], [class_name(label)], [LIVE], [""])
-        done = self._opened().add(faces)
+        rows = np.atleast_2d(embeddings)
+        n, name = len(rows), class_name(label)
+        pictures = list(crops) if self._keep_pictures and crops is not None else None
+        done = self._opened().add(NewFaces(rows, [name] * n, [LIVE] * n, [""] * n, pictures=pictures))
         self._batches.append(done.batch)
-        return done.ids[0]
+        return done.ids
 
     def undo(self) -> str:
         """Undo what this session taught last and return a message; faces that others taught stay.
@@ -184,7 +190,7 @@ class LiveTeacher:
             self._batches.pop()
         if undone is None:
             return "this session has taught nothing that could be undone"
-        return "undone: " + ", ".join(f"{n} {name}" for name, n in undone.labels.items())
+        return f"undone: {undone.summary}"
 
     def close(self) -> None:
         """Close the file."""
