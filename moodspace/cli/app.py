@@ -79,6 +79,12 @@ GalleryOption = Annotated[
 ]
 
 
+KeepPicturesOption = Annotated[
+    bool,
+    typer.Option("--keep-pictures", help="Keep small gray pictures of taught faces in your gallery, as evidence."),
+]
+
+
 CropsOption = Annotated[bool, typer.Option("--crops", help="Treat each picture as one cropped face.")]
 
 

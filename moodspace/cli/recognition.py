@@ -15,6 +15,7 @@ from moodspace.cli.app import (
     DetectorOption,
     GalleryOption,
     JsonOption,
+    KeepPicturesOption,
     LabelsOption,
     command,
     open_recognizer,
@@ -78,6 +79,7 @@ def live(
         float | None,
         typer.Option("--keep-days", min=0, help="Delete sessions in the folder that are older than this many days."),
     ] = None,
+    keep_pictures: KeepPicturesOption = False,
     bundle: BundleOption = DEFAULT_BUNDLE,
     labels: LabelsOption = None,
     gallery: GalleryOption = None,
@@ -104,7 +106,9 @@ def live(
         require_display()
     recognizer = open_taught_recognizer(bundle, labels, gallery)
     pipeline = LivePipeline(open_detector(detector, detector_model), recognizer, half_life=half_life)
-    teacher = LiveTeacher(gallery or default_gallery(), recognizer.bundle.encoder_spec)
+    teacher = LiveTeacher(
+        gallery or default_gallery(), recognizer.bundle.encoder_spec, keep_pictures=keep_pictures
+    )
     on_result = (lambda frame, result: print_json(live_document(frame, result))) if as_json else None
     with contextlib.ExitStack() as stack:
         stack.callback(teacher.close)
@@ -126,7 +130,7 @@ def live(
         frames = watch(
             opened, pipeline, show=not headless, fast=fast, on_result=on_result,
             record=recording.add if recording else None,
-            recording=recording.state if recording else None, teach_face=teacher.teach, undo=teacher.undo,
+            recording=recording.state if recording else None, teach=teacher.teach, undo=teacher.undo,
         )  # fmt: skip
     tell_skipped([(s.source, s.reason) for s in opened.skipped])
     tell_unread(opened)

@@ -15,7 +15,8 @@ LONGEST_NAME = 24
 
 # The lines of the help.
 HELP = (
-    ("1-9", "teach the selected face as this class"),
+    ("1-9", "teach the selected face as this class; hold to collect examples"),
+    ("c", "collect examples of an expression, again to stop"),
     ("n", "teach it as a new class"),
     ("u", "undo the last teaching"),
     ("tab", "select the next face"),
@@ -34,6 +35,7 @@ class Command(Enum):
     QUIT = auto()
     SNAPSHOT = auto()
     TEACH = auto()
+    COLLECT = auto()
     UNDO = auto()
 
 
@@ -111,6 +113,8 @@ class Controls:
                 return Action(Command.SNAPSHOT)
             case "u":
                 return Action(Command.UNDO)
+            case "c":
+                return Action(Command.COLLECT)
             case "\t":
                 self._select_next()
             case " ":

@@ -95,10 +95,13 @@ class Panel:
 
     Args:
         recognizer: Its bundle has the map; its label set names the known faces' classes.
+
+    Attributes:
+        recognizer: The recognizer.
     """
 
     def __init__(self, recognizer: Recognizer) -> None:
-        self._recognizer = recognizer
+        self.recognizer = recognizer
         coordinates = recognizer.bundle.map_coordinates
         shades = class_colors(recognizer.classes)
         self._map = None if coordinates is None else Minimap(coordinates, recognizer.gallery_labels, shades)

@@ -248,7 +248,7 @@ def test_faces_that_kept_their_pictures_come_along_without_a_file(tmp_path):
     with open_gallery(tmp_path / "gallery", BUNDLE.encoder_spec, create=True) as opened:
         rows = np.eye(3, DIM, dtype=np.float32)
         opened.add(NewFaces(rows, ["wink"] * 3, [LIVE] * 3, [""] * 3, pictures=[crops[0], None, crops[1]]))
-    report = rebuild(tmp_path / "gallery", asked(bundle="other", full=True)).report
+    report, _ = again(tmp_path / "gallery")
     assert report.added == 2 and [one.reason for one in report.failed] == [
         "1 faces have no picture; they stay in the old gallery"
     ]

@@ -49,11 +49,11 @@ def main(bundle_path: str, picture: str, folder: str) -> None:
             before = names[0]
             print(json.dumps({"shows": before, "at": time.time()}), flush=True)
 
-    def teach(embedding: np.ndarray, label: str) -> int:
-        started = time.perf_counter()
-        [number] = gallery.add(NewFaces(embedding[None], [label], [LIVE], [""])).ids
-        print(json.dumps({"taught": label, "seconds": time.perf_counter() - started}), flush=True)
-        return number
+    def teach(embeddings: np.ndarray, label: str, crops: np.ndarray) -> None:
+        started, n = time.perf_counter(), len(embeddings)
+        gallery.add(NewFaces(embeddings, [label] * n, [LIVE] * n, [""] * n))
+        told = {"taught": label, "faces": n, "seconds": time.perf_counter() - started}
+        print(json.dumps(told), flush=True)
 
     def undo() -> str:
         gallery.undo()
@@ -63,7 +63,7 @@ def main(bundle_path: str, picture: str, folder: str) -> None:
         Still(Path(picture)),
         LivePipeline(open_detector(), recognizer),
         on_result=tell,
-        teach_face=teach,
+        teach=teach,
         undo=undo,
         snapshots=Path(folder),
     )
