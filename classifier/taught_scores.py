@@ -94,7 +94,7 @@ def perturbations(crops: ByteArray) -> dict[str, ByteArray]:
 # The largest share of a taught class by itself: the network keeps the rest.
 _SUREST = 0.98
 # A taught face this similar is the same picture, up to rounding: the gate is open, however many examples there are.
-_ITSELF = 0.999
+ITSELF = 0.999
 # The mean of a class counts at most as much as a face whose similarity is this much above that of an open gate.
 _MEAN_AT_MOST = 0.03
 # Share of near copies that may get odds below 1. They still win where the network is unsure.
@@ -174,7 +174,7 @@ class Gate:
         """
         half = 1 - (1 - self.closeness) * np.asarray(examples, np.float64) ** -self.crowding
         odds = _odds(similarity, half, self.closeness_width)
-        return np.where(np.asarray(similarity) >= _ITSELF, SUREST_ODDS, odds)
+        return np.where(np.asarray(similarity) >= ITSELF, SUREST_ODDS, odds)
 
     def mean_odds(
         self, deviations: npt.NDArray[np.floating], examples: npt.NDArray[np.integer], new_classes: int

@@ -2,7 +2,9 @@
 
 Only readable faces count, and near-identical frames are skipped: two frames are near-identical if their whitened
 embeddings are much more similar than a face and its near copies usually are, which each bundle measures for itself
-(`Gate.closeness`). The collector reads no clock and draws nothing; its examples are in memory only.
+(`Gate.closeness`). While nothing new comes, the limit rises, so that an expression that is held still fills the ring
+too, more slowly; the same picture never counts twice. The collector reads no clock and draws nothing; its examples are
+in memory only.
 """
 
 from collections.abc import Callable
@@ -14,6 +16,7 @@ import numpy as np
 
 from moodspace.arrays import ByteArray, FloatArray
 from moodspace.classifier.recognizer import Recognizer
+from moodspace.classifier.taught_scores import ITSELF
 from moodspace.embeddings.crops import crop_faces
 from moodspace.realtime.pipeline import LiveResult
 
@@ -23,6 +26,8 @@ CAPACITY = 24
 LEAST_GAP_S = 0.25
 # Frames are near-identical if their distance is below this share of the usual distance of near copies.
 _NEAR_SHARE = 0.25
+# Seconds after an example at which any frame counts that is not the same picture.
+_PATIENCE_S = 1.0
 
 
 class Offer(Enum):
@@ -66,7 +71,7 @@ class Collector:
 
     Args:
         measure: Maps embeddings `(n, d)` to unit rows `(n, e)` whose cosine tells frames apart.
-        nearest: Frames with a larger cosine are near-identical, in (0, 1).
+        nearest: Frames with a larger cosine are near-identical, in (0, 1); rises to `ITSELF` while nothing new comes.
         capacity: How many examples fill it, at least 1.
         least_gap: Seconds between two examples.
 
@@ -132,10 +137,13 @@ class Collector:
             return Offer.FULL
         if not readable:
             return Offer.UNREADABLE
-        if self.examples and 0 <= time - self.examples[-1].time < self._least_gap:
+        gap = time - self.examples[-1].time if self.examples else self._least_gap
+        if 0 <= gap < self._least_gap:
             return Offer.EARLY
         measured = self._measure(embedding[None])[0]
-        if self._measured and (np.stack(list(self._measured.values())) @ measured).max() > self._nearest:
+        waited = float(np.clip((gap - self._least_gap) / max(_PATIENCE_S - self._least_gap, 1e-6), 0, 1))
+        limit = self._nearest + waited * (max(self._nearest, ITSELF) - self._nearest)
+        if self._measured and (np.stack(list(self._measured.values())) @ measured).max() > limit:
             return Offer.SIMILAR
         self._count += 1
         self.examples.append(HeldExample(self._count, embedding.copy(), crop.copy(), time))
@@ -156,9 +164,7 @@ class Collector:
             return Offer.FULL if self.full else Offer.UNREADABLE
         row = int(rows[0])
         crop = crop_faces(frame_bgr, result.faces.landmarks[[row]], recognizer.bundle.geometry)[0]
-        return self.offer(
-            result.embeddings[row], crop, readable=bool(result.quality.good[row]), time=result.time
-        )
+        return self.offer(result.embeddings[row], crop, readable=bool(result.quality.good[row]), time=result.time)
 
     def remove(self, number: int) -> bool:
         """Remove one example; return whether there was one with this number."""

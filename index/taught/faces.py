@@ -66,7 +66,9 @@ class NewFaces:
             raise GalleryError("faces to teach: expected finite seconds since 1970, got NaN or infinity; give a time")
         if self.pictures is not None:
             if len(self.pictures) != n:
-                raise GalleryError(f"faces to teach, pictures: expected {n}, got {len(self.pictures)}; align the fields")
+                raise GalleryError(
+                    f"faces to teach, pictures: expected {n}, got {len(self.pictures)}; align the fields"
+                )
             for one in self.pictures:
                 if one is not None and (one.dtype, one.shape) != (np.uint8, (SIZE, SIZE)):
                     got = f"expected uint8 of shape ({SIZE}, {SIZE}), got {one.dtype} of {one.shape}"

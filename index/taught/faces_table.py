@@ -121,7 +121,9 @@ def relabel_faces(connection: sqlite3.Connection, ids: Sequence[int], name: str,
     for new, old, _, old_label, _, _, added, old_batch, _ in numbered:
         _copy_extras(connection, old, new)
         step = "(SELECT coalesce(max(step), 0) + 1 FROM relabeled WHERE id = ?)"
-        connection.execute(f"INSERT INTO relabeled VALUES (?, {step}, ?, ?, ?)", (new, new, old_label, old_batch, added))
+        connection.execute(
+            f"INSERT INTO relabeled VALUES (?, {step}, ?, ?, ?)", (new, new, old_label, old_batch, added)
+        )
     connection.executemany("DELETE FROM faces WHERE id = ?", [(row[1],) for row in numbered])
     return [row[0] for row in numbered]
 

@@ -106,9 +106,7 @@ def live(
         require_display()
     recognizer = open_taught_recognizer(bundle, labels, gallery)
     pipeline = LivePipeline(open_detector(detector, detector_model), recognizer, half_life=half_life)
-    teacher = LiveTeacher(
-        gallery or default_gallery(), recognizer.bundle.encoder_spec, keep_pictures=keep_pictures
-    )
+    teacher = LiveTeacher(gallery or default_gallery(), recognizer.bundle.encoder_spec, keep_pictures=keep_pictures)
     on_result = (lambda frame, result: print_json(live_document(frame, result))) if as_json else None
     with contextlib.ExitStack() as stack:
         stack.callback(teacher.close)

@@ -383,9 +383,7 @@ class SelectedFace:
     crop: ByteArray
 
 
-def selected_face(
-    current: ProcessedFrame | None, track_id: int | None, recognizer: Recognizer
-) -> SelectedFace | None:
+def selected_face(current: ProcessedFrame | None, track_id: int | None, recognizer: Recognizer) -> SelectedFace | None:
     """Return a face of a frame; None if there is no such face or no frame. The bundle says how it is cropped."""
     if current is None or track_id is None:
         return None

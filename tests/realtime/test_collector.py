@@ -23,24 +23,35 @@ def collector() -> Collector:
     return Collector(lambda rows: rows, float(np.cos(np.radians(10))), capacity=4, least_gap=0.5)
 
 
+def hurried(*degrees: float) -> list[tuple[float, float]]:
+    """Half a second apart, as soon as a frame may count."""
+    return [(angle, at / 2) for at, angle in enumerate(degrees)]
+
+
 def offer(collector: Collector, degrees: float, time: float, *, readable: bool = True) -> Offer:
     return collector.offer(direction(degrees), CROP, readable=readable, time=time)
 
 
 def test_the_ring_fills_with_frames_that_differ(collector: Collector) -> None:
-    told = [offer(collector, degrees, time) for degrees, time in ((0, 0), (5, 1), (11, 2), (20, 3), (40, 4), (60, 5))]
-    assert told == [Offer.ADDED, Offer.SIMILAR, Offer.ADDED, Offer.SIMILAR, Offer.ADDED, Offer.ADDED]
+    told = [offer(collector, degrees, time) for degrees, time in hurried(0, 12, 17, 25, 40, 60)]
+    assert told == [Offer.ADDED, Offer.ADDED, Offer.SIMILAR, Offer.ADDED, Offer.ADDED, Offer.FULL]
     assert collector.share == 1 and collector.full
-    assert [one.time for one in collector.examples] == [0, 2, 4, 5]
-    assert offer(collector, 90, 9) is Offer.FULL and len(collector) == 4
-    np.testing.assert_allclose(collector.embeddings[1], direction(11))
+    assert [one.time for one in collector.examples] == [0, 0.5, 1.5, 2]
+    np.testing.assert_allclose(collector.embeddings[1], direction(12))
     assert collector.crops.shape == (4, 48, 48)
 
 
 def test_a_frame_is_compared_with_all_others(collector: Collector) -> None:
-    for degrees, time in ((0, 0), (40, 1), (80, 2)):
+    for degrees, time in hurried(0, 40, 80):
         offer(collector, degrees, time)
-    assert offer(collector, 2, 3) is Offer.SIMILAR
+    assert offer(collector, 2, 1.5) is Offer.SIMILAR
+
+
+def test_a_still_face_fills_the_ring_more_slowly_and_one_picture_never(collector: Collector) -> None:
+    added = [now for now in np.arange(0, 9, 0.05).tolist() if offer(collector, 4 * now, now) is Offer.ADDED]
+    assert len(added) == 4 and all(0.5 < gap <= 1.1 for gap in np.diff(added))
+    frozen = Collector(lambda rows: rows, 0.9, least_gap=0.5)
+    assert [offer(frozen, 0, now) for now in range(100)].count(Offer.ADDED) == 1
 
 
 def test_faces_that_cannot_be_read_do_not_count(collector: Collector) -> None:
@@ -59,7 +70,7 @@ def test_a_removed_example_makes_room_for_one_like_it(collector: Collector) -> N
         offer(collector, 30 * at, at)
     numbers = [one.number for one in collector.examples]
     assert collector.remove(numbers[1]) and not collector.remove(numbers[1])
-    assert offer(collector, 31, 9) is Offer.ADDED
+    assert offer(collector, 31, 3.5) is Offer.ADDED
     assert [one.number for one in collector.examples] == [1, 3, 4, 5]
     assert collector.remove_last() and [one.number for one in collector.examples] == [1, 3, 4]
     while collector.examples:
@@ -101,6 +112,6 @@ def test_what_is_near_identical_follows_the_bundle(recognizer: Recognizer) -> No
         collector = Collector.for_recognizer(recognizer)
         collector._measure = lambda rows: rows  # what counts here is the limit
         offer(collector, 0, 0)
-        limits.append(offer(collector, degrees, 9) is Offer.SIMILAR)
+        limits.append(offer(collector, degrees, 0.25) is Offer.SIMILAR)
     most = np.cos(np.radians(limits.index(False)))
     assert gate.closeness < most < 1

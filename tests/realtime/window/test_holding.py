@@ -49,7 +49,11 @@ def test_slow_taps_are_never_a_hold() -> None:
 def test_another_key_ends_a_hold_and_settles_a_tap() -> None:
     told = heard(KeyHold(), *repeats(ONE, 0.0, 0.3, 0.03, 1.0), (1.0, TWO), until=1.1)
     assert told == [(Press.TAP, ONE), (Press.HOLD, ONE), (Press.RELEASE, ONE), (Press.TAP, TWO)]
-    assert heard(KeyHold(), (0.0, ONE), (0.1, ONE), (0.2, TWO)) == [(Press.TAP, ONE), (Press.TAP, ONE), (Press.TAP, TWO)]
+    assert heard(KeyHold(), (0.0, ONE), (0.1, ONE), (0.2, TWO)) == [
+        (Press.TAP, ONE),
+        (Press.TAP, ONE),
+        (Press.TAP, TWO),
+    ]
 
 
 def test_a_key_can_be_held_again() -> None:

@@ -391,9 +391,7 @@ def test_a_held_number_that_is_given_up_leaves_nothing(pipeline: PlainPipeline, 
     assert len(lessons.ever) == 1 and lessons.taught == []
 
 
-def test_c_collects_until_it_comes_again_and_a_number_or_name_teaches(
-    pipeline: PlainPipeline, screen: Screen
-) -> None:
+def test_c_collects_until_it_comes_again_and_a_number_or_name_teaches(pipeline: PlainPipeline, screen: Screen) -> None:
     keys = [(1.0, ord("c")), (3.0, ord("c")), (4.0, ord("2"))]
     keys += [(6.0, ord("c")), (7.0, ord("c")), (7.5, 8), (8.0, ord("n"))]
     keys += [(8.5 + 0.1 * at, key) for at, key in enumerate((*b"bored", 13))] + [(10.0, ord("q"))]
