@@ -11,7 +11,7 @@ a taught picture is recognized among similar ones. If two are equally near, the 
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +21,7 @@ from moodspace.classifier.ensemble import Prediction
 from moodspace.embeddings.encoder import Encoder
 from moodspace.index.search import Neighbors
 from moodspace.index.taught.faces import TAUGHT
-from moodspace.index.taught.search import TaughtIndex
+from moodspace.index.taught.search import FoundFaces
 
 # Share of the mean variance that is added to the variance of each direction, as a ridge. From 0.001 to 0.01 near copies
 # and other faces are separated equally well; 0.4 is five times worse (benchmarks.teach).
@@ -233,7 +233,7 @@ def fit_gate(encoder: Encoder, whitening: Whitening, crops: ByteArray) -> Gate:
 # Retrieve this many taught faces by cosine, then re-rank them by whitened cosine.
 CANDIDATES = 32
 # The mean of a class is that of its newest examples, up to this number.
-_EXAMPLES = 500
+MOST_EXAMPLES = 500
 # Number of the bundle's faces that the usual similarity to a class is estimated on.
 _OTHERS = 4000
 # Beside a class with an open gate, each loss of this much whitened similarity divides the odds of another by e.
@@ -242,6 +242,28 @@ _RIVALRY = 0.005
 _OPENNESS = 8
 # Odds that differ by less than this share are equal.
 _TIE = 1e-3
+
+
+class TaughtExamples(Protocol):
+    """The taught faces, as `TaughtIndex` gives them.
+
+    Attributes:
+        classes: The names of the classes that have faces, sorted.
+    """
+
+    classes: tuple[str, ...]
+
+    def search(self, queries: FloatArray, k: int) -> Neighbors:
+        """Return the taught faces most similar to each query; see `TaughtIndex.search`."""
+        ...
+
+    def look_up(self, ids: IntArray) -> FoundFaces:
+        """Return those of the faces with these distinct ids that exist."""
+        ...
+
+    def examples(self, name: str, limit: int) -> FloatArray:
+        """Return the embeddings, `(n, d)` float32 unit rows, of up to `limit` newest faces of a class."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -271,7 +293,7 @@ class _Means:
         middle, spread: `(c,)` float32, median and standard deviation of the similarity of the bundle's faces to it.
     """
 
-    index: TaughtIndex
+    index: TaughtExamples
     examples: IntArray
     new: IntArray
     directions: FloatArray
@@ -298,7 +320,7 @@ class TaughtScorer:
         self._others = self.whitening(embeddings[::step])
         self._means: _Means | None = None
 
-    def score(self, embeddings: FloatArray, index: TaughtIndex) -> TaughtScores:
+    def score(self, embeddings: FloatArray, index: TaughtExamples) -> TaughtScores:
         """Score the taught classes for n faces.
 
         Args:
@@ -320,7 +342,7 @@ class TaughtScorer:
         return TaughtScores(neighbors, index.classes, nearest_wins(odds, nearness))
 
     def _near(
-        self, queries: FloatArray, neighbors: Neighbors, index: TaughtIndex, means: _Means
+        self, queries: FloatArray, neighbors: Neighbors, index: TaughtExamples, means: _Means
     ) -> tuple[DoubleArray, DoubleArray]:
         """Return odds `(n, T)` by the nearest example of each class, and its similarity or -1 where the odds are 0."""
         odds = np.zeros((len(queries), len(index.classes)))
@@ -340,8 +362,8 @@ class TaughtScorer:
             np.maximum.at(nearness, (rows, classes), np.where(own > 0, similarity, -1))
         return odds, nearness
 
-    def _class_means(self, index: TaughtIndex) -> _Means:
-        examples = [self.whitening(index.examples(name, _EXAMPLES)) for name in index.classes]
+    def _class_means(self, index: TaughtExamples) -> _Means:
+        examples = [self.whitening(index.examples(name, MOST_EXAMPLES)) for name in index.classes]
         counts = np.array([max(len(rows), 1) for rows in examples], np.int64)
         enough = [
             column

@@ -11,7 +11,7 @@ from types import TracebackType
 
 import numpy as np
 
-from moodspace.arrays import ByteArray, IntArray
+from moodspace.arrays import ByteArray, FloatArray, IntArray
 from moodspace.embeddings.data.labels import class_name
 from moodspace.index.gallery import NORM_TOLERANCE
 from moodspace.index.store.commit import GalleryError
@@ -24,6 +24,8 @@ from moodspace.index.taught.faces_table import (
     forget_faces,
     forget_ids,
     insert_faces,
+    newest_embeddings,
+    read_classes,
     read_faces,
     read_pictures,
     read_revision,
@@ -181,6 +183,16 @@ class TaughtGallery:
             StorageError: It cannot be read.
         """
         return self._snapshots.current()
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of the classes that have faces, sorted."""
+        with self._database.read() as connection:
+            return read_classes(connection)
+
+    def examples(self, name: str, limit: int) -> FloatArray:
+        """Return the embeddings, `(n, d)` float32 unit rows, of up to `limit` newest faces of a class."""
+        return newest_embeddings(self._database, self.dim, name, limit)
 
     def prepare(self) -> None:
         """Build the IVF index of a large gallery if it is due; call this after many changes."""

@@ -3,9 +3,10 @@
 import logging
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -84,15 +85,21 @@ def summary_document(folder: Path, summary: Summary) -> dict[str, Any]:
     }
 
 
-def describe_gallery(folder: Path, summary: Summary) -> list[str]:
-    """Describe a gallery in lines of text, times in the local time zone."""
+def describe_gallery(folder: Path, summary: Summary, notes: Mapping[str, str] = MappingProxyType({})) -> list[str]:
+    """Describe a gallery in lines of text, times in the local time zone.
+
+    Args:
+        folder: The gallery's folder.
+        summary: Its counts.
+        notes: What to say of a class, by name.
+    """
     lines = [f"{folder}: {len(summary)} faces, {summary.bytes / 1e6:.1f} MB"]
     if summary.first is not None and summary.last is not None:
         first, last = (
             datetime.fromtimestamp(time_).strftime("%Y-%m-%d %H:%M") for time_ in (summary.first, summary.last)
         )
         lines.append(f"taught from {first} to {last}")
-    lines += [f"  {name:<16}{count:>8}" for name, count in summary.labels.items()]
+    lines += [f"  {name:<16}{count:>8}  {notes.get(name, '')}".rstrip() for name, count in summary.labels.items()]
     lines += [f"  from {source}: {count}" for source, count in summary.sources.items()]
     lines += [f"  kept in sync, {_READ_AS.get(options, options)}: {root}" for root, options in summary.roots.items()]
     return lines

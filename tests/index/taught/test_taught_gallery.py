@@ -246,6 +246,10 @@ def crops(n, seed=0):
     return list(np.random.default_rng(seed).integers(0, 256, (n, 48, 48), np.uint8))
 
 
+def times_of(gallery):
+    return sorted(time for part in gallery.rows() for time in part.added.tolist())
+
+
 def labels_of(gallery):
     return dict(gallery.summary().labels)
 
@@ -285,7 +289,7 @@ def test_faces_can_be_taught_as_another_class_and_back(gallery, make_faces):
     (picture,) = crops(1)
     added = gallery.add(replace(make_faces(3, "sad", 1), pictures=[picture, None, None]))
     gallery.add(make_faces(1, "happy", 2))
-    before, times = everything(gallery), [part.added.tolist() for part in gallery.rows()]
+    before, times = everything(gallery), times_of(gallery)
     changed = gallery.relabel([*added.ids[:2], 7, FIRST + 99], "Tired")
     assert len(changed.ids) == 2 and labels_of(gallery) == {"happy": 1, "sad": 1, "tired": 2}
     np.testing.assert_array_equal(gallery.pictures(changed.ids)[changed.ids[0]], picture)
@@ -294,7 +298,7 @@ def test_faces_can_be_taught_as_another_class_and_back(gallery, make_faces):
     assert undone.labels == {"tired": 2} and undone.restored == {"sad": 2}
     assert undone.summary == "2 tired, again 2 sad"
     assert sorted(row[1:] for row in everything(gallery)) == sorted(row[1:] for row in before)
-    assert sorted(sum((part.added.tolist() for part in gallery.rows()), [])) == sorted(sum(times, []))
+    assert times_of(gallery) == times
     assert len(gallery.pictures(np.array([row[0] for row in everything(gallery)]))) == 1
     assert gallery.verify() == [] and len(gallery.snapshot()) == 4
     assert gallery.undo().labels == {"happy": 1} and gallery.undo().labels == {"sad": 3}

@@ -134,8 +134,6 @@ def test_a_held_number_key_teaches_what_it_collected_as_one_lesson(session: Sess
     session.hold("3", 5.0)
     assert session.wait("taught", "fear")["faces"] == 1, "the press itself"
     time.sleep(1.0)
-    if folder := os.environ.get("MOODSPACE_SCREENSHOTS"):
-        subprocess.run(["import", "-window", "root", f"{folder}/held.png"], env=session.environment, check=False)
     session.keys("BackSpace", "Return")
     lesson = session.wait("taught", "fear")
     assert lesson["faces"] > 3
