@@ -55,7 +55,7 @@ PRAGMA user_version = {version};
 
 # Tables that a gallery gets when it first needs them, so that older programs still read galleries without them. Their
 # rows go with the face, also where an older program removes it.
-# `pictures`: crops that the user chose to keep. `relabeled`: the earlier classes of a face, the latest as the last step.
+# `pictures`: crops that the user chose to keep. `relabeled`: the earlier classes of a face, the latest one last.
 _LATER = """
 CREATE TABLE IF NOT EXISTS pictures (id INTEGER PRIMARY KEY, pixels BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS relabeled (

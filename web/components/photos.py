@@ -162,7 +162,7 @@ def chosen(picked: Sequence[tuple[Candidates, int]], encode: Callable[[ByteArray
     crops = np.stack([one.crops[row] for one, row in picked])
     embeddings = encode(crops).embeddings
     return [
-        Example(embedding, crop_digest(crop), one.source)
+        Example(embedding, crop_digest(crop), one.source, crop)
         for embedding, crop, (one, _) in zip(embeddings, crops, picked, strict=True)
     ]
 

@@ -13,6 +13,7 @@ from moodspace.realtime.evidence import reason
 from moodspace.realtime.pipeline import LivePipeline, LiveResult
 from moodspace.realtime.window.minimap import MapDots
 from moodspace.web.components.teaching import TeachError, check_room, class_name
+from moodspace.web.live.held import HeldLesson
 from moodspace.web.live.messages import FrameMessage, class_list, decode_frame
 from moodspace.web.server.visitors import Visitor
 
@@ -34,6 +35,7 @@ class LiveWorker:
         self._embeddings: dict[int, tuple[float, FloatArray]] = {}
         self._bounds = _bounds(visitor.recognizer.bundle.map_coordinates)
         self._lock = threading.Lock()
+        self._lesson = HeldLesson(visitor)
 
     @property
     def recording(self) -> dict[str, Any]:
@@ -60,11 +62,12 @@ class LiveWorker:
             self._remember(result, now)
             if (recording := self.visitor.recording) is not None:
                 recording.add(result, time.time())
+            collected = self._lesson.offer(frame, result)
         faces = [self._face(result, row, places) for row in range(len(result.faces))]
         height, width = frame.shape[:2]
         return {
             "type": "result", "sequence": message.sequence, "sent": message.sent, "size": [width, height],
-            "faces": faces, "recording": self.recording.get("min_group"),
+            "faces": faces, "recording": self.recording.get("min_group"), "collected": collected,
             "timings_ms": {name: round(float(spent), 3) for name, spent in result.timings_ms.items()},
         }  # fmt: skip
 
@@ -84,7 +87,26 @@ class LiveWorker:
             check_room(self.visitor.gallery, 1)
             self.visitor.gallery.add(NewFaces(remembered[1][None], [name], [LIVE], [""]))
         self._reanalyze()
-        return [{"type": "taught", "label": name, **self._gallery()}]
+        return [{"type": "taught", "label": name, "faces": 1, **self._gallery()}]
+
+    def hold(self, request: dict[str, Any]) -> list[dict[str, Any]]:
+        """Collect, drop, discard or teach held examples, as a request asks; return the messages for the browser.
+
+        Raises:
+            TeachError: There is nothing to teach, the name is invalid, or the gallery is full.
+            GalleryError, StorageError: The gallery cannot be written.
+        """
+        with self._lock:
+            match request["type"]:
+                case "collect":
+                    return [self._lesson.collect(request["track"])]
+                case "drop":
+                    return [self._lesson.drop(request["number"])]
+                case "discard":
+                    return [self._lesson.discard()]
+            name, n = self._lesson.teach(request["label"], keep_pictures=request["keep"])
+            self._pipeline.reset_smoothing()
+            return [self._lesson.examples(), {"type": "taught", "label": name, "faces": n, **self._gallery()}]
 
     def undo(self) -> list[dict[str, Any]]:
         """Undo the last lesson; return the messages for the browser.
