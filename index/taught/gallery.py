@@ -271,15 +271,16 @@ class TaughtGallery:
             removed = forget_ids(connection, numbers)
         return self._truncated(removed)
 
-    def relabel(self, ids: Sequence[int] | IntArray, name: str) -> AddedBatch:
+    def relabel(self, ids: Sequence[int] | IntArray, name: str, *, more: NewFaces | None = None) -> AddedBatch:
         """Teach faces as another class, all or none, as one batch; `undo` gives them their earlier class again.
 
         Args:
             ids: The faces; those that have this class already, or do not exist, stay as they are.
             name: The class; any name.
+            more: Faces to add in the same batch.
 
         Returns:
-            The batch, with the new ids of the changed faces.
+            The batch, with the new ids of the changed faces, then those of the added ones.
 
         Raises:
             ClassNameError: The name is not a valid class name.
@@ -288,7 +289,8 @@ class TaughtGallery:
         numbers = sorted({int(number) for number in ids if 0 <= number < 2**63})
         with self._database.write() as (connection, generation):
             changed = relabel_faces(connection, numbers, class_name(name), generation)
-        return AddedBatch(generation, tuple(changed), len(changed))
+            added = insert_faces(connection, more, generation) if more is not None and len(more) else ()
+        return AddedBatch(generation, (*changed, *added), len(changed))
 
     def pictures(self, ids: Sequence[int] | IntArray) -> dict[int, ByteArray]:
         """Return the pictures of faces that were taught with theirs, by id: `(48, 48)` uint8 gray in [0, 255]."""

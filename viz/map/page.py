@@ -22,7 +22,7 @@ from moodspace.viz.map.face_map import EXPLANATION, SUBTITLE, FaceMap, Group, de
 from moodspace.viz.theme import page, text
 
 FOLDER = Path(__file__).with_name("assets")
-SCRIPTS = ("data", "drawing", "marks", "filters", "pictures", "card", "list", "search", "controls")
+SCRIPTS = ("data", "drawing", "marks", "filters", "pictures", "card", "outside", "list", "search", "controls")
 STEPS = 65535  # length of the longer side: finer than a pixel at maximum zoom, in 16 bits
 UNSURE = 65535  # confidence (in ten-thousandths) of faces without a prediction
 # Faces per side of a sheet; decoding one takes 5 ms.

@@ -1,4 +1,4 @@
-"""Teach by holding, in the browser: the examples that one live connection collects, reviews and teaches as one lesson."""
+"""Teach by holding, in the browser: a live connection collects examples, reviews them, teaches them as one lesson."""
 
 import base64
 from typing import Any

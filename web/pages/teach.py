@@ -81,11 +81,12 @@ def _choose(found: list[tuple[str, str, Candidates | UploadError]]) -> list[tupl
 
 def _lesson(visitor: Visitor) -> None:
     """Ask where examples come from, and teach them."""
-    start = st.segmented_control("Examples from", (_FILES, _CAMERA), default=_FILES, required=True)
-    keep = st.toggle(
-        "Keep pictures of taught faces",
-        help="Small gray pictures that appear as evidence. Without them, only embeddings are stored.",
-    )
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        start = st.segmented_control("Examples from", (_FILES, _CAMERA), default=_FILES, required=True)
+        keep = st.toggle(
+            "Keep pictures of taught faces",
+            help="Small gray pictures that appear as evidence. Without them, only embeddings are stored.",
+        )
     if start == _FILES:
         _from_files(visitor, keep_pictures=keep)
     elif taught := show_collect(keep_pictures=keep):

@@ -38,7 +38,11 @@ def visit(camera: Browser, address: str) -> Iterator[Callable[..., Page]]:
         page = contexts[-1].new_page()
         page.set_default_timeout(WAIT_MS)
         page.on("pageerror", lambda error: thrown.append(str(error)))
-        page.goto(f"{address}/teach")
+        page.goto(address)
+        expect(page.locator(".ms .foot")).to_be_visible()
+        phone = page.viewport_size["width"] < 700
+        links = page.locator(".st-key-tabs a") if phone else page.get_by_test_id("stTopNavLink")
+        links.filter(has_text=re.compile("Teach$")).click()
         page.get_by_text("Camera", exact=True).click()
         page.get_by_role("button", name="Start the camera").click()
         expect(page.locator(".status")).to_contain_text("Hold the button", timeout=WAIT_MS)
@@ -128,5 +132,5 @@ def test_the_form_fits_the_screen(visit: Callable[..., Page], width: int, height
     if folder := os.environ.get("SHOTS15"):
         page.screenshot(path=f"{folder}/collect-{width}-{scheme}.png")
     if width > 1000:
-        box = page.locator(".hold").bounding_box()
+        box = page.locator(".lesson").bounding_box()
         assert box["y"] + box["height"] <= height
