@@ -9,6 +9,7 @@ import numpy as np
 from moodspace.arrays import BoolArray, ByteArray, DoubleArray, FloatArray, IntArray
 from moodspace.classifier.bundle.bundle import Bundle
 from moodspace.classifier.ensemble import Prediction, calibrated_votes, combine, vote
+from moodspace.classifier.face_pictures import FacePictures
 from moodspace.classifier.taught_scores import TaughtScorer, TaughtScores, Whitening, with_taught
 from moodspace.classifier.views import BLEND
 from moodspace.embeddings.encoder import Encoded
@@ -82,6 +83,9 @@ class Recognizer:
         labels: The view to predict: a label set or "blend". None for the bundle's default.
         taught: The user's gallery, if any. Changes count from the next prediction on.
 
+    Attributes:
+        pictures: The pictures of known faces, to show as evidence.
+
     Raises:
         ValueError: The bundle has no such view.
     """
@@ -95,6 +99,7 @@ class Recognizer:
         self.taught = taught
         self._blend = bundle.blend if label_set == BLEND else None
         self._scorer: TaughtScorer | None = None
+        self.pictures = FacePictures.none()
 
     @property
     def classes(self) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
@@ -137,6 +137,10 @@ class FollowedGallery:
             except ValueError as error:
                 logger.warning("%s", error)
         return self._found
+
+    def pictures(self, ids: Sequence[int]) -> dict[int, ByteArray]:
+        """Return the pictures of taught faces that were kept, `(48, 48)` uint8 gray, by id."""
+        return self._gallery.pictures(ids) if self._gallery is not None else {}
 
     def _poll(self) -> None:
         if self._gallery is None and (self.folder / FILE).is_file():

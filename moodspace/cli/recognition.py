@@ -17,6 +17,7 @@ from moodspace.cli.app import (
     JsonOption,
     KeepPicturesOption,
     LabelsOption,
+    PicturesOption,
     command,
     open_recognizer,
     open_taught_recognizer,
@@ -80,6 +81,7 @@ def live(
         typer.Option("--keep-days", min=0, help="Delete sessions in the folder that are older than this many days."),
     ] = None,
     keep_pictures: KeepPicturesOption = False,
+    pictures: PicturesOption = None,
     bundle: BundleOption = DEFAULT_BUNDLE,
     labels: LabelsOption = None,
     gallery: GalleryOption = None,
@@ -104,7 +106,7 @@ def live(
         )
     if not headless:
         require_display()
-    recognizer = open_taught_recognizer(bundle, labels, gallery)
+    recognizer = open_taught_recognizer(bundle, labels, gallery, pictures)
     pipeline = LivePipeline(open_detector(detector, detector_model), recognizer, half_life=half_life)
     teacher = LiveTeacher(gallery or default_gallery(), recognizer.bundle.encoder_spec, keep_pictures=keep_pictures)
     on_result = (lambda frame, result: print_json(live_document(frame, result))) if as_json else None
@@ -233,6 +235,7 @@ def similar(
     sheet: Annotated[
         Path | None, typer.Option("--sheet", help="PNG file to draw the faces into, side by side.")
     ] = None,
+    pictures: PicturesOption = None,
     crops: CropsOption = False,
     bundle: BundleOption = DEFAULT_BUNDLE,
     labels: LabelsOption = None,
@@ -252,7 +255,9 @@ def similar(
         raise typer.BadParameter(f"expected a name that ends in .png, got {sheet.name!r}", param_hint="--sheet")
     if sheet is not None:
         require_file_at(sheet)
-    recognizer = open_taught_recognizer(bundle, labels, gallery)
+    if pictures is not None and sheet is None:
+        raise typer.BadParameter("expected --sheet beside it", param_hint="--pictures")
+    recognizer = open_taught_recognizer(bundle, labels, gallery, pictures)
     cropper = ReadOptions(recognizer.bundle.encoder_spec, crops, detector, detector_model).open_cropper()
     crop = crop_of(picture, cropper)
     found = similar_faces(recognizer, crop, k)
@@ -260,8 +265,11 @@ def similar(
         from moodspace.viz.contact_sheet import SheetFace, contact_sheet
 
         faces = [SheetFace(crop, "this face", picture.name)]
+        kept = recognizer.pictures.of([one.id for one in found])
         for one in found:
-            at_hand = crop_from_source(one.source, "", (cropper, crop_whole_picture))
+            at_hand = kept.get(one.id)
+            if at_hand is None:
+                at_hand = crop_from_source(one.source, "", (cropper, crop_whole_picture))
             faces.append(SheetFace(at_hand, f"{one.label or '-'} {one.similarity:.3f}", one.source))
         contact_sheet(faces).save(sheet)
     if as_json:

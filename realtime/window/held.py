@@ -1,7 +1,6 @@
 """Draw the frames that are collected for a lesson: a ring that fills, what to do, and the thumbnails."""
 
 import cv2
-import numpy as np
 
 from moodspace.arrays import ByteArray
 from moodspace.realtime.drawing.canvas import (
@@ -15,6 +14,7 @@ from moodspace.realtime.drawing.canvas import (
     Rectangle,
     fill,
     fitted,
+    paste_gray,
     write,
 )
 from moodspace.realtime.window.holding import HeldView
@@ -63,8 +63,7 @@ def _draw_ring(picture: ByteArray, middle: tuple[int, int], radius: int, share: 
 def _draw_thumbnail(picture: ByteArray, area: Rectangle, crop: ByteArray, *, marked: bool) -> None:
     if area.within(picture) != area:
         return
-    small = cv2.resize(crop, (area.width, area.height), interpolation=cv2.INTER_AREA)
-    area.of(picture)[:] = np.repeat(small[..., None], 3, axis=2)
+    paste_gray(picture, area, crop)
     if marked:
         corner = area.right - 1, area.bottom - 1
         cv2.rectangle(picture, (area.left, area.top), corner, AMBER, max(2, area.width // 14))

@@ -53,6 +53,7 @@ class WebSettings:
         token: The token that a browser must send once; None if none is required.
         origins: Further origins that browsers reach the app under, such as "https://faces.example.org".
         gallery: Folder that keeps each visitor's taught faces; None to delete them when the visitor leaves.
+        pictures: Data with the pictures of the bundle's faces, shown to all visitors; None shows none.
         limits: The limits.
     """
 
@@ -63,6 +64,7 @@ class WebSettings:
     token: str | None = None
     origins: tuple[str, ...] = ()
     gallery: Path | None = None
+    pictures: Path | None = None
     limits: Limits = field(default_factory=Limits)
 
     def __post_init__(self) -> None:
@@ -94,7 +96,7 @@ def _streamlit_defaults() -> WebSettings:
 @lru_cache(maxsize=1)
 def _read(text: str) -> WebSettings:
     values = json.loads(text)
-    for name in ("bundle", "gallery"):
+    for name in ("bundle", "gallery", "pictures"):
         if values.get(name):
             values[name] = Path(values[name])
     values["origins"] = tuple(values.get("origins", ()))
