@@ -83,7 +83,8 @@ def _card(
     details = f'<p class="faint small">{" · ".join(filter(None, (number, meaning)))}</p>'
     return (
         f'<article class="card face">{image}<h3>{title}{share}</h3>{details}'
-        f"{_probabilities(face['probabilities'], shades)}{_neighbors(face['neighbors'], shades, reason, pictures)}</article>"
+        f"{_probabilities(face['probabilities'], shades)}"
+        f"{_neighbors(face['neighbors'], shades, reason, pictures)}</article>"
     )
 
 

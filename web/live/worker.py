@@ -12,6 +12,7 @@ from moodspace.realtime.documents import face_document
 from moodspace.realtime.evidence import reason
 from moodspace.realtime.pipeline import LivePipeline, LiveResult
 from moodspace.realtime.window.minimap import MapDots
+from moodspace.web.components.face_route import PATH as FACES
 from moodspace.web.components.teaching import TeachError, check_room, class_name
 from moodspace.web.live.held import HeldLesson
 from moodspace.web.live.messages import FrameMessage, class_list, decode_frame
@@ -153,9 +154,10 @@ class LiveWorker:
         face, smoothed = face_document(result, row), result.smoothed[row]
         column = int(result.shown[row])
         face["confidence"] = round(float(smoothed[column] if column >= 0 else smoothed.max()), 6)
+        pictured = self.visitor.recognizer.pictures.of([one.id for one in result.nearest[row]])
         face["evidence"] = [
             {"id": one.id, "label": one.label, "similarity": round(one.similarity, 4), "source": one.source,
-             "taught": one.taught}
+             "taught": one.taught, "picture": f"{FACES}/{one.id}" if one.id in pictured else None}
             for one in result.nearest[row]
         ]  # fmt: skip
         classes = result.prediction.classes

@@ -14,7 +14,7 @@ class Panel {
   // Calls choose(id) when a face is selected, and teach(label) and undo() when the visitor asks for them.
   constructor(root, { choose, teach, undo }) {
     this.find = (name) => root.querySelector(name);
-    Object.assign(this, { choose, teach, classes: [], names: "" });
+    Object.assign(this, { choose, teach, classes: [], names: "", pictures: new Map() });
     const own = this.find(".own input");
     this.find(".teach").addEventListener("submit", (event) => {
       event.preventDefault();
@@ -43,8 +43,9 @@ class Panel {
     this.find(".shown").textContent = !face ? "No face in view"
       : face.expression === null ? (face.quality?.reason ? `Unsure: ${face.quality.reason}` : "Unsure") : `${face.expression}, ${PER_CENT(face.confidence)}`;
     this.showBars(face, shade);
-    const evidence = (face?.evidence ?? []).map(({ label, similarity, source, taught }) => {
+    const evidence = (face?.evidence ?? []).map(({ label, similarity, source, taught, picture }) => {
       const row = element("li");
+      if (picture) row.append(this.picture(picture));
       const name = row.appendChild(element("b", (label ?? "no label") + (taught ? " (taught)" : "")));
       name.style.setProperty("--shade", label === null ? UNSURE : shade(label));
       row.append(element("span", similarity.toFixed(3)));
@@ -53,6 +54,12 @@ class Panel {
     });
     this.find(".evidence").replaceChildren(...evidence);
     this.find(".reason").textContent = face?.reason ?? "";
+  }
+
+  picture(address) { // one element per face, because a new one would flicker in every frame
+    if (this.pictures.size > 200) this.pictures.clear();
+    if (!this.pictures.has(address)) this.pictures.set(address, Object.assign(element("img"), { src: address, alt: "" }));
+    return this.pictures.get(address);
   }
 
   showFaces(faces, selected, shade) {
