@@ -287,7 +287,7 @@ class _Means:
 
     Attributes:
         index: The gallery's index at that revision.
-        examples: `(T,)` int64, number of examples of each class, up to a limit.
+        examples: `(T,)` int64, number of examples of each class that are no near copies of another, up to a limit.
         new: `(c,)` int64, the columns of the classes that are scored by their mean.
         directions: `(c, d)` float32, whitened means, rows L2-normalized.
         middle, spread: `(c,)` float32, median and standard deviation of the similarity of the bundle's faces to it.
@@ -364,7 +364,7 @@ class TaughtScorer:
 
     def _class_means(self, index: TaughtExamples) -> _Means:
         examples = [self.whitening(index.examples(name, MOST_EXAMPLES)) for name in index.classes]
-        counts = np.array([max(len(rows), 1) for rows in examples], np.int64)
+        counts = np.array([max(_distinct(rows, self._gate.closeness), 1) for rows in examples], np.int64)
         enough = [
             column
             for column, name in enumerate(index.classes)
@@ -385,6 +385,24 @@ class TaughtScorer:
             np.asarray(middle, np.float32),
             np.asarray(np.maximum(spread, 1e-6), np.float32),
         )
+
+
+def _distinct(rows: FloatArray, closeness: float) -> int:
+    """Return how many examples are no near copies of an earlier one.
+
+    Frames of one held expression resemble each other, and many of them do not lie near other faces by chance as often
+    as the same number of different faces does.
+
+    Args:
+        rows: `(n, d)` float32, whitened examples of a class.
+        closeness: The whitened similarity from which a face is a near copy.
+    """
+    similar = rows @ rows.T > closeness
+    kept: list[int] = []
+    for row in range(len(rows)):
+        if not similar[row, kept].any():
+            kept.append(row)
+    return len(kept)
 
 
 def nearest_wins(odds: DoubleArray, nearness: DoubleArray) -> DoubleArray:

@@ -35,13 +35,15 @@ def goto(page: Page, name: str) -> None:
     expect(page.locator(".ms .foot")).to_be_visible(timeout=WAIT_MS)
     page.get_by_test_id("stTopNavLink").filter(has_text=re.compile(f"{name}$")).click()
     expect(page.locator("h1").first).to_have_text(name, timeout=WAIT_MS)
+    expect(page.locator('[data-test-script-state="notRunning"]')).to_be_attached(timeout=WAIT_MS)
 
 
 def teach(page: Page, picture: Path, *, keep: bool) -> None:
-    if keep:
-        page.get_by_text("Keep pictures of taught faces").click()
     page.set_input_files("input[type=file]", picture)
     expect(page.locator(".ms .crops img")).to_have_count(1, timeout=WAIT_MS)
+    if keep:
+        page.get_by_text("Keep pictures of taught faces").click()
+        expect(page.get_by_role("switch", name="Keep pictures of taught faces")).to_be_checked()
     page.get_by_label("Or a new class").fill("smirk")
     page.keyboard.press("Enter")
     page.get_by_role("button", name="Teach 1 face").click()
