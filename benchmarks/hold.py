@@ -67,10 +67,10 @@ class Span:
             first, last = (float(one) for one in seconds.split("-"))
             place = tuple(int(one) for one in area.split(",")) if area else None
             if not 0 <= first < last or (place is not None and len(place) != 4):
-                raise ValueError
+                raise ValueError(seconds)
         except ValueError:
             raise SystemExit(f"{clip} {seconds}: expected FILE[@LEFT,TOP,WIDTH,HEIGHT] FIRST-LAST in seconds") from None
-        return cls(Path(path), first, last, place)  # type: ignore[arg-type]
+        return cls(Path(path), first, last, place)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -375,7 +375,7 @@ class Model:
             result = pipeline.process(bgr, time)
             if time < start or not len(result.track_ids):
                 continue
-            if track not in result.track_ids:
+            if track is None or track not in result.track_ids:
                 track = int(result.track_ids[np.prod(result.faces.xywh[:, 2:], axis=1).argmax()])
             collector.offer_frame(bgr, result, track, self.recognizer)
         return np.array([one.crop for one in collector.examples], np.uint8).reshape(-1, SIZE, SIZE)

@@ -70,7 +70,7 @@ class NewFaces:
                     f"faces to teach, pictures: expected {n}, got {len(self.pictures)}; align the fields"
                 )
             for one in self.pictures:
-                if one is not None and (one.dtype, one.shape) != (np.uint8, (SIZE, SIZE)):
+                if one is not None and (one.dtype != np.uint8 or one.shape != (SIZE, SIZE)):
                     got = f"expected uint8 of shape ({SIZE}, {SIZE}), got {one.dtype} of {one.shape}"
                     raise GalleryError(f"faces to teach, pictures: {got}; pass the crop")
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
 from moodspace.arrays import ByteArray, FloatArray
@@ -287,9 +286,8 @@ class LiveLoop:
             case Answer.NAME:
                 self._controls.name, self._controls.help = "", False
                 crop = holding.collector.examples[-1].crop
-                self._face = SelectedFace(
-                    holding.track_id, holding.collector.embeddings[-1], cv2.cvtColor(crop, cv2.COLOR_GRAY2BGR), crop
-                )
+                picture = np.repeat(crop[..., None], 3, axis=2)
+                self._face = SelectedFace(holding.track_id, holding.collector.embeddings[-1], picture, crop)
             case Answer.CANCEL:
                 self._holding = None
                 self._tell("examples discarded")
