@@ -45,7 +45,7 @@ EmbeddedBatches = Iterable[Sequence[EmbeddedFile]]
 
 
 class FolderWriter(Protocol):
-    """Writes the faces of one folder to the user's gallery."""
+    """Write the faces of one folder to the user's gallery."""
 
     def record(
         self,
