@@ -171,8 +171,8 @@ class UndoneBatch:
     def summary(self) -> str:
         """The result in a few words of plain text."""
         words = ", ".join(f"{n} {name}" for name, n in self.labels.items())
-        again = ", ".join(f"{n} {name}" for name, n in self.restored.items())
-        return f"{words}, again {again}" if again else words
+        again = ", ".join(f"{n} {'is' if n == 1 else 'are'} {name} again" for name, n in self.restored.items())
+        return f"{words}; {again}" if again else words
 
 
 @dataclass(frozen=True, slots=True)

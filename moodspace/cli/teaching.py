@@ -255,7 +255,7 @@ def gallery_relabel(
     if as_json:
         print_json({"label": name, "ids": changed})
     else:
-        typer.echo(f"{name}: {len(changed)} taught anew" + (f" as {', '.join(map(str, changed))}" if changed else ""))
+        typer.echo(f"{name}: {len(changed)} relabeled" + (f" as {', '.join(map(str, changed))}" if changed else ""))
     if not changed:
         say("nothing changed; `moodspace gallery` lists what was taught")
         raise typer.Exit(1)

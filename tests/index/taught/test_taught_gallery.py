@@ -296,7 +296,7 @@ def test_faces_can_be_taught_as_another_class_and_back(gallery, make_faces):
     assert gallery.snapshot().classes == ("happy", "sad", "tired")
     undone = gallery.undo()
     assert undone.labels == {"tired": 2} and undone.restored == {"sad": 2}
-    assert undone.summary == "2 tired, again 2 sad"
+    assert undone.summary == "2 tired; 2 are sad again"
     assert sorted(row[1:] for row in everything(gallery)) == sorted(row[1:] for row in before)
     assert times_of(gallery) == times
     assert len(gallery.pictures(np.array([row[0] for row in everything(gallery)]))) == 1

@@ -95,7 +95,7 @@ def test_what_is_drawn_around_is_taught_relabeled_and_undone(visit: Callable[...
     page.get_by_role("button", name=f"Relabel {own} {'face' if own == 1 else 'faces'}").click()
     notice(page, f"tired: {own} relabeled.")
     page.get_by_role("button", name="Undo last").click()
-    notice(page, f"Undone: {own} tired, again {own} puzzled.")
+    notice(page, f"Undone: {own} tired; {own} {'is' if own == 1 else 'are'} puzzled again.")
     page.get_by_role("button", name="Undo last").click()
     notice(page, f"Undone: {n} puzzled.")
     drawn(page, 28_709)
