@@ -19,6 +19,7 @@ HELP = (
     ("c", "collect examples of an expression, again to stop"),
     ("n", "teach it as a new class"),
     ("u", "undo the last teaching"),
+    ("b", "take its resting face as zero, or stop"),
     ("tab", "select the next face"),
     ("space", "pause, or next picture"),
     ("e", "nearest faces on or off"),
@@ -37,6 +38,7 @@ class Command(Enum):
     TEACH = auto()
     COLLECT = auto()
     UNDO = auto()
+    BASELINE = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +115,8 @@ class Controls:
                 return Action(Command.SNAPSHOT)
             case "u":
                 return Action(Command.UNDO)
+            case "b":
+                return Action(Command.BASELINE)
             case "c":
                 return Action(Command.COLLECT)
             case "\t":

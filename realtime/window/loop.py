@@ -13,6 +13,7 @@ import numpy as np
 from moodspace.arrays import ByteArray, FloatArray
 from moodspace.classifier.recognizer import Recognizer
 from moodspace.embeddings.crops import crop_faces
+from moodspace.realtime.baselines import MEASURE_S, NO_BASELINE, LiveBaselines
 from moodspace.realtime.capture.newest import NewestFrames, paced_frames
 from moodspace.realtime.capture.source import Frame, Source
 from moodspace.realtime.collector import Collector
@@ -51,11 +52,13 @@ class WindowCallbacks:
     Attributes:
         on_result: Called with each frame and its result.
         record: Called like `on_result`; belongs to a recorder.
-        recording: Returns what the recorder is doing, in a few words; without it, the window says "recording".
+        recording: Returns what is recorded and sent, in a few words; without it, the window says "recording" of a
+            recorder.
         teach: Adds faces to the gallery as one lesson: embeddings `(n, d)` float32 of unit length, their class, and
             their crops `(n, 48, 48)` uint8 gray.
         undo: Undoes the last teaching; returns what was undone.
         snapshots: Folder for snapshots; created when needed.
+        baselines: The resting faces of the session.
     """
 
     on_result: Callable[[Frame, LiveResult], None] | None = None
@@ -64,13 +67,14 @@ class WindowCallbacks:
     teach: Teach | None = None
     undo: Callable[[], str] | None = None
     snapshots: Path = Path("snapshots")
+    baselines: LiveBaselines | None = None
 
     @property
     def recording_words(self) -> str:
-        """What the recorder is doing; empty without a recorder."""
-        if self.record is None:
-            return ""
-        return self.recording() if self.recording else RECORDING
+        """What is recorded and sent; empty for nothing."""
+        if self.recording is not None:
+            return self.recording()
+        return "" if self.record is None else RECORDING
 
     def report(self, frame: Frame, result: LiveResult) -> None:
         """Call `on_result` and `record`."""
@@ -106,7 +110,8 @@ def live(
         fast: Whether to take every frame of a file, as fast as possible, in a window too.
         on_result: Called with each frame and its result.
         record: Called like `on_result`; belongs to a recorder.
-        recording: Returns what the recorder is doing, for the window; without it, the window says "recording".
+        recording: Returns what is recorded and sent, for the window; without it, the window says "recording" of a
+            recorder.
         teach: Adds faces to the gallery as one lesson: embeddings `(n, d)` float32 of unit length, their class, and
             their crops `(n, 48, 48)` uint8 gray. The window shows the text of a ValueError; the same holds for `undo`.
         undo: Undoes the last teaching; returns what was undone.
@@ -120,7 +125,7 @@ def live(
         SourceError: The source gives no frames, or a camera stops.
         WindowError: There is no display.
     """
-    callbacks = WindowCallbacks(on_result, record, recording, teach, undo, snapshots)
+    callbacks = WindowCallbacks(on_result, record, recording, teach, undo, snapshots, pipeline.baselines)
     with ExitStack() as stack:
         newest = stack.enter_context(NewestFrames(source)) if source.live else None
         if newest is None:
@@ -177,6 +182,7 @@ class LiveLoop:
         # Whether the last tap of a number taught a face, which becomes the first example if the key is held.
         self._tap_taught = False
         self._message, self._message_ends = "", 0.0
+        self._notes: dict[int, str] = {}
         self._drawn: tuple[Any, ...] = ()
         self._count, self._leaving = 0, False
         self._taken, self._resumed = 0.0, float("-inf")
@@ -206,9 +212,21 @@ class LiveLoop:
         self._controls.update(processed.result.track_ids.tolist(), processed.result.prediction.classes)
         self._controls.paused = processed.frame.fps is None
         self._positions = self._map_dots.follow(processed.result)
+        self._tell_refusals(processed.result)
         self._collect()
         if self._window.size is None:
             self._window.open_at(window_size(processed.frame.bgr.shape, panel=True))
+
+    def _tell_refusals(self, result: LiveResult) -> None:
+        """Show why a face's resting face was refused, once."""
+        notes = {int(one): found.note for one, found in zip(result.track_ids, result.baselines, strict=True)}
+        for one, note in notes.items():
+            if note and note != self._notes.get(one):
+                self._say(f"face {one}: {note}")
+        self._notes = notes
+
+    def _say(self, message: str) -> None:
+        self._message, self._message_ends = message, self._clock() + _MESSAGE_S
 
     def _draw(self) -> None:
         """Show the current frame, unless nothing has changed since it was drawn."""
@@ -290,7 +308,7 @@ class LiveLoop:
                 self._face = SelectedFace(holding.track_id, holding.collector.embeddings[-1], picture, crop)
             case Answer.CANCEL:
                 self._holding = None
-                self._tell("examples discarded")
+                self._say("examples discarded")
 
     def _hear(self, presses: list[tuple[Press, int]]) -> None:
         """Do what presses of number keys mean."""
@@ -314,7 +332,7 @@ class LiveLoop:
     def _begin_collecting(self, label: str) -> None:
         face = self._controls.selected
         if self._callbacks.teach is None or face is None:
-            self._tell(teach(self._callbacks, None, label)[0])
+            self._say(teach(self._callbacks, None, label)[0])
             return
         self._holding = Holding(Collector.for_recognizer(self._panel.recognizer), face, label)
         self._collect()
@@ -335,7 +353,7 @@ class LiveLoop:
             holding.stop()
             if not len(holding.collector):
                 self._holding = None
-                self._tell("no example collected: the face could not be read")
+                self._say("no example collected: the face could not be read")
 
     def _selected_face(self) -> "SelectedFace | None":
         return selected_face(self._current, self._controls.selected, self._panel.recognizer)
@@ -358,10 +376,9 @@ class LiveLoop:
                 return
             case Command.UNDO:
                 message = undo(self._callbacks)
-        self._tell(message)
-
-    def _tell(self, message: str) -> None:
-        self._message, self._message_ends = message, self._clock() + _MESSAGE_S
+            case Command.BASELINE:
+                message = toggle_baseline(self._callbacks, self._current, self._controls.selected)
+        self._say(message)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -423,6 +440,20 @@ def undo(callbacks: WindowCallbacks) -> str:
         return callbacks.undo()
     except ValueError as error:
         return str(error)
+
+
+def toggle_baseline(callbacks: WindowCallbacks, current: ProcessedFrame | None, track_id: int | None) -> str:
+    """Measure a face's resting face, or stop using it; return the message to show."""
+    if callbacks.baselines is None or current is None or track_id is None:
+        return "no face in view to measure"
+    callbacks.baselines.toggle(track_id)
+    rows = np.flatnonzero(current.result.track_ids == track_id)
+    found = current.result.baselines[int(rows[0])] if len(rows) else NO_BASELINE
+    if found.in_use:
+        return f"face {track_id}: its resting face is no longer its zero"
+    if found.left is not None:
+        return f"face {track_id}: stopped measuring"
+    return f"face {track_id}: look relaxed for {MEASURE_S:g} seconds"
 
 
 def save_snapshot(callbacks: WindowCallbacks, current: ProcessedFrame | None) -> str:

@@ -9,7 +9,7 @@ from moodspace.realtime.drawing.canvas import Rectangle
 from moodspace.realtime.window.holding import HeldView
 
 # What the window says while everything is recorded.
-RECORDING = "recording"
+RECORDING, SENDING = "recording", "sending"
 
 # From this width on, the panel is beside the picture; in narrower windows it is on the picture.
 _WIDE = 760
@@ -52,7 +52,7 @@ class ViewState:
         held: The frames that are collected or reviewed, if any.
         message: A message; empty for none.
         paused: Whether the picture is paused.
-        recording: What the recorder is doing, such as `RECORDING`; empty without one.
+        recording: What is recorded and sent, such as `RECORDING`; empty for nothing.
         fps: Frames per second; 0 hides it and the latency.
         latency_ms: Milliseconds from a frame's arrival until it is shown.
     """

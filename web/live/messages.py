@@ -107,10 +107,12 @@ def read_request(text: str) -> dict[str, Any]:
             return request
         case {"type": "teach", "track": int(number), "label": str()} if not isinstance(number, bool):
             return request
+        case {"type": "baseline", "track": int(number)} if not isinstance(number, bool):
+            return request
         case {"type": "record", "on": bool(), "min_group": int(least)} if 1 <= least <= _MAX_GROUP:
             if not isinstance(least, bool):
                 return request
-    known = "start, teach, undo, record, reset, collect, drop, lesson or discard"
+    known = "start, teach, undo, baseline, record, reset, collect, drop, lesson or discard"
     raise MessageError(f"expected {known}, got something else")
 
 
