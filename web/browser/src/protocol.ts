@@ -178,10 +178,18 @@ export interface FrameResult {
 
 export type Stage = "read" | "detect" | "track" | "crop" | "encode" | "search" | "decide";
 
-/** A face to teach: of the live session by its track id, or of the newest photo by its number. */
+/** A face to teach: of the live session by its track id, of the newest photo by its number, or one that is held. */
 export interface FaceReference {
-  from: "live" | "photo";
+  from: "live" | "photo" | "held";
   id: number;
+}
+
+/** The answer to `Engine.hold`. */
+export interface Held {
+  /** Number of the held face, from 1 up, never used again; null if it was not kept. */
+  id: number | null;
+  /** Why it was not kept: it cannot be read, a held face is nearly the same, or it is no longer in view. */
+  reason: "" | "unreadable" | "same" | "gone";
 }
 
 export interface TaughtFace {
@@ -191,6 +199,8 @@ export interface TaughtFace {
   source: string;
   /** Seconds since 1970. */
   added: number;
+  /** Where it is on the map, next to its most similar known faces; null without a map. */
+  place: Point | null;
 }
 
 /** The taught faces, newest last. */
@@ -246,6 +256,13 @@ export interface Engine {
   setSmoothing(halfLife: number): Promise<void>;
   /** Teach faces as a class, as one lesson. A live face can be taught for 3 s after it left the picture. */
   teach(label: string, faces: readonly FaceReference[]): Promise<Taught>;
+  /**
+   * Keep a face as it is in the newest frame or photo, to teach it later. Held live faces differ from each other: their
+   * similarity stays below 0.995, so that a second of the same look gives one of them.
+   */
+  hold(face: FaceReference): Promise<Held>;
+  /** Let held faces go; without ids, all of them. Teaching does not let them go. */
+  release(ids?: readonly number[]): Promise<void>;
   /** Undo the last change: a lesson, or faces that were forgotten or imported. */
   undo(): Promise<Taught>;
   /** Forget taught faces by id. */
@@ -254,6 +271,8 @@ export interface Engine {
   exportTaught(): Promise<ExportedFile>;
   /** Add the faces of an exported file, JSON or parquet, from here or from Python; known ones are left out. */
   importTaught(bytes: ArrayBuffer): Promise<Imported>;
+  /** Take back the taught faces of an earlier visit: as an import, but with their sources, and without undo. */
+  restoreTaught(bytes: ArrayBuffer): Promise<Taught>;
   /** Stop the worker and free its memory. Calls in flight reject with "stopped". */
   stop(): void;
 }

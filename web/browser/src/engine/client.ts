@@ -8,9 +8,11 @@ import type {
   Face,
   FaceReference,
   FrameResult,
+  Held,
   Imported,
   LoadOptions,
   Taught,
+  TaughtFace,
 } from "../protocol.ts";
 import { EngineError } from "../protocol.ts";
 
@@ -30,7 +32,9 @@ function noise(seed: number): number {
 
 /** Stands in for the engine until it works, so that the pages can be built: two faces that move and change. */
 class FakeEngine implements Engine {
-  #faces: { id: number; label: string; source: string; added: number }[] = [];
+  #faces: TaughtFace[] = [];
+  #held = new Set<number>();
+  #holds = 0;
   #lessons: number[] = [];
   #next = 1;
   #view = "blend";
@@ -151,15 +155,29 @@ class FakeEngine implements Engine {
 
   async teach(label: string, faces: readonly FaceReference[]): Promise<Taught> {
     if (!label.trim()) throw new EngineError("label", "Expected a class name, got none; type one.");
-    const known = faces.filter((face) => this.#seen.has(`${face.from} ${face.id}`));
+    const known = faces.filter((face) =>
+      face.from === "held" ? this.#held.has(face.id) : this.#seen.has(`${face.from} ${face.id}`),
+    );
     if (!known.length) {
       throw new EngineError("gone", "This face is no longer in view; select a face and teach again.");
     }
     for (const face of known) {
-      this.#faces.push({ id: this.#next++, label: label.trim(), source: face.from, added: Date.now() / 1000 });
+      const place = { x: 0.2 + 0.01 * this.#next, y: 0.15 };
+      this.#faces.push({ id: this.#next++, label: label.trim(), source: face.from, added: Date.now() / 1000, place });
     }
     this.#lessons.push(known.length);
     return this.taught();
+  }
+
+  async hold(face: FaceReference): Promise<Held> {
+    if (!this.#seen.has(`${face.from} ${face.id}`)) return { id: null, reason: "gone" };
+    if (++this.#holds % 4) return { id: null, reason: "same" };
+    this.#held.add(this.#holds);
+    return { id: this.#holds, reason: "" };
+  }
+
+  async release(ids?: readonly number[]): Promise<void> {
+    for (const id of ids ?? this.#held) this.#held.delete(id);
   }
 
   async undo(): Promise<Taught> {
@@ -193,6 +211,11 @@ class FakeEngine implements Engine {
     const faces = JSON.parse(new TextDecoder().decode(bytes));
     this.#faces.push(...faces);
     return { added: faces.length, known: 0, taught: await this.taught() };
+  }
+
+  async restoreTaught(bytes: ArrayBuffer): Promise<Taught> {
+    this.#faces.push(...JSON.parse(new TextDecoder().decode(bytes)));
+    return this.taught();
   }
 
   stop(): void {}
