@@ -71,6 +71,8 @@ export interface BundleInfo {
   galleryCount: number;
   views: readonly ViewInfo[];
   defaultView: string;
+  /** "#rrggbb" for each class of the views. */
+  colors: Readonly<Record<string, string>>;
   /** The known faces on the map; null if the bundle has no map. */
   map: MapInfo | null;
   /** Measured figures of the bundle, as in the manifest's `metrics`. */
@@ -87,7 +89,7 @@ export interface MapInfo {
 }
 
 export interface RuntimeInfo {
-  backend: "wasm" | "webgpu";
+  backend: "wasm";
   /** 1 unless the page is cross-origin isolated. */
   threads: number;
 }
@@ -233,8 +235,6 @@ export interface LoadOptions {
   progress?: (progress: Progress) => void;
   /** Most threads to use; by default as many as help. More than 1 needs a cross-origin isolated page. */
   threads?: number;
-  /** "auto" takes WebGPU only where it is faster. */
-  backend?: "auto" | "wasm" | "webgpu";
 }
 
 /**
