@@ -27,6 +27,8 @@ for (const kind of ["", "_threaded"]) {
 }
 // The pages' own files: HTML, styles, icons, the manifest and the service worker, which the writer completes.
 await cp("static", "dist", { recursive: true });
+await cp("../static/icon.svg", "dist/icon.svg");
+await cp("../../realtime/astronaut.webp", "dist/astronaut.webp");
 await writeFile("dist/sw.js", await readFile("src/sw.js", "utf8"));
 if (watch) {
   const context = await esbuild.context(options);

@@ -71,6 +71,8 @@ export interface BundleInfo {
   galleryCount: number;
   views: readonly ViewInfo[];
   defaultView: string;
+  /** "#rrggbb" for each class of the views. */
+  colors: Readonly<Record<string, string>>;
   /** The known faces on the map; null if the bundle has no map. */
   map: MapInfo | null;
   /** Measured figures of the bundle, as in the manifest's `metrics`. */

@@ -65,6 +65,7 @@ class FakeEngine implements Engine {
         { name: "fer2013", classes: CLASSES, unknownBelow: 0.47 },
       ],
       defaultView: "blend",
+      colors: Object.fromEntries(CLASSES.map((name, at) => [name, COLORS[at]])),
       map: { positions, labels: { blend: labels, fer2013: labels } },
       metrics: {},
       runtime: { backend: "wasm", threads: 1 },
