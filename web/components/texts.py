@@ -1,4 +1,4 @@
-"""Words that the server app and the static site share, as HTML: how it works, what it must not be used for, and the law."""
+"""Words that the server app and the static site share, as HTML: how it works, misuse, and the law."""
 
 HOW_IT_WORKS = """
 <article class="card"><h2>How it works</h2>
