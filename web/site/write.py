@@ -75,8 +75,7 @@ def write_site(bundle: Bundle, out: Path, *, version: str, view: str | None = No
         description |= {"moodspace": version, "defaultView": view or bundle.default_labels}
         files.write(_DESCRIPTION, _json(description))
         _complete_pages(built, files)
-        written = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-    return written
+        return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 def _check_replaceable(out: Path) -> None:
@@ -225,7 +224,7 @@ def _network(name: str, network: Network, files: _Files) -> dict[str, Any]:
     return {
         **files.add(name, packed.content),
         "segments": packed.segments,
-        "places": {size: places for size, places in network.places.items()},
+        "places": dict(network.places),
     }
 
 
