@@ -4,10 +4,8 @@ import * as esbuild from "esbuild";
 
 const watch = process.argv.includes("--watch");
 const options = {
-  entryPoints: { app: "src/ui/app.ts", worker: "src/engine/worker.ts" },
   outdir: "dist",
   bundle: true,
-  format: "esm",
   target: "es2022",
   minify: !watch,
   sourcemap: watch ? "inline" : false,
@@ -17,7 +15,7 @@ const options = {
 
 await rm("dist", { recursive: true, force: true });
 await mkdir("dist/wasm", { recursive: true });
-for (const kind of ["", "_threaded"]) {
+for (const kind of ["", "_compat", "_threaded"]) {
   for (const ending of ["js", "wasm"]) {
     await cp(
       `node_modules/@litertjs/core/wasm/litert_wasm${kind}_internal.${ending}`,
@@ -28,11 +26,16 @@ for (const kind of ["", "_threaded"]) {
 // The pages' own files: HTML, styles, icons, the manifest and the service worker, which the writer completes.
 await cp("static", "dist", { recursive: true });
 await cp("../static/icon.svg", "dist/icon.svg");
+await cp("../../viz/theme.css", "dist/theme.css");
+await cp("../../viz/report/report.css", "dist/report.css");
 await cp("../../realtime/astronaut.webp", "dist/astronaut.webp");
 await writeFile("dist/sw.js", await readFile("src/sw.js", "utf8"));
-if (watch) {
-  const context = await esbuild.context(options);
-  await context.watch();
-} else {
-  await esbuild.build(options);
+// The runtime's script needs `importScripts`, which module workers lack.
+const builds = [
+  { ...options, entryPoints: { app: "src/ui/app.ts" }, format: "esm" },
+  { ...options, entryPoints: { worker: "src/engine/worker.ts" }, format: "iife" },
+];
+for (const build of builds) {
+  if (watch) await (await esbuild.context(build)).watch();
+  else await esbuild.build(build);
 }

@@ -89,7 +89,7 @@ export interface MapInfo {
 }
 
 export interface RuntimeInfo {
-  backend: "wasm" | "webgpu";
+  backend: "wasm";
   /** 1 unless the page is cross-origin isolated. */
   threads: number;
 }
@@ -235,8 +235,6 @@ export interface LoadOptions {
   progress?: (progress: Progress) => void;
   /** Most threads to use; by default as many as help. More than 1 needs a cross-origin isolated page. */
   threads?: number;
-  /** "auto" takes WebGPU only where it is faster. */
-  backend?: "auto" | "wasm" | "webgpu";
 }
 
 /**

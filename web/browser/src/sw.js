@@ -3,10 +3,17 @@
 // All files of a version are fetched before it takes over, and stay together: a page never mixes two versions. Files whose
 // content is the same are taken from the version before instead of the network.
 
-const FILES = "PRECACHE"; // [{ url, revision }], addresses relative to this file
+// [{ url, revision, runtime }], addresses relative to this file; a build of the runtime names the browsers it is for.
+const FILES = "PRECACHE";
 const PREFIX = `moodspace ${new URL(self.registration.scope).pathname} `;
 const CACHE = `${PREFIX}${"VERSION"}`;
 const REVISION = "x-moodspace-revision";
+// A module with one relaxed SIMD instruction, as in `engine/runtime.ts`. The build with threads is not kept.
+const RELAXED = [
+  0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 15, 1, 13, 0, 65, 1, 253, 15, 65, 2, 253, 15, 253,
+  128, 2, 11,
+];
+const RUNTIME = WebAssembly.validate(new Uint8Array(RELAXED)) ? "plain" : "compat";
 
 self.addEventListener("install", (event) => event.waitUntil(install()));
 
@@ -25,7 +32,8 @@ self.addEventListener("fetch", (event) => {
 
 async function install() {
   const cache = await caches.open(CACHE);
-  for (const { url, revision } of FILES) {
+  for (const { url, revision, runtime } of FILES) {
+    if (runtime && runtime !== RUNTIME) continue;
     const address = new URL(url, self.registration.scope).href;
     if ((await cache.match(address))?.headers.get(REVISION) === revision) continue;
     await cache.put(address, await stored(address, revision));
