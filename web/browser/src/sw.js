@@ -10,8 +10,8 @@ const CACHE = `${PREFIX}${"VERSION"}`;
 const REVISION = "x-moodspace-revision";
 // A module with one relaxed SIMD instruction, as in `engine/runtime.ts`. The build with threads is not kept.
 const RELAXED = [
-  0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 15, 1, 13, 0, 65, 1, 253, 15, 65, 2, 253, 15, 253,
-  128, 2, 11,
+  0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 15, 1, 13, 0, 65, 1, 253, 15, 65, 2, 253, 15,
+  253, 128, 2, 11,
 ];
 const RUNTIME = WebAssembly.validate(new Uint8Array(RELAXED)) ? "plain" : "compat";
 

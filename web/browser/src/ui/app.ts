@@ -120,14 +120,11 @@ function showCamera(state: State): void {
 }
 
 function showAbout(info: State["info"]): void {
-  const { backend, threads } = info.runtime;
+  const { threads } = info.runtime;
   const rows: [string, string][] = [
     ["version of Moodspace", info.version],
     ["known faces", info.galleryCount.toLocaleString("en")],
-    [
-      "network runs on",
-      backend === "webgpu" ? "WebGPU" : `WebAssembly, ${threads === 1 ? "one thread" : `${threads} threads`}`,
-    ],
+    ["network runs on", `WebAssembly, ${threads === 1 ? "one thread" : `${threads} threads`}`],
     ["views", info.views.map((one) => one.name).join(", ")],
   ];
   find("#page-about .versions").replaceChildren(
