@@ -29,7 +29,6 @@ OUTPUTS = {"537": "heat", "538": "sizes", "539": "offsets", "540": "landmarks"}
 _FLOAT, _HALF = 1, 10
 
 
-
 @dataclass(frozen=True, slots=True)
 class _Node:
     op: str
@@ -60,7 +59,9 @@ def convert_centerface(onnx: Path) -> Network:
         graph = _read(onnx.read_bytes())
         return _Writer(graph).write()
     except OSError as error:
-        raise DetectorError(f"detector model: expected CenterFace's ONNX file, got: {error.strerror}: {onnx}") from error
+        raise DetectorError(
+            f"detector model: expected CenterFace's ONNX file, got: {error.strerror}: {onnx}"
+        ) from error
     except (KeyError, IndexError, ValueError, struct.error) as error:
         raise DetectorError(f"detector model: expected CenterFace's ONNX file, cannot convert {onnx}") from error
 
@@ -328,7 +329,9 @@ class _Writer:
         buffer = schema.BufferT()
         buffer.data = np.frombuffer(np.ascontiguousarray(values).tobytes(), np.uint8)
         self._buffers.append(buffer)
-        return self._new(f"constant/{len(self._tensors)}", types[values.dtype.name], list(values.shape), len(self._buffers) - 1)
+        return self._new(
+            f"constant/{len(self._tensors)}", types[values.dtype.name], list(values.shape), len(self._buffers) - 1
+        )
 
     def _new(self, name: str, kind: int, shape: list[int], buffer: int) -> int:
         tensor = self._schema.TensorT()

@@ -267,6 +267,11 @@ export class Pipeline {
     };
   }
 
+  /** Recognize a face that was cropped before, as `moodspace predict --crops` does. */
+  async crop(crop: Gray): Promise<Prediction> {
+    return this.recognizer.predict(await this.encoder.encode(crop));
+  }
+
   /** Return a face to teach; null if it is gone. */
   teachable({ from, id }: FaceReference): Teachable | null {
     if (from === "held") return this.#held.get(id) ?? null;

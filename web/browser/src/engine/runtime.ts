@@ -72,9 +72,15 @@ export async function startRuntime(
     },
   };
   Object.assign(globalThis, { Module: options });
-  // LiteRT looks for a graphics card by itself and logs an error where there is none.
+  // LiteRT opens the graphics card by itself, which takes time and is not used here, and warns where it cannot.
   Object.defineProperty(navigator, "gpu", { value: undefined, configurable: true });
-  await Promise.race([loadLiteRt(address(script), { threads: kind === "threaded" }), failed]);
+  const warn = console.warn;
+  console.warn = () => {};
+  try {
+    await Promise.race([loadLiteRt(address(script), { threads: kind === "threaded" }), failed]);
+  } finally {
+    console.warn = warn;
+  }
 }
 
 /** A network whose input size can be changed. */

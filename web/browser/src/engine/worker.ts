@@ -11,10 +11,11 @@ import type {
   Taught,
 } from "../protocol.ts";
 import { EngineError } from "../protocol.ts";
+import { SIZE } from "./crops.ts";
 import type { Rgba } from "./image.ts";
 import { classColors, className } from "./names.ts";
 import { Encoder, Pipeline, type Teachable } from "./pipeline.ts";
-import { Recognizer } from "./recognizer.ts";
+import { type Prediction, Recognizer } from "./recognizer.ts";
 import type { Answer, Request } from "./rpc.ts";
 import { chooseRuntime, Network, startRuntime } from "./runtime.ts";
 import { Fetcher, fetchSite, readGallery, unpack } from "./site.ts";
@@ -94,6 +95,16 @@ class Service {
     const started = performance.now();
     const picture = this.#pixels(image);
     return this.#parts.pipeline.photo(picture, performance.now() - started);
+  }
+
+  /** Recognize 48x48 gray crops; not part of the pages, for comparisons with Python. */
+  async crops(pixels: Uint8Array): Promise<Prediction[]> {
+    const size = SIZE * SIZE;
+    const found: Prediction[] = [];
+    for (let at = 0; at < pixels.length; at += size) {
+      found.push(await this.#parts.pipeline.crop({ width: SIZE, height: SIZE, data: pixels.slice(at, at + size) }));
+    }
+    return found;
   }
 
   reset(): void {
