@@ -9,7 +9,7 @@ import numpy as np
 from playwright.sync_api import expect
 from skimage.data import astronaut
 
-from moodspace import Model
+import moodspace
 from moodspace.realtime.demo import picture_path
 from moodspace.realtime.session.reading import open_session
 from tests.web.site.site_pages import ready, start_camera
@@ -43,7 +43,7 @@ def test_a_photo_gives_pythons_answer_and_its_files(open_page, site: str, tmp_pa
     expect(photo.locator(".face h2")).to_contain_text("happy")
     document = json.loads(saved(page, photo.get_by_role("button", name="JSON"), tmp_path).read_text())
     (face,) = document["faces"]
-    (python,) = Model().predict(picture_path()).faces
+    (python,) = moodspace.load().recognize(picture_path())
     assert overlap(face["xywh"], list(python.xywh)) > 0.9
     assert face["expression"] == python.expression == "happy"
     assert abs(face["confidence"] - python.confidence) < 0.01
