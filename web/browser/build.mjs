@@ -26,8 +26,6 @@ for (const kind of ["", "_compat", "_threaded"]) {
 // The pages' own files: HTML, styles, icons, the manifest and the service worker, which the writer completes.
 await cp("static", "dist", { recursive: true });
 await cp("../static/icon.svg", "dist/icon.svg");
-await cp("../../viz/theme.css", "dist/theme.css");
-await cp("../../viz/report/report.css", "dist/report.css");
 await cp("../../realtime/astronaut.webp", "dist/astronaut.webp");
 await writeFile("dist/sw.js", await readFile("src/sw.js", "utf8"));
 // The runtime's script needs `importScripts`, which module workers lack.

@@ -25,7 +25,7 @@ def complete_page(html: str) -> str:
         "how-it-works": HOW_IT_WORKS,
         "misuse": MISUSE,
         "law": LAW,
-        "model-card": f'<article class="card">{_model_card()}</article>',
+        "model-card": f'<article class="card" tabindex="0" aria-label="Model card">{_model_card()}</article>',
         "licenses": f"<pre>{text(licenses())}</pre>",
     }
     return _MARK.sub(lambda mark: texts[mark[1]].strip(), html)
@@ -41,5 +41,6 @@ def _model_card() -> str:
     # Without raw HTML, so that the card cannot change the page.
     markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
     html = markdown.render(model_card())
-    # The page has the level above.
+    # A table of the card may have no head; and the page has the level above.
+    html = re.sub(r"<thead>\s*<tr>(\s*<th></th>)+\s*</tr>\s*</thead>", "", html)
     return re.sub(r"(</?h)([1-5])\b", lambda found: f"{found[1]}{int(found[2]) + 1}", html)

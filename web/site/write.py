@@ -26,6 +26,7 @@ from moodspace.errors import MoodspaceError
 from moodspace.index.gallery import Gallery
 from moodspace.web.site.detector import convert_centerface
 from moodspace.web.site.networks import Network, pack, prepare_encoder
+from moodspace.web.site.pages import complete_page, shared_styles
 
 FORMAT, VERSION = "moodspace-site", 1
 # What `npm run build` makes.
@@ -146,7 +147,7 @@ class _Files:
 
 
 def _copy_pages(built: Path, files: _Files) -> None:
-    """Copy all built files but those that name others. Styles and scripts may name pictures."""
+    """Copy all built files but those that name others, and add the shared styles. Both may name pictures."""
     rest = [path for path in sorted(built.rglob("*")) if path.is_file()]
     rest = [path for path in rest if path.relative_to(built).as_posix() not in (*_NAMING, _WORKER)]
     rest.sort(key=lambda path: path.suffix in (".js", ".css"))
@@ -155,6 +156,8 @@ def _copy_pages(built: Path, files: _Files) -> None:
         if path.suffix == ".css" or path.name == "app.js":
             content = _renamed(content.decode(), files.names).encode()
         files.add(path.relative_to(built).as_posix(), content)
+    for name, style in shared_styles().items():
+        files.add(name, style.encode())
 
 
 def _renamed(text: str, names: Mapping[str, str]) -> str:
@@ -166,7 +169,8 @@ def _renamed(text: str, names: Mapping[str, str]) -> str:
 
 def _complete_pages(built: Path, files: _Files) -> None:
     for name in _NAMING:
-        files.write(name, _renamed((built / name).read_text("utf-8"), files.names).encode())
+        page = _renamed((built / name).read_text("utf-8"), files.names)
+        files.write(name, (complete_page(page) if name == _PAGE else page).encode())
     runtimes = {
         files.names[f"wasm/{stem}.{ending}"]: kind for kind, stem in _RUNTIMES.items() for ending in ("js", "wasm")
     }

@@ -177,7 +177,7 @@ export class Lesson {
       this.#clear();
       say(this.#said, (error as Error).message);
     } finally {
-      await engine.release().catch(() => {});
+      await engine.release(held.map((face) => face.id)).catch(() => {});
     }
   }
 

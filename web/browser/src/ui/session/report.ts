@@ -68,14 +68,11 @@ export function saveReport(session: Session, shade: Shade): void {
     certainty(session),
     notRecorded(session),
   );
-  const page = document.implementation.createHTMLDocument("Expressions shown");
-  page.documentElement.lang = "en";
-  page.head.append(
-    Object.assign(page.createElement("meta"), { name: "viewport", content: "width=device-width, initial-scale=1" }),
-    Object.assign(page.createElement("style"), { textContent: pageStyles() }),
-  );
-  page.body.append(page.importNode(body, true));
-  const html = `<!doctype html>\n${page.documentElement.outerHTML.replace("<head>", '<head><meta charset="utf-8">')}\n`;
+  // Written as text: this page's policy would keep a style out of a document made here. The parts are escaped already.
+  const head =
+    '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">' +
+    `<title>Expressions shown</title><style>${pageStyles()}</style>`;
+  const html = `<!doctype html>\n<html lang="en"><head>${head}</head><body>${body.outerHTML}</body></html>\n`;
   save("moodspace-session.html", "text/html", html);
 }
 

@@ -1,5 +1,6 @@
 /** The Teach page: example faces from pictures, and the visitor's gallery with undo, forget, export and import. */
 
+import type { Held } from "../../protocol.ts";
 import { find, h, mark, notice, save, say, takeFiles } from "../dom.ts";
 import { readPicture } from "../files/pictures.ts";
 import { counted } from "../format.ts";
@@ -9,6 +10,12 @@ import { discard, keep, kept } from "./keep.ts";
 
 const MOST = 20;
 const NO_FACE = "no face found; use a picture with a larger, upright face seen from the front";
+const REFUSED: Readonly<Record<Held["reason"], string>> = {
+  "": "",
+  unreadable: "a face cannot be read well enough to teach it: it is too small, blurred, turned away or covered",
+  same: "a face is the same as one that is already here",
+  gone: NO_FACE,
+};
 const CANNOT_KEEP =
   "This browser keeps no data for this page, as in some private windows. What you teach lasts until you leave; export it to keep it.";
 
@@ -50,8 +57,9 @@ export class TeachPage {
         const largest = Math.max(...result.faces.map(({ box }) => box.width * box.height));
         for (const face of result.faces) {
           const held = await this.state.engine.hold({ from: "photo", id: face.id });
-          if (held.id === null) continue;
-          this.#add(held.id, file.name, thumbnail(bitmap, face.box), face.box.width * face.box.height === largest);
+          if (held.id === null)
+            this.#list.append(h("li", { class: "wide" }, notice(REFUSED[held.reason], `${file.name}:`)));
+          else this.#add(held.id, file.name, thumbnail(bitmap, face.box), face.box.width * face.box.height === largest);
         }
         bitmap.close();
       } catch (error) {
@@ -77,6 +85,11 @@ export class TeachPage {
 
   #chosen(): number[] {
     return [...this.#list.querySelectorAll<HTMLInputElement>("input:checked")].map((box) => Number(box.value));
+  }
+
+  /** The ids of all faces to choose from. */
+  #all(): number[] {
+    return [...this.#list.querySelectorAll<HTMLInputElement>("input")].map((box) => Number(box.value));
   }
 
   #update(): void {
@@ -129,7 +142,7 @@ export class TeachPage {
         chosen.map((id) => ({ from: "held", id })),
       );
       this.state.setTaught(taught);
-      await this.state.engine.release();
+      await this.state.engine.release(this.#all());
       const added = taught.faces.length - before;
       const known = chosen.length - added;
       this.#list.replaceChildren();
