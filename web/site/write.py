@@ -201,6 +201,8 @@ def _describe(bundle: Bundle, files: _Files) -> dict[str, Any]:
         "calibrations": {name: values.to_json() for name, values in bundle.calibrations.items()},
         "blend": bundle.blend.to_json() if bundle.blend else None,
         "gate": bundle.gate.to_json(),
+        "quality": bundle.meta.get("quality") or {},
+        "commonClasses": {name: list(classes) for name, classes in bundle.views.items()},
         "metrics": bundle.meta.get("metrics"),
         "colors": COLORS,
         "ownColors": list(OWN_COLORS),
