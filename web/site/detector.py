@@ -174,7 +174,7 @@ class _Writer:
         while position < len(nodes):
             node = nodes[position]
             # A ReLU or batch normalization that follows is folded into the operator.
-            followers = []
+            followers: list[_Node] = []
             while position + 1 < len(nodes) and nodes[position + 1].op in ("Relu", "BatchNormalization"):
                 if nodes[position + 1].inputs[0] != (followers[-1] if followers else node).output:
                     break

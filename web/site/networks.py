@@ -102,12 +102,11 @@ def _expand_halves(model: Any, schema: Any) -> None:
     for graph in model.subgraphs:
         kept = []
         for operator in graph.operators:
-            source = graph.tensors[operator.inputs[0]] if len(operator.inputs) else None
-            if (
-                codes[operator.opcodeIndex] != schema.BuiltinOperator.DEQUANTIZE
-                or source.type != schema.TensorType.FLOAT16
-                or model.buffers[source.buffer].data is None
-            ):
+            if codes[operator.opcodeIndex] != schema.BuiltinOperator.DEQUANTIZE:
+                kept.append(operator)
+                continue
+            source = graph.tensors[operator.inputs[0]]
+            if source.type != schema.TensorType.FLOAT16 or model.buffers[source.buffer].data is None:
                 kept.append(operator)
                 continue
             target = graph.tensors[operator.outputs[0]]

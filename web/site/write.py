@@ -76,8 +76,7 @@ def write_site(bundle: Bundle, out: Path, *, version: str, view: str | None = No
         description |= {"moodspace": version, "defaultView": view or bundle.default_labels}
         files.write(_DESCRIPTION, _json(description))
         _complete_pages(built, files)
-        written = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-    return written
+        return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 def _check_replaceable(out: Path) -> None:
@@ -202,6 +201,8 @@ def _describe(bundle: Bundle, files: _Files) -> dict[str, Any]:
         "calibrations": {name: values.to_json() for name, values in bundle.calibrations.items()},
         "blend": bundle.blend.to_json() if bundle.blend else None,
         "gate": bundle.gate.to_json(),
+        "quality": bundle.meta.get("quality") or {},
+        "commonClasses": {name: list(classes) for name, classes in bundle.views.items()},
         "metrics": bundle.meta.get("metrics"),
         "colors": COLORS,
         "ownColors": list(OWN_COLORS),
@@ -229,7 +230,7 @@ def _network(name: str, network: Network, files: _Files) -> dict[str, Any]:
     return {
         **files.add(name, packed.content),
         "segments": packed.segments,
-        "places": {size: places for size, places in network.places.items()},
+        "places": dict(network.places),
     }
 
 

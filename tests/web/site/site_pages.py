@@ -24,7 +24,7 @@ def written_site(folder: Path) -> Path:
     """Writes the site once its pages are built, as `make site` and `.ci/run` build them."""
     if not (BUILT / "index.html").is_file():
         pytest.skip("needs the built pages of the static site: make site")
-    write_site(load_bundle(SHIPPED), folder, version="1.2.3")
+    write_site(load_bundle(SHIPPED), folder, version="test")
     return folder
 
 

@@ -83,11 +83,11 @@ export function readBlend(
   values: Readonly<Record<string, unknown>>,
   classes: Readonly<Record<string, readonly string[]>>,
 ): Blend {
-  if ("shares" in values) return new WeightedMean(values as unknown as MeanValues, classes);
-  throw new EngineError(
-    "damaged",
-    "This site's blend is of a kind that its program does not know; write the site again.",
-  );
+  if (!("shares" in values)) {
+    throw new EngineError("damaged", "The site's blend is of an unknown kind; write the site again.");
+  }
+  if ("weights" in values) return new LogisticMixture(values as unknown as MixtureValues, classes);
+  return new WeightedMean(values as unknown as MeanValues, classes);
 }
 
 interface MeanValues {
@@ -97,53 +97,93 @@ interface MeanValues {
   unknown_below: number;
 }
 
-class WeightedMean implements Blend {
+abstract class SharedBlend implements Blend {
   readonly classes: readonly string[];
   readonly sets: readonly string[];
   readonly unknownBelow: number;
-  readonly #columns: Readonly<Record<string, number[]>>;
+  protected readonly columns: Readonly<Record<string, number[]>>;
 
   constructor(
-    readonly values: MeanValues,
+    readonly shared: MeanValues,
     classes: Readonly<Record<string, readonly string[]>>,
   ) {
-    this.classes = values.classes;
-    this.sets = Object.keys(values.shares);
-    this.unknownBelow = values.unknown_below;
-    this.#columns = Object.fromEntries(
-      this.sets.map((set) => [set, values.classes.map((name) => classes[set].indexOf(name))]),
+    this.classes = shared.classes;
+    this.sets = Object.keys(shared.shares);
+    this.unknownBelow = shared.unknown_below;
+    this.columns = Object.fromEntries(
+      this.sets.map((set) => [set, shared.classes.map((name) => classes[set].indexOf(name))]),
     );
   }
 
+  abstract mean(proba: Readonly<Record<string, readonly number[]>>): number[];
+
   predict(parts: Readonly<Record<string, Parts>>): Parts {
-    const mean = (part: keyof Parts) => {
-      const total = this.classes.map(() => 0);
-      for (const set of this.sets) {
-        const shared = this.#columns[set].map((column) => parts[set][part][column]);
-        const sum = Math.max(
-          shared.reduce((a, b) => a + b, 0),
-          1e-12,
-        );
-        shared.forEach((value, at) => {
-          total[at] += (this.values.shares[set][at] * value) / sum;
-        });
-      }
-      return sharpen(
-        total.map((value) => Math.max(value, 1e-12)),
-        this.values.temperature,
-      );
-    };
+    const mean = (part: keyof Parts) => this.mean(Object.fromEntries(this.sets.map((set) => [set, parts[set][part]])));
     return { proba: mean("proba"), head: mean("head"), votes: mean("votes") };
   }
 
   label(columns: Readonly<Record<string, number>>): number {
     const total = this.classes.map(() => 0);
     for (const set of this.sets) {
-      this.#columns[set].forEach((column, at) => {
-        if (column === columns[set]) total[at] += this.values.shares[set][at];
+      this.columns[set].forEach((column, at) => {
+        if (column === columns[set]) total[at] += this.shared.shares[set][at];
       });
     }
     const most = Math.max(...total);
     return most > 0 ? total.indexOf(most) : -1;
+  }
+}
+
+/** Each label set has a fixed share of each class. */
+class WeightedMean extends SharedBlend {
+  override mean(proba: Readonly<Record<string, readonly number[]>>): number[] {
+    const total = this.classes.map(() => 0);
+    for (const set of this.sets) {
+      const shared = this.columns[set].map((column) => proba[set][column]);
+      const sum = Math.max(
+        shared.reduce((a, b) => a + b, 0),
+        1e-12,
+      );
+      shared.forEach((value, at) => {
+        total[at] += (this.shared.shares[set][at] * value) / sum;
+      });
+    }
+    return sharpen(
+      total.map((value) => Math.max(value, 1e-12)),
+      this.shared.temperature,
+    );
+  }
+}
+
+interface MixtureValues extends MeanValues {
+  /** For each label set, for each of its classes the weight for each class of the blend. */
+  weights: Readonly<Record<string, readonly (readonly number[])[]>>;
+  bias: readonly number[];
+}
+
+/** The lowest probability that the weights see. */
+const LOWEST = 1e-3;
+
+/** A logistic regression on the log probabilities of all label sets. */
+class LogisticMixture extends SharedBlend {
+  constructor(
+    readonly values: MixtureValues,
+    classes: Readonly<Record<string, readonly string[]>>,
+  ) {
+    super(values, classes);
+  }
+
+  override mean(proba: Readonly<Record<string, readonly number[]>>): number[] {
+    const total = [...this.values.bias];
+    for (const set of this.sets) {
+      const logs = proba[set].map((value) => Math.log(Math.max(value, LOWEST)));
+      const middle = logs.reduce((a, b) => a + b, 0) / logs.length;
+      logs.forEach((value, row) => {
+        this.values.weights[set][row].forEach((weight, at) => {
+          total[at] += (value - middle) * weight;
+        });
+      });
+    }
+    return softmax(total.map((value) => value / this.values.temperature));
   }
 }

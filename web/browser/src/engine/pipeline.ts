@@ -4,7 +4,7 @@ import type { Face, FaceReference, FrameResult, Held, Neighbor, Point, Quality, 
 import { cropFace, SIZE } from "./crops.ts";
 import { type Detection, detectInPicture, detectLive } from "./detector.ts";
 import type { Gray, Rgba } from "./image.ts";
-import { assess, mouthHidden, sharpness } from "./quality.ts";
+import { assess, type Measured, measureCrop } from "./quality.ts";
 import type { Encoded, Prediction, Recognizer } from "./recognizer.ts";
 import type { Network } from "./runtime.ts";
 import { explain, LabelSmoother, listed, SmoothedEvidence } from "./smoothing.ts";
@@ -59,8 +59,8 @@ interface State {
   smoother: LabelSmoother;
   evidence: SmoothedEvidence;
   croppedAt: number;
-  sharpness: number;
-  hidden: number;
+  /** What its crop tells, and its size and yaw when it was cropped. */
+  measured: Measured;
   crop: Gray | null;
   encoded: Encoded | null;
   prediction: Prediction | null;
@@ -102,7 +102,7 @@ export class Pipeline {
     for (const state of this.#states.values()) {
       state.smoother.reset();
       state.evidence.reset();
-      if (state.encoded) state.prediction = this.recognizer.predict(state.encoded);
+      if (state.encoded) state.prediction = this.recognizer.predict(state.encoded, state.measured);
     }
   }
 
@@ -121,17 +121,18 @@ export class Pipeline {
       const state = states[row];
       state.crop = crop;
       state.croppedAt = now;
-      state.sharpness = sharpness(crop);
-      state.hidden = mouthHidden(crop, this.recognizer.site.occlusion);
+      state.measured = measureCrop(crop, this.recognizer.site.occlusion);
     }
-    const qualities = tracked.faces.map((face, row) =>
-      assess(face, states[row].sharpness, states[row].hidden, frame.width, frame.height),
-    );
+    const qualities = tracked.faces.map((face, row) => assess(face, states[row].measured, frame.width, frame.height));
+    qualities.forEach(({ size, yaw }, row) => {
+      states[row].measured = { ...states[row].measured, size, yaw };
+    });
     clock.lap("crop");
     const encode = due.filter((row) => qualities[row].good || !states[row].encoded);
     for (const row of encode) states[row].encoded = await this.encoder.encode(states[row].crop!);
     clock.lap("encode");
-    for (const row of encode) states[row].prediction = this.recognizer.predict(states[row].encoded!);
+    for (const row of encode)
+      states[row].prediction = this.recognizer.predict(states[row].encoded!, states[row].measured);
     clock.lap("search");
     const classes = this.recognizer.classes;
     const names = classes.map((one) => one.name);
@@ -191,8 +192,7 @@ export class Pipeline {
         smoother: new LabelSmoother(this.#halfLife),
         evidence: new SmoothedEvidence(this.#halfLife),
         croppedAt: -1,
-        sharpness: 0,
-        hidden: 0,
+        measured: { sharpness: 0, noise: 0, hidden: 0, size: 0, yaw: 0 },
         crop: null,
         encoded: null,
         prediction: null,
@@ -222,20 +222,16 @@ export class Pipeline {
     const found = await detectInPicture(this.detector, picture);
     clock.lap("detect");
     const crops = found.map((face) => cropFace(picture, face.landmarks, this.#template));
-    const qualities = found.map((face, at) =>
-      assess(
-        face,
-        sharpness(crops[at]),
-        mouthHidden(crops[at], this.recognizer.site.occlusion),
-        picture.width,
-        picture.height,
-      ),
-    );
+    const measured = crops.map((crop) => measureCrop(crop, this.recognizer.site.occlusion));
+    const qualities = found.map((face, at) => assess(face, measured[at], picture.width, picture.height));
     clock.lap("crop");
     const encoded: Encoded[] = [];
     for (const crop of crops) encoded.push(await this.encoder.encode(crop));
     clock.lap("encode");
-    const predictions = encoded.map((one) => this.recognizer.predict(one));
+    const predictions = encoded.map((one, at) => {
+      const { size, yaw } = qualities[at];
+      return this.recognizer.predict(one, { ...measured[at], size, yaw });
+    });
     clock.lap("search");
     this.#photo = encoded.map(({ embedding }, at) => ({ embedding, crop: crops[at], good: qualities[at].good }));
     const classes = this.recognizer.classes;
@@ -269,7 +265,7 @@ export class Pipeline {
 
   /** Recognize a face that was cropped before, as `moodspace predict --crops` does. */
   async crop(crop: Gray): Promise<Prediction> {
-    return this.recognizer.predict(await this.encoder.encode(crop));
+    return this.recognizer.predict(await this.encoder.encode(crop), measureCrop(crop, this.recognizer.site.occlusion));
   }
 
   /** Return a face to teach; null if it is gone. */

@@ -17,16 +17,78 @@ const DIRECTIONS = 8;
 const EDGE_SIGMA = 0.7;
 const LEAST_EDGE = 1;
 
+/** How bad each measure of a face has to be to count; see `moodspace.classifier.quality_effect`. */
+const SHARP = 0.035;
+const SMOOTH = 2.5;
+const CLEAN = 8;
+const OPEN = 0.5;
+const FRONTAL = 20;
+const LARGE = 40;
+const YAW_STEP = 30;
+
+/** How much each kind of low quality flattens the probabilities of a view. */
+export interface QualityEffect {
+  overall: number;
+  blurred: number;
+  grainy: number;
+  noisy: number;
+  hidden: number;
+  turned: number;
+  small: number;
+}
+
+/** What is known of a crop's quality; size and yaw are NaN where the picture is not at hand. */
+export interface Measured {
+  sharpness: number;
+  noise: number;
+  hidden: number;
+  size: number;
+  yaw: number;
+}
+
+/** The temperature that the probabilities of a face are flattened with, above 0. */
+export function temperatureOf(effect: QualityEffect, face: Measured): number {
+  const positive = (value: number) => (Number.isNaN(value) ? 0 : Math.max(value, 0));
+  const sum =
+    effect.blurred * positive(Math.log(SHARP / Math.max(face.sharpness, 1e-4))) +
+    effect.grainy * positive(Math.log(Math.min(Math.max(face.noise, 1e-4), CLEAN) / SMOOTH)) +
+    effect.noisy * positive(Math.log(Math.max(face.noise, 1e-4) / CLEAN)) +
+    effect.hidden * positive(2 * (face.hidden - OPEN)) +
+    effect.turned * positive((Math.abs(face.yaw) - FRONTAL) / YAW_STEP) +
+    effect.small * positive(Math.log(LARGE / Math.max(face.size, 1)));
+  return Math.exp(effect.overall + sum);
+}
+
+/** Measure what a crop alone tells. */
+export function measureCrop(crop: Gray, occlusion: Occlusion): Measured {
+  return {
+    sharpness: sharpness(crop),
+    noise: noiseLevel(crop),
+    hidden: mouthHidden(crop, occlusion),
+    size: Number.NaN,
+    yaw: Number.NaN,
+  };
+}
+
+/** The standard deviation of the sensor noise in gray levels (Immerkaer, "Fast noise variance estimation", 1996). */
+export function noiseLevel({ width, height, data }: Gray): number {
+  const rough = filter3(data, width, height, [1, -2, 1, -2, 4, -2, 1, -2, 1]);
+  let sum = 0;
+  for (let y = 1; y < height - 1; y++) {
+    for (let x = 1; x < width - 1; x++) sum += Math.abs(rough[y * width + x]);
+  }
+  return ((Math.sqrt(Math.PI / 2) / 6) * sum) / ((width - 2) * (height - 2));
+}
+
 export interface Occlusion {
   weights: readonly number[];
   bias: number;
 }
 
-/** Assess a face from the sharpness of its crop and the probability that its mouth is hidden. */
+/** Assess a face from what its crop tells. */
 export function assess(
   face: Pick<Detection, "box" | "landmarks">,
-  sharp: number,
-  hidden: number,
+  { sharpness: sharp, hidden }: Pick<Measured, "sharpness" | "hidden">,
   width: number,
   height: number,
 ): Quality {

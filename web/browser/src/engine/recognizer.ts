@@ -2,8 +2,9 @@
 
 import type { ClassInfo, Neighbor, Point, ViewInfo } from "../protocol.ts";
 import { EngineError } from "../protocol.ts";
-import { type Blend, combine, type Nearest, type Parts, readBlend } from "./ensemble.ts";
+import { type Blend, combine, type Nearest, type Parts, readBlend, sharpen } from "./ensemble.ts";
 import { classColors } from "./names.ts";
+import { type Measured, temperatureOf } from "./quality.ts";
 import { nearest } from "./search.ts";
 import type { Gallery, Site } from "./site.ts";
 import { type Example, Gate, TaughtIndex, usualFaces, withTaught } from "./taught-scores.ts";
@@ -108,7 +109,8 @@ export class Recognizer {
     return names.map((name) => ({ name, color: colors[name], taught: !known.has(name) }));
   }
 
-  predict(face: Encoded): Prediction {
+  /** @param measured How well the face can be read; it lowers the confidence. */
+  predict(face: Encoded, measured: Measured): Prediction {
     const sets = this.#view === BLEND && this.#blend ? this.#blend.sets : [this.#view];
     const most = Math.max(...sets.map((set) => this.site.calibrations[set].k));
     const found = nearest(this.gallery.embeddings, this.gallery.count, face.embedding, most);
@@ -116,7 +118,9 @@ export class Recognizer {
     for (const set of sets) {
       parts[set] = combine(face.logits[set], found, this.gallery.labels[set], this.site.calibrations[set]);
     }
-    const own = this.#view === BLEND && this.#blend ? this.#blend.predict(parts) : parts[this.#view];
+    const plain = this.#view === BLEND && this.#blend ? this.#blend.predict(parts) : parts[this.#view];
+    const effect = this.site.quality[this.#view];
+    const own = effect ? { ...plain, proba: sharpen(plain.proba, temperatureOf(effect, measured)) } : plain;
     const { classes, unknownBelow } = this.view;
     const place = this.place(found);
     const neighbors = this.#known(found, classes);
@@ -187,7 +191,7 @@ export class Recognizer {
       this.#others ??= usualFaces(embeddings, count, whitening);
       this.#index = new TaughtIndex(
         this.#examples,
-        this.view.classes,
+        this.site.commonClasses[this.#view],
         this.#others,
         whitening,
         new Gate(this.site.gate),

@@ -2,6 +2,7 @@
 
 import type { Progress } from "../protocol.ts";
 import { EngineError } from "../protocol.ts";
+import type { QualityEffect } from "./quality.ts";
 
 export const FORMAT = "moodspace-site";
 export const VERSION = 1;
@@ -66,6 +67,10 @@ export interface Site {
   calibrations: Readonly<Record<string, CalibrationValues>>;
   blend: Readonly<Record<string, unknown>> | null;
   gate: GateValues;
+  /** For each view how low quality lowers the confidence; views may be missing. */
+  quality: Readonly<Record<string, QualityEffect>>;
+  /** For each view the classes that the network knows well: a taught one of them needs no mean of its examples. */
+  commonClasses: Readonly<Record<string, readonly string[]>>;
   metrics: unknown;
   /** Colors of the known expressions, and those that a user's own classes choose from. */
   colors: Readonly<Record<string, string>>;
