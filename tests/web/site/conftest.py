@@ -18,7 +18,7 @@ def site(site_folder):
         yield address
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def camera_browser(tmp_path_factory):
     clip = tmp_path_factory.mktemp("camera") / "clip.mjpeg"
     write_clip(clip)
