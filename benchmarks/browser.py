@@ -298,7 +298,9 @@ def main() -> None:
     parser.add_argument("--bundle", type=Path, default=shipped_bundle())
     parser.add_argument("--faces", type=Path, help="labelled face crops to compare on")
     parser.add_argument("--pictures", type=Path, nargs="*", default=[], help="pictures or folders of them")
-    parser.add_argument("--clip", type=Path, action="append", default=[], help="a video for the camera; may be repeated")
+    parser.add_argument(
+        "--clip", type=Path, action="append", default=[], help="a video for the camera; may be repeated"
+    )
     parser.add_argument("--seconds", type=float, default=20.0, help="how long answers are counted")
     parser.add_argument("--minutes", type=float, default=0.0, help="how long memory is watched; 0 for not at all")
     parser.add_argument("--isolated", action="store_true", help="serve with the headers that allow threads")
