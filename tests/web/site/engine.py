@@ -58,7 +58,7 @@ class Engine:
     def __init__(self, browser: "Browser", address: str) -> None:
         self.page: Page = browser.new_page()
         # An empty page of the same origin: the site's own would start a second engine.
-        self.page.route(address, lambda route: route.fulfill(body="<!doctype html>", content_type="text/html"))
+        self.page.route(address, lambda route: route.fulfill(response=route.fetch(), body="<!doctype html>"))
         self.page.goto(address)
         self.page.evaluate(_HARNESS)
 
