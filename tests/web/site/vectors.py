@@ -308,8 +308,14 @@ def names() -> dict[str, Any]:
 def halves(rng: np.random.Generator) -> dict[str, Any]:
     values = np.concatenate([rng.normal(size=500), [0, -0.0, 6e-8, 65504, 2**-14]]).astype(np.float16)
     packed = Packed(b"abc" + values.tobytes() + b"de", [(3, False), (len(values), True), (2, False)])
-    return {"content": text(np.frombuffer(packed.content, np.uint8)), "segments": packed.segments,
-            "file": text(np.frombuffer(packed.unpacked(), np.uint8))}  # fmt: skip
+    exact = np.concatenate([rng.normal(size=200), rng.normal(size=50) * 1e-5, [0, 1, 1 + 2**-11, 1 + 3 * 2**-11]])
+    return {
+        "content": text(np.frombuffer(packed.content, np.uint8)),
+        "segments": packed.segments,
+        "file": text(np.frombuffer(packed.unpacked(), np.uint8)),
+        "exact": exact.astype(np.float32).tolist(),
+        "rounded": exact.astype(np.float32).astype(np.float16).tolist(),
+    }
 
 
 def browser_folder() -> Path:

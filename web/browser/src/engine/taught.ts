@@ -2,6 +2,7 @@
 
 import type { ExportedFile, Point, TaughtFace } from "../protocol.ts";
 import { EngineError } from "../protocol.ts";
+import { roundHalfEven } from "./detector.ts";
 import { className } from "./names.ts";
 import { dot, type Example } from "./taught-scores.ts";
 
@@ -69,7 +70,12 @@ export class TaughtFaces {
     if (fresh.length > room) {
       throw new EngineError("full", `Expected room for ${fresh.length} faces, got room for ${room}; forget some.`);
     }
-    const stored = fresh.map((face) => ({ ...face, id: this.#next++, place: this.placeOf(face.embedding) }));
+    const stored = fresh.map((face) => ({
+      ...face,
+      embedding: face.embedding.map(halfPrecision),
+      id: this.#next++,
+      place: this.placeOf(face.embedding),
+    }));
     this.#faces.push(...stored);
     if (undoable && stored.length) this.#note({ added: new Set(stored.map((face) => face.id)), removed: [] });
     return stored.length;
@@ -151,6 +157,14 @@ export class TaughtFaces {
       embedding: values.map((value) => value / length),
     };
   }
+}
+
+/** Round to a 16-bit float, as Python stores taught faces. */
+export function halfPrecision(value: number): number {
+  if (!value) return value;
+  const exponent = Math.max(Math.floor(Math.log2(Math.abs(value))), -14);
+  const step = 2 ** (exponent - 10);
+  return roundHalfEven(value / step) * step;
 }
 
 function same(one: NewFace, other: NewFace): boolean {

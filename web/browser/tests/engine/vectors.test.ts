@@ -14,6 +14,7 @@ import { assess, mouthHidden, sharpness } from "../../src/engine/quality.ts";
 import { nearest } from "../../src/engine/search.ts";
 import { unpack } from "../../src/engine/site.ts";
 import { LabelSmoother, SmoothedEvidence } from "../../src/engine/smoothing.ts";
+import { halfPrecision } from "../../src/engine/taught.ts";
 import { Gate, nearestWins, whiten } from "../../src/engine/taught-scores.ts";
 import type { Point } from "../../src/protocol.ts";
 
@@ -242,7 +243,9 @@ test("classes have Python's names and colors", { skip }, () => {
   assert.deepEqual(classColors(Object.keys(shades), colors, own), shades);
 });
 
-test("packed files are unpacked to the byte", { skip }, () => {
+test("packed files are unpacked to the byte, and numbers rounded to 16 bits", { skip }, () => {
   const { content, segments, file: wanted } = vectors.halves;
   assert.deepEqual(unpack(bytes(content), segments), bytes(wanted));
+  const { exact, rounded } = vectors.halves;
+  assert.deepEqual(Float32Array.from(exact, halfPrecision), Float32Array.from(rounded));
 });
