@@ -23,6 +23,8 @@ export class Live {
   #stream: MediaStream | null = null;
   #run: symbol | null = null;
   #busy = false;
+  /** Whether a frame came while the engine was busy. */
+  #missed = false;
   #hiding = 0;
 
   constructor(
@@ -128,8 +130,9 @@ export class Live {
     else window.setTimeout(go, 33);
   }
 
-  /** Send the present frame, unless the engine is still busy with one. */
+  /** Send the present frame, or, if the engine is still busy with one, the newest as soon as it is free. */
   async #take(run: symbol): Promise<void> {
+    this.#missed = this.#busy;
     if (this.#busy || run !== this.#run || !this.video.videoWidth || this.video.readyState < 2) return;
     this.#busy = true;
     const began = performance.now();
@@ -150,6 +153,7 @@ export class Live {
       if (run === this.#run && !passing(error)) this.stop((error as Error).message);
     } finally {
       this.#busy = false;
+      if (this.#missed) void this.#take(run);
     }
   }
 
