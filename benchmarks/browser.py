@@ -10,8 +10,8 @@ Write the site of a bundle, serve it, and open it in a headless Chromium, with W
 - `picture_iou`, `picture_labels`: on whole pictures, the least overlap of a face's boxes and the share of equal labels;
   `picture_faces` is the share of pictures in which both find the same number of faces.
 - For each clip, as the camera of the Live page: `fps`, `latency_ms` (median, from a frame to its answer) and `faces`.
-- `download_mb`: what the first visit fetches, compressed with gzip. `label_s`: from opening the page to the first label.
-  `offline_s`: the same on the second visit without network.
+- `download_mb`: what the first visit fetches, compressed with gzip. `label_s`: from opening the page to the first
+  label. `offline_s`: the same on the second visit without network.
 - `requests_live`: requests while the camera runs. `taught_s`: from a lesson to the taught class. `memory_growth`: of
   the whole browser over `--minutes`, as a share.
 
@@ -298,7 +298,7 @@ def main() -> None:
     parser.add_argument("--bundle", type=Path, default=shipped_bundle())
     parser.add_argument("--faces", type=Path, help="labelled face crops to compare on")
     parser.add_argument("--pictures", type=Path, nargs="*", default=[], help="pictures or folders of them")
-    parser.add_argument("--clip", type=Path, action="append", default=[], help="a video for the camera; may be repeated")
+    parser.add_argument("--clip", type=Path, action="append", default=[], help="a video for the camera; repeatable")
     parser.add_argument("--seconds", type=float, default=20.0, help="how long answers are counted")
     parser.add_argument("--minutes", type=float, default=0.0, help="how long memory is watched; 0 for not at all")
     parser.add_argument("--isolated", action="store_true", help="serve with the headers that allow threads")

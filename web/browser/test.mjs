@@ -1,13 +1,16 @@
-// Bundle the unit tests and run them with Node's own runner.
+// Bundle the unit tests and run them with Node's own runner: node test.mjs [FOLDER]
 import { spawnSync } from "node:child_process";
-import { readdir, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, rm } from "node:fs/promises";
 import * as esbuild from "esbuild";
 
-const files = (await readdir("tests", { recursive: true })).filter((name) => name.endsWith(".test.ts"));
-await rm("build", { recursive: true, force: true });
+const files = (await readdir("tests", { recursive: true })).filter(
+  (name) => name.endsWith(".test.ts") && name.startsWith(process.argv[2] ?? ""),
+);
+await mkdir("build", { recursive: true });
+const folder = await mkdtemp("build/tests-");
 await esbuild.build({
   entryPoints: files.map((name) => `tests/${name}`),
-  outdir: "build/tests",
+  outdir: folder,
   outbase: "tests",
   bundle: true,
   platform: "node",
@@ -16,5 +19,7 @@ await esbuild.build({
   outExtension: { ".js": ".mjs" },
   logLevel: "warning",
 });
-const built = files.map((name) => `build/tests/${name.replace(/\.ts$/, ".mjs")}`);
-process.exit(spawnSync(process.execPath, ["--test", ...built], { stdio: "inherit" }).status ?? 1);
+const built = files.map((name) => `${folder}/${name.replace(/\.ts$/, ".mjs")}`);
+const { status } = spawnSync(process.execPath, ["--test", "--test-reporter=tap", ...built], { stdio: "inherit" });
+await rm(folder, { recursive: true });
+process.exit(status ?? 1);

@@ -33,6 +33,7 @@ _TYPES = {
     ".webp": "image/webp",
     ".bin": "application/octet-stream",
 }
+_LOCAL = ("127.0.0.1", "::1")
 # Pictures are compressed already.
 _PLAIN = {".png", ".webp"}
 _FOREVER, _CHECK = "public, max-age=31536000, immutable", "no-cache"
@@ -128,7 +129,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         try:
             stat = path.stat()
             # On this machine, compressing takes longer than sending.
-            local = self.client_address[0] in ("127.0.0.1", "::1")
+            local = self.client_address[0] in _LOCAL
             compress = "gzip" in self.headers.get("Accept-Encoding", "") and not local and path.suffix not in _PLAIN
             content = _compressed(path, stat.st_mtime_ns) if compress else path.read_bytes()
         except OSError:
