@@ -72,20 +72,19 @@ export async function listCameras(select: HTMLSelectElement, stream: MediaStream
  */
 export function watchCamera(stream: MediaStream, lost: (message: string) => void): void {
   const track = stream.getVideoTracks()[0];
-  const denied = async () => {
-    try {
-      return (await navigator.permissions.query({ name: "camera" as PermissionName })).state === "denied";
-    } catch {
-      return false; // this browser cannot be asked
-    }
-  };
-  track?.addEventListener("ended", async () => lost((await denied()) ? REVOKED : UNPLUGGED));
-  navigator.permissions
-    ?.query({ name: "camera" as PermissionName })
-    .then((status) => {
-      status.addEventListener("change", () => {
-        if (status.state !== "granted" && track?.readyState === "live") lost(REVOKED);
-      });
-    })
-    .catch(() => {});
+  // Null if this browser cannot be asked.
+  const asked = navigator.permissions?.query({ name: "camera" as PermissionName }).catch(() => null) ?? null;
+  const status = Promise.resolve(asked);
+  const granted = status.then((one) => one?.state === "granted");
+  track?.addEventListener("ended", async () => {
+    // The permission changes a moment after the track ends.
+    await new Promise((done) => setTimeout(done, 300));
+    const revoked = (await granted) && (await status)?.state !== "granted";
+    lost(revoked ? REVOKED : UNPLUGGED);
+  });
+  void status.then((one) =>
+    one?.addEventListener("change", () => {
+      if (one.state !== "granted" && track?.readyState === "live") lost(REVOKED);
+    }),
+  );
 }
