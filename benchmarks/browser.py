@@ -9,7 +9,8 @@ Write the site of a bundle, serve it, and open it in a headless Chromium, with W
 - `crop_difference`: largest difference of a probability between browser and Python, over all views, on 500 faces.
 - `picture_iou`, `picture_labels`: on whole pictures, the least overlap of a face's boxes and the share of equal labels;
   `picture_faces` is the share of pictures in which both find the same number of faces.
-- For each clip, as the camera of the Live page: `fps`, `latency_ms` (median, from a frame to its answer) and `faces`.
+- For each clip, as the camera of the Live page: `fps`, `latency_ms` (median, from a frame to its answer), `faces`, and
+  `cpu_ms`, the processor time of the engine for a frame, which depends less on what else the machine does.
 - `download_mb`: what the first visit fetches, compressed with gzip. `label_s`: from opening the page to the first
   label. `offline_s`: the same on the second visit without network.
 - `requests_live`: requests while the camera runs. `taught_s`: from a lesson to the taught class. `memory_growth`: of
@@ -19,6 +20,7 @@ Exit with 1 if a target is missed. The browser runs on the same processors as th
 """
 
 import argparse
+import contextlib
 import gzip
 import json
 import os
@@ -177,13 +179,16 @@ def measure_live(browser: "Browser", address: str, seconds: float, minutes: floa
     requests: list[str] = []
     context.on("request", lambda request: requests.append(request.url))
     page.evaluate("window.__answers.length = 0")
+    busy = _engine_time()
     page.wait_for_timeout(1000 * seconds)
     answers = page.evaluate("window.__answers")
+    busy = _engine_time() - busy
     length = (answers[-1][0] - answers[0][0]) / 1000
     figures = {
         "fps": (len(answers) - 1) / length,
         "latency_ms": statistics.median(one[1] for one in answers),
         "faces": statistics.fmean(one[2] for one in answers),
+        "cpu_ms": 1000 * busy / len(answers),
         "requests_live": float(len(requests)),
     }
     if minutes:
@@ -217,9 +222,24 @@ def _memory_growth(browser: "Browser", page: "Page", minutes: float) -> float:
 
 def _browser_memory() -> float:
     """Return the memory of all processes that this one started, in MB, without what they share."""
+    return sum(_own_memory(pid) for pid in _descendants())
+
+
+def _engine_time() -> float:
+    """Return the seconds of processor time that the workers of the browser have taken."""
+    ticks = 0
+    for pid in _descendants():
+        for task in Path(f"/proc/{pid}/task").glob("*/stat"):
+            with contextlib.suppress(OSError):
+                name, _, rest = task.read_text().partition("(")[2].rpartition(")")
+                ticks += sum(map(int, rest.split()[11:13])) if name.startswith("DedicatedWorker") else 0
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def _descendants() -> list[int]:
     listed = subprocess.run(["ps", "-eo", "pid,ppid"], capture_output=True, text=True, check=True).stdout.split()[2:]
     parents = {int(pid): int(parent) for pid, parent in zip(listed[::2], listed[1::2], strict=True)}
-    return sum(_own_memory(pid) for pid in parents if _descends(pid, os.getpid(), parents))
+    return [pid for pid in parents if _descends(pid, os.getpid(), parents)]
 
 
 def _descends(pid: int, ancestor: int, parents: dict[int, int]) -> bool:
@@ -279,7 +299,7 @@ def measure(
                 with browser_with_camera(camera) as browser:
                     live = measure_live(browser, server.address, seconds, minutes if not at else 0)
                 count = max(1, round(live["faces"]))
-                own = ("fps", "latency_ms", "faces")
+                own = ("fps", "latency_ms", "cpu_ms", "faces")
                 figures |= {f"{name}_{count}": live[name] for name in own}
                 figures["requests_live"] = figures.get("requests_live", 0.0) + live["requests_live"]
                 if "memory_growth" in live:

@@ -18,7 +18,7 @@ import { Encoder, Pipeline, type Teachable } from "./pipeline.ts";
 import { type Prediction, Recognizer } from "./recognizer.ts";
 import type { Answer, Request } from "./rpc.ts";
 import { chooseRuntime, Network, startRuntime } from "./runtime.ts";
-import { Fetcher, fetchSite, readGallery, unpack } from "./site.ts";
+import { Fetcher, type FileEntry, fetchSite, readGallery, unpack } from "./site.ts";
 import { type NewFace, TaughtFaces } from "./taught.ts";
 
 /** Larger pictures are shrunk: a phone's 12 megapixels keep every face, and memory stays bounded. */
@@ -36,11 +36,15 @@ class Service {
   #canvas: OffscreenCanvas | null = null;
 
   async load(base: string, threads: number | undefined): Promise<BundleInfo> {
-    const chosen = chooseRuntime(threads);
+    // Before anything is fetched.
+    chooseRuntime(threads);
     if (typeof OffscreenCanvas === "undefined") {
       throw new EngineError("unsupported", "This browser lacks OffscreenCanvas; update it, or use another.");
     }
     const site = await fetchSite(base);
+    let chosen = chooseRuntime(threads);
+    // Offline, only the builds without threads are kept.
+    if (chosen.kind === "threaded" && !(await isAvailable(site.runtime.threaded.wasm, base))) chosen = chooseRuntime(1);
     const fetcher = new Fetcher(base, (progress) => report({ progress }));
     const { wasm } = site.runtime[chosen.kind];
     fetcher.expect([wasm, site.detector, site.encoder, site.gallery, site.sources]);
@@ -215,6 +219,14 @@ class Service {
     } finally {
       image.close();
     }
+  }
+}
+
+async function isAvailable(file: FileEntry, base: string): Promise<boolean> {
+  try {
+    return (await fetch(new URL(file.url, base), { method: "HEAD" })).ok;
+  } catch {
+    return false;
   }
 }
 
