@@ -49,6 +49,7 @@ def vectors() -> dict[str, Any]:
         "smoothing": smoothing(rng),
         "names": names(),
         "halves": halves(rng),
+        "effect": effect(rng),
     }
 
 
@@ -302,6 +303,35 @@ def names() -> dict[str, Any]:
         "colors": COLORS,
         "own": OWN_COLORS,
         "shades": dict(zip(classes, class_shades(classes), strict=True)),
+    }
+
+
+def effect(rng: np.random.Generator) -> dict[str, Any] | None:
+    """Returns temperatures by quality; None where bundles have no such function."""
+    try:
+        from moodspace.classifier.quality_effect import QualityEffect
+        from moodspace.embeddings.detection.quality import FaceQuality, noise_level
+    except ImportError:
+        return None
+    effects = [QualityEffect(), QualityEffect(0.3, 0.5, 0.2, 0.4, 0.6, 0.7, 0.8)]
+    n = 40
+    measured = {
+        "sharpness": rng.uniform(0, 0.08, n),
+        "noise": rng.uniform(0, 16, n),
+        "hidden": rng.uniform(0, 1, n),
+        "size": rng.uniform(5, 90, n),
+        "yaw": rng.uniform(-80, 80, n),
+    }
+    measured["size"][:2] = measured["yaw"][:2] = np.nan
+    quality = FaceQuality(good=np.ones(n, bool), **{name: v.astype(np.float32) for name, v in measured.items()})
+    crop = rng.integers(0, 256, (48, 48)).astype(np.uint8)
+    rows = [{name: None if np.isnan(v[at]) else float(v[at]) for name, v in measured.items()} for at in range(n)]
+    return {
+        "effects": [one.to_json() for one in effects],
+        "rows": rows,
+        "temperatures": [one.temperature(quality).tolist() for one in effects],
+        "crop": text(crop),
+        "noise": noise_level(crop),
     }
 
 

@@ -36,13 +36,11 @@ class Service {
   #canvas: OffscreenCanvas | null = null;
 
   async load(base: string, threads: number | undefined): Promise<BundleInfo> {
-    // Before anything is fetched.
-    chooseRuntime(threads);
+    let chosen = chooseRuntime(threads);
     if (typeof OffscreenCanvas === "undefined") {
       throw new EngineError("unsupported", "This browser lacks OffscreenCanvas; update it, or use another.");
     }
     const site = await fetchSite(base);
-    let chosen = chooseRuntime(threads);
     // Offline, only the builds without threads are kept.
     if (chosen.kind === "threaded" && !(await isAvailable(site.runtime.threaded.wasm, base))) chosen = chooseRuntime(1);
     const fetcher = new Fetcher(base, (progress) => report({ progress }));

@@ -10,7 +10,14 @@ import { combine, type Parts, readBlend } from "../../src/engine/ensemble.ts";
 import { Flow } from "../../src/engine/flow.ts";
 import { type Gray, type Rgba, resizeForNetwork, resizeGray, toGray } from "../../src/engine/image.ts";
 import { classColors, className } from "../../src/engine/names.ts";
-import { assess, mouthHidden, sharpness } from "../../src/engine/quality.ts";
+import {
+  assess,
+  mouthHidden,
+  noiseLevel,
+  type QualityEffect,
+  sharpness,
+  temperatureOf,
+} from "../../src/engine/quality.ts";
 import { nearest } from "../../src/engine/search.ts";
 import { unpack } from "../../src/engine/site.ts";
 import { LabelSmoother, SmoothedEvidence } from "../../src/engine/smoothing.ts";
@@ -234,6 +241,19 @@ test("probabilities and evidence are smoothed as in Python", { skip }, () => {
     );
     close(evidence.votes(classes), votes, 1e-5, "votes");
   }
+});
+
+test("low quality lowers the confidence as in Python", { skip }, () => {
+  if (!vectors.effect) return; // this Python has no such function yet
+  const { effects, rows, temperatures, crop, noise } = vectors.effect;
+  effects.forEach((effect: QualityEffect, at: number) => {
+    const found = rows.map((row: Record<string, number | null>) => {
+      const known = Object.entries(row).map(([name, value]) => [name, value ?? Number.NaN]);
+      return temperatureOf(effect, Object.fromEntries(known));
+    });
+    close(found, temperatures[at], 1e-4, "temperature");
+  });
+  close([noiseLevel({ width: 48, height: 48, data: bytes(crop) })], [noise], 1e-3, "noise");
 });
 
 test("classes have Python's names and colors", { skip }, () => {
