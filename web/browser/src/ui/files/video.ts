@@ -12,7 +12,8 @@ import { meanShares, timeline } from "./timeline.ts";
 /** Analyzed frames per second of a video. */
 const RATE = 10;
 const MOST_SECONDS = 1800;
-const SEEK_TIMEOUT = 10_000;
+// Milliseconds; a busy device may take long.
+const SEEK_TIMEOUT = 30_000;
 /** Half-life of the smoothing of live sessions, seconds, as the engine starts with. */
 const LIVE_SMOOTHING = 0.5;
 const UNREADABLE = "expected a video that this browser can play, got another file; save it as MP4 (H.264) or WebM";
@@ -137,7 +138,10 @@ async function opened(address: string): Promise<HTMLVideoElement> {
   await new Promise<void>((resolve, reject) => {
     video.addEventListener("loadeddata", () => resolve(), { once: true });
     video.addEventListener("error", () => reject(new Error(UNREADABLE)), { once: true });
-    setTimeout(() => reject(new Error(UNREADABLE)), SEEK_TIMEOUT);
+    setTimeout(
+      () => reject(new Error("this video could not be opened in time; try again, or cut it shorter")),
+      SEEK_TIMEOUT,
+    );
     video.src = address;
   });
   if (!video.videoWidth) throw new Error(UNREADABLE);

@@ -4,6 +4,9 @@ import type { ClassInfo, Face, FrameResult } from "../../protocol.ts";
 import { fitted } from "../dom.ts";
 import { readableOn, UNSURE } from "../format.ts";
 
+// A label may be this many times as wide as its face.
+const WIDEST = 1.7;
+
 export interface OverlayOptions {
   /** Id of the selected face. */
   selected: number | null;
@@ -16,6 +19,13 @@ export interface OverlayOptions {
 export function labelOf(face: Face): string {
   if (face.expression === null) return face.quality.reason ? `unsure · ${face.quality.reason}` : "unsure";
   return `${face.expression} ${Math.round(100 * face.confidence)} %`;
+}
+
+/** The labels of a face from long to short: with the confidence, without it, and the number alone. */
+function labelsOf(face: Face, tag: string): string[] {
+  const short = face.expression ?? "unsure";
+  const labels = [labelOf(face), short].map((label) => (tag ? `${tag}  ${label}` : label));
+  return tag ? [...labels, tag] : labels;
 }
 
 /** The color of a face's answer. */
@@ -48,9 +58,9 @@ export class Overlay {
       height: box.height * scale,
     }));
     result.faces.forEach((face, row) => {
-      const tag = options.numbered && result.faces.length > 1 ? `${row + 1}  ` : "";
+      const tag = options.numbered && result.faces.length > 1 ? String(row + 1) : "";
       drawFace(pen, this.#boxes[row], width, 1, {
-        label: tag + labelOf(face),
+        labels: labelsOf(face, tag),
         color: colorOf(face, result.classes),
         strong: face.id === options.selected,
       });
@@ -67,9 +77,9 @@ export class Overlay {
 export function annotate(pen: CanvasRenderingContext2D, result: FrameResult): void {
   const unit = Math.max(1, Math.min(result.width, result.height) / 480);
   result.faces.forEach((face, row) => {
-    const tag = result.faces.length > 1 ? `${row + 1}  ` : "";
+    const tag = result.faces.length > 1 ? String(row + 1) : "";
     drawFace(pen, face.box, result.width, unit, {
-      label: tag + labelOf(face),
+      labels: labelsOf(face, tag),
       color: colorOf(face, result.classes),
       strong: false,
     });
@@ -81,7 +91,7 @@ function drawFace(
   box: { x: number; y: number; width: number; height: number },
   room: number,
   unit: number,
-  { label, color, strong }: { label: string; color: string; strong: boolean },
+  { labels, color, strong }: { labels: readonly string[]; color: string; strong: boolean },
 ): void {
   pen.lineJoin = "round";
   for (const [line, style] of [
@@ -95,7 +105,11 @@ function drawFace(
     pen.stroke();
   }
   pen.font = `600 ${15 * unit}px system-ui, "DejaVu Sans", sans-serif`;
-  const width = pen.measureText(label).width + 18 * unit;
+  const widthOf = (label: string) => pen.measureText(label).width + 18 * unit;
+  // A label that is much wider than its face would cover the next one; that of the selected face is always whole.
+  const fitting = strong ? labels[0] : labels.find((label) => widthOf(label) <= WIDEST * box.width);
+  const label = fitting ?? labels[labels.length - 1];
+  const width = widthOf(label);
   const x = Math.max(2, Math.min(box.x, room - width - 2));
   const y = box.y > 32 * unit ? box.y - 30 * unit : box.y + 6 * unit;
   pen.fillStyle = color;
