@@ -135,3 +135,25 @@ def test_fewer_than_five_faces_are_not_recorded(open_page, site: str, tmp_path) 
     page.get_by_role("button", name="Stop recording").click()
     text = saved(page, page.get_by_role("button", name="JSON"), tmp_path).read_text()
     assert all(row["faces"] is None and row["shares"] is None for row in json.loads(text)["seconds"])
+
+
+def test_faces_of_pictures_are_chosen_and_taught_as_one_lesson(open_page, site: str, tmp_path) -> None:
+    face = astronaut()[:300, :450]
+    twice = np.hstack([face, face[:, ::-1]])
+    cv2.imwrite(str(tmp_path / "two.png"), np.ascontiguousarray(twice[..., ::-1]))
+    cv2.imwrite(str(tmp_path / "none.png"), np.full((200, 200, 3), 128, np.uint8))
+    page = ready(open_page(f"{site}#teach"))
+    page.locator(".pictures input[type=file]").set_input_files([tmp_path / "two.png", tmp_path / "none.png"])
+    expect(page.locator(".candidates .notice")).to_contain_text("none.png: no face found")
+    boxes = page.locator(".candidates input")
+    expect(boxes).to_have_count(2)  # also where two faces look alike: the visitor chose them
+    for box in boxes.all():
+        box.check()
+    page.locator(".label-choice").get_by_role("button", name="surprise").click()
+    page.get_by_role("button", name="Teach 2 faces").click()
+    expect(page.locator(".pictures .status")).to_have_text("surprise: 2 faces taught.")
+    expect(page.locator(".own-classes li")).to_contain_text("surprise")
+    exported = json.loads(saved(page, page.get_by_role("button", name="Export"), tmp_path).read_text())
+    assert [one["source"] for one in exported["faces"]] == ["photo", "photo"]
+    page.locator(".gallery .undo").click()
+    expect(page.locator(".gallery .count")).to_contain_text("0 faces")

@@ -257,8 +257,8 @@ export interface Engine {
   /** Teach faces as a class, as one lesson. A live face can be taught for 3 s after it left the picture. */
   teach(label: string, faces: readonly FaceReference[]): Promise<Taught>;
   /**
-   * Keep a face as it is in the newest frame or photo, to teach it later. Held live faces differ from each other: their
-   * similarity stays below 0.995, so that a second of the same look gives one of them.
+   * Keep a face as it is in the newest frame or photo, to teach it later. Of a live face only readable and different looks
+   * are kept, so that a second of the same look gives one of them; a face of a photo is always kept.
    */
   hold(face: FaceReference): Promise<Held>;
   /** Let held faces go; without ids, all of them. Teaching does not let them go. */

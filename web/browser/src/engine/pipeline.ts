@@ -8,7 +8,7 @@ import { assess, type Measured, measureCrop } from "./quality.ts";
 import type { Encoded, Prediction, Recognizer } from "./recognizer.ts";
 import type { Network } from "./runtime.ts";
 import { explain, LabelSmoother, listed, SmoothedEvidence } from "./smoothing.ts";
-import { dot } from "./taught-scores.ts";
+import { dot, whiten } from "./taught-scores.ts";
 import { type Tracked, Tracker } from "./tracker.ts";
 
 const ALL_UP_TO = 4;
@@ -17,14 +17,18 @@ const NAMED_NEIGHBORS = 5;
 const MAP_HALF_LIFE_S = 0.2;
 /** How long a face can still be taught after it left the picture. */
 const MEMORY_S = 3;
-/** Held faces are less similar to one another. */
-const HELD_APART = 0.995;
+/**
+ * Held live faces are less similar to one another, after whitening; before it, all smiles are alike. In clips of a face that
+ * keeps still, frames 0.1 s apart are at 0.995, and in those of a face that moves at 0.94.
+ */
+const HELD_APART = 0.98;
 
 /** A face that can be taught. */
 export interface Teachable {
   embedding: Float32Array;
   crop: Gray;
   good: boolean;
+  from: "live" | "photo";
 }
 
 /** Runs the network that turns crops into embeddings and logits. */
@@ -212,7 +216,7 @@ export class Pipeline {
     faces.forEach(({ id }, row) => {
       const { encoded, crop } = states[row];
       if (!encoded || !crop) return;
-      this.#live.set(id, { embedding: encoded.embedding, crop, good: qualities[row].good, seen: now });
+      this.#live.set(id, { embedding: encoded.embedding, crop, good: qualities[row].good, from: "live", seen: now });
     });
   }
 
@@ -233,7 +237,9 @@ export class Pipeline {
       return this.recognizer.predict(one, { ...measured[at], size, yaw });
     });
     clock.lap("search");
-    this.#photo = encoded.map(({ embedding }, at) => ({ embedding, crop: crops[at], good: qualities[at].good }));
+    this.#photo = encoded.map(({ embedding }, at) => {
+      return { embedding, crop: crops[at], good: qualities[at].good, from: "photo" };
+    });
     const classes = this.recognizer.classes;
     const faces = found.map((face, at) => this.#photoFace(face, at + 1, qualities[at], predictions[at]));
     clock.lap("decide");
@@ -277,9 +283,15 @@ export class Pipeline {
   hold(reference: FaceReference): Held {
     const face = this.teachable(reference);
     if (!face) return { id: null, reason: "gone" };
-    if (!face.good) return { id: null, reason: "unreadable" };
-    for (const other of this.#held.values()) {
-      if (dot(other.embedding, face.embedding) >= HELD_APART) return { id: null, reason: "same" };
+    // The visitor chose the faces of a photo; a live session offers many, of which some are blurred and most alike.
+    if (face.from === "live") {
+      if (!face.good) return { id: null, reason: "unreadable" };
+      const { whitening } = this.recognizer.gallery;
+      const look = whiten(whitening, face.embedding);
+      for (const other of this.#held.values()) {
+        const alike = other.from === "live" && dot(whiten(whitening, other.embedding), look) >= HELD_APART;
+        if (alike) return { id: null, reason: "same" };
+      }
     }
     this.#held.set(this.#nextHeld, face);
     return { id: this.#nextHeld++, reason: "" };

@@ -127,15 +127,15 @@ class Service {
     const name = className(label);
     const faces = references.flatMap((reference) => {
       const face = pipeline.teachable(reference);
-      return face ? [{ face, source: reference.from === "photo" ? "photo" : "live" }] : [];
+      return face ? [face] : [];
     });
     if (!faces.length) {
       throw new EngineError("gone", "This face is no longer in view; select a face and teach again.");
     }
     const added = Date.now() / 1000;
     const fresh: NewFace[] = [];
-    for (const { face, source } of faces) {
-      fresh.push({ label: name, embedding: face.embedding, source, digest: await digestOf(face), added });
+    for (const face of faces) {
+      fresh.push({ label: name, embedding: face.embedding, source: face.from, digest: await digestOf(face), added });
     }
     taught.add(fresh);
     return this.#changed();

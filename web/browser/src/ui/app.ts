@@ -66,6 +66,7 @@ function showTrouble(message: string): void {
 }
 
 async function start(): Promise<void> {
+  find("#starting").remove();
   showBanner();
   addEventListener("hashchange", () => route(true));
   find(".skip").addEventListener("click", (event) => {

@@ -1,6 +1,5 @@
 /** The Teach page: example faces from pictures, and the visitor's gallery with undo, forget, export and import. */
 
-import type { Held } from "../../protocol.ts";
 import { find, h, mark, notice, save, say, takeFiles } from "../dom.ts";
 import { readPicture } from "../files/pictures.ts";
 import { counted } from "../format.ts";
@@ -10,12 +9,6 @@ import { discard, keep, kept } from "./keep.ts";
 
 const MOST = 20;
 const NO_FACE = "no face found; use a picture with a larger, upright face seen from the front";
-const REFUSED: Readonly<Record<Held["reason"], string>> = {
-  "": "",
-  unreadable: "a face cannot be read well enough to teach it: it is too small, blurred, turned away or covered",
-  same: "a face is the same as one that is already here",
-  gone: NO_FACE,
-};
 const CANNOT_KEEP =
   "This browser keeps no data for this page, as in some private windows. What you teach lasts until you leave; export it to keep it.";
 
@@ -57,9 +50,8 @@ export class TeachPage {
         const largest = Math.max(...result.faces.map(({ box }) => box.width * box.height));
         for (const face of result.faces) {
           const held = await this.state.engine.hold({ from: "photo", id: face.id });
-          if (held.id === null)
-            this.#list.append(h("li", { class: "wide" }, notice(REFUSED[held.reason], `${file.name}:`)));
-          else this.#add(held.id, file.name, thumbnail(bitmap, face.box), face.box.width * face.box.height === largest);
+          if (held.id !== null)
+            this.#add(held.id, file.name, thumbnail(bitmap, face.box), face.box.width * face.box.height === largest);
         }
         bitmap.close();
       } catch (error) {
@@ -281,6 +273,8 @@ class Gallery {
       if (keeps) {
         this.#store();
         await this.#saving;
+        // Without this the browser may remove it when space is short.
+        await navigator.storage?.persist?.();
       } else await discard(info.fingerprint);
       if (this.#keeps === keeps)
         say(this.#said, keeps ? "Kept in this browser from now on." : "No longer kept in this browser.");
@@ -299,8 +293,6 @@ class Gallery {
           ? (await engine.exportTaught()).bytes.slice().buffer
           : new ArrayBuffer(0);
         await keep(info.fingerprint, bytes);
-        // Without this the browser may remove it when space is short.
-        await navigator.storage?.persist?.();
       } catch {
         this.#cannotKeep();
       }
