@@ -221,7 +221,7 @@ def _memory_growth(browser: "Browser", page: "Page", minutes: float) -> float:
 
 
 def _browser_memory() -> float:
-    """Return the memory of all processes that this one started, in MB, without what they share."""
+    """Return the memory of the processes of the browser that no other process shares, in MB."""
     return sum(_own_memory(pid) for pid in _descendants())
 
 
@@ -253,7 +253,7 @@ def _own_memory(pid: int) -> float:
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
     except OSError:
         return 0.0
-    return sum(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
+    return sum(int(line.split()[1]) for line in lines if line.startswith(("Private_Dirty:", "Swap:"))) / 1024
 
 
 def camera_clip(video: Path, folder: Path) -> Path:

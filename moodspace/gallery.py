@@ -10,6 +10,7 @@ from moodspace.bundles import shipped_bundle
 from moodspace.classifier.bundle.bundle import Bundle, load_bundle
 from moodspace.embeddings.data.labels import canonical
 from moodspace.index.taught.faces import LIVE, NewFaces
+from moodspace.index.taught.frozen import FrozenFaces, freeze
 from moodspace.index.taught.search import TaughtIndex
 
 
@@ -112,3 +113,7 @@ class Gallery:
     def snapshot(self) -> TaughtIndex:
         """Return the gallery as it can be searched now; the same object while nothing changes."""
         return self._opened.snapshot()
+
+    def frozen(self) -> FrozenFaces | None:
+        """Return the faces as they are now, in memory; None if there are none."""
+        return freeze(self._opened)

@@ -113,6 +113,7 @@ def arguments_of(command: str, request: pytest.FixtureRequest) -> Arguments:
     """Return the command's arguments; makes what they name."""
     made: dict[str, Callable[[], Arguments]] = {
         "ablation": lambda: ablation(*map(request.getfixturevalue, ("tmp_path", "monkeypatch"))),
+        "baseline": lambda: ["--faces", request.getfixturevalue("voted"), "--people", 2, "--json"],
         "browser": lambda: browser(request.getfixturevalue("voted")),
         "corruptions": lambda: [request.getfixturevalue("voted"), "--bundle", "bundles/fer2013", "--limit", 4],
         "cost": lambda: ["--bundle", "bundles/fer2013", "--rounds", 1, "--runs", 2, "--json"],
@@ -129,10 +130,12 @@ def arguments_of(command: str, request: pytest.FixtureRequest) -> Arguments:
             request.getfixturevalue("seven"), *map(request.getfixturevalue, ("tmp_path", "monkeypatch"))
         ),
         "memory": lambda: [request.getfixturevalue("clip"), "--minutes", 6, "--minute-s", 1],
+        "sinks": lambda: ["--seconds", 1, "--fps", 10, "--json"],
         "sync": lambda: ["--files", 20, "--workers", 1],
         "teach": lambda: [request.getfixturevalue("voted"), "--examples-from", request.getfixturevalue("voted"),
                           "--labels", "fer2013", "--faces", 1, "--trials", 1, "--json"],
         "visitors": lambda: ["--visitors", 2, "--fps", 2, "--seconds", 3, "--json"],
+        "videos": lambda: [request.getfixturevalue("clip"), "--copies", 2, "--hours", 0.001, "--workers", 1],
         "web_live": lambda: ["--seconds", 2, "--json"],
     }  # fmt: skip
     assert command in made, f"benchmarks/{command}.py: expected its arguments here, found none"

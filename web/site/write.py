@@ -19,7 +19,7 @@ import numpy as np
 from moodspace.classifier.bundle.bundle import Bundle
 from moodspace.classifier.palette import COLORS, OWN_COLORS
 from moodspace.classifier.taught_scores import Whitening
-from moodspace.embeddings.detection.detectors import centerface_weights
+from moodspace.embeddings.detection.detectors import bundled_weights
 from moodspace.embeddings.detection.occlusion_weights import BIAS, WEIGHTS
 from moodspace.embeddings.encoder import LiteRTEncoder
 from moodspace.errors import MoodspaceError
@@ -206,7 +206,7 @@ def _describe(bundle: Bundle, files: _Files) -> dict[str, Any]:
         "metrics": bundle.meta.get("metrics"),
         "colors": COLORS,
         "ownColors": list(OWN_COLORS),
-        "detector": _network("detector.bin", convert_centerface(centerface_weights()), files),
+        "detector": _network("detector.bin", convert_centerface(bundled_weights()), files),
         "encoder": _network("encoder.bin", prepare_encoder(bundle.encoder.model.read_bytes()), files),
         "gallery": {
             **files.add("gallery.bin", pack_gallery(bundle, gallery)),

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from skimage.data import astronaut
 
-from moodspace.embeddings.detection.detectors import DetectorError, centerface_weights
+from moodspace.embeddings.detection.detectors import DetectorError, bundled_weights
 from moodspace.web.site.detector import OUTPUTS, convert_centerface
 from moodspace.web.site.networks import Network, pack, prepare_encoder
 
@@ -22,7 +22,7 @@ def run(content: bytes, **inputs: np.ndarray) -> dict[str, np.ndarray]:
 
 @pytest.fixture(scope="module")
 def centerface() -> Network:
-    return convert_centerface(centerface_weights())
+    return convert_centerface(bundled_weights())
 
 
 @pytest.mark.parametrize("size", [(96, 96), (160, 96), (64, 224)])
@@ -31,7 +31,7 @@ def test_the_converted_detector_gives_opencvs_maps_at_any_size(centerface: Netwo
     picture = cv2.resize(astronaut()[:256, 100:356], (width, height), interpolation=cv2.INTER_AREA)
     content = centerface.resized(height=height, width=width)
     found = run(content, pixels=picture[None].astype(np.float32))
-    net = cv2.dnn.readNetFromONNX(str(centerface_weights()), cv2.dnn.ENGINE_NEW)
+    net = cv2.dnn.readNetFromONNX(str(bundled_weights()), cv2.dnn.ENGINE_NEW)
     net.setInput(cv2.dnn.blobFromImage(picture))
     for name, wanted in zip(OUTPUTS.values(), net.forward(tuple(OUTPUTS)), strict=True):
         np.testing.assert_allclose(found[name].transpose(0, 3, 1, 2), wanted, atol=1e-4)
@@ -53,7 +53,7 @@ def operators(content: bytes) -> set[str]:
 
 
 def test_another_file_is_no_detector(tmp_path: Path) -> None:
-    for content in (b"", b"something", centerface_weights().read_bytes()[:100_000]):
+    for content in (b"", b"something", bundled_weights().read_bytes()[:100_000]):
         (tmp_path / "other.onnx").write_bytes(content)
         with pytest.raises(DetectorError, match="expected CenterFace's ONNX file"):
             convert_centerface(tmp_path / "other.onnx")
