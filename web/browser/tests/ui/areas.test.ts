@@ -45,6 +45,18 @@ test("the last minute has a bin per half second, the newest last, empty without 
   assert.ok(bins.slice(0, -2).every((bin) => bin === null));
 });
 
+test("between two slow frames the last minute shows the first, but not for long", () => {
+  const one = (at: number) => ({ at, shares: new Map([["happy", 1]]), faces: 1 });
+  const bins = rolling([one(90.1), one(98.1), one(99.6)], 100.1, CLASSES);
+  assert.deepEqual(
+    bins
+      .map((bin) => (bin ? "x" : "-"))
+      .join("")
+      .slice(-22),
+    "-xxxxx-----------xxxxx",
+  );
+});
+
 test("the group's shares are the mean over its faces", () => {
   assert.deepEqual(meanOf([face([1, 0]), face([0.5, 0.5])]), [0.75, 0.25]);
   assert.deepEqual(meanOf([]), []);

@@ -173,6 +173,8 @@ export class Lesson {
       if (added.length === held.length) this.#addRemovers(added.map((face) => face.id));
       const count = counted(added.length, "face");
       say(this.#said, `Taught: ${label}, ${count}. Your gallery has ${counted(now.faces.length, "face")}.`);
+      // On a phone the tabs would cover it.
+      this.#said.scrollIntoView({ block: "nearest" });
     } catch (error) {
       this.#clear();
       say(this.#said, (error as Error).message);

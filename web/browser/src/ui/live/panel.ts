@@ -14,6 +14,8 @@ const LISTED = 12;
 export const SMALLEST_GROUP = 5;
 // The last minute, in bins of half a second, drawn twice a second.
 const [BINS, BIN_SECONDS] = [120, 0.5];
+// Seconds for which a frame counts until the next one.
+const LONGEST_FRAME = 2;
 
 export class Panel {
   readonly root = find("#page-live .panel");
@@ -115,24 +117,36 @@ export class Panel {
   }
 }
 
-/** The mean shares in each bin of the last minute; null for a bin without a readable face. */
+/**
+ * The mean shares in each bin of the last minute; null for a bin without a readable face.
+ *
+ * A slow device has bins without a frame: there, the frame before counts, for up to two seconds.
+ */
 export function rolling(
   history: readonly { at: number; shares: ReadonlyMap<string, number>; faces: number }[],
   now: number,
   classes: readonly ClassInfo[],
 ): (number[] | null)[] {
-  const sums = Array.from({ length: BINS }, () => ({ shares: classes.map(() => 0), frames: 0 }));
+  const sums = Array.from({ length: BINS }, () => ({ shares: classes.map(() => 0), frames: 0, readable: 0 }));
   // Bins have fixed borders, so that the drawing moves by whole bins and does not tremble.
   const newest = Math.floor(now / BIN_SECONDS);
   for (const { at, shares, faces } of history) {
     const bin = BINS - 1 - (newest - Math.floor(at / BIN_SECONDS));
-    if (!faces || bin < 0 || bin >= BINS) continue;
+    if (bin < 0 || bin >= BINS) continue;
+    sums[bin].frames += 1;
+    if (!faces) continue;
+    sums[bin].readable += 1;
     classes.forEach(({ name }, column) => {
       sums[bin].shares[column] += shares.get(name) ?? 0;
     });
-    sums[bin].frames += 1;
   }
-  return sums.map(({ shares, frames }) => (frames ? shares.map((sum) => sum / frames) : null));
+  let last: number[] | null = null;
+  let empty = 0;
+  return sums.map(({ shares, frames, readable }) => {
+    empty = frames ? 0 : empty + 1;
+    if (frames) last = readable ? shares.map((sum) => sum / readable) : null;
+    return empty * BIN_SECONDS <= LONGEST_FRAME ? last : null;
+  });
 }
 
 /** The mean probabilities of faces; empty without any. */
