@@ -6,12 +6,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from moodspace.arrays import BoolArray, FloatArray, IntArray
+from moodspace.arrays import BoolArray, ByteArray, FloatArray, IntArray
 from moodspace.classifier.bundle.bundle import Bundle
 from moodspace.classifier.metrics import Coverage, PerClass, Retrieval, Scores, confusion, per_class, retrieval
 from moodspace.classifier.recognizer import Recognizer
 from moodspace.embeddings.data.labelled import LabelledFaces, label_sets
 from moodspace.embeddings.data.labels import shared_columns
+from moodspace.embeddings.detection.quality import assess_crops_alone
 from moodspace.embeddings.encoder import BATCH, Encoded, Progress, encode_all
 
 
@@ -175,7 +176,7 @@ def score_faces(
             f"got {len(faces)} faces of {', '.join(faces.classes) or 'no class'}; choose another label set"
         )
     encoded = encode_all(bundle.encoder, faces.crops[scored], progress) if encoded is None else encoded.take(scored)
-    *probas, unknown = _predict(recognizer, encoded)
+    *probas, unknown = _predict(recognizer, encoded, faces.crops[scored])
     head, knn, ensemble = (_restrict(proba, truth.columns) for proba in probas)
     return ScoredFaces(
         label_set=recognizer.label_set,
@@ -234,11 +235,12 @@ def _left_out(scored: ScoredFaces, faces: LabelledFaces) -> dict[str, int]:
     return {name: int(count) for name, count in zip(classes, counts, strict=True) if count}
 
 
-def _predict(recognizer: Recognizer, encoded: Encoded) -> list[npt.NDArray[Any]]:
+def _predict(recognizer: Recognizer, encoded: Encoded, crops: ByteArray) -> list[npt.NDArray[Any]]:
     """Return the probabilities of head, votes and ensemble, each `(n, C)`, and `unknown`, `(n,)` bool."""
     parts = []
     for start in range(0, len(encoded), BATCH):
-        found = recognizer.predict_encoded(encoded.take(slice(start, start + BATCH)))
+        rows = slice(start, start + BATCH)
+        found = recognizer.predict_encoded(encoded.take(rows), assess_crops_alone(crops[rows]))
         # The neighbors are not kept: for a whole data set they would take hundreds of megabytes.
         parts.append((found.head_proba, found.knn_proba, found.proba, found.unknown))
     return [np.concatenate(column) for column in zip(*parts, strict=True)]

@@ -1,16 +1,20 @@
 """Recognize expressions in crops: encode, search, combine head and votes, and apply what the user taught."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
 
 from moodspace.arrays import BoolArray, ByteArray, DoubleArray, FloatArray, IntArray
 from moodspace.classifier.bundle.bundle import Bundle
+from moodspace.classifier.calibration import sharpen
 from moodspace.classifier.ensemble import Prediction, calibrated_votes, combine, vote
+from moodspace.classifier.priors import adjust, class_frequencies
+from moodspace.classifier.quality_effect import QualityEffect
 from moodspace.classifier.taught_scores import TaughtScorer, TaughtScores, with_taught
 from moodspace.classifier.views import BLEND
+from moodspace.embeddings.detection.quality import FaceQuality, assess_crops_alone
 from moodspace.embeddings.encoder import Encoded
 from moodspace.index.search import Neighbors
 from moodspace.index.taught.search import TaughtIndex
@@ -81,12 +85,21 @@ class Recognizer:
         bundle: The bundle.
         labels: The view to predict: a label set or "blend". None for the bundle's default.
         taught: The user's gallery, if any. Changes count from the next prediction on.
+        prior: `(C,)` > 0, sums to 1, how common each class of the view is where the predictions are made; see
+            `priors.read_prior`. None for the frequencies of the bundle's gallery.
 
     Raises:
-        ValueError: The bundle has no such view.
+        ValueError: The bundle has no such view, or the prior another number of classes.
     """
 
-    def __init__(self, bundle: Bundle, labels: str | None = None, taught: Taught | None = None) -> None:
+    def __init__(
+        self,
+        bundle: Bundle,
+        labels: str | None = None,
+        taught: Taught | None = None,
+        *,
+        prior: DoubleArray | None = None,
+    ) -> None:
         label_set = bundle.default_labels if labels is None else labels
         if label_set not in bundle.views:
             raise ValueError(f"labels: expected one of {sorted(bundle.views)}, got {label_set!r}")
@@ -95,6 +108,11 @@ class Recognizer:
         self.taught = taught
         self._blend = bundle.blend if label_set == BLEND else None
         self._scorer: TaughtScorer | None = None
+        self._quality = bundle.quality.get(label_set, QualityEffect())
+        if prior is not None and len(prior) != len(self.classes):
+            raise ValueError(f"prior: expected a number for each of {', '.join(self.classes)}, got {len(prior)}")
+        self._prior = prior
+        self._gallery_prior = class_frequencies(self.gallery_labels, len(self.classes)) if prior is not None else None
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -112,20 +130,22 @@ class Recognizer:
         """The confidence, in [0, 1], below which a prediction is called unknown."""
         return (self._blend or self.bundle.calibrations[self.label_set]).unknown_below
 
-    def predict(self, crops: ByteArray) -> Prediction:
+    def predict(self, crops: ByteArray, quality: FaceQuality | None = None) -> Prediction:
         """Predict the expression of each face.
 
         Args:
             crops: `(n, 48, 48)` uint8 in [0, 255], gray, as `moodspace.embeddings.crops` makes them; `n = 0` is legal.
+            quality: How well the faces can be read; it lowers the confidence. None to measure what the crops tell.
 
         Returns:
             The prediction, one row per crop.
         """
-        return self.predict_encoded(self.bundle.encoder.encode(crops))
+        quality = assess_crops_alone(crops) if quality is None else quality
+        return self.predict_encoded(self.bundle.encoder.encode(crops), quality)
 
-    def predict_encoded(self, encoded: Encoded) -> Prediction:
-        """Predict from encoded faces: `predict` without the encoder."""
-        return self.decide(encoded, self.search(encoded))
+    def predict_encoded(self, encoded: Encoded, quality: FaceQuality | None = None) -> Prediction:
+        """Predict from encoded faces: `predict` without the encoder. Without quality no confidence is lowered."""
+        return self.decide(encoded, self.search(encoded), quality)
 
     def search(self, encoded: Encoded) -> Evidence:
         """Find the most similar faces of the bundle's gallery and score the taught classes."""
@@ -139,17 +159,30 @@ class Recognizer:
             self._scorer = TaughtScorer(self.bundle.index.gallery.embeddings, self.classes, self.bundle.gate)
         return Evidence(neighbors, self._scorer.score(encoded.embeddings, index))
 
-    def decide(self, encoded: Encoded, evidence: Evidence) -> Prediction:
-        """Predict from encoded faces and the search results of the same faces."""
+    def decide(self, encoded: Encoded, evidence: Evidence, quality: FaceQuality | None = None) -> Prediction:
+        """Predict from encoded faces, and the search results and quality of the same faces."""
         bundle, neighbors = self.bundle, evidence.neighbors
         predictions = {
             name: combine(encoded.logits[name], neighbors, bundle.calibrations[name], name, bundle.classes[name])
             for name in (self._blend.shares if self._blend else [self.label_set])
         }
         prediction = self._blend.predict(predictions, neighbors) if self._blend else predictions[self.label_set]
+        prediction = self._adjusted(prediction, quality)
         if evidence.taught_scores is None:
             return prediction
         return with_taught(prediction, evidence.taught_scores, self.label_set, self.unknown_below)
+
+    def _adjusted(self, prediction: Prediction, quality: FaceQuality | None) -> Prediction:
+        """Lower the confidence of faces that are hard to read, and adjust to the prior."""
+        proba: DoubleArray | FloatArray = prediction.proba
+        if quality is not None and self._quality != QualityEffect():
+            proba = sharpen(proba, self._quality.temperature(quality)[:, None])
+        if self._prior is not None and self._gallery_prior is not None:
+            proba = adjust(proba, self._gallery_prior, self._prior)
+        if proba is prediction.proba:
+            return prediction
+        proba = proba.astype(np.float32)
+        return replace(prediction, proba=proba, unknown=proba.max(axis=1, initial=0.0) < self.unknown_below)
 
     def neighbor_names(self, prediction: Prediction, row: int) -> list[str | None]:
         """Return the label of each neighbor of a face, best first; None for a missing neighbor or label."""

@@ -17,7 +17,7 @@ from moodspace.classifier.recognizer import Evidence, Recognizer
 from moodspace.embeddings.crops import SIZE, crop_faces
 from moodspace.embeddings.detection.faces import Detector, Faces
 from moodspace.embeddings.detection.occlusion import mouth_hidden_probability
-from moodspace.embeddings.detection.quality import FaceQuality, assess, assess_crops, sharpness
+from moodspace.embeddings.detection.quality import FaceQuality, assess, assess_crops, noise_level, sharpness
 from moodspace.embeddings.encoder import Encoded
 from moodspace.embeddings.pictures import to_crop
 from moodspace.index.taught.search import TaughtIndex
@@ -93,7 +93,7 @@ class Pipeline:
         crops = crop_faces(frame_bgr, faces.landmarks, self.recognizer.bundle.geometry)
         quality = assess_crops(faces, crops, frame_bgr.shape)
         cropped = self._clock()
-        prediction = self.recognizer.predict(crops).withheld(quality.good)
+        prediction = self.recognizer.predict(crops, quality).withheld(quality.good)
         recognized = self._clock()
         timings_ms = {
             "detect": 1000 * (detected - started),
@@ -119,14 +119,13 @@ class WholePicture:
         """Recognize the face. Its box is the frame; its landmarks are the template's, scaled to the frame."""
         started = self._clock()
         crop = to_crop(np.ascontiguousarray(frame_bgr[..., ::-1]))
-        cropped = self._clock()
-        prediction = self.recognizer.predict(crop[None])
-        recognized = self._clock()
         size = np.array(frame_bgr.shape[1::-1])
         landmarks = (self.recognizer.bundle.geometry.template[None] + 0.5) * size / SIZE - 0.5
         faces = Faces(np.array([[0, 0, *size]], np.float32), landmarks.astype(np.float32), np.ones(1, np.float32))
         quality = assess_crops(faces, crop[None])
-        prediction = prediction.withheld(quality.good)
+        cropped = self._clock()
+        prediction = self.recognizer.predict(crop[None], quality).withheld(quality.good)
+        recognized = self._clock()
         timings_ms = {"detect": 0.0, "crop": 1000 * (cropped - started), "recognise": 1000 * (recognized - cropped)}
         return FrameResult(now, faces, prediction, timings_ms, quality)
 
@@ -241,6 +240,7 @@ class LivePipeline:
         crops = self._crop(frame_bgr, tracked, due)
         for row, crop, hiding in zip(due, crops, mouth_hidden_probability(crops).tolist(), strict=True):
             states[row].cropped_at, states[row].sharpness, states[row].hidden = now, sharpness(crop), hiding
+            states[row].noise = noise_level(crop)
         quality = _quality(tracked.faces, states, frame_bgr.shape)
         marks.append(self._clock())
         wanted = [at for at, row in enumerate(due) if quality.good[row] or ids[row] not in self._encoded_faces]
@@ -249,7 +249,7 @@ class LivePipeline:
         marks.append(self._clock())
         evidence = self._encoded_faces.search(update)
         marks.append(self._clock())
-        prediction = self.recognizer.decide(encoded, evidence).withheld(quality.good)
+        prediction = self.recognizer.decide(encoded, evidence, quality).withheld(quality.good)
         smoothed, shown = self._smooth(states, due, prediction, quality, now)
         nearest, votes = _smoothed_evidence(states, smoothed, prediction.classes)
         marks.append(self._clock())
@@ -306,6 +306,7 @@ class _FaceState:
         cropped_at: When it was last cropped, in seconds; -1 for never.
         sharpness: Of that crop.
         hidden: How likely the mouth is hidden in that crop, in [0, 1].
+        noise: Of that crop, gray levels.
     """
 
     smoother: LabelSmoother
@@ -313,6 +314,7 @@ class _FaceState:
     cropped_at: float = -1.0
     sharpness: float = 0.0
     hidden: float = 0.0
+    noise: float = 0.0
 
     @classmethod
     def new(cls, half_life: float) -> "_FaceState":
@@ -333,7 +335,8 @@ def _due_rows(states: list[_FaceState], tracked: TrackedFaces) -> IntArray:
 def _quality(faces: Faces, states: list[_FaceState], frame_shape: tuple[int, ...]) -> FaceQuality:
     sharpnesses = np.array([state.sharpness for state in states], np.float32)
     hiddenness = np.array([state.hidden for state in states], np.float32)
-    return assess(faces, sharpnesses, hiddenness, frame_shape)
+    noise = np.array([state.noise for state in states], np.float32)
+    return assess(faces, sharpnesses, hiddenness, frame_shape, noise)
 
 
 def _smoothed_evidence(

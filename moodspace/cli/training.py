@@ -44,6 +44,10 @@ def train(
             "or 0.1 where there is none.",
         ),
     ] = None,
+    everyday: Annotated[
+        Path | None,
+        typer.Option("--everyday", help="Labelled faces of everyday life to fit the default view to; never learned."),
+    ] = None,
     labels: Annotated[str, typer.Option("--labels", help="Label sets to learn, comma-separated; by default all.")] = "",
     arch: Annotated[
         str, typer.Option("--arch", help="Backbone: Backbone: mobilenet_v2, cnn, vgg or resnet_se.")
@@ -76,6 +80,7 @@ def train(
     from moodspace.classifier.bundle.splits import read_training_faces
     from moodspace.classifier.bundle.train import train_bundle
     from moodspace.classifier.metrics import wilson
+    from moodspace.embeddings.data.readers import read_labelled_faces
     from moodspace.embeddings.files.paths import require_folder_at
     from moodspace.embeddings.training.backend import native_log_filtered, prepare_keras
     from moodspace.embeddings.training.recipe import parse_settings, recipe_for
@@ -98,8 +103,10 @@ def train(
             data, validation, split=split, validation_split=split_or_share(validation_split), seed=recipe.seed,
             progress=start,
         )  # fmt: skip
+        everyday_faces = None if everyday is None else read_labelled_faces(everyday, progress=start("read"))
     faces, held_out = read.train, read.validation
-    tell_skipped([(s.source, s.reason) for s in read.skipped])
+    skipped = [*read.skipped, *(everyday_faces.skipped if everyday_faces is not None else ())]
+    tell_skipped([(s.source, s.reason) for s in skipped])
     for note in read.notes:
         say(note)
     say(f"{len(faces)} faces to train on, {len(held_out)} to validate on")
@@ -118,7 +125,8 @@ def train(
 
         figures = train_bundle(
             out, faces, held_out, recipe, labels=names, teachers=teachers or [], merge=merge or [], resume=resume,
-            finish=finish, flip=flips, int8=int8, keep_weights=keep_weights, report=report, progress=start,
+            finish=finish, flip=flips, int8=int8, keep_weights=keep_weights, everyday=everyday_faces, report=report,
+            progress=start,
         )  # fmt: skip
     if as_json:
         print_json({"bundle": str(out), "validation": figures, "n": len(held_out)})
@@ -127,6 +135,10 @@ def train(
             if scores is None:
                 typer.echo(f"{name}: no accuracy, as a single validation face cannot be cross-fitted")
                 continue
+            if "ensemble" not in scores:  # the blend, by scene
+                told = (f"{scene} {one['accuracy']:.1%}" for scene, one in scores.items())
+                typer.echo(f"{name}: " + ", ".join(told) + ", cross-fitted")
+                continue
             parts = []
             for part in ("head", "knn", "ensemble"):
                 low, high = wilson(scores[part]["accuracy"], scores["n"])
@@ -134,7 +146,7 @@ def train(
             told = f"{name}: " + ", ".join(parts)
             typer.echo(f"{told} on {scores['n']} validation faces, cross-fitted (95 % intervals)")
         typer.echo(f"wrote {out}")
-    if read.skipped:
+    if skipped:
         raise typer.Exit(1)
 
 
