@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from moodspace.arrays import BoolArray, ByteArray, FloatArray, IntArray
+from moodspace.arrays import BoolArray, ByteArray, DoubleArray, FloatArray, IntArray
 from moodspace.classifier.bundle.bundle import Bundle
 from moodspace.classifier.metrics import Coverage, PerClass, Retrieval, Scores, confusion, per_class, retrieval
 from moodspace.classifier.recognizer import Recognizer
@@ -149,6 +149,7 @@ def score_faces(
     labels: str | None = None,
     *,
     encoded: Encoded | None = None,
+    prior: DoubleArray | None = None,
     progress: Progress | None = None,
 ) -> ScoredFaces:
     """Predict every face whose label the bundle knows.
@@ -162,12 +163,13 @@ def score_faces(
         faces: The labelled faces.
         labels: The view to score: a label set or "blend". None for the bundle's default.
         encoded: All `faces` as the bundle's encoder encodes them; saves encoding again to score several views.
+        prior: How common each class is, as for `Recognizer`.
         progress: Called with the number of faces done and the total, after each batch.
 
     Raises:
         ValueError: The view is unknown, or the data set shares no class with it.
     """
-    recognizer = Recognizer(bundle, labels)
+    recognizer = Recognizer(bundle, labels, prior=prior)
     truth = match_truth(faces, recognizer.label_set, recognizer.classes)
     scored = np.flatnonzero(truth.labels >= 0)
     if not len(scored):
@@ -198,10 +200,11 @@ def evaluate(
     labels: str | None = None,
     *,
     encoded: Encoded | None = None,
+    prior: DoubleArray | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
     """Predict and score every face. Arguments and errors are those of `score_faces`."""
-    return score(score_faces(bundle, faces, labels, encoded=encoded, progress=progress), faces)
+    return score(score_faces(bundle, faces, labels, encoded=encoded, prior=prior, progress=progress), faces)
 
 
 def score(scored: ScoredFaces, faces: LabelledFaces) -> Evaluation:

@@ -18,7 +18,7 @@ from moodspace.classifier.ensemble import calibrated_votes, mix, neighbor_labels
 from moodspace.classifier.metrics import Coverage, Scores, accuracy, ece, nll
 from moodspace.index.search import Neighbors
 
-K_GRID = (3, 5, 10, 15, 20, 30, 50, 75, 100, 150, 200)
+K_GRID = (3, 5, 10, 15, 20, 30, 50, 75, 100)
 TAU_GRID = np.geomspace(0.005, 1.0, 16)
 ALPHA_GRID = np.linspace(0.0, 1.0, 21)
 # The number of neighbors to search for: the largest k that the fit considers.

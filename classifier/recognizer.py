@@ -12,7 +12,7 @@ from moodspace.classifier.calibration import sharpen
 from moodspace.classifier.ensemble import Prediction, calibrated_votes, combine, vote
 from moodspace.classifier.priors import adjust, class_frequencies
 from moodspace.classifier.quality_effect import QualityEffect
-from moodspace.classifier.taught_scores import TaughtScorer, TaughtScores, with_taught
+from moodspace.classifier.taught_scores import TaughtScorer, TaughtScores, common_classes, with_taught
 from moodspace.classifier.views import BLEND
 from moodspace.embeddings.detection.quality import FaceQuality, assess_crops_alone
 from moodspace.embeddings.encoder import Encoded
@@ -111,7 +111,7 @@ class Recognizer:
         self._quality = bundle.quality.get(label_set, QualityEffect())
         if prior is not None and len(prior) != len(self.classes):
             raise ValueError(f"prior: expected a number for each of {', '.join(self.classes)}, got {len(prior)}")
-        self._prior = prior
+        self.prior = prior
         self._gallery_prior = class_frequencies(self.gallery_labels, len(self.classes)) if prior is not None else None
 
     @property
@@ -156,7 +156,8 @@ class Recognizer:
         if index is None or not len(index):
             return Evidence(neighbors, None)
         if self._scorer is None:
-            self._scorer = TaughtScorer(self.bundle.index.gallery.embeddings, self.classes, self.bundle.gate)
+            common = common_classes(self.gallery_labels, self.classes)
+            self._scorer = TaughtScorer(self.bundle.index.gallery.embeddings, common, self.bundle.gate)
         return Evidence(neighbors, self._scorer.score(encoded.embeddings, index))
 
     def decide(self, encoded: Encoded, evidence: Evidence, quality: FaceQuality | None = None) -> Prediction:
@@ -177,8 +178,8 @@ class Recognizer:
         proba: DoubleArray | FloatArray = prediction.proba
         if quality is not None and self._quality != QualityEffect():
             proba = sharpen(proba, self._quality.temperature(quality)[:, None])
-        if self._prior is not None and self._gallery_prior is not None:
-            proba = adjust(proba, self._gallery_prior, self._prior)
+        if self.prior is not None and self._gallery_prior is not None:
+            proba = adjust(proba, self._gallery_prior, self.prior)
         if proba is prediction.proba:
             return prediction
         proba = proba.astype(np.float32)

@@ -2,7 +2,7 @@
 
 import tempfile
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from moodspace.arrays import ByteArray, FloatArray, IntArray
+from moodspace.arrays import ByteArray, DoubleArray, FloatArray, IntArray
 from moodspace.bundles import shipped_bundle
 from moodspace.classifier.bundle.bundle import Bundle, load_bundle
 from moodspace.classifier.ensemble import Prediction
+from moodspace.classifier.priors import check_prior, read_prior
 from moodspace.classifier.recognizer import Recognizer
 from moodspace.embeddings.crops import SIZE, crop_faces
 from moodspace.embeddings.detection.detectors import PICTURE_SIZES, Detector, open_detector
@@ -174,6 +175,7 @@ class Model:
     Args:
         bundle: The bundle.
         view: The label set to predict, or "blend"; the bundle's default when None.
+        prior: How common each class is, see `moodspace.load`.
         gallery: The faces that you taught; None for a temporary gallery that is deleted with the model.
 
     Attributes:
@@ -181,12 +183,22 @@ class Model:
         view: The label set that is predicted.
     """
 
-    def __init__(self, bundle: Bundle, *, view: str | None = None, gallery: Gallery | None = None) -> None:
+    def __init__(
+        self,
+        bundle: Bundle,
+        *,
+        view: str | None = None,
+        prior: str | Path | Mapping[str, float] = "data",
+        gallery: Gallery | None = None,
+    ) -> None:
         self.bundle = bundle
         self._stack = ExitStack()
         weakref.finalize(self, self._stack.close)
         self._gallery = gallery
-        self.recognizer = Recognizer(bundle, view, _Taught(self))
+        classes = bundle.views.get(view or bundle.default_labels, ())
+        known = view is None or view in bundle.views  # otherwise the recognizer says what is wrong
+        wanted = _prior(prior, classes) if known else None
+        self.recognizer = Recognizer(bundle, view, _Taught(self), prior=wanted)
         self.view = self.recognizer.label_set
         self._detectors: dict[bool, Detector] = {}
 
@@ -441,6 +453,10 @@ def as_bgr(picture: Picture, channels: Channels | None) -> ByteArray:
     if channels not in ("rgb", "bgr"):
         raise ValueError(f"channels: expected 'rgb' or 'bgr' for a color array, got {channels!r}")
     return np.ascontiguousarray(picture[..., ::-1] if channels == "rgb" else picture)
+
+
+def _prior(prior: str | Path | Mapping[str, float], classes: tuple[str, ...]) -> DoubleArray | None:
+    return check_prior(dict(prior), classes) if isinstance(prior, Mapping) else read_prior(str(prior), classes)
 
 
 def _encode(bundle: Bundle, crops: ByteArray, batch_size: int) -> Encoded:

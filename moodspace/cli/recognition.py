@@ -16,6 +16,7 @@ from moodspace.cli.app import (
     GalleryOption,
     JsonOption,
     LabelsOption,
+    PriorOption,
     command,
     open_recognizer,
     open_taught_recognizer,
@@ -80,6 +81,7 @@ def live(
     ] = None,
     bundle: BundleOption = DEFAULT_BUNDLE,
     labels: LabelsOption = None,
+    prior: PriorOption = "data",
     gallery: GalleryOption = None,
     detector: DetectorOption = "centerface",
     detector_model: DetectorModelOption = None,
@@ -102,7 +104,7 @@ def live(
         )
     if not headless:
         require_display()
-    recognizer = open_taught_recognizer(bundle, labels, gallery)
+    recognizer = open_taught_recognizer(bundle, labels, gallery, prior)
     pipeline = LivePipeline(open_detector(detector, detector_model), recognizer, half_life=half_life)
     teacher = LiveTeacher(gallery or default_gallery(), recognizer.bundle.encoder_spec)
     on_result = (lambda frame, result: print_json(live_document(frame, result))) if as_json else None
@@ -179,6 +181,7 @@ def predict(
     annotate: Annotated[Path | None, typer.Option("--annotate", help="Folder for annotated copies.")] = None,
     bundle: BundleOption = DEFAULT_BUNDLE,
     labels: LabelsOption = None,
+    prior: PriorOption = "data",
     gallery: GalleryOption = None,
     detector: DetectorOption = "centerface",
     detector_model: DetectorModelOption = None,
@@ -193,7 +196,7 @@ def predict(
 
     if annotate is not None:
         require_folder_at(annotate)
-    recognizer = open_taught_recognizer(bundle, labels, gallery)
+    recognizer = open_taught_recognizer(bundle, labels, gallery, prior)
     pictures: Process = WholePicture(recognizer)
     videos: Process | None = None
     if not crops:

@@ -11,6 +11,7 @@ from moodspace.cli.app import (
     BundleOption,
     JsonOption,
     LabelsOption,
+    PriorOption,
     command,
     open_recognizer,
     print_json,
@@ -165,6 +166,7 @@ def evaluate(
     data: Annotated[Path, typer.Argument(help="Labelled face crops.")],
     bundle: BundleOption = DEFAULT_BUNDLE,
     labels: LabelsOption = None,
+    prior: PriorOption = "data",
     split: Annotated[str | None, typer.Option("--split", help="Split to read, if there are several.")] = None,
     plots: Annotated[
         Path | None,
@@ -180,17 +182,19 @@ def evaluate(
     from moodspace.classifier.evaluation import evaluate as score
     from moodspace.classifier.evaluation import score as score_judged
     from moodspace.classifier.evaluation import score_faces
+    from moodspace.classifier.priors import BALANCED, DATA, read_prior
     from moodspace.embeddings.data.readers import read_labelled_faces
     from moodspace.embeddings.encoder import encode_all
     from moodspace.embeddings.files.paths import require_folder_at
 
     if plots is not None:
         require_folder_at(plots)
-    loaded = open_recognizer(bundle, labels).bundle
+    recognizer = open_recognizer(bundle, labels, prior)
+    loaded = recognizer.bundle
     with progress_bars() as start:
         faces = read_labelled_faces(data, split=split, progress=start("read"))
         encoded = encode_all(loaded.encoder, faces.crops, start("evaluate"))
-    judged = score_faces(loaded, faces, labels, encoded=encoded)
+    judged = score_faces(loaded, faces, labels, encoded=encoded, prior=recognizer.prior)
     figures = score_judged(judged, faces).to_json()
     if plots is not None:
         from moodspace.viz.evaluation_plots import plot_evaluation
@@ -199,7 +203,12 @@ def evaluate(
         say("wrote " + ", ".join(str(path) for path in plot_evaluation(judged, faces.crops, plots, compared=note)))
     # What to hold the default against, unless one view was asked for.
     others = [] if labels else [name for name in loaded.views if name != loaded.default_labels]
-    views = {name: score(loaded, faces, name, encoded=encoded).to_json() for name in others}
+    if prior not in (BALANCED, DATA):  # a file is made for the classes of one view
+        others = [name for name in others if loaded.views[name] == recognizer.classes]
+    views = {
+        name: score(loaded, faces, name, encoded=encoded, prior=read_prior(prior, loaded.views[name])).to_json()
+        for name in others
+    }
     tell_skipped([(s.source, s.reason) for s in faces.skipped])
     if as_json:
         print_json(figures | ({"views": views} if views else {}))
@@ -219,7 +228,8 @@ def compared_with(bundle: "Bundle", faces: "LabelledFaces", view: str) -> list[s
     mixed = f", a mix of {' and '.join(blend.shares)}" if blend is not None else ""
     lines = [f"view {view}{mixed}, compared with the labels {truth} of the data"]
     if blend is not None:
-        lines.append(f"These label many of the same faces differently, and the confidence is fitted to {blend.truth}.")
+        fitted = f"is fitted to {blend.truth}" if blend.weights is None else "is a compromise between them"
+        lines.append(f"These label many of the same faces differently, and the confidence {fitted}.")
         lines.append(
             f"Against {truth} alone accuracy is lower and the calibration error (ece) higher than those of a view"
         )
