@@ -57,6 +57,10 @@ def _label_sets(bundle: Bundle, view: str) -> list[str]:
     return list(bundle.blend.shares) if view == BLEND and bundle.blend else [view]
 
 
+# The largest probability of another label set that counts for a taught class; 1 would make the odds infinite.
+_SUREST = 0.98
+
+
 class Taught(Protocol):
     """A source of taught faces."""
 
@@ -158,7 +162,25 @@ class Recognizer:
         if self._scorer is None:
             common = common_classes(self.gallery_labels, self.classes)
             self._scorer = TaughtScorer(self.bundle.index.gallery.embeddings, common, self.bundle.gate)
-        return Evidence(neighbors, self._scorer.score(encoded.embeddings, index))
+        scores = self._scorer.score(encoded.embeddings, index)
+        return Evidence(neighbors, self._with_other_label_sets(scores, encoded, neighbors))
+
+    def _with_other_label_sets(self, scores: TaughtScores, encoded: Encoded, neighbors: Neighbors) -> TaughtScores:
+        """Add the odds of taught classes that the view lacks and another label set of the bundle has.
+
+        Contempt, taught in a view of FER2013's labels, is such a class: the FER+ head knows something about it. Where
+        the taught faces give no odds, nothing is added.
+        """
+        odds = scores.odds.copy()
+        for column, name in enumerate(scores.classes):
+            for label_set, classes in self.bundle.classes.items():
+                if name in self.classes or name not in classes:
+                    continue
+                calibration = self.bundle.calibrations[label_set]
+                found = combine(encoded.logits[label_set], neighbors, calibration, label_set, classes)
+                share = np.minimum(found.proba[:, classes.index(name)].astype(np.float64), _SUREST)
+                odds[:, column] += np.where(odds[:, column] > 0, share / (1 - share), 0.0)
+        return replace(scores, odds=odds)
 
     def decide(self, encoded: Encoded, evidence: Evidence, quality: FaceQuality | None = None) -> Prediction:
         """Predict from encoded faces, and the search results and quality of the same faces."""

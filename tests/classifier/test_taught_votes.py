@@ -130,6 +130,29 @@ def test_a_known_class_that_the_bundle_hardly_has_is_taught_like_a_new_one(
     assert by_mean == {bundle: [], without: [0]}
 
 
+def test_a_class_of_another_label_set_is_helped_by_its_head_where_it_was_taught(
+    bundle: Bundle, gallery: TaughtGallery, encoded: Encoded
+) -> None:
+    column = bundle.classes["ferplus"].index("contempt")
+    teach(gallery, encoded.take(slice(0, 1)), ["contempt"])
+    plain = Recognizer(bundle, "fer2013", Following(gallery)).search(encoded).taught_scores
+    assert plain is not None and plain.odds[0, 0] > 0
+    logits = dict(encoded.logits)
+    logits["ferplus"] = logits["ferplus"] + 50 * np.eye(logits["ferplus"].shape[1], dtype=np.float32)[column]
+    sure = Encoded(encoded.embeddings, logits)
+    helped = Recognizer(bundle, "fer2013", Following(gallery)).search(sure).taught_scores
+    assert helped is not None
+    near = plain.odds[:, 0] > 0
+    assert (helped.odds[near] > plain.odds[near]).all()
+    assert (helped.odds[~near] == 0).all()
+    teach(gallery, encoded.take(slice(0, 1)), ["confused"])  # no label set has this class
+    both_taught = Recognizer(bundle, "fer2013", Following(gallery))
+    one, other = (both_taught.search(faces).taught_scores for faces in (encoded, sure))
+    assert one is not None and other is not None
+    confused = one.classes.index("confused")
+    np.testing.assert_array_equal(one.odds[:, confused], other.odds[:, confused])
+
+
 def test_classes_are_common_from_a_hundredth_of_the_faces_on() -> None:
     labels = np.repeat([0, 1, 2], [180, 18, 2])
     assert common_classes(labels, ("a", "b", "c", "d")) == ("a", "b", "c")
