@@ -38,7 +38,9 @@ def test_the_default_says_what_it_is_compared_with_and_why_it_scores_lower(run, 
     first, *why = told.splitlines()[:4]
     assert first == "14 faces, view blend, a mix of fer2013 and ferplus, compared with the labels fer2013 of the data"
     words = " ".join(line.strip() for line in why)
-    assert words.startswith("These label many of the same faces differently, and the confidence is a compromise between them.")
+    assert words.startswith(
+        "These label many of the same faces differently, and the confidence is a compromise between them."
+    )
     assert "Against fer2013 alone accuracy is lower and the calibration error (ece) higher" in words
     assert "14 faces, view fer2013, compared with the labels fer2013 of the data" in told
     assert "The data have no labels ferplus: classes are matched by name" in told
