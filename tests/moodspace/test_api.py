@@ -230,6 +230,18 @@ def test_evaluate_reads_folders(model: ms.Model, crops: np.ndarray, tmp_path: Pa
     assert figures["n"] == 2 and figures["per_class"]["happy"]["recall"] == 1.0
 
 
+def test_a_prior_makes_a_class_more_probable(model: ms.Model, crops: np.ndarray, tmp_path: Path) -> None:
+    numbers = {str(name): 1.0 for name in model.classes_} | {"sad": 1e6}
+    column = list(model.classes_).index("sad")
+    (tmp_path / "prior.json").write_text(json.dumps(numbers))
+    shifted = ms.load(prior=numbers).predict_proba(crops)
+    assert shifted[0, column] > model.predict_proba(crops)[0, column]
+    np.testing.assert_allclose(ms.load(prior=tmp_path / "prior.json").predict_proba(crops), shifted)
+    np.testing.assert_array_equal(ms.load(prior="data").predict_proba(crops), model.predict_proba(crops))
+    with pytest.raises(ms.MoodspaceError, match="prior: expected a number for each of"):
+        ms.load(prior={"sad": 1})
+
+
 def test_wrong_bundles_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ms.MoodspaceError) as refused:
         ms.load(tmp_path)
