@@ -137,8 +137,8 @@ def train(
                 typer.echo(f"{name}: no accuracy, as a single validation face cannot be cross-fitted")
                 continue
             if "ensemble" not in scores:  # the blend, by scene
-                told = (f"{scene} {one['accuracy']:.1%}" for scene, one in scores.items())
-                typer.echo(f"{name}: " + ", ".join(told) + ", cross-fitted")
+                by_scene = (f"{scene} {one['accuracy']:.1%}" for scene, one in scores.items())
+                typer.echo(f"{name}: " + ", ".join(by_scene) + ", cross-fitted")
                 continue
             parts = []
             for part in ("head", "knn", "ensemble"):
