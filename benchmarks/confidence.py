@@ -155,9 +155,13 @@ def _key(judged: Judged) -> tuple[bool, str, str]:
 
 
 def _joined(parts: list[Judged]) -> Judged:
-    names = ("proba", "labels", "faults", "fold")
-    joined: dict[str, Any] = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
-    return replace(parts[0], **joined)
+    return replace(
+        parts[0],
+        proba=np.concatenate([part.proba for part in parts]),
+        labels=np.concatenate([part.labels for part in parts]),
+        faults=np.concatenate([part.faults for part in parts]),
+        fold=np.concatenate([part.fold for part in parts]),
+    )
 
 
 def fit(judged: Sequence[Judged], *, overall: bool) -> QualityEffect:
@@ -201,7 +205,7 @@ def cross_fit(judged: Sequence[Judged], *, overall: bool) -> list[Judged]:
 
 
 def _take(one: Judged, rows: BoolArray) -> Judged:
-    return replace(one, **{name: getattr(one, name)[rows] for name in ("proba", "labels", "faults", "fold")})
+    return replace(one, proba=one.proba[rows], labels=one.labels[rows], faults=one.faults[rows], fold=one.fold[rows])
 
 
 def table(view: str, judged: Sequence[Judged]) -> str:
