@@ -163,7 +163,7 @@ def face_rows(document: dict[str, Any]) -> list[Row]:
     for face in document.get("faces") or ():
         left, top, width, height = face["xywh"]
         row = {**common, "face": face["id"], "left": left, "top": top, "width": width, "height": height}
-        row |= {name: face[name] for name in ("detection", "expression", "unknown")}
+        row |= {name: face[name] for name in ("detection", "expression", "unknown", "baseline")}
         row |= {f"smoothed_{name}": value for name, value in face["smoothed"].items()}
         row |= {f"probability_{name}": value for name, value in face["probabilities"].items()}
         rows.append(row | face["quality"])
@@ -187,7 +187,7 @@ def _face_types() -> dict[str, Any]:
     text, count, number, truth = pa.string(), pa.int64(), pa.float64(), pa.bool_()
     return {
         "source": text, "frame": count, "time": number, "captured": number, "face": count, "left": number,
-        "top": number, "width": number, "height": number, "detection": number, "expression": text, "unknown": truth,
+        "top": number, "width": number, "height": number, "detection": number, "expression": text, "unknown": truth, "baseline": truth,
         "size": number, "sharpness": number, "yaw": number, "good": truth, "reason": text,
     }  # fmt: skip
 
