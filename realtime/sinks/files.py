@@ -18,7 +18,7 @@ _PART_ROWS = 1000
 
 
 class JSONLinesFile(Sink):
-    """Write one document a line. A line is on its way to the disk before the next one: a kill loses no whole line.
+    """Write one document a line. A line is on its way to the disk before the next one: a kill cuts the last line at most.
 
     Args:
         destination: The file, which must not exist yet.
@@ -187,7 +187,8 @@ def _face_types() -> dict[str, Any]:
     text, count, number, truth = pa.string(), pa.int64(), pa.float64(), pa.bool_()
     return {
         "source": text, "frame": count, "time": number, "captured": number, "face": count, "left": number,
-        "top": number, "width": number, "height": number, "detection": number, "expression": text, "unknown": truth, "baseline": truth,
+        "top": number, "width": number, "height": number, "detection": number, "expression": text, "unknown": truth,
+        "baseline": truth,
         "size": number, "sharpness": number, "yaw": number, "good": truth, "reason": text,
     }  # fmt: skip
 
