@@ -18,7 +18,7 @@ _PART_ROWS = 1000
 
 
 class JSONLinesFile(Sink):
-    """Write one document a line. A line is on its way to the disk before the next one: a kill cuts the last line at most.
+    """Write one document a line. A line is on its way to the disk before the next: a kill cuts the last one at most.
 
     Args:
         destination: The file, which must not exist yet.
