@@ -9,7 +9,8 @@ import numpy as np
 from moodspace.arrays import BoolArray, ByteArray, DoubleArray, FloatArray, IntArray
 from moodspace.classifier.bundle.bundle import Bundle
 from moodspace.classifier.ensemble import Prediction, calibrated_votes, combine, shifted_probabilities, vote
-from moodspace.classifier.taught_scores import TaughtScorer, TaughtScores, with_taught
+from moodspace.classifier.face_pictures import FacePictures
+from moodspace.classifier.taught_scores import TaughtScorer, TaughtScores, Whitening, with_taught
 from moodspace.classifier.views import BLEND
 from moodspace.embeddings.encoder import Encoded
 from moodspace.index.search import Neighbors
@@ -85,6 +86,9 @@ class Recognizer:
         labels: The view to predict: a label set or "blend". None for the bundle's default.
         taught: The user's gallery, if any. Changes count from the next prediction on.
 
+    Attributes:
+        pictures: The pictures of known faces, to show as evidence.
+
     Raises:
         ValueError: The bundle has no such view.
     """
@@ -98,6 +102,7 @@ class Recognizer:
         self.taught = taught
         self._blend = bundle.blend if label_set == BLEND else None
         self._scorer: TaughtScorer | None = None
+        self.pictures = FacePictures.none()
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -109,6 +114,18 @@ class Recognizer:
         """`(n,)` int64, the label of each face of the gallery, a column of `classes`; -1 for none."""
         labels = self.bundle.index.gallery.labels
         return self._blend.labels(labels, self.bundle.classes) if self._blend else labels[self.label_set]
+
+    @property
+    def scorer(self) -> TaughtScorer:
+        """Scores faces by what the user taught; fitted to the bundle's gallery at first use."""
+        if self._scorer is None:
+            self._scorer = TaughtScorer(self.bundle.index.gallery.embeddings, self.classes, self.bundle.gate)
+        return self._scorer
+
+    @property
+    def whitening(self) -> Whitening:
+        """The whitening in which taught faces are compared."""
+        return self.scorer.whitening
 
     @property
     def unknown_below(self) -> float:
@@ -142,9 +159,7 @@ class Recognizer:
         index = self.taught.current() if self.taught else None
         if index is None or not len(index):
             return Evidence(neighbors, None)
-        if self._scorer is None:
-            self._scorer = TaughtScorer(self.bundle.index.gallery.embeddings, self.classes, self.bundle.gate)
-        return Evidence(neighbors, self._scorer.score(encoded.embeddings, index))
+        return Evidence(neighbors, self.scorer.score(encoded.embeddings, index))
 
     def decide(self, encoded: Encoded, evidence: Evidence, shift: Shift | None = None) -> Prediction:
         """Predict from encoded faces and the search results of the same faces.
