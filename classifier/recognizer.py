@@ -16,6 +16,9 @@ from moodspace.embeddings.encoder import Encoded
 from moodspace.index.search import Neighbors
 from moodspace.index.taught.search import TaughtIndex
 
+# Added to the log-probabilities of each label set: `(C,)` for all faces or `(n, C)`.
+Shift = Mapping[str, DoubleArray]
+
 
 def max_neighbors(bundle: Bundle, view: str) -> int:
     """Return the largest number of neighbors that vote in a view of a bundle: a label set, or the blend."""
@@ -129,7 +132,7 @@ class Recognizer:
         """The confidence, in [0, 1], below which a prediction is called unknown."""
         return (self._blend or self.bundle.calibrations[self.label_set]).unknown_below
 
-    def predict(self, crops: ByteArray, shift: DoubleArray | None = None) -> Prediction:
+    def predict(self, crops: ByteArray, shift: Shift | None = None) -> Prediction:
         """Predict the expression of each face.
 
         Args:
@@ -141,13 +144,14 @@ class Recognizer:
         """
         return self.predict_encoded(self.bundle.encoder.encode(crops), shift)
 
-    def predict_encoded(self, encoded: Encoded, shift: DoubleArray | None = None) -> Prediction:
+    def predict_encoded(self, encoded: Encoded, shift: Shift | None = None) -> Prediction:
         """Predict from encoded faces: `predict` without the encoder."""
         return self.decide(encoded, self.search(encoded), shift)
 
-    def untaught(self, encoded: Encoded) -> Prediction:
+    def untaught(self, encoded: Encoded, shift: Shift | None = None) -> Prediction:
         """Predict from encoded faces without what the user taught."""
-        return self._view_prediction(encoded, self.bundle.index.search(encoded.embeddings, self._most_neighbors))
+        neighbors = self.bundle.index.search(encoded.embeddings, self._most_neighbors)
+        return self._view_prediction(encoded, neighbors, shift)
 
     def search(self, encoded: Encoded) -> Evidence:
         """Find the most similar faces of the bundle's gallery and score the taught classes."""
@@ -157,20 +161,17 @@ class Recognizer:
             return Evidence(neighbors, None)
         return Evidence(neighbors, self.scorer.score(encoded.embeddings, index))
 
-    def decide(self, encoded: Encoded, evidence: Evidence, shift: DoubleArray | None = None) -> Prediction:
+    def decide(self, encoded: Encoded, evidence: Evidence, shift: Shift | None = None) -> Prediction:
         """Predict from encoded faces and the search results of the same faces.
 
         Args:
             encoded: The n faces.
             evidence: Their search results.
-            shift: `(C,)` or `(n, C)`, added to the log-probabilities of the view's classes, see `baseline.rest_of`;
-                taught classes and the probabilities of head and votes are not shifted. None changes nothing.
+            shift: For each label set `(C,)` or `(n, C)`, added to the log-probabilities of its classes, see
+                `baseline.rest_of`; taught classes and the probabilities of head and votes are not shifted. None, and
+                a label set that is missing, changes nothing.
         """
-        prediction = self._view_prediction(encoded, evidence.neighbors)
-        if shift is not None:
-            proba = shifted_probabilities(prediction.proba, shift)
-            unknown = proba.max(axis=1, initial=0.0) < self.unknown_below
-            prediction = replace(prediction, proba=proba, unknown=unknown)
+        prediction = self._view_prediction(encoded, evidence.neighbors, shift)
         if evidence.taught_scores is None:
             return prediction
         return with_taught(prediction, evidence.taught_scores, self.label_set, self.unknown_below)
@@ -179,12 +180,22 @@ class Recognizer:
     def _most_neighbors(self) -> int:
         return max_neighbors(self.bundle, self.label_set)
 
-    def _view_prediction(self, encoded: Encoded, neighbors: Neighbors) -> Prediction:
+    @property
+    def label_sets(self) -> tuple[str, ...]:
+        """The label sets that the view is made of."""
+        return tuple(_label_sets(self.bundle, self.label_set))
+
+    def _view_prediction(self, encoded: Encoded, neighbors: Neighbors, shift: Shift | None) -> Prediction:
         bundle = self.bundle
         predictions = {
             name: combine(encoded.logits[name], neighbors, bundle.calibrations[name], name, bundle.classes[name])
             for name in (self._blend.shares if self._blend else [self.label_set])
         }
+        for name, by in (shift or {}).items():
+            if name in predictions:
+                proba = shifted_probabilities(predictions[name].proba, by)
+                unknown = proba.max(axis=1, initial=0.0) < bundle.calibrations[name].unknown_below
+                predictions[name] = replace(predictions[name], proba=proba, unknown=unknown)
         return self._blend.predict(predictions, neighbors) if self._blend else predictions[self.label_set]
 
     def neighbor_names(self, prediction: Prediction, row: int) -> list[str | None]:

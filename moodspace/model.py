@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from moodspace.arrays import ByteArray, DoubleArray, FloatArray, IntArray
+from moodspace.arrays import ByteArray, FloatArray, IntArray
 from moodspace.bundles import shipped_bundle
 from moodspace.classifier.baseline import Baseline, load_baseline, measure_baseline, rest_of
 from moodspace.classifier.bundle.bundle import Bundle, load_bundle
 from moodspace.classifier.ensemble import Prediction
-from moodspace.classifier.recognizer import Recognizer
+from moodspace.classifier.recognizer import Recognizer, Shift
 from moodspace.embeddings.crops import SIZE, crop_faces
 from moodspace.embeddings.detection.detectors import PICTURE_SIZES, Detector, open_detector
 from moodspace.embeddings.encoder import Encoded, encode_all
@@ -525,7 +525,7 @@ class Model:
     def _predict(self, crops: ByteArray, baseline: Baseline | None = None) -> Prediction:
         return self.recognizer.predict(crops, self._shift(baseline))
 
-    def _shift(self, baseline: Baseline | None) -> DoubleArray | None:
+    def _shift(self, baseline: Baseline | None) -> Shift | None:
         return None if baseline is None else rest_of(baseline, self.recognizer).shift
 
     def _pipelines(self) -> "tuple[Pipeline, Pipeline]":

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from moodspace import __version__
 from moodspace.cli.app import (
     DEFAULT_BUNDLE,
     BundleOption,
@@ -64,9 +65,25 @@ def web(
     bundle: BundleOption = DEFAULT_BUNDLE,
     labels: LabelsOption = None,
     open_browser: Annotated[bool, typer.Option("--open", help="Open the app in a browser.")] = False,
+    static: Annotated[
+        Path | None,
+        typer.Option(
+            "--static",
+            file_okay=False,
+            help="Write the app as a static site to this folder and stop; only --bundle and --labels count.",
+        ),
+    ] = None,
 ) -> None:
-    """Serve the web app: live, photos, videos, map and teaching in a browser. Needs the extra `web`."""
+    """Serve the web app: live, photos, videos, map and teaching in a browser. Needs the extra `web`.
+
+    With `--static`, write a site that does all of it in the visitor's browser, for any web host; see `serve-static`.
+    This needs no extra.
+    """
     from moodspace.embeddings.files.paths import require_folder_at
+
+    if static is not None:
+        _write_static(static, bundle, labels)
+        return
     from moodspace.web.server.serve import address, serve
     from moodspace.web.server.settings import Limits, WebSettings, token_for
 
@@ -94,6 +111,31 @@ def web(
         options=options,
         tell=say,
     )
+
+
+def _write_static(out: Path, bundle: Path, labels: str | None) -> None:
+    from moodspace.classifier.bundle.bundle import load_bundle
+    from moodspace.web.site.write import write_site
+
+    size = write_site(load_bundle(bundle), out, version=__version__, view=labels)
+    typer.echo(f"wrote {out} ({size / 1e6:.0f} MB); see it: moodspace serve-static {out}")
+
+
+@command
+def serve_static(
+    site: Annotated[Path, typer.Argument(help="Folder that `web --static` wrote.", metavar="SITE")],
+    host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port to listen on; 0 for a free one.")] = 8502,
+    isolated: Annotated[
+        bool, typer.Option("--isolated", help="Send the headers with which browsers allow several threads.")
+    ] = False,
+    open_browser: Annotated[bool, typer.Option("--open", help="Open the site in a browser.")] = False,
+) -> None:
+    """Serve a static site to browsers on this machine, or on the network with `--host`. The server sees no pictures."""
+    from moodspace.web.site.serve import SiteServer, serve_site
+
+    server = SiteServer(site, host, port, isolated=isolated)
+    serve_site(server, ready=lambda: typer.echo(f"{server.address}  (Ctrl-C ends it)"), open_browser=open_browser)
 
 
 @command

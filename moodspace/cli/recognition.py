@@ -261,15 +261,19 @@ def baseline(
 
 @command
 def report(
-    session: Annotated[Path, typer.Argument(help="Folder of a recorded session.")],
+    session: Annotated[Path, typer.Argument(help="Folder of a recorded session, or its JSON file from a web page.")],
     out: Annotated[
-        Path | None, typer.Option("--out", help="Page to write; default session.html in the session's folder.")
+        Path | None,
+        typer.Option(
+            "--out", help="Page to write; default session.html in the session's folder, or named as the JSON."
+        ),
     ] = None,
     export: Annotated[Path | None, typer.Option("--export", help="Write tables instead: .csv or .parquet.")] = None,
     delete: Annotated[bool, typer.Option("--delete", help="Delete the session instead.")] = False,
 ) -> None:
     """Summarize a recorded session on one page: what the group showed, when it changed, what is missing."""
     from moodspace.embeddings.files.paths import require_file_at
+    from moodspace.realtime.session.document import SUFFIX
     from moodspace.realtime.session.export import export_session
     from moodspace.realtime.session.file import REPORT, delete_session
     from moodspace.realtime.session.reading import open_session
@@ -288,6 +292,8 @@ def report(
         typer.echo("wrote " + ", ".join(str(path) for path in export_session(opened, export)))
     if export is None or out is not None:
         page = out or (session if session.is_dir() else session.parent) / REPORT
+        if out is None and session.suffix.lower() == SUFFIX:
+            page = session.with_suffix(".html")
         write_report(opened, page)
         typer.echo(f"wrote {page}")
 

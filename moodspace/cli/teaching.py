@@ -281,11 +281,11 @@ def gallery_verify(
 
 @gallery_command
 def gallery_export(
-    file: Annotated[Path, typer.Argument(help="Parquet file to write.")],
+    file: Annotated[Path, typer.Argument(help="File to write: .parquet, or .json, which needs no pyarrow.")],
     bundle: BundleOption = DEFAULT_BUNDLE,
     gallery: GalleryOption = None,
 ) -> None:
-    """Write labels, sources, times and embeddings to a parquet file; no pictures."""
+    """Write labels, sources, times and embeddings to a file; no pictures."""
     from moodspace.classifier.bundle.bundle import load_bundle
     from moodspace.embeddings.files.paths import require_file_at
     from moodspace.index.taught.exchange import export_gallery
@@ -298,7 +298,7 @@ def gallery_export(
 
 @gallery_command
 def gallery_import(
-    file: Annotated[Path, typer.Argument(help="A parquet file that `gallery export` wrote.")],
+    file: Annotated[Path, typer.Argument(help="A file that `gallery export` or the browser app wrote.")],
     bundle: BundleOption = DEFAULT_BUNDLE,
     gallery: GalleryOption = None,
 ) -> None:
