@@ -13,6 +13,7 @@ from moodspace.cli.app import (
     GalleryOption,
     JsonOption,
     LabelsOption,
+    PicturesOption,
     TLSCAOption,
     TLSCertOption,
     TLSKeyOption,
@@ -51,6 +52,7 @@ def web(
         Path | None,
         typer.Option("--gallery", help="Folder that keeps each visitor's taught faces; by default they are forgotten."),
     ] = None,
+    pictures: PicturesOption = None,
     visitors: Annotated[int, typer.Option("--visitors", min=1, help="Maximum number of browsers at once.")] = 16,
     to: ToOption = None,
     min_group: Annotated[
@@ -96,6 +98,7 @@ def web(
         token=token_for(host, token, public=public),
         origins=tuple(origin or ()),
         gallery=gallery and gallery.resolve(),
+        pictures=pictures and pictures.resolve(),
         limits=Limits(visitors=visitors),
         # The server changes the current folder.
         to=tuple(text if ":" in text else str(Path(text).resolve()) for text in to or ()),
@@ -147,6 +150,7 @@ def visualize(
     labels: LabelsOption = None,
     gallery: GalleryOption = None,
     own: Annotated[bool, typer.Option("--taught/--no-taught", help="Also show your taught faces.")] = True,
+    pictures: PicturesOption = None,
     seed: Annotated[
         int | None, typer.Option("--seed", min=0, help="Seed of the layout; by default that of the stored layout.")
     ] = None,
@@ -165,7 +169,10 @@ def visualize(
     for path in data or []:
         if (path / DATABASE).is_file():
             raise ValueError(f"{path}: expected labelled faces, got a session, which keeps none; see it with `report`")
-    recognizer = open_taught_recognizer(bundle, labels, gallery) if own else open_recognizer(bundle, labels)
+    if own:
+        recognizer = open_taught_recognizer(bundle, labels, gallery, pictures)
+    else:
+        recognizer = open_recognizer(bundle, labels, pictures)
     with progress_bars() as start:
         parts = read_parts(data, start) if data else None
         taught = taught_on_map(recognizer, gallery, start("look for taught pictures")) if recognizer.taught else None
@@ -198,7 +205,8 @@ def taught_on_map(
     if faces is None:
         return None
     cropper = ReadOptions(recognizer.bundle.encoder_spec, crops=False).open_cropper()
-    return TaughtOnMap(faces, *crops_from_sources(faces, (crop_whole_picture, cropper), progress))
+    kept = recognizer.pictures.of(faces.ids.tolist())
+    return TaughtOnMap(faces, *crops_from_sources(faces, (crop_whole_picture, cropper), progress, kept))
 
 
 @command

@@ -120,6 +120,8 @@ def arguments_of(command: str, request: pytest.FixtureRequest) -> Arguments:
         "crop_geometry": lambda: crop_geometry(*map(request.getfixturevalue, ("tmp_path", "astronaut"))),
         "ensemble_curve": lambda: [request.getfixturevalue("voted"), "--bundle", "bundles/fer2013", "--json"],
         "gallery_scale": lambda: ["--faces", 2000, "--json"],
+        "hold": lambda: [request.getfixturevalue("clip"), "0-0.5", "--seconds", 0.2, "--old",
+                         request.getfixturevalue("voted"), "--json"],
         "latency": lambda: ["--seconds", 1, "--fps", 30, "--real"],
         "live": lambda: [request.getfixturevalue("clip"), "--rounds", 1, "--json"],
         "map": lambda: ["--bundle", request.getfixturevalue("few")],

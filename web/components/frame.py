@@ -29,7 +29,7 @@ STORED_NOTHING = (
 )
 STORED_TAUGHT = (
     "<b>Your pictures go to this server and nowhere else.</b> They are processed in memory, then discarded; "
-    "the server keeps the embeddings of faces that you teach, never pictures."
+    "the server keeps the embeddings of faces that you teach, and pictures only if you switch that on."
 )
 
 
@@ -75,7 +75,7 @@ def privacy(*, keeps_taught: bool, sends_from: int | None = None) -> str:
     sent = "" if sends_from is None else f"<p>{sends(sends_from)}</p>"
     kept = (
         "What you teach stays on this server until you forget it: the embedding of each face, its class and the name "
-        "of its file, never the picture."
+        "of its file; a small gray picture only if you switch that on."
         if keeps_taught
         else "What you teach is held in memory and deleted a few seconds after you leave; export it to keep it."
     )
