@@ -3,9 +3,11 @@
 The types live here, beside `arrays` and `errors`, because `viz` must not import `realtime`; they need NumPy alone.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import NamedTuple
+
+import numpy as np
 
 from moodspace.arrays import BoolArray, DoubleArray, FloatArray, IntArray
 
@@ -25,6 +27,20 @@ class Gap(NamedTuple):
     start: float
     stop: float
     reason: str
+
+
+class Mark(NamedTuple):
+    """An event that somebody marked: a moment with a name.
+
+    Attributes:
+        time: Seconds since the session began.
+        name: What happened.
+        source: Where the mark came from: "window", "web", "http", "lsl" or "file".
+    """
+
+    time: float
+    name: str
+    source: str
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -106,6 +122,8 @@ class Session:
         gaps: The parts without frames.
         missing: What the recording lacks, in sentences.
         keeps_video: Whether an annotated video was recorded too.
+        marks: The marked events, ordered by time.
+        clock: `(k, 2)` float64, ascending: session time and unix time of some frames, for `time_of`.
     """
 
     folder: Path
@@ -123,6 +141,8 @@ class Session:
     gaps: tuple[Gap, ...]
     missing: tuple[str, ...]
     keeps_video: bool
+    marks: tuple[Mark, ...] = ()
+    clock: DoubleArray = field(default_factory=lambda: np.zeros((0, 2)))
 
     def __post_init__(self) -> None:
         expected = (len(self.group.second), len(self.classes))
@@ -134,10 +154,20 @@ class Session:
         """Duration in whole seconds, at least 1; covers every row of `group`."""
         return max(round(self.duration), int(self.group.second[-1:].sum()) + 1)
 
+    def time_of(self, wall: float) -> float:
+        """Return the session time of a unix time, both in seconds; negative if the session had not begun."""
+        if not len(self.clock):
+            return wall - self.started
+        position, walls = self.clock.T
+        if not walls[0] <= wall <= walls[-1]:
+            at = 0 if wall < walls[0] else -1
+            return float(position[at] + wall - walls[at])
+        return float(np.interp(wall, walls, position))
+
 
 def _check_rows(columns: GroupSeconds | FaceSeconds) -> None:
     n = len(columns.second)
-    for field in fields(columns):
-        rows = len(getattr(columns, field.name))
+    for column in fields(columns):
+        rows = len(getattr(columns, column.name))
         if rows != n:
-            raise ValueError(f"{field.name}: expected {n} rows, as second has, got {rows}")
+            raise ValueError(f"{column.name}: expected {n} rows, as second has, got {rows}")

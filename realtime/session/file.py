@@ -37,14 +37,17 @@ CREATE TABLE session (source TEXT NOT NULL, started REAL NOT NULL, utc_offset IN
     duration REAL, ending TEXT NOT NULL DEFAULT '', min_group INTEGER NOT NULL, individuals INTEGER NOT NULL);
 -- The columns of every proba, a JSON list. since is the second from which the class was known.
 CREATE TABLE classes (number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, since INTEGER NOT NULL);
--- The group. faces is NULL if fewer than min_group faces were in view, the other columns if fewer were readable.
+-- The group. start is the session time of the second's first frame, and wall its unix time. faces is NULL if fewer than
+-- min_group faces were in view; readable, unsure and proba if fewer were readable.
 CREATE TABLE seconds (second INTEGER PRIMARY KEY, wall REAL NOT NULL, frames INTEGER NOT NULL, faces INTEGER,
-    readable INTEGER, unsure INTEGER, proba TEXT);
+    readable INTEGER, unsure INTEGER, proba TEXT, start REAL);
 -- Single faces, only if individuals is set. shown is NULL for unsure.
 CREATE TABLE faces (second INTEGER NOT NULL, track INTEGER NOT NULL, shown INTEGER, readable INTEGER NOT NULL,
     size REAL NOT NULL, sharpness REAL NOT NULL, yaw REAL NOT NULL, proba TEXT NOT NULL, PRIMARY KEY (second, track));
 -- When no frames came, and why; start and stop are seconds since the session began.
 CREATE TABLE gaps (start REAL NOT NULL, stop REAL NOT NULL, reason TEXT NOT NULL);
+-- Marked events; time is seconds since the session began. Older sessions lack this table and seconds.start.
+CREATE TABLE marks (time REAL NOT NULL, name TEXT NOT NULL, source TEXT NOT NULL);
 """
 
 
