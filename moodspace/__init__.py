@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Any
 from moodspace.errors import MoodspaceError
 
 if TYPE_CHECKING:
-    from moodspace.api import evaluate, load, read, read_video, recognize, recognize_video, train
+    from moodspace.api import evaluate, load, open_session, read, read_video, recognize, recognize_video, train
     from moodspace.classifier.evaluation import Evaluation
     from moodspace.estimator import Ensemble
     from moodspace.gallery import Gallery
     from moodspace.map import Map
     from moodspace.model import Encoder, Face, Model, Neighbor, Recognition
     from moodspace.realtime.pipeline import LivePipeline
+    from moodspace.sessions import Epochs, Mark, Session
 
 __version__ = "0.2.0"
 
@@ -34,6 +35,7 @@ _PLACES = {
     "load": "moodspace.api",
     "train": "moodspace.api",
     "evaluate": "moodspace.api",
+    "open_session": "moodspace.api",
     "Model": "moodspace.model",
     "Encoder": "moodspace.model",
     "Recognition": "moodspace.model",
@@ -44,22 +46,29 @@ _PLACES = {
     "Ensemble": "moodspace.estimator",
     "LivePipeline": "moodspace.realtime.pipeline",
     "Evaluation": "moodspace.classifier.evaluation",
+    "Session": "moodspace.sessions",
+    "Mark": "moodspace.sessions",
+    "Epochs": "moodspace.sessions",
 }
 
 __all__ = [
     "Encoder",
     "Ensemble",
+    "Epochs",
     "Evaluation",
     "Face",
     "Gallery",
     "LivePipeline",
     "Map",
+    "Mark",
     "Model",
     "MoodspaceError",
     "Neighbor",
     "Recognition",
+    "Session",
     "evaluate",
     "load",
+    "open_session",
     "read",
     "read_video",
     "recognize",

@@ -1,7 +1,7 @@
 """The commands that recognize: `demo`, `live`, `report`, `predict`, `similar`."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from moodspace.classifier.recognizer import Recognizer
     from moodspace.realtime.capture.source import Source
     from moodspace.realtime.pipeline import FrameResult
+    from moodspace.realtime.session.recording import Recording
 
 
 @command
@@ -74,6 +75,10 @@ def live(
         int, typer.Option("--min-group", min=1, help="Record only while at least this many faces can be read.")
     ] = 5,
     keep_video: Annotated[bool, typer.Option("--keep-video", help="Also record an annotated video.")] = False,
+    marks_from: Annotated[
+        str | None,
+        typer.Option("--marks-from", help="Record the events of a Lab Streaming Layer stream too: lsl:NAME."),
+    ] = None,
     keep_days: Annotated[
         float | None,
         typer.Option("--keep-days", min=0, help="Delete sessions in the folder that are older than this many days."),
@@ -91,15 +96,17 @@ def live(
     from moodspace.realtime.capture.files import open_source, without_password
     from moodspace.realtime.documents import live_document
     from moodspace.realtime.pipeline import LivePipeline
+    from moodspace.realtime.session.lsl_marks import LslMarks
     from moodspace.realtime.session.notice import start_notice
     from moodspace.realtime.session.recording import Recording, RecordingOptions
     from moodspace.realtime.window.loop import live as watch
     from moodspace.realtime.window.screen import require_display
 
-    if record is None and (individuals or keep_video or keep_days is not None):
+    if record is None and (individuals or keep_video or keep_days is not None or marks_from is not None):
         raise typer.BadParameter(
-            "expected --record beside --individuals, --keep-video and --keep-days", param_hint="--record"
+            "expected --record beside --individuals, --keep-video, --keep-days and --marks-from", param_hint="--record"
         )
+    stream = None if marks_from is None else lsl_name(marks_from)
     if not headless:
         require_display()
     recognizer = open_taught_recognizer(bundle, labels, gallery)
@@ -120,13 +127,18 @@ def live(
             say(notice)
         if record is not None:
             keeping = RecordingOptions(record, individuals, min_group, keep_video, keep_days)
-            recording = stack.enter_context(Recording(keeping, recognizer.classes, without_password(source)))
+            recording = stack.enter_context(
+                Recording(keeping, recognizer.classes, without_password(source), live=opened.live)
+            )
             group = "" if individuals or keep_video else f", once at least {min_group} faces can be read"
             say(f"recording to {recording.folder}{group}")
+            if stream is not None:
+                stack.enter_context(LslMarks(stream, recording.mark, say))
         frames = watch(
             opened, pipeline, show=not headless, fast=fast, on_result=on_result,
             record=recording.add if recording else None,
             recording=recording.state if recording else None, teach_face=teacher.teach, undo=teacher.undo,
+            mark=marker(recording) if recording else None,
         )  # fmt: skip
     tell_skipped([(s.source, s.reason) for s in opened.skipped])
     tell_unread(opened)
@@ -136,6 +148,19 @@ def live(
         say(f"nothing was recorded: {few if not individuals else 'no face was in view'}")
     if opened.skipped or opened.incomplete:
         raise typer.Exit(1)
+
+
+def lsl_name(spec: str) -> str:
+    """Return the name of the stream in `lsl:NAME`."""
+    kind, _, name = spec.partition(":")
+    if kind != "lsl" or not name:
+        raise typer.BadParameter(f"expected lsl:NAME, got {spec!r}", param_hint="--marks-from")
+    return name
+
+
+def marker(recording: "Recording") -> "Callable[[str, float], float]":
+    """Return a function that records an event of the window and returns its time in the recording."""
+    return lambda name, wall_time: recording.mark(name, "window", wall_time).time
 
 
 @command

@@ -3,6 +3,7 @@
 import csv
 import math
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import NamedTuple
@@ -62,7 +63,16 @@ def read_marks(path: Path, session: Session) -> tuple[Mark, ...]:
         marks = [_mark(row, place, session) for row in rows[1:]]
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
-    return in_order(marks)
+    return _in_order(marks)
+
+
+def with_marks(session: Session, path: Path) -> Session:
+    """Return the session with the events of a table added to its marks; see `read_marks`."""
+    return replace(session, marks=_in_order([*session.marks, *read_marks(path, session)]))
+
+
+def _in_order(marks: Iterable[Mark]) -> tuple[Mark, ...]:
+    return tuple(sorted(marks, key=lambda mark: mark.time))
 
 
 class _Row(NamedTuple):
@@ -137,14 +147,10 @@ def _wall(text: str, session: Session) -> float:
     try:
         moment = datetime.fromisoformat(text.replace(",", "."))
     except ValueError as error:
-        raise ValueError(f"time: expected seconds, or a date and time as in 2026-05-31T09:30:00, got {text!r}") from error
+        expected = "seconds, or a date and time as in 2026-05-31T09:30:00"
+        raise ValueError(f"time: expected {expected}, got {text!r}") from error
     if "T" not in text.upper() and " " not in text.strip():
         raise ValueError(f"time: expected a date with a time of day, got {text!r}")
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=timezone(timedelta(seconds=session.utc_offset)))
     return moment.timestamp()
-
-
-def in_order(marks: Iterable[Mark]) -> tuple[Mark, ...]:
-    """Return marks ordered by time."""
-    return tuple(sorted(marks, key=lambda mark: mark.time))

@@ -48,6 +48,7 @@ class WindowCallbacks:
         recording: Returns what the recorder is doing, in a few words; without it, the window says "recording".
         teach_face: Adds a face, `(d,)` float32 of unit length, to the gallery under a label; returns its id.
         undo: Undoes the last teaching; returns what was undone.
+        mark: Records an event by its name and when it happened, unix seconds; returns its time in the recording.
         snapshots: Folder for snapshots; created when needed.
     """
 
@@ -56,6 +57,7 @@ class WindowCallbacks:
     recording: Callable[[], str] | None = None
     teach_face: Callable[[FloatArray, str], int] | None = None
     undo: Callable[[], str] | None = None
+    mark: Callable[[str, float], float] | None = None
     snapshots: Path = Path("snapshots")
 
     @property
@@ -83,6 +85,7 @@ def live(
     recording: Callable[[], str] | None = None,
     teach_face: Callable[[FloatArray, str], int] | None = None,
     undo: Callable[[], str] | None = None,
+    mark: Callable[[str, float], float] | None = None,
     snapshots: Path = Path("snapshots"),
     clock: Callable[[], float] = time.monotonic,
 ) -> int:
@@ -103,6 +106,7 @@ def live(
         teach_face: Adds a face, `(d,)` float32 of unit length, to the gallery under a label; returns its id. The
             window shows the text of a ValueError; the same holds for `undo`.
         undo: Undoes the last teaching; returns what was undone.
+        mark: Records an event by its name and when it happened, unix seconds; returns its time in the recording.
         snapshots: Folder for snapshots; created when needed.
         clock: Returns seconds; sets the speed of a video and the duration of messages.
 
@@ -113,7 +117,7 @@ def live(
         SourceError: The source gives no frames, or a camera stops.
         WindowError: There is no display.
     """
-    callbacks = WindowCallbacks(on_result, record, recording, teach_face, undo, snapshots)
+    callbacks = WindowCallbacks(on_result, record, recording, teach_face, undo, mark, snapshots)
     with ExitStack() as stack:
         newest = stack.enter_context(NewestFrames(source)) if source.live else None
         if newest is None:
@@ -165,6 +169,7 @@ class LiveLoop:
         self._current: ProcessedFrame | None = None
         self._positions: dict[int, FloatArray] = {}
         self._face: SelectedFace | None = None
+        self._marked = 0.0
         self._message, self._message_ends = "", 0.0
         self._drawn: tuple[Any, ...] = ()
         self._count, self._leaving = 0, False
@@ -221,15 +226,19 @@ class LiveLoop:
             map=keys.map,
             positions=self._positions,
             help=keys.help,
-            naming=None
-            if keys.name is None or self._face is None
-            else ClassNameInput(keys.name, self._face.picture_bgr),
+            naming=self._name_input(),
             message=self._current_message(),
             paused=keys.paused and current.frame.fps is not None,
             recording=self._callbacks.recording_words,
             fps=self._fps_meter.fps,
             latency_ms=self._fps_meter.latency_ms,
         )
+
+    def _name_input(self) -> ClassNameInput | None:
+        name = self._controls.name
+        if name is not None and self._controls.marking:
+            return ClassNameInput(name, None)
+        return None if name is None or self._face is None else ClassNameInput(name, self._face.picture_bgr)
 
     def _current_message(self) -> str:
         now = self._clock()
@@ -244,8 +253,12 @@ class LiveLoop:
             was_naming = self._controls.name is not None
             action = self._controls.press(key)
             if self._controls.name is not None and not was_naming:
-                # Keep the face as it is now; its expression changes while the name is typed.
+                # Keep the face and the time as they are now; they change while the name is typed.
                 self._face = selected_face(self._current, self._controls.selected)
+                self._marked = time.time()
+                if self._controls.marking and self._callbacks.mark is None:
+                    self._controls.name = None
+                    self._say("cannot mark: nothing is recorded; start with --record")
             if action is not None:
                 self._do(action)
             if self._controls.name is None:
@@ -265,6 +278,11 @@ class LiveLoop:
                 message = teach(self._callbacks, face, action.label)
             case Command.UNDO:
                 message = undo(self._callbacks)
+            case Command.MARK:
+                message = mark(self._callbacks, action.label, self._marked)
+        self._say(message)
+
+    def _say(self, message: str) -> None:
         self._message, self._message_ends = message, self._clock() + _MESSAGE_S
 
 
@@ -317,6 +335,17 @@ def undo(callbacks: WindowCallbacks) -> str:
         return callbacks.undo()
     except ValueError as error:
         return str(error)
+
+
+def mark(callbacks: WindowCallbacks, name: str, wall_time: float) -> str:
+    """Record an event that happened at a unix time; return the message to show."""
+    if callbacks.mark is None:
+        return "cannot mark: nothing is recorded; start with --record"
+    try:
+        minutes, seconds = divmod(callbacks.mark(name, wall_time), 60)
+    except ValueError as error:
+        return str(error)
+    return f"marked {name} at {minutes:.0f}:{seconds:04.1f}"
 
 
 def save_snapshot(callbacks: WindowCallbacks, current: ProcessedFrame | None) -> str:
