@@ -16,6 +16,8 @@ from moodspace.arrays import BoolArray, DoubleArray, FloatArray, IntArray
 if TYPE_CHECKING:
     import pandas as pd
 
+# Seconds; a longer time between two frames is a gap, which a kept video leaves out.
+LONGEST_STEP_S = 2.0
 # Stands for a count that was not recorded because the group was too small.
 WITHHELD = -1
 

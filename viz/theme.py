@@ -60,7 +60,11 @@ def stylesheet() -> str:
     )
 
 
-def page(title: str, body: str, *, style: str = "", script: str = "") -> str:
+# A recording that the page holds (blob:), or that lies beside it.
+_MEDIA_POLICY = "; media-src blob: file: 'self'"
+
+
+def page(title: str, body: str, *, style: str = "", script: str = "", media: bool = False) -> str:
     """Return a self-contained HTML document in the common style, which loads nothing.
 
     Args:
@@ -68,12 +72,13 @@ def page(title: str, body: str, *, style: str = "", script: str = "") -> str:
         body: HTML; pass all text from data through `text`.
         style: CSS of this page, after the common rules.
         script: JavaScript of this page, run after the body is parsed.
+        media: Whether the page plays a recording: its own, or a file beside it.
     """
     running = f"<script>{script}</script>\n" if script else ""
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}{_MEDIA_POLICY if media else ""}">\n'
         f"<title>{text(title)}</title>\n<style>{stylesheet()}{style}</style>\n</head>\n"
         f"<body>\n{body}\n{running}</body>\n</html>\n"
     )

@@ -1,6 +1,7 @@
 """The commands that recognize: `demo`, `live`, `report`, `predict`, `similar`."""
 
 import contextlib
+import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -170,30 +171,80 @@ def report(
         Path | None, typer.Option("--out", help="Page to write; default session.html in the session's folder.")
     ] = None,
     export: Annotated[Path | None, typer.Option("--export", help="Write tables instead: .csv or .parquet.")] = None,
+    marks: Annotated[
+        Path | None,
+        typer.Option("--marks", help="CSV with further events: columns time (seconds, or date and time) and name."),
+    ] = None,
+    epochs: Annotated[
+        str | None,
+        typer.Option(
+            "--epochs",
+            metavar="START:STOP",
+            help="Write a table of the seconds around each event instead, as -2:5, to --out (.csv or .parquet), with "
+            "a codebook; the seconds before 0 are the baseline.",
+        ),
+    ] = None,
+    beside: Annotated[
+        Path | None, typer.Option("--beside", help="Video or sound to play in step, such as the stimulus.")
+    ] = None,
+    offset: Annotated[
+        float | None, typer.Option("--offset", help="Second of the session at which --beside begins; default 0.")
+    ] = None,
     delete: Annotated[bool, typer.Option("--delete", help="Delete the session instead.")] = False,
 ) -> None:
-    """Summarize a recorded session on one page: what the group showed, when it changed, what is missing."""
+    """Summarize a recorded session on one page that can be scrubbed, or write its numbers as tables."""
     from moodspace.embeddings.files.paths import require_file_at
-    from moodspace.realtime.session.export import export_session
-    from moodspace.realtime.session.file import REPORT, delete_session
+    from moodspace.realtime.session.export import export_epochs, export_session
+    from moodspace.realtime.session.file import EPOCHS, REPORT, VIDEO, delete_session
+    from moodspace.realtime.session.marks import with_marks
     from moodspace.realtime.session.reading import open_session
+    from moodspace.viz.report.beside import put_beside
     from moodspace.viz.report.page import write_report
 
     if delete:
-        if out or export:
+        if out or export or marks or epochs or beside or offset is not None:
             raise typer.BadParameter("expected no other option with --delete", param_hint="--delete")
         typer.echo("deleted " + ", ".join(str(path) for path in delete_session(session)))
         return
+    if offset is not None and beside is None:
+        raise typer.BadParameter("expected --beside with --offset", param_hint="--offset")
+    if epochs is not None and beside is not None:
+        raise typer.BadParameter("expected --beside with a page, got it with --epochs", param_hint="--beside")
+    window = None if epochs is None else epoch_window(epochs)
     for path in (out, export):
         if path is not None:
             require_file_at(path)
     opened = open_session(session)
+    folder = session if session.is_dir() else session.parent
+    if marks is not None:
+        opened = with_marks(opened, marks)
+    if window is not None:
+        written = export_epochs(opened, *window, out or folder / EPOCHS)
+        typer.echo("wrote " + ", ".join(map(str, written)))
     if export is not None:
         typer.echo("wrote " + ", ".join(str(path) for path in export_session(opened, export)))
-    if export is None or out is not None:
-        page = out or (session if session.is_dir() else session.parent) / REPORT
-        write_report(opened, page)
+    if window is None and (export is None or out is not None):
+        page = out or folder / REPORT
+        if beside is None and opened.keeps_video and page.resolve().parent == folder.resolve():
+            beside = folder / VIDEO
+        player = None if beside is None else put_beside(beside, page, opened, offset=offset)
+        write_report(opened, page, player)
         typer.echo(f"wrote {page}")
+        if player is not None and player.file is not None:
+            say(f"it plays {page.with_name(player.file)}; keep both in one folder")
+
+
+def epoch_window(spec: str) -> tuple[float, float]:
+    """Return the start and stop of START:STOP in seconds."""
+    try:
+        start, stop = (float(part) for part in spec.split(":"))
+    except ValueError:
+        raise typer.BadParameter(f"expected START:STOP as -2:5, got {spec!r}", param_hint="--epochs") from None
+    if not (-math.inf < start < stop < math.inf and stop > 0):
+        raise typer.BadParameter(
+            f"expected seconds around 0 that end after it, as -2:5, got {spec!r}", param_hint="--epochs"
+        )
+    return start, stop
 
 
 @command

@@ -1,10 +1,10 @@
 """The interface of all sources, and the frames that they yield."""
 
-import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from time import time as unix_now
 from types import TracebackType
 from typing import Self
 
@@ -40,7 +40,7 @@ class Frame:
     time: float
     bgr: ByteArray
     fps: float | None
-    captured: float = field(default_factory=time.time)
+    captured: float = field(default_factory=unix_now)
 
 
 class Source(ABC):

@@ -90,7 +90,7 @@ def export_epochs(session: Session, start: float, stop: float, out: Path) -> lis
 
 def epochs_codebook(session: Session, epochs: Epochs) -> dict[str, Any]:
     """Return the codebook of a table of epochs: the session, the window, and every column."""
-    columns = {
+    columns: dict[str, dict[str, Any]] = {
         name: {"type": kind, **({"unit": unit} if unit else {}), "description": meaning}
         for name, (kind, unit, meaning) in EPOCH_COLUMNS.items()
     }

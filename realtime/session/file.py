@@ -14,13 +14,22 @@ from moodspace.errors import MoodspaceError
 
 logger = logging.getLogger(__name__)
 
-DATABASE, VIDEO, REPORT = "session.sqlite", "session.mp4", "session.html"
+DATABASE, VIDEO, REPORT, EPOCHS = "session.sqlite", "session.mp4", "session.html", "session-epochs.csv"
+
+# What browsers play, by the ending of a file's name; a report may have a copy beside it.
+PLAYABLE = (".mp4", ".m4v", ".mov", ".webm", ".ogv", ".mp3", ".m4a", ".wav", ".ogg", ".flac")
 
 # The only files that `delete_session` removes: those of SQLite, the video writer, the report and the exports.
 OWN_FILES = (
     *(DATABASE + suffix for suffix in ("", "-wal", "-shm", "-journal")),
     *(VIDEO, f".{VIDEO}.partial", REPORT),
-    *(name + suffix for name in ("session", "session-faces") for suffix in (".csv", ".parquet")),
+    *(
+        f"session{table}{suffix}"
+        for table in ("", "-faces", "-marks", "-epochs", "-epochs-faces")
+        for suffix in (".csv", ".parquet")
+    ),
+    "session-epochs.json",
+    *(f"session-beside{suffix}" for suffix in PLAYABLE),
 )
 
 VERSION = 1

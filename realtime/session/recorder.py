@@ -24,10 +24,8 @@ from moodspace.embeddings.detection.quality import FaceQuality
 from moodspace.realtime.pipeline import LiveResult
 from moodspace.realtime.session.file import DATABASE, SCHEMA, SessionError
 from moodspace.realtime.session.marks import mark_name
-from moodspace.sessions import Gap, Mark
+from moodspace.sessions import LONGEST_STEP_S, Gap, Mark
 
-# A longer time between two frames is a gap.
-LONGEST_STEP_S = 2.0
 # If the source's time jumps farther, as in streams with damaged time stamps, the wall clock must confirm it.
 _LONGEST_JUMP_S = 60.0
 

@@ -16,10 +16,10 @@ from moodspace.realtime.capture.source import Frame
 from moodspace.realtime.drawing.video import VideoWriter
 from moodspace.realtime.pipeline import LiveResult
 from moodspace.realtime.session.file import VIDEO, expire_sessions, new_session_folder
-from moodspace.realtime.session.recorder import LONGEST_STEP_S, SessionRecorder
+from moodspace.realtime.session.recorder import SessionRecorder
 from moodspace.realtime.window.draw import draw_live
 from moodspace.realtime.window.state import RECORDING
-from moodspace.sessions import Mark
+from moodspace.sessions import LONGEST_STEP_S, Mark
 
 _VIDEO_FPS = 25.0
 
