@@ -11,6 +11,7 @@ from moodspace.sessions import Session
 from moodspace.web.components.face_cards import notice
 from moodspace.web.components.recording import (
     document_file,
+    mark_command,
     overview,
     problem,
     report_file,
@@ -80,6 +81,10 @@ def _actions(visitor: Visitor, recording: Recording) -> None:
         if recording.running:
             st.button("Stop", type="primary", icon=":material/stop:", on_click=visitor.stop_recording)
         _downloads(recording)
+        if recording.running:
+            with st.popover("Mark events", icon=":material/flag:"):
+                html('<p class="word">Press Mark on the Live page, or let another program send events:</p>')
+                st.code(mark_command(st.context.url or "", recording.token), language="bash", wrap_lines=True)
         with st.popover("Discard", icon=":material/delete:"):
             html('<p class="word">This permanently deletes the recording.</p>')
             st.button("Discard the recording", on_click=visitor.discard_recording)
