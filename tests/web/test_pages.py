@@ -94,10 +94,41 @@ def test_the_word_on_pictures_goes_when_it_was_read_and_the_law_stays(visit) -> 
     banner = page.get_by_text("Your pictures go to this server and nowhere else.")
     expect(banner).to_be_visible()
     page.get_by_role("button", name="Got it").click()
-    expect(banner).to_have_count(0)
+    expect(banner).to_be_hidden()
     goto(page, "Map")
-    expect(banner).to_have_count(0)
+    expect(banner).to_be_hidden()
     expect(page.locator(".foot")).to_contain_text("Article 5(1)(f) of Regulation (EU) 2024/1689")
+
+
+def test_the_word_on_pictures_comes_once_a_browser(visit, address: str) -> None:
+    page = visit("About")
+    place = page.locator("h1").first.bounding_box()
+    page.get_by_role("button", name="Got it").click()
+    assert page.locator("h1").first.bounding_box() == place  # nothing moves
+    banner = page.get_by_role("region", name="Privacy", include_hidden=True)
+    page.context.clear_cookies()  # the browser is a new visitor, as after the server forgot it
+    again = page.context.new_page()
+    again.goto(address)
+    ready(again)
+    hidden = again.get_by_role("region", name="Privacy", include_hidden=True)
+    expect(hidden).to_be_attached(timeout=WAIT_MS)
+    expect(hidden).to_be_hidden()
+    # Another text, as when the operator begins to keep what is taught, is shown again.
+    again.evaluate("localStorage.setItem('moodspace-notice', 'another')")
+    again.reload()
+    expect(again.get_by_role("button", name="Got it")).to_be_visible(timeout=WAIT_MS)
+    expect(banner).to_be_hidden()
+
+
+def test_a_browser_without_storage_shows_the_word_until_it_is_dismissed(visit, open_page, address: str) -> None:
+    page = open_page("about:blank")
+    page.add_init_script(
+        "Object.defineProperty(window, 'localStorage', { get() { throw new DOMException('no', 'SecurityError'); } });"
+    )
+    page.goto(address)
+    page.get_by_role("button", name="Got it").click(timeout=WAIT_MS)
+    goto(page, "About")
+    expect(page.get_by_role("button", name="Got it")).to_be_hidden()
 
 
 def test_a_photo_is_looked_at_and_its_results_taken_along(visit, run, astronaut: Path) -> None:

@@ -73,7 +73,7 @@ def problem(session: Session, now: float, *, recording: bool) -> str | None:
 
 def _why_empty(session: Session, *, recording: bool) -> str:
     if not len(session.group.second):
-        return "Nothing recorded yet. Start the camera on the Live page, in a second tab."
+        return "Nothing recorded yet. Start the camera on the Live page."
     if session.min_group == 1:
         return "Nothing recorded yet: no readable face has been in view."
     if recording:
@@ -92,8 +92,8 @@ def _why_silent(session: Session, now: float) -> str | None:
     if silent < _SILENT_AFTER_S:
         return None
     return (
-        f"No frame for {clock(silent)}. The camera runs only while the Live page is open. Open it in a second tab and "
-        "start the camera; this recording then continues."
+        f"No frame for {clock(silent)}: the camera is not running. Start it on the Live page; this recording then "
+        "continues."
     )
 
 

@@ -86,7 +86,7 @@ class Session {
       this.find(".go").disabled = false;
     }
     this.find(".curtain").hidden = true;
-    this.find(".bar").hidden = this.find(".panel").hidden = false;
+    this.find(".bar").hidden = this.find(".recent").hidden = this.find(".panel").hidden = false;
     if (keyboard) this.find(".stop").focus({ preventScroll: true });
     this.shape();
     this.mirror();
@@ -140,7 +140,7 @@ class Session {
     this.answers = [...this.answers.filter(([at]) => now - at < RATE_WINDOW), [now, now - result.sent]];
     if (now - (this.paced ?? 0) > 500) {
       this.showPace(now);
-      this.recent.draw([...this.shades.keys()], shade, ink);
+      this.recent.draw([...this.shades.keys()], { shade, ink, paper });
     }
     if (this.find(".status").textContent === LOOKING) this.say("");
     this.announce(now);
@@ -211,7 +211,7 @@ class Session {
     this.find(".curtain").hidden = false;
     this.find(".word").textContent = text + kept;
     this.find(".go").textContent = "Start again";
-    this.find(".bar").hidden = this.find(".panel").hidden = true;
+    this.find(".bar").hidden = this.find(".recent").hidden = this.find(".panel").hidden = true;
     if (hadFocus) this.find(".go").focus({ preventScroll: true });
     this.find(".sight").textContent = "";
     this.say("");

@@ -19,7 +19,8 @@ class Recent {
 
   clear() {
     Object.assign(this, { seconds: new Map(), marks: [], pointed: null, newest: null });
-    this.figure.hidden = true;
+    this.canvas.width += 0; // empties it
+    this.describe();
   }
 
   add(faces, now) { // now: milliseconds of performance.now()
@@ -36,14 +37,13 @@ class Recent {
       for (const [name, share] of Object.entries(face.smoothed)) second.sums.set(name, (second.sums.get(name) ?? 0) + share);
     }
     this.seconds.set(at, second);
-    this.figure.hidden = false;
   }
 
   mark(name, now) {
     this.marks.push({ name, second: now / 1000 });
   }
 
-  draw(names, shade, ink) {
+  draw(names, { shade, ink, paper }) {
     const { canvas, newest } = this, ratio = devicePixelRatio || 1;
     const [width, height] = [canvas.clientWidth, canvas.clientHeight].map((side) => Math.round(side * ratio));
     if (!width || newest === null) return;
@@ -60,7 +60,8 @@ class Recent {
         low -= part;
       }
     }
-    pen.strokeStyle = pen.fillStyle = ink;
+    pen.strokeStyle = ink;
+    pen.textBaseline = "top";
     pen.lineWidth = ratio;
     pen.font = `600 ${11 * ratio}px system-ui, sans-serif`;
     for (const { name, second } of this.marks) {
@@ -70,7 +71,12 @@ class Recent {
       pen.moveTo(x, 0);
       pen.lineTo(x, height);
       pen.stroke();
-      pen.fillText(name.slice(0, 24), Math.min(x + 4 * ratio, width - pen.measureText(name.slice(0, 24)).width), 12 * ratio);
+      const label = name.slice(0, 24), wide = pen.measureText(label).width + 8 * ratio;
+      const from = Math.min(x + 2 * ratio, width - wide);
+      pen.fillStyle = paper;
+      pen.fillRect(from, 2 * ratio, wide, 16 * ratio);
+      pen.fillStyle = ink;
+      pen.fillText(label, from + 4 * ratio, 5 * ratio);
     }
     this.describe();
   }
