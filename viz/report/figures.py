@@ -5,7 +5,8 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from moodspace.sessions import FaceSeconds, Mark
+from moodspace.arrays import IntArray
+from moodspace.sessions import Mark
 from moodspace.viz.report.data import Kept, TimeBins
 from moodspace.viz.theme import text
 
@@ -62,17 +63,14 @@ def _band(below: npt.NDArray[np.floating], above: npt.NDArray[np.floating], star
     return "M" + "L".join(f"{at} {height:.0f}" for at, height in (*upper, *lower)) + "z"
 
 
-def strip(faces: FaceSeconds, rows: npt.NDArray[np.intp], bins: TimeBins, fills: Sequence[str]) -> str:
+def strip(shown: IntArray, fills: Sequence[str]) -> str:
     """Draw when one face was visible, colored by the last label it showed in each bin.
 
     Args:
-        faces: All faces.
-        rows: Rows of this face, ascending.
-        bins: The bins.
+        shown: `(s,)` int64, the column of that label in each of s bins, -1 for unsure, -2 if it was not visible.
         fills: Attributes for each class, and last for unsure.
     """
-    shown = np.full(len(bins.kept), -2, np.int64)
-    shown[faces.second[rows] // bins.width] = faces.shown[rows] % len(fills)
+    shown = np.where(shown == -1, len(fills) - 1, shown)
     paths = []
     for column, fill in enumerate(fills):
         shape = "".join(

@@ -56,10 +56,10 @@ class Media {
 
 class Scrubber {
   // data: width of a bin and span of the drawings in seconds; names and shades of the classes; by bin: kept (0 or the key
-  // of a reason), shares in thousandths, counts of faces, readable and unsure ones in tenths; reasons; top, the height of
-  // the drawing of counts; marks as [second, name].
+  // of a reason), shares in thousandths and, if any, counts of faces, readable and unsure ones in tenths; reasons; top, the
+  // height of the drawing of counts; marks as [second, name]; recorded, the word for bins with shares.
   constructor(root, data, media = null) {
-    Object.assign(this, { root, data, media, at: null, span: null, zoom: 1, scrolled: 0 });
+    Object.assign(this, { root, data, at: null, span: null, zoom: 1, scrolled: 0 });
     this.find = (name) => root.querySelector(name);
     this.drawings = [...root.querySelectorAll(".plot .drawing")].map((drawing) => this.prepare(drawing));
     this.whole = this.means(0, data.kept.length);
@@ -74,8 +74,13 @@ class Scrubber {
     this.find(".tools")?.removeAttribute("hidden");
     this.resized = new ResizeObserver(() => this.lay());
     for (const { scroller } of this.drawings) this.resized.observe(scroller);
-    if (media) this.follow();
+    if (media) this.attach(media);
     this.lay();
+  }
+
+  attach(media) {
+    this.media = media;
+    this.follow();
   }
 
   prepare(drawing) {
@@ -193,7 +198,8 @@ class Scrubber {
       row.append(made("span", "", value));
       return row;
     };
-    const from = bin * data.width, head = line(clock(from), data.width < 1 ? "" : this.markNear(from));
+    const from = bin * data.width, tenth = data.width < 1 ? `.${Math.floor((10 * from) % 10)}` : "";
+    const head = line(clock(from) + tenth, this.markNear(from));
     head.className = "head";
     if (data.kept[bin] !== 0) return [head, line(data.reasons[data.kept[bin]], "")];
     const shares = data.shares[bin].map((share, column) => [share, column]).filter(([share]) => share >= LEAST_SHARE)
@@ -280,7 +286,7 @@ class Scrubber {
     const { data } = this, [from, to] = this.span;
     const bins = this.span.map((second) => Math.round(second / data.width));
     const { seconds, shares, faces } = this.means(...bins), length = (bins[1] - bins[0]) * data.width;
-    const facts = [`${clock(from)} to ${clock(to)}`, `${Math.round(seconds)} of ${Math.round(length)} s recorded`];
+    const facts = [`${clock(from)} to ${clock(to)}`, `${Math.round(seconds)} of ${Math.round(length)} s ${data.recorded ?? "recorded"}`];
     if (faces !== null) facts.push(`${faces.toFixed(1)} faces on average`);
     box.querySelector(".facts").textContent = facts.join(" · ");
     const rows = shares.map((share, column) => [share, column]).filter(([share]) => share !== null)

@@ -29,7 +29,7 @@ NOTICE = (
     "prohibits inferring the emotions of people at work and in education, except for medical or safety reasons."
 )
 
-_SHARES = ((0.0, "0 %"), (0.5, "50 %"), (1.0, "100 %"))
+SHARES = ((0.0, "0 %"), (0.5, "50 %"), (1.0, "100 %"))
 # Possible seconds per row of the table, and the maximum number of rows.
 _TABLE_WIDTHS, _MAX_ROWS = (60, 120, 300, 600, 900, 1800, 3600, 14400, 86400), 60
 _MAX_FACES = 24
@@ -74,7 +74,7 @@ def key_figures(session: Session, changes: Sequence[Change]) -> str:
 
 
 # What `scrub.js` needs besides the drawings; hidden until it runs.
-_TOOLS = """
+TOOLS = """
 <div class="tools" hidden><button type="button" data-do="zoom-in">Zoom in</button>
 <button type="button" data-do="zoom-out">Zoom out</button>
 <button type="button" data-do="zoom-all">Whole session</button>
@@ -83,7 +83,7 @@ drawing: arrow keys move by a second and page keys by ten, with Shift they selec
 session, Enter zooms to the span; n and p go to the next and previous event; Space plays; Escape clears.</p>
 </details></div>
 """
-_SELECTION = """
+SELECTION = """
 <div class="selection card" hidden><div class="tools"><p class="facts" role="status"></p>
 <button type="button" data-do="zoom-span">Zoom to it</button>
 <button type="button" data-do="clear-span">Clear</button></div>
@@ -118,8 +118,8 @@ def timeline(
     return (
         "<section id=timeline><h2>Group expressions over time</h2>"
         f'<p class="faint">Mean over all readable faces, per second. {_resolution(bins)}Hatched: not recorded.</p>'
-        f'{beside}<ul class="legend">{legend}</ul>{_TOOLS if tools else ""}'
-        f"{plot(drawing, _SHARES, session.length, bins, words)}{_SELECTION if tools else ''}</section>"
+        f'{beside}<ul class="legend">{legend}</ul>{TOOLS if tools else ""}'
+        f"{plot(drawing, SHARES, session.length, bins, words)}{SELECTION if tools else ''}</section>"
     )
 
 
@@ -233,7 +233,10 @@ def single_faces(session: Session, bins: TimeBins) -> str:
     ids, counts = np.unique(faces.track_ids, return_counts=True)
     rows = []
     for at in sorted(np.argsort(-counts, kind="stable")[:_MAX_FACES]):
-        drawing = strip(faces, np.flatnonzero(faces.track_ids == ids[at]), bins, fills)
+        rows_of = np.flatnonzero(faces.track_ids == ids[at])
+        shown = np.full(len(bins.kept), -2, np.int64)
+        shown[faces.second[rows_of] // bins.width] = faces.shown[rows_of]
+        drawing = strip(shown, fills)
         rows.append(f'<tr><th>face {ids[at]}</th><td class="number">{clock(counts[at])}</td><td>{drawing}</td></tr>')
     rest = len(ids) - len(rows)
     more = f" Not listed: {rest} visible for a shorter time." if rest > 0 else ""
