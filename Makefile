@@ -55,7 +55,7 @@ define lay-links
 for file in moodspace/*; do ln -sfn ../../../$$file $(TYPES)/$$(basename $$file); done
 endef
 
-.PHONY: help demo live web test check docs bench ray clean
+.PHONY: help demo live web test check docs bench peers ray clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -88,6 +88,9 @@ bench: $(ALL) ## accuracy, calibration and the cost of the crop on DATA=FOLDER|f
 	  "name them: make bench DATA=FILE.parquet" >&2; exit 1; }
 	$(PY) cli.py evaluate "$(DATA)" --json
 	$(PY) -m benchmarks.crop_geometry "$(DATA)" --bundle bundles/fer2013
+
+peers: $(ALL) ## other packages beside Moodspace on DATA=FILE.parquet and CLIP=VIDEO; makes their environments in build/
+	$(PY) -m benchmarks.peers "$(DATA)" $(if $(CLIP),--clip "$(CLIP)") --out docs/peers.md
 
 ray: $(RAY) ## install what `index --engine ray` and its tests need
 

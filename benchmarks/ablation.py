@@ -1,4 +1,4 @@
-"""Reads what finished trainings are worth, each beside the others: the rows of the ablation table.
+"""Measure finished trainings side by side: the rows of the ablation table.
 
     python -m benchmarks.ablation fer2013/ base.training softmax.training scratch.training [--json]
 
@@ -28,7 +28,7 @@ from moodspace.index.search import GalleryIndex
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What one training reads on the validation faces, in percent.
+    """The accuracy of one training on the validation faces, in percent.
 
     Attributes:
         training: name of its folder.
@@ -48,7 +48,7 @@ class Row:
 
 
 def rows(folder: Path, train: LabelledFaces, validation: LabelledFaces) -> Iterator[Row]:
-    """Yields the rows of one training, without and with mirror images for each label set.
+    """Yield the rows of one training, without and with mirror images for each label set.
 
     Args:
         folder: a `.training` folder with at least one finished epoch.
@@ -93,7 +93,7 @@ def _mean(one: Encoded, other: Encoded) -> Encoded:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Prints the rows of the trainings named on the command line."""
+    """Print the rows of the trainings named on the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, help="a data set with the splits train and validation")
     parser.add_argument("trainings", type=Path, nargs="+", help=".training folders")

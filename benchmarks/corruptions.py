@@ -1,4 +1,4 @@
-"""Reads how accurate a bundle stays on labelled faces under what a webcam does to them.
+"""Measure the accuracy of a bundle on labelled faces under the corruptions of a webcam.
 
     python -m benchmarks.corruptions fer2013/validation.parquet --bundle bundles/fer2013
     python -m benchmarks.corruptions fer2013/validation.parquet --bundle bundles/fer2013 --labels ferplus --json
@@ -28,7 +28,7 @@ from moodspace.embeddings.encoder import encode_all
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What the ensemble reads under one corruption.
+    """The accuracy of the ensemble under one corruption.
 
     Attributes:
         kind, severity: Which corruption; "clean" and "" for the faces as they are.
@@ -50,7 +50,7 @@ def measure(
     corruptions: Sequence[Corruption] = CORRUPTIONS,
     seed: int = 0,
 ) -> Iterator[Reading]:
-    """Yields the reading on the faces as they are, then one for each corruption.
+    """Yield the reading on the faces as they are, then one for each corruption.
 
     Args:
         bundle: What is read; it must neither be trained nor indexed on these faces.
@@ -80,7 +80,7 @@ def _read(bundle: Bundle, faces: LabelledFaces, label_sets: Sequence[str], kind:
 
 
 def mean_over_kinds(readings: Sequence[Reading]) -> Reading:
-    """Returns the mean over kinds of the mean over severities; `readings` are corrupted ones, kinds together."""
+    """Return the mean over kinds of the mean over severities; `readings` are corrupted ones, kinds together."""
     kinds = [list(group) for _, group in groupby(readings, key=lambda reading: reading.kind)]
 
     def mean(score: str) -> dict[str, float]:
@@ -92,13 +92,13 @@ def mean_over_kinds(readings: Sequence[Reading]) -> Reading:
 
 
 def table_head(label_sets: Sequence[str]) -> str:
-    """Returns the first two lines of the table."""
+    """Return the first two lines of the table."""
     columns = [part for name in label_sets for part in (f"`{name}`", "drop")]
     return f"| corruption | severity | {' | '.join(columns)} |\n|---|---|{'---|' * len(columns)}"
 
 
 def table_row(reading: Reading, clean: Reading) -> str:
-    """Returns a row of the table: accuracy in percent and points lost against the clean faces."""
+    """Return a row of the table: accuracy in percent and points lost against the clean faces."""
     cells = [reading.kind, reading.severity]
     for name, accuracy in reading.accuracy.items():
         drop = "" if reading is clean else f"{100 * (clean.accuracy[name] - accuracy):.1f}"
@@ -107,7 +107,7 @@ def table_row(reading: Reading, clean: Reading) -> str:
 
 
 def to_json(reading: Reading, clean: Reading) -> dict[str, Any]:
-    """Returns a reading as plain values, percentages rounded to two places."""
+    """Return a reading as plain values, percentages rounded to two places."""
 
     def percent(values: dict[str, float]) -> dict[str, float]:
         return {name: round(100 * value, 2) for name, value in values.items()}
@@ -123,7 +123,7 @@ def to_json(reading: Reading, clean: Reading) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Reads the arguments, measures, prints."""
+    """Read the arguments, measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, help="labelled faces, in any layout that the project reads")
     parser.add_argument("--split", help="which split, where the data has several")

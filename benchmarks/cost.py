@@ -1,4 +1,4 @@
-"""Times a prediction: encoder with its mirror images, search among the gallery and ensemble, for 1 to 32 faces a call.
+"""Time a prediction, for 1 to 32 faces a call: encoder with mirror images, search in the gallery, ensemble.
 
     python -m benchmarks.cost --bundle bundles/fer2013
     python -m benchmarks.cost --bundle bundles/fer2013 --rounds 9 --json
@@ -55,14 +55,14 @@ class Stopwatch:
         setattr(owner, method, call)
 
     def take(self) -> float:
-        """Returns the seconds since the last time this was asked, and starts anew."""
+        """Return the seconds since the last call, and start anew."""
         seconds, self.seconds = self.seconds, 0.0
         return seconds
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What a call with so many faces costs.
+    """The cost of a call with a number of faces.
 
     Attributes:
         faces: How many.
@@ -75,7 +75,7 @@ class Cost:
     p95_ms: dict[str, list[float]]
 
     def to_json(self) -> dict[str, Any]:
-        """Returns best and median round by part, in milliseconds a call, and the whole a face."""
+        """Return best and median round by part, in milliseconds a call, and the whole a face."""
 
         def over_rounds(values: Sequence[float]) -> dict[str, float]:
             return {"best": round(min(values), 3), "median": round(float(np.median(values)), 3)}
@@ -98,7 +98,7 @@ def measure(
     runs: int = 200,
     clock: Callable[[], float] = time.perf_counter,
 ) -> list[Cost]:
-    """Times `Recognizer.predict`; the ensemble is what encoder and search leave of the whole.
+    """Time `Recognizer.predict`; the ensemble is what encoder and search leave of the whole.
 
     Args:
         bundle: What predicts. Its encoder and index are timed from now on.
@@ -132,7 +132,7 @@ def measure(
 
 
 def describe(bundle: Bundle, threads: int) -> dict[str, Any]:
-    """Returns what the times depend on: machine, threads, encoder and gallery."""
+    """Return what the times depend on: machine, threads, encoder and gallery."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return {
         "machine": f"{platform.system()} {platform.machine()}",
@@ -146,7 +146,7 @@ def describe(bundle: Bundle, threads: int) -> dict[str, Any]:
 
 
 def table(costs: Sequence[Cost]) -> str:
-    """Returns the costs as a Markdown table, milliseconds, "best round / median round"."""
+    """Return the costs as a Markdown table, milliseconds, "best round / median round"."""
     lines = [
         "| faces | encoder | search | ensemble | whole, p50 | whole, p95 | a face, p50 | aim |",
         "|---|---|---|---|---|---|---|---|",
@@ -160,7 +160,7 @@ def table(costs: Sequence[Cost]) -> str:
 
 
 def main() -> None:
-    """Reads the arguments, measures, prints."""
+    """Read the arguments, measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bundle", type=Path, required=True, help="the bundle to time")
     parser.add_argument("--labels", help="the label set; the bundle's default when left out")

@@ -1,4 +1,4 @@
-"""Fits the crop geometry: where the detector sees the landmarks of a face in FER2013's own 48x48 pictures.
+"""Fit the crop geometry: where the detector finds the landmarks of a face in FER2013's own 48x48 images.
 
     python -m benchmarks.crop_geometry fer2013/train.parquet
     python -m benchmarks.crop_geometry fer2013/validation.parquet --bundle bundles/fer2013
@@ -28,7 +28,7 @@ PADDINGS = (0, 24)
 
 
 def find(crops: ByteArray, enlargement: int, padding: int) -> FloatArray:
-    """Finds the most confident face in each crop.
+    """Find the most confident face in each crop.
 
     Args:
         crops: `(n, 48, 48)` uint8, grey.
@@ -51,12 +51,12 @@ def find(crops: ByteArray, enlargement: int, padding: int) -> FloatArray:
 
 
 def fit(landmarks: FloatArray) -> CropGeometry:
-    """Returns the geometry with the median place of each landmark; `landmarks` is `(n, 5, 2)` without NaN."""
+    """Return the geometry with the median place of each landmark; `landmarks` is `(n, 5, 2)` without NaN."""
     return CropGeometry(np.median(landmarks, axis=0).round(1).astype(np.float32))
 
 
 def compare(path: Path, faces: LabelledFaces, landmarks: FloatArray) -> dict[str, Any]:
-    """Returns the accuracy of a bundle on faces as they are and on the same faces cropped again.
+    """Return the accuracy of a bundle on faces as they are and on the same faces cropped again.
 
     Args:
         path: The bundle.
@@ -82,7 +82,7 @@ def compare(path: Path, faces: LabelledFaces, landmarks: FloatArray) -> dict[str
 
 
 def main() -> None:
-    """Reads the arguments, measures, prints."""
+    """Read the arguments, measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, help="labelled faces, in any layout that the project reads")
     parser.add_argument("--split", help="which split, where the data has several")

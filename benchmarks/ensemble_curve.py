@@ -1,4 +1,4 @@
-"""What the votes add to the head: accuracy, likelihood and calibration over alpha, over k, and of the votes alone.
+"""Measure what the votes add to the head: accuracy, likelihood and calibration over alpha, over k, and of votes alone.
 
     python -m benchmarks.ensemble_curve fer2013/validation.parquet --bundle bundles/fer2013
     python -m benchmarks.ensemble_curve fer2013/validation.parquet --bundle bundles/fer2013 --json
@@ -28,7 +28,7 @@ from moodspace.embeddings.encoder import encode_all
 
 @dataclass(frozen=True, slots=True)
 class Curves:
-    """How good one label set is read, with all but the named values as they were fitted.
+    """The quality of one label set, with all but the named values as they were fitted.
 
     Attributes:
         label_set: Its name.
@@ -51,7 +51,7 @@ class Curves:
     votes: dict[int, list[float]]
 
     def to_json(self) -> dict[str, Any]:
-        """Returns all of it as plain values."""
+        """Return all of it as plain values."""
         return {
             "label_set": self.label_set,
             "faces": self.faces,
@@ -65,7 +65,7 @@ class Curves:
 
 
 def gather(bundle: Bundle, faces: LabelledFaces) -> dict[str, CalibrationData]:
-    """Returns for each label set what head and gallery say about the faces that are labelled in it.
+    """Return, for each label set, the outputs of head and gallery for the faces that have a label in it.
 
     Args:
         bundle: What is measured.
@@ -82,7 +82,7 @@ def gather(bundle: Bundle, faces: LabelledFaces) -> dict[str, CalibrationData]:
 
 
 def measure(label_set: str, evidence: CalibrationData, fitted: Calibration) -> Curves:
-    """Reads every point of the curves.
+    """Measure every point of the curves.
 
     Args:
         label_set: Its name.
@@ -111,7 +111,7 @@ def measure(label_set: str, evidence: CalibrationData, fitted: Calibration) -> C
 
 
 def describe(curves: Curves) -> str:
-    """Returns the curves of one label set as Markdown."""
+    """Return the curves of one label set as Markdown."""
     fitted = curves.fitted
     alpha, tau, k = f"alpha {fitted.alpha:.2f}", f"tau {fitted.tau:.3f}", f"k {fitted.k}"
     title = f"### `{curves.label_set}`, {curves.faces:,} faces; fitted: {alpha}, {tau}, {k}"
@@ -140,7 +140,7 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def main() -> None:
-    """Reads the arguments, measures, prints."""
+    """Read the arguments, measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, help="labelled faces, in any layout that the project reads")
     parser.add_argument("--split", help="which split, where the data has several")

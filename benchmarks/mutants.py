@@ -1,4 +1,4 @@
-"""Sends changed files of every kind through every way in: predict, teach, index, explore and the web app's uploads.
+"""Send mutated files of every kind through every entry point: predict, teach, index, explore, web uploads.
 
     python -m benchmarks.mutants --n 2000
 
@@ -14,7 +14,7 @@ from pathlib import Path
 
 
 def main() -> int:
-    """Runs the checks; returns pytest's exit status."""
+    """Run the checks; return pytest's exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--n", type=int, default=2000, help="how many files; default 2000")
     parser.add_argument("--seed", type=int, default=12, help="which files; default 12")

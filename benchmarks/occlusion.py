@@ -1,4 +1,4 @@
-"""How often faces that are covered are called unknown, and how often the others are right: the curve of the threshold.
+"""Measure how often covered faces are called unknown, and how often the others are right, by threshold.
 
     python -m benchmarks.occlusion fer2013/validation.parquet [--limit 1500] [--bundle bundles/fer2013]
     python -m benchmarks.occlusion fer2013/train.parquet --fit [--limit 7000]

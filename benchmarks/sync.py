@@ -1,4 +1,4 @@
-"""What `index` costs: faces a second on a folder of new crops, and the time to find ten new files among the others.
+"""Measure `index`: faces per second on a folder of new crops, and the time to find ten new files among the others.
 
     python -m benchmarks.sync --files 30000 --workers 2
 

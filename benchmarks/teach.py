@@ -1,4 +1,4 @@
-"""What teaching a few faces does: a new class, the classes that were there, and near copies of a taught face.
+"""Measure what teaching a few faces does: to the new class, to the others, and to near copies of a taught face.
 
     python -m benchmarks.teach fer2013/validation.parquet --examples-from fer2013/train.parquet
     python -m benchmarks.teach fer2013/validation.parquet --examples-from fer2013/train.parquet --labels fer2013 --json
@@ -48,7 +48,7 @@ class Fixed:
     index: TaughtIndex
 
     def current(self) -> TaughtIndex:
-        """Returns it."""
+        """Return it."""
         return self.index
 
 
@@ -127,7 +127,7 @@ def old_classes(teacher: Teacher, faces: Encoded, truth: npt.NDArray[np.str_], n
 
 
 def copies_won(teacher: Teacher, crops: npt.NDArray[np.uint8]) -> dict[str, float]:
-    """Returns the share of near copies, by kind, that a single taught face wins."""
+    """Return the share of near copies, by kind, that a single taught face wins."""
     encoder = teacher.recognizer.bundle.encoder
     faces = encode_all(encoder, crops)
     kinds = {kind: encode_all(encoder, copies) for kind, copies in perturbations(crops).items()}
@@ -141,7 +141,7 @@ def copies_won(teacher: Teacher, crops: npt.NDArray[np.uint8]) -> dict[str, floa
 
 
 def of_class(faces: LabelledFaces, name: str) -> IntArray:
-    """Returns the rows of the faces that most voters called `name`."""
+    """Return the rows of the faces that most voters called `name`."""
     if faces.votes is None:
         raise SystemExit("data: expected faces with FER+ votes, received none; name such a parquet")
     column = VOTE_COLUMNS.index(name)
@@ -152,7 +152,7 @@ def of_class(faces: LabelledFaces, name: str) -> IntArray:
 def study(
     recognizer: Recognizer, validation: LabelledFaces, pool: LabelledFaces, faces: int, trials: int | None = None
 ) -> dict[str, Any]:
-    """Returns all figures.
+    """Return all figures.
 
     Args:
         recognizer: Of the bundle and view to teach.
@@ -189,7 +189,7 @@ def study(
 
 
 def table(found: dict[str, Any]) -> str:
-    """Returns the figures as Markdown."""
+    """Return the figures as Markdown."""
     lines = [f"View `{found['view']}`; shares in %, changes in points.\n"]
     heads = "| new class | taught | recall | recall, unseen faces | precision | claimed of others | accuracy |"
     lines += [heads, "|---|---|---|---|---|---|---|"]
@@ -208,7 +208,7 @@ def table(found: dict[str, Any]) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Prints the figures."""
+    """Print the figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, help="validation faces with FER+ votes")
     parser.add_argument("--examples-from", type=Path, required=True, help="faces with FER+ votes to draw examples from")

@@ -74,7 +74,7 @@ class Encoder(Protocol):
 
 
 class LiteRTEncoder:
-    """Runs a network that `moodspace.embeddings.training.export.export_encoder` wrote, with LiteRT.
+    """Run a network that `moodspace.embeddings.training.export.export_encoder` wrote, with LiteRT.
 
     Args:
         model: The `.tflite` file.

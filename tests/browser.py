@@ -50,7 +50,7 @@ def chromium(arguments: Sequence[str] = ()) -> Iterator[Browser]:
 
 @contextmanager
 def page_opener(browser: Browser) -> Iterator[OpenPage]:
-    """Yields `open_page(url_or_path, width=1280, height=800, scheme="light", tolerant=False)`.
+    """Yield `open_page(url_or_path, width=1280, height=800, scheme="light", tolerant=False)`.
 
     Each page has a context of its own: cookies, storage, permissions. At the end this fails on anything that a page
     threw or wrote to its console as an error, unless it was opened as tolerant.

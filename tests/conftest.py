@@ -109,7 +109,7 @@ def clip(astronaut: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def run() -> Callable[..., Result]:
-    """Runs `python cli.py ARGUMENTS` within this process."""
+    """Run `python cli.py ARGUMENTS` within this process."""
     from moodspace.cli import app
 
     return lambda *arguments: CliRunner().invoke(app, [str(argument) for argument in arguments])
@@ -117,7 +117,7 @@ def run() -> Callable[..., Result]:
 
 @pytest.fixture(scope="session")
 def run_process() -> Callable[..., "subprocess.CompletedProcess[str]"]:
-    """Runs `python cli.py ARGUMENTS` in a process of its own, in `cwd`."""
+    """Run `python cli.py ARGUMENTS` in a process of its own, in `cwd`."""
 
     def run(*arguments: object, cwd: Path = ROOT) -> "subprocess.CompletedProcess[str]":
         line = [sys.executable, str(ROOT / "cli.py"), *map(str, arguments)]

@@ -53,7 +53,7 @@ EXPRESSIONS = {
 
 
 def drawn_faces(n: int, seed: int, classes: tuple[str, ...] = FER2013_CLASSES, *, votes: bool = False) -> LabelledFaces:
-    """Draws `n` faces, the classes in turn; the same seed draws the same faces.
+    """Draw `n` faces, the classes in turn; the same seed draws the same faces.
 
     Args:
         n: How many.
@@ -112,7 +112,7 @@ def plausible_votes(labels: npt.NDArray[np.int64], classes: tuple[str, ...], see
 
 
 def draw_face(name: str, rng: np.random.Generator) -> npt.NDArray[np.uint8]:
-    """Draws one face showing the expression `name`: `(48, 48)` uint8, grey."""
+    """Draw one face showing the expression `name`: `(48, 48)` uint8, grey."""
     expression = _varied(EXPRESSIONS[name], rng)
     side = SIZE * _SCALE
     canvas = Image.new("L", (side, side), int(rng.uniform(20, 230)))
@@ -140,7 +140,7 @@ def _varied(expression: Expression, rng: np.random.Generator) -> Expression:
 
 
 def _lit(pixels: npt.NDArray[np.float64], rng: np.random.Generator) -> npt.NDArray[np.uint8]:
-    """Adds light from one side, contrast, brightness and noise."""
+    """Add light from one side, contrast, brightness and noise."""
     across, down = np.meshgrid(np.linspace(-1, 1, SIZE), np.linspace(-1, 1, SIZE))
     angle = rng.uniform(0, 2 * np.pi)
     light = 1 + rng.uniform(0, 0.3) * (np.cos(angle) * across + np.sin(angle) * down)
@@ -149,7 +149,7 @@ def _lit(pixels: npt.NDArray[np.float64], rng: np.random.Generator) -> npt.NDArr
 
 
 class _Pen:
-    """Draws on a canvas in face units: (0, 0) between nose and eyes, x right, y down, 1 about half the width."""
+    """Draw on a canvas in face units: (0, 0) between nose and eyes, x right, y down, 1 about half the width."""
 
     def __init__(self, canvas: Image.Image, unit: float, width: float) -> None:
         self.draw = ImageDraw.Draw(canvas)
@@ -227,7 +227,7 @@ def _mouth(pen: _Pen, face: Expression, shade: int, dark: int) -> None:
 
 
 def write_folder(faces: LabelledFaces, root: Path, suffix: str = ".png") -> None:
-    """Writes `<class>/<source>` under `root`, in the format of `suffix`."""
+    """Write `<class>/<source>` under `root`, in the format of `suffix`."""
     for crop, label, source in zip(faces.crops, faces.labels, faces.sources, strict=True):
         folder = root / faces.classes[label]
         folder.mkdir(parents=True, exist_ok=True)
@@ -235,7 +235,7 @@ def write_folder(faces: LabelledFaces, root: Path, suffix: str = ".png") -> None
 
 
 def write_csv(splits: dict[str, LabelledFaces], file: Path) -> None:
-    """Writes Kaggle's `fer2013.csv`; `splits` is keyed by Kaggle's names ("Training", "PublicTest", "PrivateTest")."""
+    """Write Kaggle's `fer2013.csv`; `splits` is keyed by Kaggle's names ("Training", "PublicTest", "PrivateTest")."""
     numbers = {name: number for number, name in CSV_EMOTIONS.items()}
     with file.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream)
@@ -246,7 +246,7 @@ def write_csv(splits: dict[str, LabelledFaces], file: Path) -> None:
 
 
 def write_parquet(faces: LabelledFaces, file: Path) -> None:
-    """Writes the layout of Hugging Face's `datasets`, with `votes` where there are some, and `twin`."""
+    """Write the layout of Hugging Face's `datasets`, with `votes` where there are some, and `twin`."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 

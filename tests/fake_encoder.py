@@ -42,7 +42,7 @@ class FakeEncoder:
 
     @classmethod
     def taught(cls, faces: LabelledFaces, dim: int = 16, seed: int = 0) -> "FakeEncoder":
-        """Returns an encoder whose heads were fitted to each label set of the faces, by ridge regression.
+        """Return an encoder whose heads were fitted to each label set of the faces, by ridge regression.
 
         On other drawn faces it is right about half of the time after 140, six in ten after 350. The first label set's
         head also makes the first columns of the embedding.

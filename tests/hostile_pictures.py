@@ -165,7 +165,7 @@ SUFFIXES = (".jpg", ".PNG", ".tiff", ".txt", "")
 
 
 def write_hostile(folder: Path, n: int, seed: int = 0) -> dict[str, str]:
-    """Writes n files called `<kind>-<number>`, all kinds in turn; returns by path what must come of each.
+    """Write n files called `<kind>-<number>`, all kinds in turn; return by path what must come of each.
 
     Their suffixes say nothing about them, where there are any.
     """

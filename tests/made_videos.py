@@ -33,7 +33,7 @@ def write_video(
     aspect: Fraction | None = None,
     container_options: dict[str, str] | None = None,
 ) -> Path:
-    """Writes a video.
+    """Write a video.
 
     Args:
         path: Where.
@@ -88,7 +88,7 @@ def _write(
 
 
 def write_sound(path: Path) -> Path:
-    """Writes a second of silence in a video's container."""
+    """Write a second of silence in a video's container."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream("aac", rate=44100, layout="mono")
         for number in range(43):
@@ -100,7 +100,7 @@ def write_sound(path: Path) -> Path:
 
 
 def cut(path: Path, share: float, name: str) -> Path:
-    """Writes the first part of a file beside it, an odd number of bytes: no number of whole packets."""
+    """Write the first part of a file beside it, an odd number of bytes: no number of whole packets."""
     content = path.read_bytes()
     target = path.with_name(name)
     target.write_bytes(content[: int(share * len(content)) | 1])

@@ -37,7 +37,7 @@ def _animation(kind: str) -> bytes:
 
 @cache
 def originals(folder: Path) -> dict[str, bytes]:
-    """Returns a whole file of each kind, by a name that says which; videos are made in a folder."""
+    """Return a whole file of each kind, by a name that says which; videos are made in a folder."""
     kinds = {
         "a.jpg": _picture("JPEG"), "a.png": _picture("PNG"), "grey.png": _picture("PNG", "L"),
         "a.webp": _picture("WEBP"), "a.avif": _picture("AVIF"), "a.heic": _picture("HEIF"),
@@ -62,7 +62,7 @@ def originals(folder: Path) -> dict[str, bytes]:
 
 
 def tables() -> dict[str, bytes]:
-    """Returns whole tables: FER2013's csv, and a data set as parquet."""
+    """Return whole tables: FER2013's csv, and a data set as parquet."""
     import pyarrow as pa
     from pyarrow import parquet
 
@@ -107,7 +107,7 @@ def _drop(content: bytes, rng: random.Random) -> bytes:
 
 
 def _numbers(content: bytes, rng: random.Random) -> bytes:
-    """Writes a huge or odd number somewhere near the beginning, where sizes stand."""
+    """Write a huge or odd number somewhere near the beginning, where sizes stand."""
     at = rng.randrange(min(len(content), 400))
     return content[:at] + rng.choice((b"\xff" * 4, b"\x7f\xff\xff\xff", bytes(4), b"\0\0\xff\xff")) + content[at + 4 :]
 
@@ -120,7 +120,7 @@ _CHANGES: tuple[Change, ...] = (_same, _cut, _cut, _flip, _flip, _blank, _repeat
 
 
 def mutated(kinds: dict[str, bytes], count: int, seed: int) -> dict[str, bytes]:
-    """Returns changed files by their names; one in eight has the name of another kind, or no suffix."""
+    """Return changed files by their names; one in eight has the name of another kind, or no suffix."""
     rng = random.Random(seed)
     names = sorted(kinds)
     files = {}

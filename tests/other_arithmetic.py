@@ -1,4 +1,4 @@
-"""Runs tests as a processor would that rounds otherwise: `python -m tests.other_arithmetic [PYTEST_OPTIONS]`.
+"""Run tests as a processor would that rounds otherwise: `python -m tests.other_arithmetic [PYTEST_OPTIONS]`.
 
 Without the widest instructions of this machine and on one thread, sums are taken in another order, so that results
 differ in their last digits, as they do between processors. Runs the tests marked `numeric` unless the options name

@@ -112,7 +112,7 @@ def test_each_heavy_library_has_one_home(library: str, homes: tuple[str, ...]) -
 
 
 def loaded_by(code: str) -> set[str]:
-    """Runs the code in a fresh interpreter; returns which heavy libraries it loaded."""
+    """Run the code in a fresh interpreter; return the heavy libraries that it loaded."""
     report = f"import sys; print('loaded:', *(name for name in {HEAVY!r} if name in sys.modules))"
     done = subprocess.run([sys.executable, "-c", f"{code}\n{report}"], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -50,7 +50,7 @@ class Faces:
 
 
 class Detector(Protocol):
-    """Finds faces in a frame."""
+    """Find faces in a frame."""
 
     def detect(self, frame_bgr: ByteArray) -> Faces:
         """Find the faces of a frame.

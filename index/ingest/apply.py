@@ -43,7 +43,7 @@ EmbeddedBatches = Iterable[Sequence[EmbeddedFile]]
 
 
 class FolderWriter(Protocol):
-    """Writes the faces of one folder to the user's gallery."""
+    """Write the faces of one folder to the user's gallery."""
 
     def record(self, files: Sequence[FileState], embeddings: FloatArray, digests: Sequence[str]) -> None:
         """Replace the records and faces of these files, in one transaction.

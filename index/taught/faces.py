@@ -154,7 +154,7 @@ class UndoneBatch:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """Counts of the user's gallery.
+    """Count of the user's gallery.
 
     Attributes:
         labels: Number of faces by class, sorted by name.

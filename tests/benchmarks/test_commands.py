@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from benchmarks.__main__ import benchmarks
 from moodspace.classifier.bundle.bundle import load_bundle, update_bundle
 from moodspace.embeddings.data.labels import FERPLUS_CLASSES
 from moodspace.embeddings.pictures import read_rgb
@@ -23,7 +24,7 @@ from tests.drawn_faces import drawn_faces, plain_faces, write_folder, write_parq
 pytestmark = [pytest.mark.benchmark, pytest.mark.slow]
 
 FOLDER = Path(__file__).parents[2] / "benchmarks"
-COMMANDS = sorted(path.stem for path in FOLDER.glob("*.py") if '__name__ == "__main__"' in path.read_text())
+COMMANDS = list(benchmarks())
 
 Arguments = list[object]
 
@@ -33,6 +34,14 @@ def voted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Drawn faces with FER+ votes, contempt among them."""
     path = tmp_path_factory.mktemp("voted") / "validation.parquet"
     write_parquet(drawn_faces(64, seed=1, classes=tuple(sorted(FERPLUS_CLASSES)), votes=True), path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def seven(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Drawn faces of FER2013's classes."""
+    path = tmp_path_factory.mktemp("seven") / "validation.parquet"
+    write_parquet(drawn_faces(14, seed=1), path)
     return path
 
 
@@ -83,6 +92,15 @@ def map_page(tmp_path: Path) -> Arguments:
     return [tmp_path / "map.html", "--json"]
 
 
+def peers(voted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Arguments:
+    (tmp_path / "bin").mkdir()
+    python = tmp_path / "bin" / "python"
+    python.write_text(f'#!/bin/sh\nPYTHONPATH="{FOLDER.parent}" exec "{sys.executable}" "$@"\n')
+    python.chmod(0o755)
+    monkeypatch.setattr("benchmarks.peers.__main__.make_environment", lambda name, wanted: tmp_path)
+    return [voted, "--only", "Moodspace", "--limit", 4, "--rounds", 1, "--no-sides", "--json"]
+
+
 def arguments_of(command: str, request: pytest.FixtureRequest) -> Arguments:
     """Return the command's arguments; makes what they name."""
     made: dict[str, Callable[[], Arguments]] = {
@@ -98,6 +116,9 @@ def arguments_of(command: str, request: pytest.FixtureRequest) -> Arguments:
         "map_page": lambda: map_page(request.getfixturevalue("tmp_path")),
         "mutants": lambda: ["--n", 20],
         "occlusion": lambda: [request.getfixturevalue("voted"), "--limit", 8],
+        "peers": lambda: peers(
+            request.getfixturevalue("seven"), *map(request.getfixturevalue, ("tmp_path", "monkeypatch"))
+        ),
         "memory": lambda: [request.getfixturevalue("clip"), "--minutes", 6, "--minute-s", 1],
         "sync": lambda: ["--files", 20, "--workers", 1],
         "teach": lambda: [request.getfixturevalue("voted"), "--examples-from", request.getfixturevalue("voted"),
@@ -122,7 +143,8 @@ def test_it_runs_and_prints_figures(
     monkeypatch.setattr(sys, "argv", [f"{command}.py", *words])
     capfd.readouterr()
     try:
-        importlib.import_module(f"benchmarks.{command}").main()
+        package = (FOLDER / command).is_dir()
+        importlib.import_module(f"benchmarks.{command}{'.__main__' * package}").main()
     except SystemExit as end:
         # True stands for a missed target; visits tell in words which.
         assert end.code in (None, 0, 1, False, True) or str(end.code).startswith("missed: "), end.code

@@ -22,7 +22,7 @@ class Clock:
 
 
 def slowed(owner, method, clock, seconds):
-    """Makes a method take `seconds` for each face, by the clock."""
+    """Make a method take `seconds` for each face, by the clock."""
     called = getattr(owner, method)
 
     def call(faces, *args, **kwargs):

@@ -22,7 +22,7 @@ GEOMETRY = CropGeometry(np.arange(10, dtype=np.float32).reshape(5, 2))
 
 
 class StandIn(FakeEncoder):
-    """Reads `{"seed", "dim"}` where LiteRT reads a network."""
+    """Read `{"seed", "dim"}` where LiteRT reads a network."""
 
     def __init__(self, model: Path, classes: Mapping[str, tuple[str, ...]], *, flip: bool, threads: int = 2) -> None:
         try:

@@ -150,7 +150,7 @@ def test_two_taught_classes_share_what_is_near_both(bundle: Bundle, gallery: Tau
 
 
 def slightly_other(encoded: Encoded, count: int, away: float) -> Encoded:
-    """Returns faces that are next to the first one, each a little elsewhere."""
+    """Return faces that are next to the first one, each a little elsewhere."""
     rng = np.random.default_rng(0)
     rows = encoded.embeddings[:1] + away * rng.normal(size=(count, encoded.embeddings.shape[1])).astype(np.float32)
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)

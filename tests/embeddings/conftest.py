@@ -14,7 +14,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 @pytest.fixture(scope="session")
 def drawn() -> Callable:
-    """Makes `moodspace.embeddings.training.fit.FaceTargets` of n drawn faces with labels and, if asked, votes."""
+    """Make `moodspace.embeddings.training.fit.FaceTargets` of n drawn faces with labels and, if asked, votes."""
     from moodspace.embeddings.training.fit import FaceTargets
 
     def make(n: int, seed: int, votes: bool = False):

@@ -22,7 +22,7 @@ PICTURES = 40
 
 
 class Server(ThreadingHTTPServer):
-    """Sends pictures whose grey says which connection they came by, 100 for the first one, 200 for later ones."""
+    """Send pictures whose grey says which connection they came by, 100 for the first one, 200 for later ones."""
 
     daemon_threads = True
 

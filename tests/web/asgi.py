@@ -22,7 +22,7 @@ def ask(
     app: Any, path: str = "/", *, query: str = "", kind: str = "http", method: str = "GET",
     body: tuple[bytes, ...] = (b"",), **headers,
 ):  # fmt: skip
-    """Asks once; underscores in names of headers stand for hyphens."""
+    """Ask once; underscores in names of headers stand for hyphens."""
     given = [(name.replace("_", "-").encode(), value.encode("latin-1")) for name, value in headers.items()]
     scope = {"type": kind, "method": method, "path": path, "query_string": query.encode("latin-1"), "headers": given}
     parts = [{"type": "http.request", "body": part, "more_body": at < len(body) - 1} for at, part in enumerate(body)]

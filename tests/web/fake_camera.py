@@ -20,7 +20,7 @@ _FRAMES, _SWAY = 60, 20
 
 
 def write_clip(path: Path) -> None:
-    """Writes two seconds of a smiling face that sways, as the JPEGs one after another that Chromium reads."""
+    """Write two seconds of a smiling face that sways, as the JPEGs one after another that Chromium reads."""
     picture = np.ascontiguousarray(read_rgb(picture_path())[:384, :512, ::-1])
     whole = cv2.resize(picture, SIZE)
     with path.open("wb") as file:

@@ -51,7 +51,7 @@ class Served:
     log: Path
 
     def get(self, path: str = "/", **headers: str) -> tuple[int, str]:
-        """Returns status and body."""
+        """Return status and body."""
         request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", headers=headers)
         try:
             with urllib.request.urlopen(request, timeout=10) as response:
@@ -60,21 +60,21 @@ class Served:
             return error.code, error.read().decode()
 
     def live(self, key: str = "", *, origin: str | None = None, path: str = LIVE, **more: str) -> ClientConnection:
-        """Returns a live session, for `with`."""
+        """Return a live session, for `with`."""
         origin = f"http://127.0.0.1:{self.port}" if origin is None else origin
         headers = {"Cookie": f"moodspace_visitor={key}"} if key else {}
         url = f"ws://127.0.0.1:{self.port}{path}"
         return connect(url, origin=origin, additional_headers=headers | more, max_size=None)
 
     def end(self, number: int = signal.SIGINT) -> tuple[int, float]:
-        """Sends a signal; returns the exit code and how many seconds it took."""
+        """Send a signal; return the exit code and the seconds that it took."""
         began = time.monotonic()
         self.process.send_signal(number)
         return self.process.wait(_END_S), time.monotonic() - began
 
 
 def receive(connection: ClientConnection, kind: str, timeout: float = 10) -> dict:
-    """Returns the next message of a kind."""
+    """Return the next message of a kind."""
     until = time.monotonic() + timeout
     while time.monotonic() < until:
         message = json.loads(connection.recv(timeout=until - time.monotonic()))

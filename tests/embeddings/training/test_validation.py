@@ -17,7 +17,7 @@ CLASSES = ("a", "b", "c")
 
 
 class Told(keras.Model):
-    """Reads its logits off the first pixels, so that what is right and wrong is written in the picture."""
+    """Read its logits off the first pixels, so that what is right and wrong is written in the picture."""
 
     def call(self, faces):
         logits = ops.log(ops.cast(faces[:, 0, :3, 0], "float32") / 100)
@@ -55,7 +55,7 @@ def test_the_spread_is_the_mean_distance_between_pairs():
 
 @pytest.fixture
 def epochs(tmp_path, monkeypatch):
-    """Runs epochs of told accuracies through a `Validation` of a model that has one weight."""
+    """Run epochs of told accuracies through a `Validation` of a model that has one weight."""
     faces = keras.Input((1,))
     model = keras.Model(faces, layers.Dense(1, use_bias=False)(faces))
     model.compile(keras.optimizers.SGD(0.1, use_ema=True), "mse")

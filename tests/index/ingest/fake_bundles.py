@@ -20,7 +20,7 @@ _BUNDLES = {"this": BUNDLE, "other": OTHER}
 
 
 class FakeReading(ReadOptions):
-    """Finds one face in a picture: all of it, mirrored, so that tests can tell the two ways of reading apart."""
+    """Find one face in a picture: all of it, mirrored, so that tests can tell the two ways of reading apart."""
 
     def open_cropper(self) -> Cropper:
         return crop_whole_picture if self.crops else cut_mirrored

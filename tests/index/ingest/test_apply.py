@@ -40,7 +40,7 @@ class DictWriter:
 
 
 class Embed:
-    """Reads "broken", "empty" and "locked" files as such; counts what it reads, and may stop in between."""
+    """Read "broken", "empty" and "locked" files as such; count what is read, and stop in between if asked."""
 
     def __init__(self, size=2, stop_after=None):
         self.read, self.size, self.stop_after = [], size, stop_after

@@ -23,7 +23,7 @@ def noise(count: int, size: tuple[int, int] = (64, 48)) -> list[np.ndarray]:
 
 
 def read(path: Path) -> tuple[list[float], list[float], str]:
-    """Returns the mean grey and time of each frame, and the problem."""
+    """Return the mean grey and time of each frame, and the problem."""
     with Decoder(path) as decoder:
         frames = list(decoder)
         return [frame.bgr.mean() for frame in frames], [frame.time for frame in frames], decoder.problem

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[3]
 
 
 class GatedSource(Source):
-    """Gives its next frame when let, and tells when the one before was taken over."""
+    """Return the next frame when released, and tell when the one before was taken."""
 
     def __init__(self, frames: list[Frame]) -> None:
         super().__init__(live=True)
@@ -40,7 +40,7 @@ class GatedSource(Source):
         self.closed.set()
 
     def let(self, count: int) -> None:
-        """Returns when `count` more frames have been taken over by the reader's side."""
+        """Return when `count` more frames have been taken over by the reader's side."""
         for _ in range(count):
             self.gate.release()
         for _ in range(count):

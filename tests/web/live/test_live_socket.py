@@ -88,7 +88,7 @@ def test_a_face_is_labelled_and_taught_for_this_visitor_only(server) -> None:
 
 
 def send_all(hostile, messages: list[bytes | str]) -> list[int]:
-    """Sends messages until none is left or the server has had enough; repool the code with which it ended."""
+    """Send messages until none is left or the server has had enough; repool the code with which it ended."""
     receive(hostile, "ready")
     try:
         while messages:

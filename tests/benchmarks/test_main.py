@@ -1,0 +1,80 @@
+"""The benchmarks as one tool: the list, runs that keep their figures, and the page over time."""
+
+import json
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from benchmarks import __main__ as tool
+from benchmarks.results import FOLDER, Run, append_run, figures, read_runs, runs_of_inputs
+from benchmarks.results_page import results_page
+
+
+def run(name: str = "cost", at: int = 1, **figures: float) -> Run:
+    return Run(f"2026-11-0{at}T10:00:00+00:00", "abc1234", False, "a processor", 0.5, name, ["--json"], 2.0, 0, figures,
+               "printed <this>")  # fmt: skip
+
+
+def test_the_list_has_every_benchmark_with_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    assert tool.main([]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == list(tool.benchmarks())
+    assert "__main__" not in tool.benchmarks() and all(len(line.split()) > 4 for line in lines)
+
+
+def test_each_line_of_runs_toml_is_a_benchmark_and_takes_known_inputs() -> None:
+    written = tomllib.loads((FOLDER / "runs.toml").read_text())
+    assert set(written) <= set(tool.benchmarks())
+    inputs = dict.fromkeys((*tool.INPUTS, "bundle"), "X")
+    assert all(isinstance(words, list) and "{" not in "".join(words) for words in runs_of_inputs(inputs).values())
+
+
+def test_what_lacks_an_input_names_it() -> None:
+    found = runs_of_inputs({"faces": None, "train": "t", "clip": "c", "bundle": "b"})
+    assert found["corruptions"] == "faces" and found["memory"] == ["c", "--bundle", "b"]
+
+
+def test_figures_are_the_numbers_of_the_printed_json() -> None:
+    one = {"met": True, "cost": [{"faces": 1, "ms": 2.5}, {"faces": 8, "ms": 1}], "of": {"a": [3, 4]}, "text": "x"}
+    expected = {"cost.1.faces": 1, "cost.1.ms": 2.5, "cost.8.faces": 8, "cost.8.ms": 1, "of.a.0": 3, "of.a.1": 4}
+    assert figures(json.dumps(one, indent=2)) == expected
+    assert figures('told first\n{"a": 1}\n{"a": 2}\n{broken') == {"0.a": 1, "1.a": 2}
+    assert figures("12 faces\n") == {}
+
+
+def test_a_run_is_kept_with_its_figures(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    results = tmp_path / "kept" / "results.jsonl"
+    words = ["--results", str(results), "run", "gallery_scale", "--faces", "300", "--json"]
+    for _ in range(2):
+        assert tool.main(words) in (0, 1)  # 1 stands for a missed target
+    printed = capfd.readouterr()
+    assert "figures kept in" in printed.err
+    first, second = read_runs(results)
+    assert first.name == "gallery_scale" and first.arguments[-1] == "--json" and first.figures and first.seconds > 0
+    assert set(first.figures) == set(second.figures)
+
+
+def test_the_page_draws_each_figure_over_time(tmp_path: Path) -> None:
+    results = tmp_path / "results.jsonl"
+    for at, ms in ((1, 4.0), (2, 3.0)):
+        append_run(results, run(at=at, ms=ms))
+    append_run(results, run("sync"))
+    assert tool.main(["--results", str(results), "page", "--out", str(tmp_path / "page.html")]) == 0
+    drawn = (tmp_path / "page.html").read_text()
+    assert "-25.0 %" in drawn and drawn.count("<section>") == 2 and drawn.count("<svg") == 1
+    assert "printed &lt;this&gt;" in drawn
+
+
+def test_results_of_other_machines_are_not_compared() -> None:
+    here, there = run(ms=1), Run(**{field: getattr(run(ms=9), field) for field in Run.__slots__} | {"machine": "other"})
+    assert results_page([here, there]).count("<section>") == 2
+
+
+def test_broken_results_are_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    results = tmp_path / "results.jsonl"
+    append_run(results, run())
+    results.write_text(results.read_text() + "{}\n")
+    assert tool.main(["--results", str(results), "page", "--out", str(tmp_path / "page.html")]) == 1
+    assert capsys.readouterr().err == f"{results}: expected a run in each line, got another in line 2\n"
+    assert tool.main(["--results", str(tmp_path / "none"), "page"]) == 1
