@@ -46,6 +46,9 @@ REQUESTS: list[str] = [
     '{"type":"teach","track":1,"label":null}', '{"type":"teach","track":1,"label":["a"]}',
     '{"type":"teach","track":1' + "0" * 5000 + ',"label":"a"}', '{"type":"record","on":1,"min_group":1}',
     '{"type":"record","on":true,"min_group":true}', '{"type":"record","on":true,"min_group":0}',
+    '{"type":"mark"}', '{"type":"mark","name":"a"}',
+    '{"type":"mark","name":3,"ago":0}', '{"type":"mark","name":"a","ago":-1}', '{"type":"mark","name":"a","ago":NaN}',
+    '{"type":"mark","name":"a","ago":true}', '{"type":"mark","name":"a","ago":1e9}',
     '{"type":"record","on":true,"min_group":1e9}', '{"type":"record","on":"true"}', "x" * 500_000,
 ]  # fmt: skip
 

@@ -41,7 +41,8 @@ def show_scrub(analysis: VideoAnalysis, *, player: str, single_faces: bool) -> N
 def _style() -> str:
     # In a component the page's own tones apply, and rules for the root belong to the component.
     shared = _SHARED.read_text(encoding="utf-8").replace(":root", ":host")
-    return f"{shared}\n{(_REPORT / 'report.css').read_text(encoding='utf-8')}\n.scrub {{ background: none; }}"
+    own = (_REPORT / "report.css").read_text(encoding="utf-8")
+    return f"{shared}\n{own}\n.scrub > * + * {{ margin-top: var(--gap); }}"
 
 
 @cache
