@@ -33,6 +33,11 @@ class Dock {
     side.append(this.words, back, " ", end);
     box.append(video, side);
     document.body.append(this.host);
+    this.above = new ResizeObserver(([{ contentRect }]) => { // above the notice on privacy, while that is there
+      this.host.style.marginBottom = contentRect.height ? `${contentRect.height + 12}px` : "";
+    });
+    const notice = document.querySelector(".st-key-banner");
+    if (notice) this.above.observe(notice);
     video.play().catch(() => {}); // moving it in the document pauses it
   }
 
@@ -41,6 +46,7 @@ class Dock {
   }
 
   release() { // puts the video back and returns the section
+    this.above.disconnect();
     this.place.replaceWith(this.video);
     this.host.remove();
     return this.section;
