@@ -15,13 +15,27 @@ from typing import TYPE_CHECKING, Any
 from moodspace.errors import MoodspaceError
 
 if TYPE_CHECKING:
-    from moodspace.api import evaluate, load, open_session, read, read_video, recognize, recognize_video, train
+    from moodspace.api import (
+        evaluate,
+        live,
+        load,
+        open_session,
+        read,
+        read_video,
+        recognize,
+        recognize_video,
+        recognize_videos,
+        train,
+    )
+    from moodspace.classifier.baseline import Baseline
     from moodspace.classifier.evaluation import Evaluation
     from moodspace.estimator import Ensemble
     from moodspace.gallery import Gallery
     from moodspace.map import Map
     from moodspace.model import Encoder, Face, Model, Neighbor, Recognition
     from moodspace.realtime.pipeline import LivePipeline
+    from moodspace.realtime.sinks.destination import SinkOptions
+    from moodspace.realtime.sinks.hub import Sinks
     from moodspace.sessions import Epochs, Mark, Session
 
 __version__ = "0.2.0"
@@ -32,6 +46,8 @@ _PLACES = {
     "read_video": "moodspace.api",
     "recognize": "moodspace.api",
     "recognize_video": "moodspace.api",
+    "recognize_videos": "moodspace.api",
+    "live": "moodspace.api",
     "load": "moodspace.api",
     "train": "moodspace.api",
     "evaluate": "moodspace.api",
@@ -45,6 +61,9 @@ _PLACES = {
     "Map": "moodspace.map",
     "Ensemble": "moodspace.estimator",
     "LivePipeline": "moodspace.realtime.pipeline",
+    "Sinks": "moodspace.realtime.sinks.hub",
+    "SinkOptions": "moodspace.realtime.sinks.destination",
+    "Baseline": "moodspace.classifier.baseline",
     "Evaluation": "moodspace.classifier.evaluation",
     "Session": "moodspace.sessions",
     "Mark": "moodspace.sessions",
@@ -52,6 +71,7 @@ _PLACES = {
 }
 
 __all__ = [
+    "Baseline",
     "Encoder",
     "Ensemble",
     "Epochs",
@@ -66,13 +86,17 @@ __all__ = [
     "Neighbor",
     "Recognition",
     "Session",
+    "SinkOptions",
+    "Sinks",
     "evaluate",
+    "live",
     "load",
     "open_session",
     "read",
     "read_video",
     "recognize",
     "recognize_video",
+    "recognize_videos",
     "train",
 ]
 

@@ -62,6 +62,8 @@ class GroupSeconds:
         readable: `(n,)` int64, readable faces; `WITHHELD` if fewer than `Session.min_group`.
         unsure: `(n,)` int64, readable faces without a certain expression; `WITHHELD` where `readable` is.
         proba: `(n, C)` float32, mean probabilities, rows sum to 1; NaN where `readable` is withheld.
+        change: `(n, C)` float32, mean change of the faces with a baseline from their resting faces, rows sum to 0; NaN
+            where too few had one. All NaN if omitted.
     """
 
     second: IntArray
@@ -71,8 +73,10 @@ class GroupSeconds:
     readable: IntArray
     unsure: IntArray
     proba: FloatArray
+    change: FloatArray = field(default_factory=lambda: np.zeros((0, 0), np.float32))
 
     def __post_init__(self) -> None:
+        _fill_change(self)
         _check_rows(self)
 
     @property
@@ -94,6 +98,8 @@ class FaceSeconds:
         sharpness: `(m,)` float32, as in `embeddings.detection.quality`.
         yaw: `(m,)` float32, degrees.
         proba: `(m, C)` float32, smoothed probabilities, rows sum to 1.
+        change: `(m, C)` float32, change from the resting face, rows sum to 0; NaN without a baseline. All NaN if
+            omitted.
     """
 
     second: IntArray
@@ -104,8 +110,10 @@ class FaceSeconds:
     sharpness: FloatArray
     yaw: FloatArray
     proba: FloatArray
+    change: FloatArray = field(default_factory=lambda: np.zeros((0, 0), np.float32))
 
     def __post_init__(self) -> None:
+        _fill_change(self)
         _check_rows(self)
 
 
@@ -316,6 +324,11 @@ def _epoch(
 
 def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, _DIGITS)
+
+
+def _fill_change(columns: GroupSeconds | FaceSeconds) -> None:
+    if columns.change.shape == (0, 0):
+        object.__setattr__(columns, "change", np.full_like(columns.proba, np.nan))
 
 
 def _check_rows(columns: GroupSeconds | FaceSeconds) -> None:

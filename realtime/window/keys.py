@@ -17,10 +17,12 @@ UNNAMED = "event"
 
 # The lines of the help.
 HELP = (
-    ("1-9", "teach the selected face as this class"),
+    ("1-9", "teach the selected face as this class; hold to collect examples"),
+    ("c", "collect examples of an expression, again to stop"),
     ("n", "teach it as a new class"),
     ("u", "undo the last teaching"),
     ("x", "mark an event in the recording"),
+    ("b", "take its resting face as zero, or stop"),
     ("tab", "select the next face"),
     ("space", "pause, or next picture"),
     ("e", "nearest faces on or off"),
@@ -37,8 +39,10 @@ class Command(Enum):
     QUIT = auto()
     SNAPSHOT = auto()
     TEACH = auto()
+    COLLECT = auto()
     UNDO = auto()
     MARK = auto()
+    BASELINE = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +121,10 @@ class Controls:
                 return Action(Command.SNAPSHOT)
             case "u":
                 return Action(Command.UNDO)
+            case "b":
+                return Action(Command.BASELINE)
+            case "c":
+                return Action(Command.COLLECT)
             case "\t":
                 self._select_next()
             case " ":

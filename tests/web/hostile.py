@@ -50,6 +50,8 @@ REQUESTS: list[str] = [
     '{"type":"mark","name":3,"ago":0}', '{"type":"mark","name":"a","ago":-1}', '{"type":"mark","name":"a","ago":NaN}',
     '{"type":"mark","name":"a","ago":true}', '{"type":"mark","name":"a","ago":1e9}',
     '{"type":"record","on":true,"min_group":1e9}', '{"type":"record","on":"true"}', "x" * 500_000,
+    '{"type":"collect"}', '{"type":"collect","track":true}', '{"type":"drop","number":1.5}',
+    '{"type":"lesson","label":"a"}', '{"type":"lesson","label":null,"keep":true}',
 ]  # fmt: skip
 
 # Understood, and refused: they do not count as messages that make no sense.
