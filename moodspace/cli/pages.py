@@ -46,6 +46,9 @@ def web(
     visitors: Annotated[int, typer.Option("--visitors", min=1, help="Maximum number of browsers at once.")] = 16,
     bundle: BundleOption = DEFAULT_BUNDLE,
     labels: LabelsOption = None,
+    compare: Annotated[
+        Path | None, typer.Option("--compare", help="Second bundle, to compare with on the Photo page.")
+    ] = None,
     open_browser: Annotated[bool, typer.Option("--open", help="Open the app in a browser.")] = False,
 ) -> None:
     """Serve the web app: live, photos, videos, map and teaching in a browser. Needs the extra `web`."""
@@ -58,6 +61,7 @@ def web(
     settings = WebSettings(
         bundle=bundle.resolve(),
         labels=labels,
+        compare=compare and compare.resolve(),
         host=host,
         port=port,
         token=token_for(host, token, public=public),

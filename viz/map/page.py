@@ -22,7 +22,7 @@ from moodspace.viz.map.face_map import EXPLANATION, SUBTITLE, FaceMap, Group, de
 from moodspace.viz.theme import page, text
 
 FOLDER = Path(__file__).with_name("assets")
-SCRIPTS = ("data", "drawing", "marks", "filters", "pictures", "card", "list", "search", "controls")
+SCRIPTS = ("data", "drawing", "marks", "live", "filters", "pictures", "card", "list", "search", "controls")
 STEPS = 65535  # length of the longer side: finer than a pixel at maximum zoom, in 16 bits
 UNSURE = 65535  # confidence (in ten-thousandths) of faces without a prediction
 # Faces per side of a sheet; decoding one takes 5 ms.
@@ -32,18 +32,19 @@ QUALITY = 32
 _STRIPS = 40
 
 
-def write_page(face_map: FaceMap, path: Path) -> None:
+def write_page(face_map: FaceMap, path: Path, *, live: bool = False) -> None:
     """Write the map as one self-contained HTML file: about 60 bytes a face, its source, and 390 bytes an image.
 
     Args:
         face_map: The faces; none, one class only, faces without a label, prediction or image are all legal.
         path: The file to write; its folder exists.
+        live: Whether the page shows the faces before the camera, as a Live page of the same browser tells them.
 
     Raises:
         OSError: The file cannot be written.
     """
     atlas = atlas_order(face_map.coordinates, face_map.picture)
-    payload = json.dumps(_payload(face_map, atlas), separators=(",", ":"))
+    payload = json.dumps(_payload(face_map, atlas) | {"live": live}, separators=(",", ":"))
     parts = {
         "title": text(face_map.title),
         "subtitle": text(_subtitle(face_map)),

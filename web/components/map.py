@@ -164,5 +164,5 @@ def map_html(face_map: FaceMap) -> bytes:
     """Return the map as one HTML document, UTF-8, whose own policy forbids it to load anything."""
     with tempfile.TemporaryDirectory(prefix="moodspace-") as folder:
         path = Path(folder) / "map.html"
-        write_page(face_map, path)
+        write_page(face_map, path, live=True)
         return path.read_bytes()

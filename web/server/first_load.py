@@ -70,6 +70,6 @@ async def _send_document(send: Send, head: Message, body: bytes) -> None:
         other = [
             pair for pair in head["headers"] if pair[0].lower() not in (b"content-length", b"etag", b"last-modified")
         ]
-        head = head | {"headers": [*other, (b"content-length", str(len(body)).encode())]}
+        head["headers"] = [*other, (b"content-length", str(len(body)).encode())]
     await send(head)
     await send({"type": "http.response.body", "body": body})
