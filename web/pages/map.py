@@ -9,8 +9,9 @@ from moodspace.web.server.visitors import this_visitor
 _EXPLANATION = """
 <p class="faint">Each dot is a labeled face. Faces that the network finds similar lie close together, so groups are
 expressions, and dots between groups are ambiguous faces. The axes have no meaning, and neither do distances between
-groups that are far apart. Point at a dot for details, choose classes in the legend, search by name, or draw around a
-group. A face that you teach appears next to its most similar faces.</p>
+groups that are far apart. Point at a dot for details, choose classes in the legend, search by class or name, or draw
+around a group. A face that you teach appears next to its most similar faces. While the Live page of this browser runs,
+the faces before its camera appear, too.</p>
 """
 
 visitor = this_visitor()
