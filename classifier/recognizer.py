@@ -1,14 +1,14 @@
 """Recognize expressions in crops: encode, search, combine head and votes, and apply what the user taught."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
 
 from moodspace.arrays import BoolArray, ByteArray, DoubleArray, FloatArray, IntArray
 from moodspace.classifier.bundle.bundle import Bundle
-from moodspace.classifier.ensemble import Prediction, calibrated_votes, combine, vote
+from moodspace.classifier.ensemble import Prediction, calibrated_votes, combine, shifted_probabilities, vote
 from moodspace.classifier.taught_scores import TaughtScorer, TaughtScores, with_taught
 from moodspace.classifier.views import BLEND
 from moodspace.embeddings.encoder import Encoded
@@ -112,26 +112,29 @@ class Recognizer:
         """The confidence, in [0, 1], below which a prediction is called unknown."""
         return (self._blend or self.bundle.calibrations[self.label_set]).unknown_below
 
-    def predict(self, crops: ByteArray) -> Prediction:
+    def predict(self, crops: ByteArray, shift: DoubleArray | None = None) -> Prediction:
         """Predict the expression of each face.
 
         Args:
             crops: `(n, 48, 48)` uint8 in [0, 255], gray, as `moodspace.embeddings.crops` makes them; `n = 0` is legal.
+            shift: See `decide`.
 
         Returns:
             The prediction, one row per crop.
         """
-        return self.predict_encoded(self.bundle.encoder.encode(crops))
+        return self.predict_encoded(self.bundle.encoder.encode(crops), shift)
 
-    def predict_encoded(self, encoded: Encoded) -> Prediction:
+    def predict_encoded(self, encoded: Encoded, shift: DoubleArray | None = None) -> Prediction:
         """Predict from encoded faces: `predict` without the encoder."""
-        return self.decide(encoded, self.search(encoded))
+        return self.decide(encoded, self.search(encoded), shift)
+
+    def untaught(self, encoded: Encoded) -> Prediction:
+        """Predict from encoded faces without what the user taught."""
+        return self._view_prediction(encoded, self.bundle.index.search(encoded.embeddings, self._most_neighbors))
 
     def search(self, encoded: Encoded) -> Evidence:
         """Find the most similar faces of the bundle's gallery and score the taught classes."""
-        names = list(self._blend.shares) if self._blend else [self.label_set]
-        most = max(self.bundle.calibrations[name].k for name in names)
-        neighbors = self.bundle.index.search(encoded.embeddings, most)
+        neighbors = self.bundle.index.search(encoded.embeddings, self._most_neighbors)
         index = self.taught.current() if self.taught else None
         if index is None or not len(index):
             return Evidence(neighbors, None)
@@ -139,17 +142,35 @@ class Recognizer:
             self._scorer = TaughtScorer(self.bundle.index.gallery.embeddings, self.classes, self.bundle.gate)
         return Evidence(neighbors, self._scorer.score(encoded.embeddings, index))
 
-    def decide(self, encoded: Encoded, evidence: Evidence) -> Prediction:
-        """Predict from encoded faces and the search results of the same faces."""
-        bundle, neighbors = self.bundle, evidence.neighbors
+    def decide(self, encoded: Encoded, evidence: Evidence, shift: DoubleArray | None = None) -> Prediction:
+        """Predict from encoded faces and the search results of the same faces.
+
+        Args:
+            encoded: The n faces.
+            evidence: Their search results.
+            shift: `(C,)` or `(n, C)`, added to the log-probabilities of the view's classes, see `baseline.rest_of`;
+                taught classes and the probabilities of head and votes are not shifted. None changes nothing.
+        """
+        prediction = self._view_prediction(encoded, evidence.neighbors)
+        if shift is not None:
+            proba = shifted_probabilities(prediction.proba, shift)
+            unknown = proba.max(axis=1, initial=0.0) < self.unknown_below
+            prediction = replace(prediction, proba=proba, unknown=unknown)
+        if evidence.taught_scores is None:
+            return prediction
+        return with_taught(prediction, evidence.taught_scores, self.label_set, self.unknown_below)
+
+    @property
+    def _most_neighbors(self) -> int:
+        return max_neighbors(self.bundle, self.label_set)
+
+    def _view_prediction(self, encoded: Encoded, neighbors: Neighbors) -> Prediction:
+        bundle = self.bundle
         predictions = {
             name: combine(encoded.logits[name], neighbors, bundle.calibrations[name], name, bundle.classes[name])
             for name in (self._blend.shares if self._blend else [self.label_set])
         }
-        prediction = self._blend.predict(predictions, neighbors) if self._blend else predictions[self.label_set]
-        if evidence.taught_scores is None:
-            return prediction
-        return with_taught(prediction, evidence.taught_scores, self.label_set, self.unknown_below)
+        return self._blend.predict(predictions, neighbors) if self._blend else predictions[self.label_set]
 
     def neighbor_names(self, prediction: Prediction, row: int) -> list[str | None]:
         """Return the label of each neighbor of a face, best first; None for a missing neighbor or label."""

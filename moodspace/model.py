@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from moodspace.arrays import ByteArray, FloatArray, IntArray
+from moodspace.arrays import ByteArray, DoubleArray, FloatArray, IntArray
 from moodspace.bundles import shipped_bundle
+from moodspace.classifier.baseline import Baseline, load_baseline, measure_baseline, rest_of
 from moodspace.classifier.bundle.bundle import Bundle, load_bundle
 from moodspace.classifier.ensemble import Prediction
 from moodspace.classifier.recognizer import Recognizer
@@ -25,7 +26,7 @@ from moodspace.index.taught.search import TaughtIndex
 if TYPE_CHECKING:
     import pandas as pd
 
-    from moodspace.realtime.pipeline import LivePipeline
+    from moodspace.realtime.pipeline import LivePipeline, Pipeline
     from moodspace.realtime.videos.reading import Summary as VideoSummary
 
 Channels = Literal["rgb", "bgr"]
@@ -62,6 +63,7 @@ class Face:
         neighbors: The most similar labelled faces, best first.
         quality: `size` in pixels, `sharpness`, `yaw` in degrees, whether that is `good` enough to be read, and the
             `reason` if not; None if it was not assessed.
+        baseline: Whether a resting face shifts the probabilities.
     """
 
     xywh: tuple[float, float, float, float]
@@ -71,12 +73,18 @@ class Face:
     unknown: bool
     neighbors: tuple[Neighbor, ...]
     quality: dict[str, Any] | None = None
+    baseline: bool = False
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the face as plain values, ready for `json.dumps`; without `quality` if it was not assessed."""
+        """Return the face as plain values, ready for `json.dumps`.
+
+        There is no `quality` if it was not assessed, and no `baseline` if there is none.
+        """
         values = asdict(self) | {"xywh": list(self.xywh), "neighbors": [asdict(one) for one in self.neighbors]}
         if self.quality is None:
             del values["quality"]
+        if not self.baseline:
+            del values["baseline"]
         return values
 
 
@@ -218,28 +226,51 @@ class Model:
             self._gallery = self._stack.enter_context(Gallery(Path(folder) / "gallery", bundle=self.bundle))
         return self._gallery
 
-    def predict(self, crops: ByteArray) -> "np.ndarray[Any, np.dtype[np.str_]]":
+    def predict(self, crops: ByteArray, *, baseline: Baseline | None = None) -> "np.ndarray[Any, np.dtype[np.str_]]":
         """Predict the expression of face crops.
 
         Args:
             crops: `(n, 48, 48)` uint8 grey in [0, 255]; see `crops`, which cuts them out of a picture.
+            baseline: The resting face of the person on all of them; see `baseline`.
 
         Returns:
             `(n,)` class names.
         """
-        prediction = self._predict(check_crops(crops))
+        prediction = self._predict(check_crops(crops), baseline)
         return np.array(prediction.classes)[prediction.labels]
 
-    def predict_proba(self, crops: ByteArray) -> FloatArray:
+    def predict_proba(self, crops: ByteArray, *, baseline: Baseline | None = None) -> FloatArray:
         """Predict the calibrated probability of each class.
 
         Args:
             crops: `(n, 48, 48)` uint8 grey in [0, 255].
+            baseline: The resting face of the person on all of them; see `baseline`.
 
         Returns:
             `(n, C)` float32, rows sum to 1, columns in the order of `classes_`.
         """
-        return self._predict(check_crops(crops)).proba
+        return self._predict(check_crops(crops), baseline).proba
+
+    def baseline(self, faces: ByteArray | Sequence[Picture] | str | Path, *, seconds: float | None = None) -> Baseline:
+        """Measure one person's resting face, to take it as zero in later predictions.
+
+        Args:
+            faces: Crops `(n, 48, 48)` uint8 grey; pictures, in each of which the largest face counts; or the path of a
+                picture, a video, or a folder of them. All show the same person, relaxed.
+            seconds: Use a video up to this time only.
+
+        Raises:
+            MoodspaceError: The faces cannot be read, or do not show one person at rest.
+        """
+        if isinstance(faces, str | Path):
+            from moodspace.realtime.baseline_sources import measure_file
+
+            return measure_file(str(faces), *self._pipelines(), seconds=seconds)
+        if isinstance(faces, np.ndarray):
+            crops = check_crops(faces)
+        else:
+            crops = np.array([self._largest_face(one) for one in faces], np.uint8).reshape(-1, SIZE, SIZE)
+        return measure_baseline(self.recognizer, _encode(self.bundle, crops, 64), least=1)
 
     def embed(self, crops: ByteArray, *, batch_size: int = 64) -> FloatArray:
         """Return the embeddings of face crops: `(n, d)` float32, rows of unit length.
@@ -277,29 +308,42 @@ class Model:
         bgr = as_bgr(picture, channels)
         return crop_faces(bgr, self._detector(picture=True).detect(bgr).landmarks, self.bundle.geometry)
 
-    def recognize(self, picture: Picture, *, channels: Channels | None = None) -> Recognition:
+    def load_baseline(self, path: str | Path) -> Baseline:
+        """Read a baseline that `Baseline.save` or `moodspace live --baseline-file` wrote.
+
+        Raises:
+            MoodspaceError: The file cannot be read, or was measured with another bundle.
+        """
+        return load_baseline(path, self.bundle)
+
+    def recognize(
+        self, picture: Picture, *, channels: Channels | None = None, baseline: Baseline | None = None
+    ) -> Recognition:
         """Find the faces of a picture and recognize what they show.
 
         Args:
             picture: A file, its bytes, or an array `(h, w)` grey or `(h, w, 3)` uint8 in [0, 255].
             channels: Order of an array's three channels, "rgb" or "bgr"; required for an array of three channels.
+            baseline: The resting face of the person on it; see `baseline`.
 
         Raises:
-            MoodspaceError: The picture cannot be read.
+            MoodspaceError: The picture cannot be read, or the baseline is of another bundle.
         """
-        from moodspace.realtime.pipeline import Pipeline
-
-        pipeline = Pipeline(self._detector(picture=True), self.recognizer)
+        pipeline, _ = self._pipelines()
+        pipeline.shift = self._shift(baseline)
         result = pipeline.process(as_bgr(picture, channels), 0.0)
         source = str(picture) if isinstance(picture, str | Path) else ""
         return _recognition(result, self.recognizer, source, None)
 
-    def recognize_video(self, video: str | Path, *, every: int | str = 1) -> Iterator[Recognition]:
+    def recognize_video(
+        self, video: str | Path, *, every: int | str = 1, baseline: Baseline | None = None
+    ) -> Iterator[Recognition]:
         """Recognize the faces in the frames of a video.
 
         Args:
             video: A video file.
             every: Look at each `every`-th frame, or with "0.5s" at one each half second.
+            baseline: The resting face of the person in it; see `baseline`.
 
         Yields:
             One recognition a frame, with its `time` in seconds.
@@ -309,9 +353,9 @@ class Model:
         """
         from moodspace.realtime.capture.files import open_source
         from moodspace.realtime.capture.sampling import Sampling
-        from moodspace.realtime.pipeline import Pipeline
 
-        pipeline = Pipeline(self._detector(picture=False), self.recognizer)
+        _, pipeline = self._pipelines()
+        pipeline.shift = self._shift(baseline)
         with open_source(str(video), sampling=Sampling.parse(every)) as source:
             for frame in source:
                 result = pipeline.process(frame.bgr, frame.time)
@@ -403,18 +447,40 @@ class Model:
         """Take back the last teaching; return how many faces were forgotten."""
         return self.gallery.undo()
 
-    def live(self, *, half_life: float = 0.5) -> "LivePipeline":
+    def live(
+        self,
+        *,
+        half_life: float = 0.5,
+        baseline: Baseline | None = None,
+        baseline_seconds: float | None = None,
+    ) -> "LivePipeline":
         """Return a pipeline for a live session: `process(frame_bgr, now)` tracks, recognizes and smooths.
+
+        Its attribute `baselines` measures and clears the resting faces of the session.
 
         Args:
             half_life: Smoothing half-life in seconds.
+            baseline: The resting face of the first face in view; see `baseline`.
+            baseline_seconds: Measure each new face's resting face for this long, and take it as zero.
         """
+        from moodspace.realtime.baselines import LiveBaselines
         from moodspace.realtime.pipeline import LivePipeline
 
-        return LivePipeline(self._detector(picture=False), self.recognizer, half_life=half_life)
+        baselines = LiveBaselines(self.recognizer, seconds=baseline_seconds, first=baseline)
+        return LivePipeline(self._detector(picture=False), self.recognizer, half_life=half_life, baselines=baselines)
 
-    def _predict(self, crops: ByteArray) -> Prediction:
-        return self.recognizer.predict(crops)
+    def _predict(self, crops: ByteArray, baseline: Baseline | None = None) -> Prediction:
+        return self.recognizer.predict(crops, self._shift(baseline))
+
+    def _shift(self, baseline: Baseline | None) -> DoubleArray | None:
+        return None if baseline is None else rest_of(baseline, self.recognizer).shift
+
+    def _pipelines(self) -> "tuple[Pipeline, Pipeline]":
+        """Return the pipelines for pictures and for videos."""
+        from moodspace.realtime.pipeline import Pipeline
+
+        picture, video = (Pipeline(self._detector(picture=one), self.recognizer) for one in (True, False))
+        return picture, video
 
     def _detector(self, *, picture: bool) -> Detector:
         if picture not in self._detectors:
@@ -509,6 +575,7 @@ def _recognition(result: Any, recognizer: Recognizer, source: str, time: float |
             unknown=document["unknown"],
             neighbors=tuple(Neighbor(**one) for one in document["neighbors"]),
             quality=document.get("quality"),
+            baseline=document.get("baseline", False),
         )
         for document in face_documents(result, recognizer)
     )

@@ -30,12 +30,13 @@ HOMES = {
     "jax": ("embeddings/training/",),
     "keras": ("embeddings/training/",),
     "matplotlib": ("viz/",),
+    "paho": ("realtime/sinks/mqtt.py",),
     "pyarrow": (
-        "embeddings/data/",
-        "index/taught/exchange.py",
-        "realtime/session/export.py",
+        "embeddings/data/", "index/taught/exchange.py", "realtime/session/export.py", "realtime/sinks/files.py",
         "realtime/videos/table.py",
     ),
+    "pylsl": ("realtime/sinks/lsl.py",),
+    "pythonosc": ("realtime/sinks/osc.py",),
     "pillow_heif": ("embeddings/pictures.py",),
     "ray": ("index/ingest/ray_workers.py",),
     "starlette": ("web/", "streamlit_app.py"),
@@ -44,10 +45,14 @@ HOMES = {
     "typer": ("cli.py",),
     "umap": ("viz/",),
     "uvicorn": ("web/",),
-}
+    "websockets": ("realtime/sinks/websocket.py",),
+}  # fmt: skip
 
 # What live and predict must not load, with the scientific Python around it.
-HEAVY = ("tensorflow", "keras", "jax", "umap", "sklearn", "streamlit", "pyarrow", "pandas", "matplotlib", "plotly")
+HEAVY = (
+    "tensorflow", "keras", "jax", "umap", "sklearn", "streamlit", "pyarrow", "pandas", "matplotlib", "plotly",
+    "websockets", "paho", "pythonosc", "pylsl",
+)  # fmt: skip
 
 
 def imported(source: str) -> Iterator[str]:

@@ -24,6 +24,7 @@ from moodspace.errors import MoodspaceError, explain_import_error
 
 if TYPE_CHECKING:
     from moodspace.classifier.recognizer import Recognizer
+    from moodspace.realtime.sinks.destination import SinkOptions
 
 
 class _Command(TyperCommand):
@@ -80,6 +81,36 @@ GalleryOption = Annotated[
 
 
 CropsOption = Annotated[bool, typer.Option("--crops", help="Treat each picture as one cropped face.")]
+
+
+ToOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--to",
+        help="Send the values of each frame; repeatable: ws://127.0.0.1:8770, osc://HOST:PORT, mqtt://HOST/TOPIC, "
+        "lsl:NAME, FILE.jsonl, FILE.parquet.",
+    ),
+]
+
+
+TLSCertOption = Annotated[
+    Path | None, typer.Option("--tls-cert", help="Certificate of a wss:// server, PEM; with --tls-key.")
+]
+
+
+TLSKeyOption = Annotated[Path | None, typer.Option("--tls-key", help="Private key of a wss:// server, PEM.")]
+
+
+TLSCAOption = Annotated[
+    Path | None,
+    typer.Option("--tls-ca", help="Certificates to check an mqtts:// broker with, PEM; by default the system's."),
+]
+
+
+UnprotectedOption = Annotated[
+    bool,
+    typer.Option("--unprotected", help="Also send to other machines without encryption or password, as OSC does."),
+]
 
 
 def _shipped_bundle() -> Path:
@@ -181,6 +212,12 @@ def say(text: str) -> None:
     typer.echo(text, err=True)
 
 
+def tell_lines(lines: Callable[[], list[str]]) -> None:
+    """Print what a function returns on stderr, line by line."""
+    for line in lines():
+        say(line)
+
+
 def progress_bars() -> "contextlib.AbstractContextManager[Callable[[str], Stage]]":
     """Return a function from a stage's name to its progress callback: bars on a terminal, lines in a pipe."""
     from moodspace.realtime.progress import progress_bars as bars
@@ -236,6 +273,34 @@ def open_taught_recognizer(bundle: Path, labels: str | None, gallery: Path | Non
             raise
         say(f"continuing without your taught faces: {error}")
     return recognizer
+
+
+def sink_options(
+    to: list[str] | None,
+    individuals: bool,
+    min_group: int,
+    unprotected: bool,
+    cert: Path | None,
+    key: Path | None,
+    ca: Path | None,
+) -> "SinkOptions":
+    """Return what `--to` sends and how; raise a usage error for destinations that cannot be used."""
+    from moodspace.realtime.sinks.destination import SinkError, SinkOptions, destinations_of
+
+    if not to and (unprotected or cert or key or ca):
+        raise typer.BadParameter(
+            "expected --to beside --unprotected and the options of TLS, got none", param_hint="--to"
+        )
+    try:
+        options = SinkOptions.from_environment(
+            individuals=individuals, min_group=min_group, unprotected=unprotected, cert=cert, key=key, ca=ca
+        )
+        destinations_of(to or (), options)
+    except SinkError:
+        raise
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--to") from error
+    return options
 
 
 def main() -> None:

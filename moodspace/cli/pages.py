@@ -12,11 +12,18 @@ from moodspace.cli.app import (
     GalleryOption,
     JsonOption,
     LabelsOption,
+    TLSCAOption,
+    TLSCertOption,
+    TLSKeyOption,
+    ToOption,
+    UnprotectedOption,
     command,
     open_recognizer,
     open_taught_recognizer,
     print_json,
     progress_bars,
+    say,
+    sink_options,
     tell_skipped,
 )
 
@@ -44,6 +51,14 @@ def web(
         typer.Option("--gallery", help="Folder that keeps each visitor's taught faces; by default they are forgotten."),
     ] = None,
     visitors: Annotated[int, typer.Option("--visitors", min=1, help="Maximum number of browsers at once.")] = 16,
+    to: ToOption = None,
+    min_group: Annotated[
+        int, typer.Option("--min-group", min=1, help="Send only while at least this many faces can be read.")
+    ] = 5,
+    tls_cert: TLSCertOption = None,
+    tls_key: TLSKeyOption = None,
+    tls_ca: TLSCAOption = None,
+    unprotected: UnprotectedOption = False,
     bundle: BundleOption = DEFAULT_BUNDLE,
     labels: LabelsOption = None,
     compare: Annotated[
@@ -58,6 +73,7 @@ def web(
 
     if gallery is not None:
         require_folder_at(gallery)
+    options = sink_options(to, False, min_group, unprotected, tls_cert, tls_key, tls_ca)
     settings = WebSettings(
         bundle=bundle.resolve(),
         labels=labels,
@@ -68,8 +84,17 @@ def web(
         origins=tuple(origin or ()),
         gallery=gallery and gallery.resolve(),
         limits=Limits(visitors=visitors),
+        # The server changes the current folder.
+        to=tuple(text if ":" in text else str(Path(text).resolve()) for text in to or ()),
+        min_group=min_group,
     )
-    serve(settings, ready=lambda: typer.echo(f"{address(settings)}  (Ctrl-C ends it)"), open_browser=open_browser)
+    serve(
+        settings,
+        ready=lambda: typer.echo(f"{address(settings)}  (Ctrl-C ends it)"),
+        open_browser=open_browser,
+        options=options,
+        tell=say,
+    )
 
 
 @command

@@ -1,8 +1,8 @@
-"""The commands that recognize: `demo`, `live`, `report`, `predict`, `similar`."""
+"""The commands that recognize: `demo`, `live`, `report`, `predict`, `baseline`, `similar`."""
 
 import contextlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,20 +18,30 @@ from moodspace.cli.app import (
     GalleryOption,
     JsonOption,
     LabelsOption,
+    TLSCAOption,
+    TLSCertOption,
+    TLSKeyOption,
+    ToOption,
+    UnprotectedOption,
     command,
     open_recognizer,
     open_taught_recognizer,
     print_json,
     say,
+    sink_options,
+    tell_lines,
     tell_skipped,
 )
 
 if TYPE_CHECKING:
+    from moodspace.classifier.baseline import Baseline
     from moodspace.classifier.recognizer import Recognizer
     from moodspace.index.taught.frozen import FrozenFaces
-    from moodspace.realtime.capture.source import Source
-    from moodspace.realtime.pipeline import FrameResult
+    from moodspace.realtime.baselines import LiveBaselines
+    from moodspace.realtime.capture.source import Frame, Source
+    from moodspace.realtime.pipeline import FrameResult, LiveResult
     from moodspace.realtime.progress import VideosProgress
+    from moodspace.realtime.sinks.hub import Sinks
     from moodspace.realtime.videos.reading import Summary as VideoSummary
 
 
@@ -72,16 +82,37 @@ def live(
         Path | None,
         typer.Option("--record", help="Record the session into a new folder within this one; numbers, no pictures."),
     ] = None,
+    to: ToOption = None,
     individuals: Annotated[
-        bool, typer.Option("--individuals", help="Also record each face, in groups of any size.")
+        bool, typer.Option("--individuals", help="Also record and send each face, in groups of any size.")
     ] = False,
     min_group: Annotated[
-        int, typer.Option("--min-group", min=1, help="Record only while at least this many faces can be read.")
+        int, typer.Option("--min-group", min=1, help="Record and send only while at least this many faces can be read.")
     ] = 5,
     keep_video: Annotated[bool, typer.Option("--keep-video", help="Also record an annotated video.")] = False,
     keep_days: Annotated[
         float | None,
         typer.Option("--keep-days", min=0, help="Delete sessions in the folder that are older than this many days."),
+    ] = None,
+    tls_cert: TLSCertOption = None,
+    tls_key: TLSKeyOption = None,
+    tls_ca: TLSCAOption = None,
+    unprotected: UnprotectedOption = False,
+    baseline: Annotated[
+        float | None,
+        typer.Option(
+            "--baseline",
+            min=0.5,
+            metavar="SECONDS",
+            help="Measure each new face's resting face for this long, and take it as zero.",
+        ),
+    ] = None,
+    baseline_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--baseline-file",
+            help="Use the resting face in this file for the first face in view; keep the newest one there.",
+        ),
     ] = None,
     bundle: BundleOption = DEFAULT_BUNDLE,
     labels: LabelsOption = None,
@@ -100,17 +131,21 @@ def live(
     from moodspace.realtime.session.recording import Recording, RecordingOptions
     from moodspace.realtime.window.loop import live as watch
     from moodspace.realtime.window.screen import require_display
+    from moodspace.realtime.window.state import SENDING
 
-    if record is None and (individuals or keep_video or keep_days is not None):
-        raise typer.BadParameter(
-            "expected --record beside --individuals, --keep-video and --keep-days", param_hint="--record"
-        )
+    if record is None and (keep_video or keep_days is not None):
+        raise typer.BadParameter("expected --record beside --keep-video and --keep-days", param_hint="--record")
+    if record is None and not to and individuals:
+        raise typer.BadParameter("expected --record or --to beside --individuals", param_hint="--individuals")
+    sending = sink_options(to, individuals, min_group, unprotected, tls_cert, tls_key, tls_ca)
     if not headless:
         require_display()
     recognizer = open_taught_recognizer(bundle, labels, gallery)
-    pipeline = LivePipeline(open_detector(detector, detector_model), recognizer, half_life=half_life)
+    baselines = _live_baselines(recognizer, baseline, baseline_file, on_refused=say if headless else None)
+    pipeline = LivePipeline(
+        open_detector(detector, detector_model), recognizer, half_life=half_life, baselines=baselines
+    )
     teacher = LiveTeacher(gallery or default_gallery(), recognizer.bundle.encoder_spec)
-    on_result = (lambda frame, result: print_json(live_document(frame, result))) if as_json else None
     with contextlib.ExitStack() as stack:
         stack.callback(teacher.close)
         recording: Recording | None = None
@@ -121,17 +156,38 @@ def live(
                 recording.interrupt(event)
 
         opened = open_source(source, options=CameraOptions(width, height, fps, mirror), on_event=on_event)
-        if notice := start_notice(recording=record is not None):
+        if notice := start_notice(recording=record is not None, sending=bool(to)):
             say(notice)
+        sinks: Sinks | None = None
+        if to:
+            # Only needed here: asyncio and ssl take a moment to load.
+            from moodspace.realtime.sinks import hub
+
+            sinks = hub.Sinks(to, sending, classes=recognizer.classes, on_event=say)
+            # After Ctrl-C too.
+            stack.callback(tell_lines, sinks.summary)
+            stack.enter_context(sinks)
+
+        def on_result(frame: "Frame", result: "LiveResult") -> None:
+            if as_json:
+                print_json(live_document(frame, result, min_group=min_group))
+            if sinks is not None:
+                sinks.add(frame, result)
+
         if record is not None:
             keeping = RecordingOptions(record, individuals, min_group, keep_video, keep_days)
             recording = stack.enter_context(Recording(keeping, recognizer.classes, without_password(source)))
             group = "" if individuals or keep_video else f", once at least {min_group} faces can be read"
             say(f"recording to {recording.folder}{group}")
+
+        def state() -> str:
+            recorded = [] if recording is None else [recording.state()]
+            return ", ".join(recorded + [SENDING] * bool(to))
+
         frames = watch(
             opened, pipeline, show=not headless, fast=fast, on_result=on_result,
             record=recording.add if recording else None,
-            recording=recording.state if recording else None, teach_face=teacher.teach, undo=teacher.undo,
+            recording=state if recording or to else None, teach_face=teacher.teach, undo=teacher.undo,
         )  # fmt: skip
     tell_skipped([(s.source, s.reason) for s in opened.skipped])
     tell_unread(opened)
@@ -139,8 +195,64 @@ def live(
     if recording is not None and not recording.kept:
         few = f"fewer than {min_group} faces could be read; see --min-group and --individuals"
         say(f"nothing was recorded: {few if not individuals else 'no face was in view'}")
-    if opened.skipped or opened.incomplete:
+    if opened.skipped or opened.incomplete or (sinks is not None and sinks.lost):
         raise typer.Exit(1)
+
+
+def _live_baselines(
+    recognizer: "Recognizer", seconds: float | None, file: Path | None, on_refused: "Callable[[str], None] | None"
+) -> "LiveBaselines":
+    """Return the baselines of a live session, with that of a file, which then gets each new one."""
+    from moodspace.classifier.baseline import load_baseline
+    from moodspace.embeddings.files.paths import require_file_at
+    from moodspace.realtime.baselines import LiveBaselines
+
+    if file is None:
+        return LiveBaselines(recognizer, seconds=seconds, on_refused=on_refused)
+    require_file_at(file)
+
+    def keep(measured: "Baseline") -> None:
+        try:
+            measured.save(file)
+            say(f"wrote {file}")
+        except OSError as error:
+            say(f"{file}: expected to write the baseline, could not ({error.strerror or error})")
+
+    first = load_baseline(file, recognizer.bundle) if file.exists() else None
+    return LiveBaselines(recognizer, seconds=seconds, first=first, on_measured=keep, on_refused=on_refused)
+
+
+@command
+def baseline(
+    file: Annotated[Path, typer.Argument(help="A resting face that `live --baseline-file` wrote.")],
+    delete: Annotated[bool, typer.Option("--delete", help="Delete it instead.")] = False,
+    bundle: BundleOption = DEFAULT_BUNDLE,
+    labels: LabelsOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what a resting face is read as, and what it changes."""
+    from moodspace.classifier.baseline import delete_baseline, load_baseline, rest_of
+
+    if delete:
+        delete_baseline(file)
+        print_json({"deleted": str(file)}) if as_json else typer.echo(f"deleted {file}")
+        return
+    recognizer = open_recognizer(bundle, labels)
+    loaded = load_baseline(file, recognizer.bundle)
+    rest = rest_of(loaded, recognizer)
+    before = recognizer.untaught(loaded.encoded()).proba[0]
+    if as_json:
+        named = {
+            name: [round(float(p), 6) for p in pair]
+            for name, *pair in zip(recognizer.classes, before, rest.proba, strict=True)
+        }
+        shares = {name: {"without": pair[0], "with": pair[1]} for name, pair in named.items()}
+        print_json({"file": str(file), "frames": loaded.frames, "view": recognizer.label_set, "at_rest": shares})
+        return
+    typer.echo(f"{file}: a resting face, the mean of {loaded.frames} {'frame' if loaded.frames == 1 else 'frames'}")
+    typer.echo("read at rest, without and with this baseline:")
+    for column in before.argsort()[::-1]:
+        typer.echo(f"  {recognizer.classes[column]:<12} {before[column]:4.0%} {rest.proba[column]:4.0%}")
 
 
 @command
@@ -197,6 +309,14 @@ def predict(
     restart: Annotated[
         bool, typer.Option("--restart", help="With --out: read all videos again, the finished ones too.")
     ] = False,
+    baseline: Annotated[
+        str | None,
+        typer.Option(
+            "--baseline",
+            metavar="PATH|FIRST:SECONDS",
+            help="The person's resting face: pictures, a saved baseline, or the first seconds of each video.",
+        ),
+    ] = None,
     bundle: BundleOption = DEFAULT_BUNDLE,
     labels: LabelsOption = None,
     gallery: GalleryOption = None,
@@ -210,6 +330,7 @@ def predict(
     """
     from moodspace.embeddings.detection.detectors import open_detector, open_picture_detector
     from moodspace.embeddings.files.paths import require_folder_at
+    from moodspace.realtime.baseline_sources import open_baseline
     from moodspace.realtime.capture.files import open_source
     from moodspace.realtime.capture.sampling import Sampling, SamplingError
     from moodspace.realtime.capture.source import SourceError
@@ -225,6 +346,8 @@ def predict(
     if out is not None:
         if annotate is not None:
             raise typer.BadParameter("expected one of --out and --annotate, got both", param_hint="--out")
+        if baseline is not None:
+            raise typer.BadParameter("expected one of --out and --baseline, got both", param_hint="--out")
         reading = {"crops": crops, "detector": detector, "detector_model": detector_model, "sampling": sampling}
         running = {"workers": workers, "ray": engine == "ray", "address": ray_address}
         predict_table(sources, out, bundle, labels, gallery, reading, running, restart=restart, as_json=as_json)
@@ -242,11 +365,12 @@ def predict(
     if not crops:
         pictures = Pipeline(open_picture_detector(detector, detector_model), recognizer)
         videos = Pipeline(open_detector(detector, detector_model), recognizer)
+    zero = None if baseline is None else open_baseline(baseline, pictures, videos)
     faces, skipped, partly, lost = 0, [], False, 0
     for name in sources:
         try:
             opened = open_source(name, files_only=True, sampling=sampling)
-            for document in predict_source(opened, pictures, videos, annotate=annotate):
+            for document in predict_source(opened, pictures, videos, annotate=annotate, baseline=zero):
                 shown = [document, *document.get("frames", ())]
                 faces += sum(len(part.get("faces", ())) for part in shown)
                 print_json(document) if as_json else print_document(document)

@@ -94,6 +94,7 @@ def _group(connection: sqlite3.Connection, n_classes: int) -> GroupSeconds:
     names = "second, wall, frames, faces, readable, unsure, proba"
     rows = connection.execute(f"SELECT {names} FROM seconds ORDER BY second").fetchall()
     second, wall, frames, faces, readable, unsure, proba = zip(*rows, strict=True) if rows else ((),) * 7
+    changes = dict(_changes(connection, "SELECT second, change FROM changes"))
     return GroupSeconds(
         second=_integers(second),
         wall=np.array(wall, np.float64),
@@ -102,6 +103,7 @@ def _group(connection: sqlite3.Connection, n_classes: int) -> GroupSeconds:
         readable=_integers(readable),
         unsure=_integers(unsure),
         proba=_proba(proba, n_classes),
+        change=_proba([changes.get(one) for one in second], n_classes),
     )
 
 
@@ -109,6 +111,8 @@ def _faces(connection: sqlite3.Connection, n_classes: int) -> FaceSeconds:
     names = "second, track, shown, readable, size, sharpness, yaw, proba"
     rows = connection.execute(f"SELECT {names} FROM faces ORDER BY second, track").fetchall()
     second, track, shown, readable, size, sharpness, yaw, proba = zip(*rows, strict=True) if rows else ((),) * 8
+    found = _changes(connection, "SELECT second, track, change FROM face_changes")
+    changes = {(one, number): change for one, number, change in found}
     return FaceSeconds(
         second=_integers(second),
         track_ids=_integers(track),
@@ -118,7 +122,14 @@ def _faces(connection: sqlite3.Connection, n_classes: int) -> FaceSeconds:
         sharpness=np.array(sharpness, np.float32),
         yaw=np.array(yaw, np.float32),
         proba=_proba(proba, n_classes),
+        change=_proba([changes.get(pair) for pair in zip(second, track, strict=True)], n_classes),
     )
+
+
+def _changes(connection: sqlite3.Connection, query: str) -> list[tuple[Any, ...]]:
+    """Return the rows of a query for changes from baselines; none from a session recorded before there were any."""
+    known = connection.execute("SELECT count(*) FROM sqlite_master WHERE name = 'face_changes'").fetchone()[0]
+    return connection.execute(query).fetchall() if known else []
 
 
 def _integers(values: Sequence[Any]) -> IntArray:

@@ -18,6 +18,7 @@ HELP = (
     ("1-9", "teach the selected face as this class"),
     ("n", "teach it as a new class"),
     ("u", "undo the last teaching"),
+    ("b", "take its resting face as zero, or stop"),
     ("tab", "select the next face"),
     ("space", "pause, or next picture"),
     ("e", "nearest faces on or off"),
@@ -35,6 +36,7 @@ class Command(Enum):
     SNAPSHOT = auto()
     TEACH = auto()
     UNDO = auto()
+    BASELINE = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +113,8 @@ class Controls:
                 return Action(Command.SNAPSHOT)
             case "u":
                 return Action(Command.UNDO)
+            case "b":
+                return Action(Command.BASELINE)
             case "\t":
                 self._select_next()
             case " ":

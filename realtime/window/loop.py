@@ -12,6 +12,7 @@ import numpy as np
 
 from moodspace.arrays import ByteArray, FloatArray
 from moodspace.classifier.recognizer import Recognizer
+from moodspace.realtime.baselines import MEASURE_S, NO_BASELINE, LiveBaselines
 from moodspace.realtime.capture.newest import NewestFrames, paced_frames
 from moodspace.realtime.capture.source import Frame, Source
 from moodspace.realtime.drawing.annotate import write_picture
@@ -45,10 +46,12 @@ class WindowCallbacks:
     Attributes:
         on_result: Called with each frame and its result.
         record: Called like `on_result`; belongs to a recorder.
-        recording: Returns what the recorder is doing, in a few words; without it, the window says "recording".
+        recording: Returns what is recorded and sent, in a few words; without it, the window says "recording" of a
+            recorder.
         teach_face: Adds a face, `(d,)` float32 of unit length, to the gallery under a label; returns its id.
         undo: Undoes the last teaching; returns what was undone.
         snapshots: Folder for snapshots; created when needed.
+        baselines: The resting faces of the session.
     """
 
     on_result: Callable[[Frame, LiveResult], None] | None = None
@@ -57,13 +60,14 @@ class WindowCallbacks:
     teach_face: Callable[[FloatArray, str], int] | None = None
     undo: Callable[[], str] | None = None
     snapshots: Path = Path("snapshots")
+    baselines: LiveBaselines | None = None
 
     @property
     def recording_words(self) -> str:
-        """What the recorder is doing; empty without a recorder."""
-        if self.record is None:
-            return ""
-        return self.recording() if self.recording else RECORDING
+        """What is recorded and sent; empty for nothing."""
+        if self.recording is not None:
+            return self.recording()
+        return "" if self.record is None else RECORDING
 
     def report(self, frame: Frame, result: LiveResult) -> None:
         """Call `on_result` and `record`."""
@@ -99,7 +103,8 @@ def live(
         fast: Whether to take every frame of a file, as fast as possible, in a window too.
         on_result: Called with each frame and its result.
         record: Called like `on_result`; belongs to a recorder.
-        recording: Returns what the recorder is doing, for the window; without it, the window says "recording".
+        recording: Returns what is recorded and sent, for the window; without it, the window says "recording" of a
+            recorder.
         teach_face: Adds a face, `(d,)` float32 of unit length, to the gallery under a label; returns its id. The
             window shows the text of a ValueError; the same holds for `undo`.
         undo: Undoes the last teaching; returns what was undone.
@@ -113,7 +118,7 @@ def live(
         SourceError: The source gives no frames, or a camera stops.
         WindowError: There is no display.
     """
-    callbacks = WindowCallbacks(on_result, record, recording, teach_face, undo, snapshots)
+    callbacks = WindowCallbacks(on_result, record, recording, teach_face, undo, snapshots, pipeline.baselines)
     with ExitStack() as stack:
         newest = stack.enter_context(NewestFrames(source)) if source.live else None
         if newest is None:
@@ -166,6 +171,7 @@ class LiveLoop:
         self._positions: dict[int, FloatArray] = {}
         self._face: SelectedFace | None = None
         self._message, self._message_ends = "", 0.0
+        self._notes: dict[int, str] = {}
         self._drawn: tuple[Any, ...] = ()
         self._count, self._leaving = 0, False
         self._taken, self._resumed = 0.0, float("-inf")
@@ -195,8 +201,20 @@ class LiveLoop:
         self._controls.update(processed.result.track_ids.tolist(), processed.result.prediction.classes)
         self._controls.paused = processed.frame.fps is None
         self._positions = self._map_dots.follow(processed.result)
+        self._tell_refusals(processed.result)
         if self._window.size is None:
             self._window.open_at(window_size(processed.frame.bgr.shape, panel=True))
+
+    def _tell_refusals(self, result: LiveResult) -> None:
+        """Show why a face's resting face was refused, once."""
+        notes = {int(one): found.note for one, found in zip(result.track_ids, result.baselines, strict=True)}
+        for one, note in notes.items():
+            if note and note != self._notes.get(one):
+                self._say(f"face {one}: {note}")
+        self._notes = notes
+
+    def _say(self, message: str) -> None:
+        self._message, self._message_ends = message, self._clock() + _MESSAGE_S
 
     def _draw(self) -> None:
         """Show the current frame, unless nothing has changed since it was drawn."""
@@ -265,7 +283,9 @@ class LiveLoop:
                 message = teach(self._callbacks, face, action.label)
             case Command.UNDO:
                 message = undo(self._callbacks)
-        self._message, self._message_ends = message, self._clock() + _MESSAGE_S
+            case Command.BASELINE:
+                message = toggle_baseline(self._callbacks, self._current, self._controls.selected)
+        self._say(message)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -317,6 +337,20 @@ def undo(callbacks: WindowCallbacks) -> str:
         return callbacks.undo()
     except ValueError as error:
         return str(error)
+
+
+def toggle_baseline(callbacks: WindowCallbacks, current: ProcessedFrame | None, track_id: int | None) -> str:
+    """Measure a face's resting face, or stop using it; return the message to show."""
+    if callbacks.baselines is None or current is None or track_id is None:
+        return "no face in view to measure"
+    callbacks.baselines.toggle(track_id)
+    rows = np.flatnonzero(current.result.track_ids == track_id)
+    found = current.result.baselines[int(rows[0])] if len(rows) else NO_BASELINE
+    if found.in_use:
+        return f"face {track_id}: its resting face is no longer its zero"
+    if found.left is not None:
+        return f"face {track_id}: stopped measuring"
+    return f"face {track_id}: look relaxed for {MEASURE_S:g} seconds"
 
 
 def save_snapshot(callbacks: WindowCallbacks, current: ProcessedFrame | None) -> str:

@@ -24,7 +24,7 @@ from moodspace.realtime.drawing.canvas import (
 )
 from moodspace.realtime.drawing.faces import default_text_height
 from moodspace.realtime.window.keys import HELP
-from moodspace.realtime.window.state import RECORDING, ClassNameInput, ViewState
+from moodspace.realtime.window.state import RECORDING, SENDING, ClassNameInput, ViewState
 
 _WHO = "name this expression"
 _HOW = "enter: teach · esc: cancel"
@@ -97,7 +97,7 @@ class Overlays:
         fill(picture, plate, GROUND)
         if word == self._view.recording:
             middle = plate.left + margin + text_height // 2, plate.top + margin + text_height // 2
-            color = RED if word == RECORDING else AMBER
+            color = RED if {RECORDING, SENDING}.issuperset(word.split(", ")) else AMBER
             cv2.circle(picture, middle, round(0.36 * text_height), color, cv2.FILLED, cv2.LINE_AA)
         elif word == _PAUSED:
             for x in (0.15, 0.6):

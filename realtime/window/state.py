@@ -8,7 +8,7 @@ from moodspace.arrays import ByteArray, FloatArray
 from moodspace.realtime.drawing.canvas import Rectangle
 
 # What the window says while everything is recorded.
-RECORDING = "recording"
+RECORDING, SENDING = "recording", "sending"
 
 # From this width on, the panel is beside the picture; in narrower windows it is on the picture.
 _WIDE = 760
@@ -50,7 +50,7 @@ class ViewState:
         naming: The input of a new class's name, if open.
         message: A message; empty for none.
         paused: Whether the picture is paused.
-        recording: What the recorder is doing, such as `RECORDING`; empty without one.
+        recording: What is recorded and sent, such as `RECORDING`; empty for nothing.
         fps: Frames per second; 0 hides it and the latency.
         latency_ms: Milliseconds from a frame's arrival until it is shown.
     """

@@ -105,6 +105,7 @@ def arguments_of(command: str, request: pytest.FixtureRequest) -> Arguments:
     """Return the command's arguments; makes what they name."""
     made: dict[str, Callable[[], Arguments]] = {
         "ablation": lambda: ablation(*map(request.getfixturevalue, ("tmp_path", "monkeypatch"))),
+        "baseline": lambda: ["--faces", request.getfixturevalue("voted"), "--people", 2, "--json"],
         "corruptions": lambda: [request.getfixturevalue("voted"), "--bundle", "bundles/fer2013", "--limit", 4],
         "cost": lambda: ["--bundle", "bundles/fer2013", "--rounds", 1, "--runs", 2, "--json"],
         "crop_geometry": lambda: crop_geometry(*map(request.getfixturevalue, ("tmp_path", "astronaut"))),
@@ -120,6 +121,7 @@ def arguments_of(command: str, request: pytest.FixtureRequest) -> Arguments:
             request.getfixturevalue("seven"), *map(request.getfixturevalue, ("tmp_path", "monkeypatch"))
         ),
         "memory": lambda: [request.getfixturevalue("clip"), "--minutes", 6, "--minute-s", 1],
+        "sinks": lambda: ["--seconds", 1, "--fps", 10, "--json"],
         "sync": lambda: ["--files", 20, "--workers", 1],
         "teach": lambda: [request.getfixturevalue("voted"), "--examples-from", request.getfixturevalue("voted"),
                           "--labels", "fer2013", "--faces", 1, "--trials", 1, "--json"],

@@ -16,6 +16,7 @@ import moodspace as ms
 from moodspace.cli import app
 from moodspace.embeddings.crops import SIZE
 from moodspace.realtime.demo import picture_path
+from tests.drawn_faces import person_at_rest
 from tests.made_videos import write_video
 
 FACE = (slice(10, 370), slice(0, 480))
@@ -238,3 +239,82 @@ def test_a_model_that_nobody_closes_leaves_nothing_behind(crops: np.ndarray) -> 
     del model
     gc.collect()
     assert not folder.exists()
+
+
+def test_live_values_are_yielded_and_sent(model: ms.Model, rgb: np.ndarray, tmp_path: Path) -> None:
+    write_video(tmp_path / "clip.mp4", [rgb[FACE][..., ::-1]] * 4)
+    to = tmp_path / "values.jsonl"
+    documents = list(ms.live(tmp_path / "clip.mp4", to=str(to), model=model))
+    assert [document["frame"] for document in documents] == [0, 1, 2, 3]
+    assert documents[-1]["faces"][0]["expression"] == "happy"
+    sent = [json.loads(line) for line in to.read_text().splitlines()]
+    # Single faces, and the folder's name, stay in this program.
+    assert sent == [document | {"faces": None, "source": "clip.mp4"} for document in documents]
+
+
+def test_live_sends_what_the_options_say_and_finishes_when_closed(
+    model: ms.Model, rgb: np.ndarray, tmp_path: Path
+) -> None:
+    write_video(tmp_path / "clip.mp4", [rgb[FACE][..., ::-1]] * 4)
+    to = tmp_path / "values.parquet"
+    options = ms.SinkOptions(individuals=True, min_group=1)
+    documents = ms.live(str(tmp_path / "clip.mp4"), to=[str(to)], sending=options, model=model)
+    first = next(documents)
+    documents.close()
+    from pyarrow import parquet
+
+    assert first["group"]["readable"] == 1 and first["group"]["min_group"] == 1
+    assert parquet.read_table(to).num_rows == 1
+    assert parquet.read_table(tmp_path / "values-faces.parquet").to_pylist()[0]["expression"] == "happy"
+
+
+def test_live_refuses_a_destination_before_it_opens_the_source(model: ms.Model) -> None:
+    with pytest.raises(ValueError, match="--unprotected"):
+        next(ms.live("no-such-file.mp4", to="osc://192.0.2.1:9000", model=model))
+
+
+@pytest.fixture(scope="module")
+def at_rest(model: ms.Model) -> np.ndarray:
+    """One drawn person at rest."""
+    return person_at_rest(lambda face: str(model.predict(face[None])[0]))
+
+
+def test_a_resting_face_is_zero_for_later_predictions(model: ms.Model, at_rest: np.ndarray, crops: np.ndarray) -> None:
+    baseline = model.baseline(at_rest)
+    neutral = model.classes_.tolist().index("neutral")
+    assert isinstance(baseline, ms.Baseline) and baseline.frames == 5
+    before, after = model.predict_proba(at_rest), model.predict_proba(at_rest, baseline=baseline)
+    assert np.abs(after - before).max() > 1e-3
+    assert after.sum(axis=1) == pytest.approx(1, abs=1e-5)
+    assert model.predict(at_rest, baseline=baseline).tolist() == [
+        str(model.classes_[column]) for column in after.argmax(axis=1)
+    ]
+    assert model.predict(crops, baseline=baseline).tolist() == ["happy"]
+    assert after[:, neutral].shape == (5,)
+
+
+def test_pictures_say_that_a_baseline_was_used(model: ms.Model, at_rest: np.ndarray) -> None:
+    baseline = model.baseline(at_rest)
+    plain = model.recognize(picture_path())[0]
+    (face,) = model.recognize(picture_path(), baseline=baseline)
+    assert face.baseline and face.to_dict()["baseline"] is True
+    assert not plain.baseline and "baseline" not in plain.to_dict()
+    assert face.probabilities != plain.probabilities
+    assert model.live(baseline=baseline).baselines.shifts([]) is None
+
+
+def test_a_smile_is_no_baseline(model: ms.Model, rgb: np.ndarray, crops: np.ndarray) -> None:
+    for faces in (crops, [picture_path()], [rgb], picture_path(), str(picture_path())):
+        with pytest.raises(ms.MoodspaceError, match="the face shows happy"):
+            model.baseline(faces)
+    with pytest.raises(ms.MoodspaceError, match="0 of 0 frames"):
+        model.baseline(crops[:0])
+
+
+def test_a_baseline_is_saved_and_loaded(model: ms.Model, at_rest: np.ndarray, tmp_path: Path) -> None:
+    model.baseline(at_rest).save(tmp_path / "me.json")
+    loaded = model.load_baseline(tmp_path / "me.json")
+    np.testing.assert_allclose(
+        model.predict_proba(at_rest, baseline=loaded), model.predict_proba(at_rest, baseline=model.baseline(at_rest)),
+        atol=1e-4,
+    )  # fmt: skip

@@ -61,12 +61,24 @@ def _tabs(pages: list[st.Page], current: st.Page) -> None:
                 st.page_link(page)
 
 
-def privacy(*, keeps_taught: bool) -> str:
+def sends(min_group: int) -> str:
+    """Return what a server that sends values of live pages tells its visitors, as HTML.
+
+    Args:
+        min_group: Smallest group whose values are sent.
+    """
+    group = "what your faces show" if min_group == 1 else f"what groups of at least {min_group} faces show"
+    return f"While a camera is on, this server also sends {group} to other programs: numbers, never pictures."
+
+
+def privacy(*, keeps_taught: bool, sends_from: int | None = None) -> str:
     """Return how the app processes pictures and what it keeps, as HTML.
 
     Args:
         keeps_taught: Whether the operator set a folder that keeps taught faces.
+        sends_from: Smallest group whose values the operator sends to other programs; None if none are sent.
     """
+    sent = "" if sends_from is None else f"<p>{sends(sends_from)}</p>"
     kept = (
         "What you teach stays on this server until you forget it: the embedding of each face, its class and the name "
         "of its file, never the picture."
@@ -77,7 +89,7 @@ def privacy(*, keeps_taught: bool) -> str:
         "<p>Pictures, videos and camera frames go to this server and nowhere else. They are processed in memory, then "
         "discarded; the file of a video lies in a private folder while it is analyzed. Faces are not identified. No "
         "usage statistics are collected, and nothing is loaded from other servers.</p>"
-        f"<p>{kept} Your browser keeps one cookie, which distinguishes your visit from others.</p>"
+        f"{sent}<p>{kept} Your browser keeps one cookie, which distinguishes your visit from others.</p>"
     )
 
 

@@ -101,10 +101,12 @@ def read_request(text: str) -> dict[str, Any]:
             return request
         case {"type": "teach", "track": int(number), "label": str()} if not isinstance(number, bool):
             return request
+        case {"type": "baseline", "track": int(number)} if not isinstance(number, bool):
+            return request
         case {"type": "record", "on": bool(), "min_group": int(least)} if 1 <= least <= _MAX_GROUP:
             if not isinstance(least, bool):
                 return request
-    raise MessageError("expected start, teach, undo, record or reset, got something else")
+    raise MessageError("expected start, teach, undo, baseline, record or reset, got something else")
 
 
 def class_list(classes: tuple[str, ...]) -> list[dict[str, str]]:

@@ -177,6 +177,8 @@ class _Connection:
                     answers = await run_in_threadpool(self._worker.teach, request["track"], request["label"])
                 case "undo":
                     answers = await run_in_threadpool(self._worker.undo)
+                case "baseline":
+                    answers = await run_in_threadpool(self._worker.toggle_baseline, request["track"])
                 case "record":
                     answers = await run_in_threadpool(self._worker.record, request["on"], request["min_group"])
                 case _:

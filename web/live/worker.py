@@ -14,6 +14,7 @@ from moodspace.realtime.pipeline import LivePipeline, LiveResult
 from moodspace.realtime.window.minimap import MapDots
 from moodspace.web.components.teaching import TeachError, check_room, class_name
 from moodspace.web.live.messages import FrameMessage, class_list, decode_frame
+from moodspace.web.server.sending import LiveSender
 from moodspace.web.server.visitors import Visitor
 
 # Seconds for which a face can still be taught after it left the picture: people look down at the button.
@@ -33,6 +34,7 @@ class LiveWorker:
         self._places = MapDots(visitor.recognizer.bundle)
         self._embeddings: dict[int, tuple[float, FloatArray]] = {}
         self._bounds = _bounds(visitor.recognizer.bundle.map_coordinates)
+        self._sender = LiveSender()
         self._lock = threading.Lock()
 
     @property
@@ -60,6 +62,7 @@ class LiveWorker:
             self._remember(result, now)
             if (recording := self.visitor.recording) is not None:
                 recording.add(result, time.time())
+            self._sender.add(frame, result, now)
         faces = [self._face(result, row, places) for row in range(len(result.faces))]
         height, width = frame.shape[:2]
         return {
@@ -96,6 +99,11 @@ class LiveWorker:
             undone = self.visitor.gallery.undo()
         self._reanalyze()
         return [{"type": "undone", "labels": dict(undone.labels) if undone else {}, **self._gallery()}]
+
+    def toggle_baseline(self, track_id: int) -> list[dict[str, Any]]:
+        """Measure a face's resting face or, if it is in use or being measured, clear it; the next results show it."""
+        self._pipeline.baselines.toggle(track_id)
+        return []
 
     def record(self, on: bool, min_group: int) -> list[dict[str, Any]]:
         """Start or stop recording; return the messages for the browser.
@@ -141,6 +149,9 @@ class LiveWorker:
         face["reason"] = "" if column < 0 else reason(answer, known, result.nearest[row], classes, result.votes[row])
         place = places.get(face["id"])
         lowest, side = self._bounds
+        baseline = result.baselines[row]
+        face["measuring"] = None if baseline.left is None else round(baseline.left, 1)
+        face["baseline_note"] = baseline.note
         face["place"] = None if place is None else [round(float(value), 4) for value in (place - lowest) / side]
         return face
 

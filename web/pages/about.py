@@ -25,7 +25,7 @@ protection law applies as well: ask for consent first.</p></article>
 
 settings = current_settings()
 heading("About", "Facial expressions as a space that you can see, search and teach.")
-pictures = privacy(keeps_taught=settings.gallery is not None)
+pictures = privacy(keeps_taught=settings.gallery is not None, sends_from=settings.min_group if settings.to else None)
 pictures = f'<article class="card"><h2>What happens to your pictures</h2>{pictures}</article>'
 html(f'<div class="cards topics">{_HOW_IT_WORKS}{pictures}{_LAW}</div>')
 html(f"<section><h2>Limits of this server</h2>{limits_list(settings.limits)}</section>")

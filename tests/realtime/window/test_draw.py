@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from moodspace.classifier.palette import COLORS
 from moodspace.classifier.recognizer import Recognizer
 from moodspace.embeddings.detection.faces import Faces
+from moodspace.realtime.baselines import FaceBaseline
 from moodspace.realtime.drawing.canvas import AMBER, GRAY, GROUND, RED, Rectangle, from_hex
 from moodspace.realtime.drawing.faces import draw_faces
 from moodspace.realtime.window.draw import draw_live, live_label
@@ -173,6 +174,9 @@ def test_marks_tell_of_recording_and_pause(recognizer: Recognizer) -> None:
     waiting = draw_live(frame, result, ViewState(recording="waiting for 5 faces, 1 in view"))
     assert count(waiting[:40], RED) == 0
     assert count(waiting[:40], AMBER) > 5
+    for words in ("sending", "recording, sending"):
+        told = draw_live(frame, result, ViewState(recording=words))
+        assert count(told[:40], RED) > 5 and count(told[:40], AMBER) == 0
     assert (draw_live(frame, result, ViewState(paused=True))[:40, :120] < 128).any()
 
 
@@ -263,3 +267,17 @@ def test_the_dots_on_the_map_have_the_faces_colors(recognizer: Recognizer, panel
         without = draw_live(frame, result, view, panel)[area]
         dotted = draw_live(frame, result, replace(view, positions=positions), panel)[area]
         assert count(dotted, from_hex(COLORS[name])) >= count(without, from_hex(COLORS[name])) + 15
+
+
+@pytest.mark.parametrize(
+    ("baseline", "text"),
+    [
+        (FaceBaseline(), "happy 80%"),
+        (FaceBaseline(in_use=True), "happy 80% · baseline"),
+        (FaceBaseline(left=2.3), "happy 80% · look relaxed 3 s"),
+        (FaceBaseline(in_use=True, left=0.4), "happy 80% · look relaxed 1 s"),
+    ],
+)
+def test_a_face_shows_that_it_has_a_baseline(recognizer: Recognizer, baseline: FaceBaseline, text: str) -> None:
+    result = replace(live_result(recognizer, crowd(1, 300, 200), ["happy"]), baselines=(baseline,))
+    assert live_label(result, 0, strong=False).text == text

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -15,7 +16,7 @@ from moodspace.realtime.capture.source import Frame, SourceError
 from moodspace.realtime.pipeline import LiveResult
 from moodspace.realtime.window import loop as loop_module
 from moodspace.realtime.window import screen as screen_module
-from moodspace.realtime.window.loop import live
+from moodspace.realtime.window.loop import WindowCallbacks, live
 from moodspace.realtime.window.panel import Panel
 from moodspace.realtime.window.screen import WindowError
 from moodspace.realtime.window.state import ViewState
@@ -316,3 +317,81 @@ def test_the_window_says_what_a_recording_waits_for(
     screen.keys = [(1, ord("q"))]
     live(picture, pipeline, record=lambda frame, result: None, recording=lambda: "waiting for 5 faces, 2 in view")
     assert set(views) == {"waiting for 5 faces, 2 in view"}
+
+
+@pytest.mark.parametrize(
+    ("callbacks", "words"),
+    [
+        ({}, ""),
+        ({"record": print}, "recording"),
+        ({"recording": lambda: "sending"}, "sending"),
+        ({"record": print, "recording": lambda: "recording, sending"}, "recording, sending"),
+    ],
+)
+def test_the_window_says_what_is_recorded_and_sent(callbacks: dict[str, Any], words: str) -> None:
+    assert WindowCallbacks(**callbacks).recording_words == words
+
+
+class WithBaselines(PlainPipeline):
+    """Takes in the baselines as `LivePipeline` does, at ten frames a second."""
+
+    def process(self, frame_bgr: ByteArray, now: float) -> LiveResult:
+        result = super().process(frame_bgr, now)
+        ids, n = result.track_ids.tolist(), len(result.faces)
+        crops = np.zeros((n, 48, 48), np.uint8)
+        encoded = self.recognizer.bundle.encoder.encode(crops)
+        self.baselines.update(ids, set(ids), np.arange(n), crops, encoded, result.quality, now)
+        return replace(result, baselines=self.baselines.states(ids, now))
+
+
+def long_clip(count: int) -> list[Frame]:
+    return [replace(clip_frames(1)[0], index=i, time=i / 10) for i in range(count)]
+
+
+@pytest.fixture
+def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The messages of the window, each once."""
+    messages: list[str] = []
+    draw = loop_module.draw_live
+
+    def noting(frame: ByteArray, result: LiveResult, view: ViewState, panel: Panel) -> ByteArray:
+        if view.message and view.message not in messages:
+            messages.append(view.message)
+        return draw(frame, result, view, panel)
+
+    monkeypatch.setattr(loop_module, "draw_live", noting)
+    return messages
+
+
+def test_a_key_measures_the_resting_face_and_says_why_it_was_refused(
+    recognizer: Recognizer, screen: Screen, said: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("moodspace.classifier.baseline.refusal", lambda *args, **options: "it smiles")
+    screen.type(2, "b")
+    screen.keys.append((40, ord("q")))
+    live(ListSource(long_clip(60)), WithBaselines(recognizer, faces_at((10, 20, 40, 50))), fast=True)
+    assert said == ["face 1: look relaxed for 3 seconds", "face 1: it smiles"]
+
+
+def test_the_key_stops_measuring_and_clears_a_baseline(
+    recognizer: Recognizer, screen: Screen, said: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("moodspace.classifier.baseline.refusal", lambda *args, **options: "")
+    screen.type(2, "b")
+    screen.type(12, "b")
+    screen.type(16, "b")
+    screen.type(60, "b")
+    screen.keys.append((64, ord("q")))
+    live(ListSource(long_clip(90)), WithBaselines(recognizer, faces_at((10, 20, 40, 50))), fast=True)
+    assert said == [
+        "face 1: look relaxed for 3 seconds",
+        "face 1: stopped measuring",
+        "face 1: its resting face is no longer its zero",
+    ]
+
+
+def test_without_a_face_there_is_nothing_to_measure(recognizer: Recognizer, screen: Screen, said: list[str]) -> None:
+    screen.type(2, "b")
+    screen.keys.append((6, ord("q")))
+    live(ListSource(long_clip(20)), WithBaselines(recognizer, faces_at()), fast=True)
+    assert said == ["no face in view to measure"]

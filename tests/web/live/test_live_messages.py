@@ -48,7 +48,8 @@ def test_bad_requests_are_refused_in_one_line(text) -> None:
 @pytest.mark.parametrize(
     "request_",
     [{"type": "start", "mirror": True}, {"type": "undo"}, {"type": "reset"},
-     {"type": "teach", "track": 3, "label": "confused"}, {"type": "record", "on": True, "min_group": 3}],
+     {"type": "teach", "track": 3, "label": "confused"}, {"type": "record", "on": True, "min_group": 3},
+     {"type": "baseline", "track": 2}],
 )  # fmt: skip
 def test_good_requests_are_understood(request_) -> None:
     assert read_request(json.dumps(request_)) == request_

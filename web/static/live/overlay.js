@@ -40,7 +40,7 @@ class Overlay {
       pen.roundRect(x, y, wide, high, 10);
       pen.stroke();
     }
-    const shown = face.expression === null ? unsure(face) : `${face.expression} ${Math.round(100 * face.confidence)} %`;
+    const shown = (face.expression === null ? unsure(face) : `${face.expression} ${Math.round(100 * face.confidence)} %`) + zeroOf(face);
     const label = numbered ? `${face.id} · ${shown}` : shown;
     pen.font = "600 15px system-ui, sans-serif";
     const labelWidth = pen.measureText(label).width + 18;
@@ -57,6 +57,11 @@ class Overlay {
   at(x, y) { // returns the id of the face at a point in CSS pixels
     return this.boxes.find(([, left, top, w, h]) => x >= left && y >= top && x <= left + w && y <= top + h)?.[0];
   }
+}
+
+function zeroOf({ baseline, measuring }) { // what a label says of the resting face
+  if (measuring !== null) return ` · look relaxed ${Math.ceil(measuring)} s`;
+  return baseline ? " · baseline" : "";
 }
 
 function unsure({ quality }) {

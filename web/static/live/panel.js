@@ -11,8 +11,8 @@ function element(tag, text, name) {
 const LISTED = 12, PER_CENT = (share) => `${Math.round(100 * share)} %`;
 
 class Panel {
-  // Calls choose(id) when a face is selected, and teach(label) and undo() when the visitor asks for them.
-  constructor(root, { choose, teach, undo }) {
+  // Calls choose(id) when a face is selected, and teach(label), undo() and zero() when the visitor asks for them.
+  constructor(root, { choose, teach, undo, zero }) {
     this.find = (name) => root.querySelector(name);
     Object.assign(this, { choose, teach, classes: [], names: "" });
     const own = this.find(".own input");
@@ -22,6 +22,7 @@ class Panel {
       own.value = "";
     });
     this.find(".undo").addEventListener("click", undo);
+    this.find(".zero").addEventListener("click", zero);
   }
 
   setClasses(classes, shade) { // one button per class
@@ -43,6 +44,10 @@ class Panel {
     this.find(".shown").textContent = !face ? "No face in view"
       : face.expression === null ? (face.quality?.reason ? `Unsure: ${face.quality.reason}` : "Unsure") : `${face.expression}, ${PER_CENT(face.confidence)}`;
     this.showBars(face, shade);
+    const button = this.find(".zero");
+    const words = face?.measuring != null ? "Stop measuring" : face?.baseline ? "Clear the baseline" : "Set the resting face as baseline";
+    if (button.textContent !== words) button.textContent = words;
+    button.disabled = !face;
     const evidence = (face?.evidence ?? []).map(({ label, similarity, source, taught }) => {
       const row = element("li");
       const name = row.appendChild(element("b", (label ?? "no label") + (taught ? " (taught)" : "")));
