@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.web.app_process import running_app
-from tests.web.fake_camera import browser_with_camera, write_clip, write_four_faces
+from tests.web.fake_camera import browser_with_camera, write_clip
 
 WAIT_MS = 40_000
 # The benchmark measures how soon; here the machine may be busy.
@@ -246,9 +246,12 @@ def test_a_server_that_stops_is_noticed_and_taken_up_again(camera: Browser, ship
 
 def test_a_map_in_another_window_shows_the_face_before_the_camera(visit: Visit, address: str) -> None:
     page = visit()
+    first = page.context.new_page()  # the first map takes some seconds to draw, later ones do not
+    first.goto(f"{address}/moodspace/map", timeout=120_000)
+    first.close()
     start(page)
     shown(page, "happy")
-    with page.context.expect_page(timeout=120_000) as opened:  # the first map takes some seconds to draw
+    with page.context.expect_page(timeout=60_000) as opened:
         page.get_by_role("button", name="Open the map in a window").click()
     beside = opened.value
     assert beside.url == f"{address}/moodspace/map"
@@ -256,16 +259,3 @@ def test_a_map_in_another_window_shows_the_face_before_the_camera(visit: Visit, 
     expect(beside.locator("#live")).to_have_text("1 face before the camera", timeout=WAIT_MS)
     page.get_by_role("button", name="Stop").click()
     expect(beside.locator("#live")).to_have_text("", timeout=WAIT_MS)
-
-
-def test_four_faces_and_the_form_that_teaches_fit_on_a_laptop(address: str, tmp_path: Path) -> None:
-    write_four_faces(tmp_path / "four.mjpeg")
-    with browser_with_camera(tmp_path / "four.mjpeg") as camera:
-        page = camera.new_context(viewport={"width": 1440, "height": 900}).new_page()
-        page.goto(address)
-        page.get_by_role("button", name="Start the camera").click(timeout=WAIT_MS)
-        expect(page.locator(".face")).to_have_count(4, timeout=WAIT_MS)
-        expect(page.locator(".evidence li")).to_have_count(5, timeout=WAIT_MS)
-        for part in (".stage", ".faces", ".answer", ".why", ".where", ".teach"):
-            box = page.locator(part).bounding_box()
-            assert box and box["y"] >= 0 and box["y"] + box["height"] <= 900, part
