@@ -102,7 +102,7 @@ Form = Callable[[Recognizer, Encoded, Encoded], FloatArray]
 
 
 def shift_probabilities(strength: float, *, positive: bool = False, uniform: float = 0.0) -> Form:
-    """Shift the log-probabilities of the view: the form in use, by default.
+    """Shift the log-probabilities of the view.
 
     Args:
         strength: The share of the difference that is subtracted.
@@ -121,6 +121,22 @@ def shift_probabilities(strength: float, *, positive: bool = False, uniform: flo
         more = (at_rest - at_rest[neutral]) - (typical - typical[neutral])
         shift = -strength * (np.maximum(more, 0) if positive else more)
         return shifted_probabilities(recognizer.untaught(faces).proba, shift)
+
+    return form
+
+
+def shift_label_sets(strength: float) -> Form:
+    """Shift the log-probabilities of each label set before they are blended: the form in use."""
+
+    def form(recognizer: Recognizer, rest: Encoded, faces: Encoded) -> FloatArray:
+        mean = Baseline.mean(rest, recognizer.bundle.encoder_spec.fingerprint).encoded()
+        shift = {}
+        for name in recognizer.label_sets:
+            neutral = recognizer.bundle.classes[name].index(NEUTRAL)
+            at_rest = log_probabilities(Recognizer(recognizer.bundle, name).untaught(mean).proba)[0]
+            typical = typical_neutral(recognizer.bundle, name)
+            shift[name] = -strength * ((at_rest - at_rest[neutral]) - (typical - typical[neutral]))
+        return recognizer.untaught(faces, shift).proba
 
     return form
 
@@ -173,6 +189,7 @@ FORMS: Mapping[str, Form] = {
     **{f"probabilities {one}": shift_probabilities(one) for one in (0.25, 0.5, 0.75, 1.0)},
     "probabilities 0.5, only lowered": shift_probabilities(0.5, positive=True),
     "probabilities 0.5, to neutral 85 %": shift_probabilities(0.5, uniform=0.85),
+    **{f"label sets {one}": shift_label_sets(one) for one in (0.25, 0.4, 0.5, 0.6, 0.75, 1.0)},
     "logits 0.5": shift_logits(0.5),
     "logits 1.0": shift_logits(1.0),
     "embedding 0.5": shift_embeddings(0.5),

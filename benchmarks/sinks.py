@@ -8,7 +8,8 @@ its own on this machine, sink after sink: `ws`, `osc`, `mqtt` (starts mosquitto;
 that are not there, all at once. Printed are the milliseconds from the moment when a frame's result is there until the
 receiver has the document, the milliseconds that the session itself spends on it, waiting for a processor included and
 without (CPU), and the documents sent and dropped. The bar is 5 ms at the 95th percentile. On a busy machine, most of
-the time is spent waiting for a processor: `bare` is a control, one datagram from the session's own thread.
+the time is spent waiting for a processor: `bare` is a control, one datagram from the session's own thread, and on
+Linux `chrt -r 1` before the command lets it run first.
 """
 
 import argparse

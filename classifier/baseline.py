@@ -2,8 +2,8 @@
 
 A face that looks stern at rest is read as angry or sad all the time. The baseline is what the network says of this face
 at rest. Half of the difference between that and what the gallery's neutral faces look like is subtracted from the
-log-probabilities of every later prediction for this person. `python -m benchmarks.baseline` compares this form with
-others and measures the constants.
+log-probabilities of every later prediction for this person, in each label set before they are blended.
+`python -m benchmarks.baseline` compares this form with others and measures the constants.
 """
 
 import json
@@ -20,7 +20,6 @@ import numpy.typing as npt
 
 from moodspace.arrays import DoubleArray, FloatArray
 from moodspace.classifier.bundle.bundle import Bundle
-from moodspace.classifier.ensemble import shifted_probabilities
 from moodspace.classifier.recognizer import Recognizer, calibrated_knn, max_neighbors
 from moodspace.embeddings.encoder import Encoded
 from moodspace.embeddings.files.names import partial_path
@@ -214,7 +213,7 @@ def measure_baseline(
         RefusedBaselineError: There are too few readable frames, the expression changed, or it is not a resting face.
         BaselineError: The view has no neutral class.
     """
-    typical_neutral(recognizer.bundle, recognizer.label_set)
+    check_view(recognizer)
     looked = len(encoded) if looked is None else looked
     if reason := refusal(recognizer, encoded, looked, least=least, asked=asked):
         raise RefusedBaselineError(reason)
@@ -257,11 +256,12 @@ class Rest:
     """How a baseline changes the predictions of one view.
 
     Attributes:
-        shift: `(C,)` float64, added to the log-probabilities of the view's classes; 0 for neutral.
-        proba: `(C,)` float32, sums to 1, what the resting face itself is read as, with the shift.
+        shift: For each label set of the view `(C,)` float64, added to the log-probabilities of its classes; 0 for
+            neutral.
+        proba: `(C,)` float32, sums to 1, what the resting face itself is read as in the view, with the shift.
     """
 
-    shift: DoubleArray
+    shift: Mapping[str, DoubleArray]
     proba: FloatArray
 
 
@@ -274,16 +274,29 @@ def rest_of(baseline: Baseline, recognizer: Recognizer) -> Rest:
         BaselineError: It was measured with another bundle, or the view has no neutral class.
     """
     check_encoder(baseline, recognizer.bundle)
-    typical = typical_neutral(recognizer.bundle, recognizer.label_set)
+    check_view(recognizer)
+    shift = {}
+    for name in recognizer.label_sets:
+        classes = recognizer.bundle.classes[name]
+        if NEUTRAL in classes:
+            neutral, typical = classes.index(NEUTRAL), typical_neutral(recognizer.bundle, name)
+            at_rest = log_probabilities(Recognizer(recognizer.bundle, name).untaught(baseline.encoded()).proba)[0]
+            shift[name] = STRENGTH * ((typical - typical[neutral]) - (at_rest - at_rest[neutral]))
     neutral = recognizer.classes.index(NEUTRAL)
-    read = recognizer.untaught(baseline.encoded()).proba
-    at_rest = log_probabilities(read)[0]
-    shift = STRENGTH * ((typical - typical[neutral]) - (at_rest - at_rest[neutral]))
-    shifted = shifted_probabilities(read, shift)[0]
-    if shifted[neutral] < read[0, neutral]:
+    read, shifted = (recognizer.untaught(baseline.encoded(), by).proba[0] for by in (None, shift))
+    if shifted[neutral] < read[neutral]:
         # This face at rest is more clearly neutral than others: there is nothing to correct.
-        return Rest(np.zeros_like(shift), read[0])
+        return Rest({name: np.zeros_like(by) for name, by in shift.items()}, read)
     return Rest(shift, shifted)
+
+
+def check_view(recognizer: Recognizer) -> None:
+    """Check that a recognizer's view can use a baseline.
+
+    Raises:
+        BaselineError: The view has no neutral class, or the gallery has no neutral faces.
+    """
+    typical_neutral(recognizer.bundle, recognizer.label_set)
 
 
 @lru_cache(maxsize=4)

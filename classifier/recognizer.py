@@ -9,11 +9,15 @@ import numpy as np
 from moodspace.arrays import BoolArray, ByteArray, DoubleArray, FloatArray, IntArray
 from moodspace.classifier.bundle.bundle import Bundle
 from moodspace.classifier.ensemble import Prediction, calibrated_votes, combine, shifted_probabilities, vote
-from moodspace.classifier.taught_scores import TaughtScorer, TaughtScores, with_taught
+from moodspace.classifier.face_pictures import FacePictures
+from moodspace.classifier.taught_scores import TaughtScorer, TaughtScores, Whitening, with_taught
 from moodspace.classifier.views import BLEND
 from moodspace.embeddings.encoder import Encoded
 from moodspace.index.search import Neighbors
 from moodspace.index.taught.search import TaughtIndex
+
+# Added to the log-probabilities of each label set: `(C,)` for all faces or `(n, C)`.
+Shift = Mapping[str, DoubleArray]
 
 
 def max_neighbors(bundle: Bundle, view: str) -> int:
@@ -82,6 +86,9 @@ class Recognizer:
         labels: The view to predict: a label set or "blend". None for the bundle's default.
         taught: The user's gallery, if any. Changes count from the next prediction on.
 
+    Attributes:
+        pictures: The pictures of known faces, to show as evidence.
+
     Raises:
         ValueError: The bundle has no such view.
     """
@@ -95,6 +102,7 @@ class Recognizer:
         self.taught = taught
         self._blend = bundle.blend if label_set == BLEND else None
         self._scorer: TaughtScorer | None = None
+        self.pictures = FacePictures.none()
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -108,11 +116,23 @@ class Recognizer:
         return self._blend.labels(labels, self.bundle.classes) if self._blend else labels[self.label_set]
 
     @property
+    def scorer(self) -> TaughtScorer:
+        """Scores faces by what the user taught; fitted to the bundle's gallery at first use."""
+        if self._scorer is None:
+            self._scorer = TaughtScorer(self.bundle.index.gallery.embeddings, self.classes, self.bundle.gate)
+        return self._scorer
+
+    @property
+    def whitening(self) -> Whitening:
+        """The whitening in which taught faces are compared."""
+        return self.scorer.whitening
+
+    @property
     def unknown_below(self) -> float:
         """The confidence, in [0, 1], below which a prediction is called unknown."""
         return (self._blend or self.bundle.calibrations[self.label_set]).unknown_below
 
-    def predict(self, crops: ByteArray, shift: DoubleArray | None = None) -> Prediction:
+    def predict(self, crops: ByteArray, shift: Shift | None = None) -> Prediction:
         """Predict the expression of each face.
 
         Args:
@@ -124,13 +144,14 @@ class Recognizer:
         """
         return self.predict_encoded(self.bundle.encoder.encode(crops), shift)
 
-    def predict_encoded(self, encoded: Encoded, shift: DoubleArray | None = None) -> Prediction:
+    def predict_encoded(self, encoded: Encoded, shift: Shift | None = None) -> Prediction:
         """Predict from encoded faces: `predict` without the encoder."""
         return self.decide(encoded, self.search(encoded), shift)
 
-    def untaught(self, encoded: Encoded) -> Prediction:
+    def untaught(self, encoded: Encoded, shift: Shift | None = None) -> Prediction:
         """Predict from encoded faces without what the user taught."""
-        return self._view_prediction(encoded, self.bundle.index.search(encoded.embeddings, self._most_neighbors))
+        neighbors = self.bundle.index.search(encoded.embeddings, self._most_neighbors)
+        return self._view_prediction(encoded, neighbors, shift)
 
     def search(self, encoded: Encoded) -> Evidence:
         """Find the most similar faces of the bundle's gallery and score the taught classes."""
@@ -138,24 +159,19 @@ class Recognizer:
         index = self.taught.current() if self.taught else None
         if index is None or not len(index):
             return Evidence(neighbors, None)
-        if self._scorer is None:
-            self._scorer = TaughtScorer(self.bundle.index.gallery.embeddings, self.classes, self.bundle.gate)
-        return Evidence(neighbors, self._scorer.score(encoded.embeddings, index))
+        return Evidence(neighbors, self.scorer.score(encoded.embeddings, index))
 
-    def decide(self, encoded: Encoded, evidence: Evidence, shift: DoubleArray | None = None) -> Prediction:
+    def decide(self, encoded: Encoded, evidence: Evidence, shift: Shift | None = None) -> Prediction:
         """Predict from encoded faces and the search results of the same faces.
 
         Args:
             encoded: The n faces.
             evidence: Their search results.
-            shift: `(C,)` or `(n, C)`, added to the log-probabilities of the view's classes, see `baseline.rest_of`;
-                taught classes and the probabilities of head and votes are not shifted. None changes nothing.
+            shift: For each label set `(C,)` or `(n, C)`, added to the log-probabilities of its classes, see
+                `baseline.rest_of`; taught classes and the probabilities of head and votes are not shifted. None, and
+                a label set that is missing, changes nothing.
         """
-        prediction = self._view_prediction(encoded, evidence.neighbors)
-        if shift is not None:
-            proba = shifted_probabilities(prediction.proba, shift)
-            unknown = proba.max(axis=1, initial=0.0) < self.unknown_below
-            prediction = replace(prediction, proba=proba, unknown=unknown)
+        prediction = self._view_prediction(encoded, evidence.neighbors, shift)
         if evidence.taught_scores is None:
             return prediction
         return with_taught(prediction, evidence.taught_scores, self.label_set, self.unknown_below)
@@ -164,12 +180,22 @@ class Recognizer:
     def _most_neighbors(self) -> int:
         return max_neighbors(self.bundle, self.label_set)
 
-    def _view_prediction(self, encoded: Encoded, neighbors: Neighbors) -> Prediction:
+    @property
+    def label_sets(self) -> tuple[str, ...]:
+        """The label sets that the view is made of."""
+        return tuple(_label_sets(self.bundle, self.label_set))
+
+    def _view_prediction(self, encoded: Encoded, neighbors: Neighbors, shift: Shift | None) -> Prediction:
         bundle = self.bundle
         predictions = {
             name: combine(encoded.logits[name], neighbors, bundle.calibrations[name], name, bundle.classes[name])
             for name in (self._blend.shares if self._blend else [self.label_set])
         }
+        for name, by in (shift or {}).items():
+            if name in predictions:
+                proba = shifted_probabilities(predictions[name].proba, by)
+                unknown = proba.max(axis=1, initial=0.0) < bundle.calibrations[name].unknown_below
+                predictions[name] = replace(predictions[name], proba=proba, unknown=unknown)
         return self._blend.predict(predictions, neighbors) if self._blend else predictions[self.label_set]
 
     def neighbor_names(self, prediction: Prediction, row: int) -> list[str | None]:

@@ -1,8 +1,9 @@
 """A model that recognizes expressions: a bundle, one of its views, and the faces that you taught it."""
 
+import math
 import tempfile
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -10,12 +11,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from moodspace.arrays import ByteArray, DoubleArray, FloatArray, IntArray
+from moodspace.arrays import ByteArray, FloatArray, IntArray
 from moodspace.bundles import shipped_bundle
 from moodspace.classifier.baseline import Baseline, load_baseline, measure_baseline, rest_of
 from moodspace.classifier.bundle.bundle import Bundle, load_bundle
 from moodspace.classifier.ensemble import Prediction
-from moodspace.classifier.recognizer import Recognizer
+from moodspace.classifier.recognizer import Recognizer, Shift
 from moodspace.embeddings.crops import SIZE, crop_faces
 from moodspace.embeddings.detection.detectors import PICTURE_SIZES, Detector, open_detector
 from moodspace.embeddings.encoder import Encoded, encode_all
@@ -26,6 +27,7 @@ from moodspace.index.taught.search import TaughtIndex
 if TYPE_CHECKING:
     import pandas as pd
 
+    from moodspace.classifier.separation import Separation
     from moodspace.realtime.pipeline import LivePipeline, Pipeline
     from moodspace.realtime.videos.reading import Summary as VideoSummary
 
@@ -410,24 +412,75 @@ class Model:
         )
         return report.summaries
 
-    def teach(self, faces: ByteArray | Sequence[Picture], label: str) -> list[int]:
-        """Teach faces; the next prediction uses them.
+    def teach(
+        self, faces: ByteArray | Sequence[Picture], label: str | Sequence[str], *, keep_pictures: bool = False
+    ) -> list[int]:
+        """Teach faces as one lesson, all or none; the next prediction uses them, one `undo` takes them back.
 
         Args:
             faces: Crops `(n, 48, 48)` uint8 grey, or pictures, in each of which the largest face counts.
-            label: The expression they show; a new name makes a new class.
+            label: The expression they show, or one for each face; a new name makes a new class.
+            keep_pictures: Whether the gallery keeps the crops, for evidence and for other encoders.
 
         Returns:
             The ids of the taught faces, for `forget`.
 
         Raises:
-            MoodspaceError: A picture cannot be read or shows no face, or the label is empty.
+            MoodspaceError: A picture cannot be read or shows no face, or a label is empty.
+            ValueError: There is another number of labels than of faces.
         """
         if isinstance(faces, np.ndarray):
             crops = check_crops(faces)
         else:
-            crops = np.stack([self._largest_face(one) for one in faces])
-        return self.gallery.add(self.embed(crops), [label] * len(crops))
+            crops = np.array([self._largest_face(one) for one in faces], np.uint8).reshape(-1, SIZE, SIZE)
+        labels = [label] * len(crops) if isinstance(label, str) else list(label)
+        return self.gallery.add(self.embed(crops), labels, pictures=crops if keep_pictures else None)
+
+    def collect(
+        self, frames: Iterable[tuple[float, ByteArray]], *, start: float = 0.0, end: float = math.inf, most: int = 24
+    ) -> ByteArray:
+        """Collect varied examples of a held expression from a video; `teach` makes them one lesson.
+
+        Frames whose face cannot be read and near-identical frames are skipped; the largest face is followed.
+
+        Args:
+            frames: Seconds and RGB frames `(h, w, 3)` uint8, as `moodspace.read_video` yields them.
+            start, end: Seconds between which the expression is held.
+            most: How many examples are enough.
+
+        Returns:
+            Crops `(n, 48, 48)` uint8 grey, `n` at most `most`, in order of time.
+
+        Examples:
+            >>> import moodspace as ms
+            >>> with ms.load() as model:  # doctest: +SKIP
+            ...     model.teach(model.collect(ms.read_video("me.mp4"), start=2, end=10), "skeptical")
+        """
+        from moodspace.realtime.collector import Collector
+
+        pipeline, collector = self.live(), Collector.for_recognizer(self.recognizer, capacity=most)
+        track: int | None = None
+        for time, frame in frames:
+            if time > end or collector.full:
+                break
+            bgr = np.ascontiguousarray(frame[..., ::-1])
+            result = pipeline.process(bgr, time)
+            if time < start or not len(result.track_ids):
+                continue
+            if track is None or track not in result.track_ids:
+                track = int(result.track_ids[np.prod(result.faces.xywh[:, 2:], axis=1).argmax()])
+            collector.offer_frame(bgr, result, track, self.recognizer)
+        return np.array([one.crop for one in collector.examples], np.uint8).reshape(-1, SIZE, SIZE)
+
+    def separation(self) -> "dict[str, Separation]":
+        """Recognize examples of each taught class without themselves, to see which classes are confused.
+
+        Returns:
+            For each class `examples`, `tested`, `right`, `unsure`, `confused`, and `summary` in words.
+        """
+        from moodspace.classifier.separation import separation
+
+        return separation(self.recognizer, self.gallery, self.gallery.labels)
 
     def partial_fit(self, crops: ByteArray, labels: Sequence[str]) -> "Model":
         """Teach face crops with a label for each; scikit-learn's name for `teach`.
@@ -472,7 +525,7 @@ class Model:
     def _predict(self, crops: ByteArray, baseline: Baseline | None = None) -> Prediction:
         return self.recognizer.predict(crops, self._shift(baseline))
 
-    def _shift(self, baseline: Baseline | None) -> DoubleArray | None:
+    def _shift(self, baseline: Baseline | None) -> Shift | None:
         return None if baseline is None else rest_of(baseline, self.recognizer).shift
 
     def _pipelines(self) -> "tuple[Pipeline, Pipeline]":

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from moodspace.arrays import ByteArray, DoubleArray
+from moodspace.arrays import ByteArray
 from moodspace.classifier.baseline import (
     LEAST_FRAMES,
     Baseline,
@@ -15,6 +15,7 @@ from moodspace.classifier.baseline import (
     measure_baseline,
     rest_of,
 )
+from moodspace.classifier.recognizer import Shift
 from moodspace.embeddings.crops import SIZE
 from moodspace.embeddings.encoder import encode_all
 from moodspace.errors import MoodspaceError
@@ -36,7 +37,7 @@ class FileBaseline:
         seconds: The seconds at the beginning of each video in which the person is at rest.
     """
 
-    def __init__(self, shift: DoubleArray | None, seconds: float) -> None:
+    def __init__(self, shift: Shift | None, seconds: float) -> None:
         self._shift, self._seconds = shift, seconds
 
     def begin(self, name: str, process: Process, *, video: bool) -> None:

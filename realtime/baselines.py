@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from moodspace.arrays import ByteArray, DoubleArray, FloatArray, IntArray
+from moodspace.arrays import ByteArray, FloatArray, IntArray
 from moodspace.classifier.baseline import Baseline, Rest, measure_baseline, rest_of
-from moodspace.classifier.recognizer import Recognizer
+from moodspace.classifier.recognizer import Recognizer, Shift
 from moodspace.embeddings.detection.quality import FaceQuality
 from moodspace.embeddings.encoder import Encoded
 from moodspace.errors import MoodspaceError
@@ -162,13 +162,16 @@ class LiveBaselines:
         self._end_measurements(ids, now)
         return [row for row, one in enumerate(ids) if self._rest(one) is not before[one]]
 
-    def shifts(self, ids: Sequence[int]) -> DoubleArray | None:
-        """Return the shift of each face's log-probabilities, `(n, C)`; None if no face has a baseline."""
+    def shifts(self, ids: Sequence[int]) -> Shift | None:
+        """Return the shifts of the faces, for each label set `(n, C)`; None if no face has a baseline."""
         rests = [self._rest(one) for one in ids]
-        if not any(rests):
+        known = next((rest for rest in rests if rest is not None), None)
+        if known is None:
             return None
-        none = np.zeros(len(self._recognizer.classes))
-        return np.array([none if rest is None else rest.shift for rest in rests])
+        return {
+            name: np.array([np.zeros_like(by) if rest is None else rest.shift[name] for rest in rests])
+            for name, by in known.shift.items()
+        }
 
     def states(self, ids: Sequence[int], now: float) -> tuple[FaceBaseline, ...]:
         """Return the state of each face."""

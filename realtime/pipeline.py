@@ -11,9 +11,9 @@ from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
-from moodspace.arrays import ByteArray, DoubleArray, FloatArray, IntArray
+from moodspace.arrays import ByteArray, FloatArray, IntArray
 from moodspace.classifier.ensemble import Prediction
-from moodspace.classifier.recognizer import Evidence, Recognizer
+from moodspace.classifier.recognizer import Evidence, Recognizer, Shift
 from moodspace.embeddings.crops import SIZE, crop_faces
 from moodspace.embeddings.detection.faces import Detector, Faces
 from moodspace.embeddings.detection.occlusion import mouth_hidden_probability
@@ -61,7 +61,7 @@ class Process(Protocol):
     """Turn frames into results; `Pipeline` and `WholePicture` do."""
 
     recognizer: Recognizer
-    shift: DoubleArray | None
+    shift: Shift | None
 
     def process(self, frame_bgr: ByteArray, now: float) -> FrameResult:
         """Recognize the faces of a frame; see `Pipeline.process`."""
@@ -81,7 +81,7 @@ class Pipeline:
         clock: Return the time in seconds; used for `timings_ms` only.
 
     Attributes:
-        shift: `(C,)`, the shift of one person's resting face, see `moodspace.classifier.baseline.rest_of`; or None.
+        shift: the shift of one person's resting face, see `moodspace.classifier.baseline.rest_of`; or None.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class Pipeline:
     ) -> None:
         self.detector = detector
         self.recognizer = recognizer
-        self.shift: DoubleArray | None = None
+        self.shift: Shift | None = None
         self._clock = clock
 
     def process(self, frame_bgr: ByteArray, now: float) -> FrameResult:
@@ -136,7 +136,7 @@ class WholePicture:
 
     def __init__(self, recognizer: Recognizer, *, clock: Callable[[], float] = time.perf_counter) -> None:
         self.recognizer = recognizer
-        self.shift: DoubleArray | None = None
+        self.shift: Shift | None = None
         self._clock = clock
 
     def process(self, frame_bgr: ByteArray, now: float) -> FrameResult:

@@ -107,7 +107,7 @@ def endless(tmp_path):
     from moodspace.realtime.drawing.video import VideoWriter
 
     with VideoWriter(tmp_path / "long.mp4", 25) as writer:
-        for number in range(2000):
+        for number in range(500):
             writer.write(cv2.circle(np.full((120, 160, 3), 90, np.uint8), (number % 160, 60), 20, (200, 200, 200), -1))
     return tmp_path / "long.mp4"
 
@@ -117,16 +117,17 @@ def test_ctrl_c_finishes_the_files(endless, tmp_path):
     from pyarrow import parquet
 
     table, text = tmp_path / "a.parquet", tmp_path / "a.jsonl"
-    command = [sys.executable, "cli.py", "live", "--headless", "--source", str(endless)]
-    with subprocess.Popen(
-        [*command, "--to", str(table), "--to", str(text)], cwd=ROOT, stderr=subprocess.PIPE, text=True
-    ) as process:
+    command = [sys.executable, "cli.py", "live", "--headless", "--json", "--source", str(endless)]
+    to, pipe = ["--to", str(table), "--to", str(text)], subprocess.PIPE
+    # Nobody reads its output, so that it cannot come to the end of the clip before the signal.
+    with subprocess.Popen([*command, *to], cwd=ROOT, stdout=pipe, stderr=pipe, text=True) as process:
         wait_for(lambda: text.is_file() and text.read_text().count("\n") > 10)
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=60)
-    assert process.returncode == 130 and "Traceback" not in errors
+    assert process.returncode == 130 and "Traceback" not in errors, errors
     assert f"{text}: {len(lines(text))} sent" in errors
-    assert parquet.read_table(table).num_rows == len(lines(text)) > 10
+    # The signal may come when one file has the frame and the other has not.
+    assert len(lines(text)) > 10 and parquet.read_table(table).num_rows - len(lines(text)) in (0, 1)
     assert not (tmp_path / "a.parquet.parts").exists()
 
 

@@ -31,6 +31,7 @@ __all__ = [
     "DetectorError",
     "Faces",
     "YuNet",
+    "bundled_weights",
     "open_detector",
     "open_picture_detector",
 ]

@@ -80,6 +80,20 @@ GalleryOption = Annotated[
 ]
 
 
+KeepPicturesOption = Annotated[
+    bool,
+    typer.Option("--keep-pictures", help="Keep small gray pictures of taught faces in your gallery, as evidence."),
+]
+
+
+PicturesOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--pictures", help="Data that the bundle was built from, such as fer2013/train.parquet: shows its faces."
+    ),
+]
+
+
 CropsOption = Annotated[bool, typer.Option("--crops", help="Treat each picture as one cropped face.")]
 
 
@@ -246,18 +260,26 @@ def tell_some(named: list[tuple[str, str]], what: str, most: int = 20) -> None:
         say(f"and {len(named) - most} more; --json lists all")
 
 
-def open_recognizer(bundle: Path, labels: str | None) -> "Recognizer":
-    """Load a bundle and choose one of its views."""
+def open_recognizer(bundle: Path, labels: str | None, pictures: Path | None = None) -> "Recognizer":
+    """Load a bundle and choose one of its views; read the pictures of its faces if a data set is named."""
     from moodspace.classifier.bundle.bundle import load_bundle
     from moodspace.classifier.recognizer import Recognizer
 
     loaded = load_bundle(bundle)
     if labels is not None and labels not in loaded.views:
         raise typer.BadParameter(f"expected one of {', '.join(loaded.views)}, got {labels!r}", param_hint="--labels")
-    return Recognizer(loaded, labels)
+    recognizer = Recognizer(loaded, labels)
+    if pictures is not None:
+        from moodspace.classifier.face_pictures import FacePictures
+
+        recognizer.pictures = FacePictures.read(pictures, loaded)
+        say(f"{len(recognizer.pictures):,} of {len(loaded.index):,} gallery faces have a picture")
+    return recognizer
 
 
-def open_taught_recognizer(bundle: Path, labels: str | None, gallery: Path | None) -> "Recognizer":
+def open_taught_recognizer(
+    bundle: Path, labels: str | None, gallery: Path | None, pictures: Path | None = None
+) -> "Recognizer":
     """Load a bundle, choose one of its views, and follow the user's gallery.
 
     A gallery that was not asked for must not stop a bundle that it was not taught with.
@@ -265,9 +287,10 @@ def open_taught_recognizer(bundle: Path, labels: str | None, gallery: Path | Non
     from moodspace.index.store.commit import GalleryError
     from moodspace.index.taught.user_gallery import FollowedGallery, default_gallery
 
-    recognizer = open_recognizer(bundle, labels)
+    recognizer = open_recognizer(bundle, labels, pictures)
     try:
-        recognizer.taught = FollowedGallery(gallery or default_gallery(), recognizer.bundle.encoder_spec)
+        followed = FollowedGallery(gallery or default_gallery(), recognizer.bundle.encoder_spec)
+        recognizer.taught, recognizer.pictures = followed, recognizer.pictures.with_taught(followed.pictures)
     except GalleryError as error:
         if gallery is not None:
             raise

@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from moodspace import __version__
 from moodspace.cli.app import (
     DEFAULT_BUNDLE,
     BundleOption,
     GalleryOption,
     JsonOption,
     LabelsOption,
+    PicturesOption,
     TLSCAOption,
     TLSCertOption,
     TLSKeyOption,
@@ -50,6 +52,7 @@ def web(
         Path | None,
         typer.Option("--gallery", help="Folder that keeps each visitor's taught faces; by default they are forgotten."),
     ] = None,
+    pictures: PicturesOption = None,
     visitors: Annotated[int, typer.Option("--visitors", min=1, help="Maximum number of browsers at once.")] = 16,
     to: ToOption = None,
     min_group: Annotated[
@@ -65,9 +68,25 @@ def web(
         Path | None, typer.Option("--compare", help="Second bundle, to compare with on the Photo page.")
     ] = None,
     open_browser: Annotated[bool, typer.Option("--open", help="Open the app in a browser.")] = False,
+    static: Annotated[
+        Path | None,
+        typer.Option(
+            "--static",
+            file_okay=False,
+            help="Write the app as a static site to this folder and stop; only --bundle and --labels count.",
+        ),
+    ] = None,
 ) -> None:
-    """Serve the web app: live, photos, videos, map and teaching in a browser. Needs the extra `web`."""
+    """Serve the web app: live, photos, videos, map and teaching in a browser. Needs the extra `web`.
+
+    With `--static`, write a site that does all of it in the visitor's browser, for any web host; see `serve-static`.
+    This needs no extra.
+    """
     from moodspace.embeddings.files.paths import require_folder_at
+
+    if static is not None:
+        _write_static(static, bundle, labels)
+        return
     from moodspace.web.server.serve import address, serve
     from moodspace.web.server.settings import Limits, WebSettings, token_for
 
@@ -83,6 +102,7 @@ def web(
         token=token_for(host, token, public=public),
         origins=tuple(origin or ()),
         gallery=gallery and gallery.resolve(),
+        pictures=pictures and pictures.resolve(),
         limits=Limits(visitors=visitors),
         # The server changes the current folder.
         to=tuple(text if ":" in text else str(Path(text).resolve()) for text in to or ()),
@@ -97,6 +117,31 @@ def web(
     )
 
 
+def _write_static(out: Path, bundle: Path, labels: str | None) -> None:
+    from moodspace.classifier.bundle.bundle import load_bundle
+    from moodspace.web.site.write import write_site
+
+    size = write_site(load_bundle(bundle), out, version=__version__, view=labels)
+    typer.echo(f"wrote {out} ({size / 1e6:.0f} MB); see it: moodspace serve-static {out}")
+
+
+@command
+def serve_static(
+    site: Annotated[Path, typer.Argument(help="Folder that `web --static` wrote.", metavar="SITE")],
+    host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port to listen on; 0 for a free one.")] = 8502,
+    isolated: Annotated[
+        bool, typer.Option("--isolated", help="Send the headers with which browsers allow several threads.")
+    ] = False,
+    open_browser: Annotated[bool, typer.Option("--open", help="Open the site in a browser.")] = False,
+) -> None:
+    """Serve a static site to browsers on this machine, or on the network with `--host`. The server sees no pictures."""
+    from moodspace.web.site.serve import SiteServer, serve_site
+
+    server = SiteServer(site, host, port, isolated=isolated)
+    serve_site(server, ready=lambda: typer.echo(f"{server.address}  (Ctrl-C ends it)"), open_browser=open_browser)
+
+
 @command
 def visualize(
     data: Annotated[
@@ -109,6 +154,7 @@ def visualize(
     labels: LabelsOption = None,
     gallery: GalleryOption = None,
     own: Annotated[bool, typer.Option("--taught/--no-taught", help="Also show your taught faces.")] = True,
+    pictures: PicturesOption = None,
     seed: Annotated[
         int | None, typer.Option("--seed", min=0, help="Seed of the layout; by default that of the stored layout.")
     ] = None,
@@ -127,7 +173,10 @@ def visualize(
     for path in data or []:
         if (path / DATABASE).is_file():
             raise ValueError(f"{path}: expected labelled faces, got a session, which keeps none; see it with `report`")
-    recognizer = open_taught_recognizer(bundle, labels, gallery) if own else open_recognizer(bundle, labels)
+    if own:
+        recognizer = open_taught_recognizer(bundle, labels, gallery, pictures)
+    else:
+        recognizer = open_recognizer(bundle, labels, pictures)
     with progress_bars() as start:
         parts = read_parts(data, start) if data else None
         taught = taught_on_map(recognizer, gallery, start("look for taught pictures")) if recognizer.taught else None
@@ -160,7 +209,8 @@ def taught_on_map(
     if faces is None:
         return None
     cropper = ReadOptions(recognizer.bundle.encoder_spec, crops=False).open_cropper()
-    return TaughtOnMap(faces, *crops_from_sources(faces, (crop_whole_picture, cropper), progress))
+    kept = recognizer.pictures.of(faces.ids.tolist())
+    return TaughtOnMap(faces, *crops_from_sources(faces, (crop_whole_picture, cropper), progress, kept))
 
 
 @command

@@ -17,7 +17,9 @@ from moodspace.cli.app import (
     DetectorOption,
     GalleryOption,
     JsonOption,
+    KeepPicturesOption,
     LabelsOption,
+    PicturesOption,
     TLSCAOption,
     TLSCertOption,
     TLSKeyOption,
@@ -94,6 +96,8 @@ def live(
         float | None,
         typer.Option("--keep-days", min=0, help="Delete sessions in the folder that are older than this many days."),
     ] = None,
+    keep_pictures: KeepPicturesOption = False,
+    pictures: PicturesOption = None,
     tls_cert: TLSCertOption = None,
     tls_key: TLSKeyOption = None,
     tls_ca: TLSCAOption = None,
@@ -140,12 +144,12 @@ def live(
     sending = sink_options(to, individuals, min_group, unprotected, tls_cert, tls_key, tls_ca)
     if not headless:
         require_display()
-    recognizer = open_taught_recognizer(bundle, labels, gallery)
+    recognizer = open_taught_recognizer(bundle, labels, gallery, pictures)
     baselines = _live_baselines(recognizer, baseline, baseline_file, on_refused=say if headless else None)
     pipeline = LivePipeline(
         open_detector(detector, detector_model), recognizer, half_life=half_life, baselines=baselines
     )
-    teacher = LiveTeacher(gallery or default_gallery(), recognizer.bundle.encoder_spec)
+    teacher = LiveTeacher(gallery or default_gallery(), recognizer.bundle.encoder_spec, keep_pictures=keep_pictures)
     with contextlib.ExitStack() as stack:
         stack.callback(teacher.close)
         recording: Recording | None = None
@@ -187,7 +191,7 @@ def live(
         frames = watch(
             opened, pipeline, show=not headless, fast=fast, on_result=on_result,
             record=recording.add if recording else None,
-            recording=state if recording or to else None, teach_face=teacher.teach, undo=teacher.undo,
+            recording=state if recording or to else None, teach=teacher.teach, undo=teacher.undo,
         )  # fmt: skip
     tell_skipped([(s.source, s.reason) for s in opened.skipped])
     tell_unread(opened)
@@ -257,15 +261,19 @@ def baseline(
 
 @command
 def report(
-    session: Annotated[Path, typer.Argument(help="Folder of a recorded session.")],
+    session: Annotated[Path, typer.Argument(help="Folder of a recorded session, or its JSON file from a web page.")],
     out: Annotated[
-        Path | None, typer.Option("--out", help="Page to write; default session.html in the session's folder.")
+        Path | None,
+        typer.Option(
+            "--out", help="Page to write; default session.html in the session's folder, or named as the JSON."
+        ),
     ] = None,
     export: Annotated[Path | None, typer.Option("--export", help="Write tables instead: .csv or .parquet.")] = None,
     delete: Annotated[bool, typer.Option("--delete", help="Delete the session instead.")] = False,
 ) -> None:
     """Summarize a recorded session on one page: what the group showed, when it changed, what is missing."""
     from moodspace.embeddings.files.paths import require_file_at
+    from moodspace.realtime.session.document import SUFFIX
     from moodspace.realtime.session.export import export_session
     from moodspace.realtime.session.file import REPORT, delete_session
     from moodspace.realtime.session.reading import open_session
@@ -284,6 +292,8 @@ def report(
         typer.echo("wrote " + ", ".join(str(path) for path in export_session(opened, export)))
     if export is None or out is not None:
         page = out or (session if session.is_dir() else session.parent) / REPORT
+        if out is None and session.suffix.lower() == SUFFIX:
+            page = session.with_suffix(".html")
         write_report(opened, page)
         typer.echo(f"wrote {page}")
 
@@ -491,6 +501,7 @@ def similar(
     sheet: Annotated[
         Path | None, typer.Option("--sheet", help="PNG file to draw the faces into, side by side.")
     ] = None,
+    pictures: PicturesOption = None,
     crops: CropsOption = False,
     bundle: BundleOption = DEFAULT_BUNDLE,
     labels: LabelsOption = None,
@@ -510,7 +521,9 @@ def similar(
         raise typer.BadParameter(f"expected a name that ends in .png, got {sheet.name!r}", param_hint="--sheet")
     if sheet is not None:
         require_file_at(sheet)
-    recognizer = open_taught_recognizer(bundle, labels, gallery)
+    if pictures is not None and sheet is None:
+        raise typer.BadParameter("expected --sheet beside it", param_hint="--pictures")
+    recognizer = open_taught_recognizer(bundle, labels, gallery, pictures)
     cropper = ReadOptions(recognizer.bundle.encoder_spec, crops, detector, detector_model).open_cropper()
     crop = crop_of(picture, cropper)
     found = similar_faces(recognizer, crop, k)
@@ -518,8 +531,11 @@ def similar(
         from moodspace.viz.contact_sheet import SheetFace, contact_sheet
 
         faces = [SheetFace(crop, "this face", picture.name)]
+        kept = recognizer.pictures.of([one.id for one in found])
         for one in found:
-            at_hand = crop_from_source(one.source, "", (cropper, crop_whole_picture))
+            at_hand = kept.get(one.id)
+            if at_hand is None:
+                at_hand = crop_from_source(one.source, "", (cropper, crop_whole_picture))
             faces.append(SheetFace(at_hand, f"{one.label or '-'} {one.similarity:.3f}", one.source))
         contact_sheet(faces).save(sheet)
     if as_json:

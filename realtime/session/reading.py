@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from moodspace.arrays import FloatArray, IntArray
+from moodspace.realtime.session.document import SUFFIX, read_document
 from moodspace.realtime.session.file import VERSION, VIDEO, SessionError, database_of
 from moodspace.sessions import WITHHELD, FaceSeconds, Gap, GroupSeconds, Session
 
@@ -18,11 +19,13 @@ def open_session(path: Path) -> Session:
     """Read a recorded session; if its recording was killed, read what was on the disk by then.
 
     Args:
-        path: The session's folder or its file.
+        path: The session's folder or its file; or the JSON document of a session from one of the web apps.
 
     Raises:
         SessionError: There is no session, it has another version, is damaged, or cannot be read.
     """
+    if path.suffix.lower() == SUFFIX and not path.is_dir():
+        return read_document(path)
     database = database_of(path)
     try:
         with _reading(database) as connection:

@@ -1,6 +1,7 @@
 """Send what a live session recognizes to any number of destinations at once."""
 
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Any, Protocol, Self
 
@@ -141,8 +142,10 @@ class Sinks:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         started, self._started = self._started, []
-        for outlet in started:
-            self.tallies[outlet.name] = outlet.stop()
+        # All at once: each may wait a moment for its receiver.
+        with ThreadPoolExecutor(max(1, len(started))) as pool:
+            for outlet, tally in zip(started, pool.map(lambda one: one.stop(), started), strict=True):
+                self.tallies[outlet.name] = tally
 
 
 def _outlet(

@@ -23,6 +23,7 @@ from moodspace.realtime.drawing.canvas import (
     write,
 )
 from moodspace.realtime.drawing.faces import default_text_height
+from moodspace.realtime.window.held import draw_held
 from moodspace.realtime.window.keys import HELP
 from moodspace.realtime.window.state import RECORDING, SENDING, ClassNameInput, ViewState
 
@@ -77,6 +78,8 @@ class Overlays:
                 self._view.naming,
                 text_height,
             )
+        elif self._view.held is not None:
+            draw_held(picture, area, self._view.held, text_height)
         elif self._view.message:
             margin = round(0.7 * text_height)
             text = fitted(self._view.message, area.width - 4 * margin, text_height, MEDIUM)

@@ -6,6 +6,7 @@ from math import ceil
 
 from moodspace.arrays import ByteArray, FloatArray
 from moodspace.realtime.drawing.canvas import Rectangle
+from moodspace.realtime.window.holding import HeldView
 
 # What the window says while everything is recorded.
 RECORDING, SENDING = "recording", "sending"
@@ -48,6 +49,7 @@ class ViewState:
         positions: Position of each face on the map by track id, `(2,)` float32.
         help: Whether to show the help.
         naming: The input of a new class's name, if open.
+        held: The frames that are collected or reviewed, if any.
         message: A message; empty for none.
         paused: Whether the picture is paused.
         recording: What is recorded and sent, such as `RECORDING`; empty for nothing.
@@ -62,6 +64,7 @@ class ViewState:
     positions: Mapping[int, FloatArray] = field(default_factory=dict)
     help: bool = False
     naming: ClassNameInput | None = None
+    held: HeldView | None = None
     message: str = ""
     paused: bool = False
     recording: str = ""

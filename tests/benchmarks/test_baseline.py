@@ -27,8 +27,8 @@ def case(recognizer: Recognizer, faces: int = 140) -> benchmark.Case:
     return benchmark.Case("plain", [(encoded.take(rest), encoded)], labels)
 
 
-def test_the_form_in_use_is_the_shift_of_probabilities_at_the_strength(recognizer: Recognizer) -> None:
-    (rest, faces), form = case(recognizer).people[0], benchmark.shift_probabilities(STRENGTH)
+def test_the_form_in_use_is_the_shift_of_label_sets_at_the_strength(recognizer: Recognizer) -> None:
+    (rest, faces), form = case(recognizer).people[0], benchmark.shift_label_sets(STRENGTH)
     used = benchmark.in_use(recognizer, rest, faces)
     np.testing.assert_allclose(form(recognizer, rest, faces), used, atol=1e-5)
     assert np.abs(used - benchmark.without(recognizer, rest, faces)).max() > 0.01

@@ -45,9 +45,10 @@ def encoded(recognizer: Recognizer, name: str, n: int = 12) -> Encoded:
 
 def stern(recognizer: Recognizer, faces: Encoded, by: float = 4.0) -> Encoded:
     """Return faces that the network finds angrier."""
-    more = np.zeros(len(recognizer.classes), np.float32)
-    more[recognizer.classes.index("angry")] = by
-    return Encoded(faces.embeddings, {name: values + more for name, values in faces.logits.items()})
+    logits = {name: values.copy() for name, values in faces.logits.items()}
+    for name, values in logits.items():
+        values[:, recognizer.bundle.classes[name].index("angry")] += by
+    return Encoded(faces.embeddings, logits)
 
 
 def test_half_of_the_difference_from_typical_neutral_faces_is_subtracted(recognizer: Recognizer) -> None:
@@ -57,9 +58,26 @@ def test_half_of_the_difference_from_typical_neutral_faces_is_subtracted(recogni
     read = np.log(recognizer.untaught(baseline.encoded()).proba[0].astype(np.float64))
     typical = typical_neutral(recognizer.bundle, "fer2013")
     found = rest_of(baseline, recognizer)
-    assert found.shift == pytest.approx(-STRENGTH * ((read - read[neutral]) - (typical - typical[neutral])), abs=1e-3)
-    assert found.shift[neutral] == 0 and found.shift[recognizer.classes.index("angry")] < -0.5
+    assert found.shift["fer2013"] == pytest.approx(
+        -STRENGTH * ((read - read[neutral]) - (typical - typical[neutral])), abs=1e-3
+    )
+    assert found.shift["fer2013"][neutral] == 0 and found.shift["fer2013"][recognizer.classes.index("angry")] < -0.5
     assert found.proba.sum() == pytest.approx(1) and found.proba[neutral] > np.exp(read[neutral])
+
+
+def test_each_label_set_of_a_blend_is_shifted_before_they_are_blended() -> None:
+    drawn = drawn_faces(70, seed=1, votes=True)
+    recognizer = Recognizer(fake_bundle(drawn), "blend")
+    rest = stern(recognizer, recognizer.bundle.encoder.encode(drawn.crops[drawn.labels == 4]), by=6.0)
+    found = rest_of(Baseline.mean(rest, "fake"), recognizer)
+    assert set(found.shift) == set(recognizer.label_sets) == {"fer2013", "ferplus"}
+    for name, shift in found.shift.items():
+        alone = rest_of(Baseline.mean(rest, "fake"), Recognizer(recognizer.bundle, name))
+        np.testing.assert_array_equal(shift, alone.shift[name])
+    classes = {name: recognizer.bundle.classes[name] for name in found.shift}
+    parts = {name: Recognizer(recognizer.bundle, name).predict_encoded(rest, found.shift).proba for name in found.shift}
+    blended = recognizer.bundle.blend.mean(parts, classes)
+    np.testing.assert_allclose(recognizer.predict_encoded(rest, found.shift).proba, blended, atol=1e-5)
 
 
 def test_a_face_that_is_clearly_neutral_at_rest_is_not_shifted(recognizer: Recognizer) -> None:
@@ -69,7 +87,7 @@ def test_a_face_that_is_clearly_neutral_at_rest_is_not_shifted(recognizer: Recog
     faces = encoded(recognizer, "neutral")
     clear = Encoded(faces.embeddings, {name: values + more for name, values in faces.logits.items()})
     found = rest_of(Baseline.mean(clear, "fake"), recognizer)
-    assert not found.shift.any()
+    assert not found.shift["fer2013"].any()
     np.testing.assert_array_equal(found.proba, recognizer.untaught(Baseline.mean(clear, "fake").encoded()).proba[0])
 
 
@@ -111,7 +129,7 @@ def test_rows_without_a_shift_do_not_change(recognizer: Recognizer) -> None:
     faces = encoded(recognizer, "sad", 2)
     shift = np.zeros((2, len(recognizer.classes)))
     shift[1, 0] = 3.0
-    plain, shifted = recognizer.predict_encoded(faces), recognizer.predict_encoded(faces, shift)
+    plain, shifted = recognizer.predict_encoded(faces), recognizer.predict_encoded(faces, {"fer2013": shift})
     assert shifted.proba[0] == pytest.approx(plain.proba[0], abs=1e-6)
     assert shifted.proba[1, 0] > plain.proba[1, 0]
     np.testing.assert_array_equal(shifted.head_proba, plain.head_proba)
@@ -122,7 +140,7 @@ def test_a_shift_decides_anew_what_is_unknown(recognizer: Recognizer) -> None:
     faces = encoded(recognizer, "neutral", 1)
     flat = -np.log(recognizer.predict_encoded(faces).proba[0].astype(np.float64))
     assert not recognizer.predict_encoded(faces).unknown[0]
-    assert recognizer.predict_encoded(faces, flat).unknown[0]
+    assert recognizer.predict_encoded(faces, {"fer2013": flat}).unknown[0]
 
 
 def test_taught_classes_are_not_shifted(tmp_path: Path) -> None:
@@ -137,7 +155,7 @@ def test_taught_classes_are_not_shifted(tmp_path: Path) -> None:
 
         recognizer = Recognizer(bundle, taught=Taught())
         shift = np.linspace(-2, 2, 7)
-        plain, shifted = recognizer.predict(crop), recognizer.predict(crop, shift)
+        plain, shifted = recognizer.predict(crop), recognizer.predict(crop, {"fer2013": shift})
     assert plain.classes[-1] == shifted.classes[-1] == "tired"
     assert shifted.proba[0, -1] == pytest.approx(plain.proba[0, -1], abs=1e-6) and plain.proba[0, -1] > 0.9
 
@@ -223,7 +241,9 @@ def test_a_file_gives_back_what_was_saved(tmp_path: Path, recognizer: Recognizer
     if os.name == "posix":
         assert path.stat().st_mode & 0o777 == 0o600
     loaded = load_baseline(path, recognizer.bundle)
-    assert rest_of(loaded, recognizer).shift == pytest.approx(rest_of(measured, recognizer).shift, abs=1e-4)
+    assert rest_of(loaded, recognizer).shift["fer2013"] == pytest.approx(
+        rest_of(measured, recognizer).shift["fer2013"], abs=1e-4
+    )
     assert loaded.frames == measured.frames
     delete_baseline(path)
     assert not path.exists()

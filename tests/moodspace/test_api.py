@@ -6,6 +6,7 @@ import importlib
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -157,6 +158,37 @@ def test_what_is_taught_counts_at_once_and_is_forgotten(crops: np.ndarray) -> No
         assert model.teach([picture_path()], "smiling") and model.forget("smiling") == 1
         with pytest.raises(ms.MoodspaceError, match="expected a face, found none"):
             model.teach([np.zeros((99, 99, 3), np.uint8)], "nobody")
+
+
+def test_several_faces_are_one_lesson_with_pictures_if_asked(crops: np.ndarray) -> None:
+    with ms.load() as model:
+        faces = np.concatenate([np.ascontiguousarray(crops[:, ::-1]), np.ascontiguousarray(crops[:, ::-1, ::-1])])
+        ids = model.teach(faces, ["Wink", "smirk"], keep_pictures=True)
+        assert model.gallery.labels == {"smirk": 1, "wink": 1}
+        assert (model.gallery.pictures(ids)[ids[1]] == faces[1]).all()
+        new = model.gallery.relabel(ids[:1], "smirk")
+        assert model.gallery.labels == {"smirk": 2} and (model.gallery.pictures(new)[new[0]] == faces[0]).all()
+        assert model.undo() == 1 and model.gallery.labels == {"smirk": 1, "wink": 1}
+        told = model.separation()
+        assert told["wink"].examples == 1 and told["wink"].tested == 0
+        assert model.undo() == 2 and model.separation() == {}
+        with pytest.raises(ValueError, match="labels: expected 2, one a face, got 1"):
+            model.teach(faces, ["wink"])
+        assert model.gallery.pictures(model.teach(faces, "wink")) == {}
+        assert model.teach([], "wink") == []
+
+
+def test_a_held_expression_is_collected_from_frames(model: ms.Model, rgb: np.ndarray) -> None:
+    def frames(seconds: float) -> Iterator[tuple[float, np.ndarray]]:
+        for at in np.arange(0, seconds, 0.2).tolist():
+            yield at, np.ascontiguousarray(np.roll(rgb, round(6 * at), axis=1))
+            yield at + 0.1, np.zeros_like(rgb)  # without a face
+
+    found = model.collect(frames(8), start=1, most=4)
+    assert found.shape == (4, SIZE, SIZE) and found.dtype == np.uint8
+    assert len({one.tobytes() for one in found}) == 4
+    assert model.collect(frames(1), start=2).shape == (0, SIZE, SIZE)
+    assert len(model.collect(frames(3), start=0.9, end=1.1)) == 1
 
 
 def test_a_gallery_is_kept_exported_and_imported(model: ms.Model, crops: np.ndarray, tmp_path: Path) -> None:

@@ -90,7 +90,9 @@ def test_a_relaxed_face_is_measured_for_three_seconds(room: Room) -> None:
     assert room.changed == [1]
     assert room.in_use(1, 2) == [True, False]
     shifts = room.baselines.shifts([1, 2])
-    assert shifts is not None and shifts.shape == (2, 7) and np.abs(shifts[0]).max() > 0 and not shifts[1].any()
+    assert shifts is not None and list(shifts) == ["fer2013"]
+    first, second = shifts["fer2013"]
+    assert np.abs(first).max() > 0 and not second.any()
     rest = room.baselines.states([1], room.now)[0].rest
     assert rest is not None and rest.argmax() == room.recognizer.classes.index("neutral")
 
@@ -171,14 +173,14 @@ def test_a_baseline_follows_its_face_through_absence(room: Room) -> None:
     for one in (1, 2):
         room.baselines.measure(one)
     room.show({1: looks(1), 2: looks(2)}, 3.3)
-    first, second = room.baselines.shifts([1, 2])
+    first, second = room.baselines.shifts([1, 2])["fer2013"]
     room.show({1: looks(1)}, 2)
     room.show({}, 60)
     room.show({3: looks(3)}, 1)
     assert room.in_use(3) == [False]
     room.show({3: looks(3), 4: looks(2), 5: looks(1)})
     assert room.in_use(3, 4, 5) == [False, True, True] and sorted(room.changed) == [4, 5]
-    np.testing.assert_array_equal(room.baselines.shifts([4, 5]), [second, first])
+    np.testing.assert_array_equal(room.baselines.shifts([4, 5])["fer2013"], [second, first])
 
 
 @pytest.mark.usefixtures("accepting")

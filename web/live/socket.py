@@ -175,6 +175,8 @@ class _Connection:
             match request["type"]:
                 case "teach":
                     answers = await run_in_threadpool(self._worker.teach, request["track"], request["label"])
+                case "collect" | "drop" | "lesson" | "discard":
+                    answers = await run_in_threadpool(self._worker.hold, request)
                 case "undo":
                     answers = await run_in_threadpool(self._worker.undo)
                 case "baseline":

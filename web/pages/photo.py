@@ -82,7 +82,7 @@ def _comparison(visitor: Visitor) -> tuple[str, Recognizer] | None:
 
 def _show_cards(photo: Photo) -> None:
     faces, colors = photo.document["faces"], shades(photo.result.prediction.classes)
-    html(face_cards(faces, photo.thumbnails, colors, photo.reasons))
+    html(face_cards(faces, photo.thumbnails, colors, photo.reasons, photo.pictures))
 
 
 def _compare(visitor: Visitor, photo: Photo, name: str, other: Photo) -> None:

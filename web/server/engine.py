@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from moodspace.arrays import ByteArray
 from moodspace.classifier.bundle.bundle import Bundle, load_bundle
+from moodspace.classifier.face_pictures import FacePictures
 from moodspace.classifier.recognizer import Recognizer
 from moodspace.embeddings.detection.detectors import open_detector, open_picture_detector
 from moodspace.embeddings.detection.faces import Detector, Faces
@@ -31,7 +32,11 @@ class Engine:
 
     Raises:
         BundleError: A bundle cannot be used.
+        DataError: The data with the pictures of its faces cannot be used.
         ValueError: The bundle has no such labels.
+
+    Attributes:
+        pictures: The pictures of the bundle's faces.
     """
 
     def __init__(self, settings: WebSettings) -> None:
@@ -50,6 +55,7 @@ class Engine:
             if named == settings.bundle.name:
                 named = f"{settings.compare.parent.name}/{named}"
             self._second = named, replace(second, encoder=_LockedEncoder(second.encoder))
+        self.pictures = FacePictures.read(settings.pictures, bundle) if settings.pictures else FacePictures.none()
         self.pool = FairThreadPool(threads)
 
     def recognize(self, recognizer: Recognizer, frame_bgr: ByteArray, *, video: bool = False) -> FrameResult:
@@ -70,6 +76,8 @@ class Engine:
         """
         views = [view for view in self.bundle.views if view != recognizer.label_set]
         found = {view: Recognizer(self.bundle, view, recognizer.taught) for view in views}
+        for one in found.values():
+            one.pictures = recognizer.pictures
         if self._second is not None:
             name, bundle = self._second
             same = bundle.encoder_spec.fingerprint == self.bundle.encoder_spec.fingerprint

@@ -55,6 +55,7 @@ class WebSettings:
         token: The token that a browser must send once; None if none is required.
         origins: Further origins that browsers reach the app under, such as "https://faces.example.org".
         gallery: Folder that keeps each visitor's taught faces; None to delete them when the visitor leaves.
+        pictures: Data with the pictures of the bundle's faces, shown to all visitors; None shows none.
         limits: The limits.
         to: Where the values of live pages are sent; empty for nowhere. The environment has no secrets of theirs.
         min_group: Smallest group whose values are sent, >= 1.
@@ -68,6 +69,7 @@ class WebSettings:
     token: str | None = None
     origins: tuple[str, ...] = ()
     gallery: Path | None = None
+    pictures: Path | None = None
     limits: Limits = field(default_factory=Limits)
     to: tuple[str, ...] = ()
     min_group: int = 5
@@ -101,7 +103,7 @@ def _streamlit_defaults() -> WebSettings:
 @lru_cache(maxsize=1)
 def _read(text: str) -> WebSettings:
     values = json.loads(text)
-    for name in ("bundle", "gallery", "compare"):
+    for name in ("bundle", "gallery", "compare", "pictures"):
         if values.get(name):
             values[name] = Path(values[name])
     values["origins"] = tuple(values.get("origins", ()))

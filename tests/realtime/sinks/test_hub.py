@@ -10,7 +10,7 @@ from moodspace.realtime.sinks import hub
 from moodspace.realtime.sinks.destination import SinkError, SinkOptions
 from moodspace.realtime.sinks.hub import Sinks
 from moodspace.realtime.sinks.outbox import Message, Tally
-from tests.realtime.sinks.made_documents import check, frame, group_of
+from tests.realtime.sinks.made_documents import PATIENCE_S, check, frame, group_of
 
 
 class Kept:
@@ -64,6 +64,19 @@ def test_one_that_cannot_start_stops_those_before_it(recognizer: Recognizer, kep
     with pytest.raises(SinkError, match="is taken"), Sinks(["a.jsonl", "taken.jsonl"], classes=recognizer.classes):
         raise AssertionError("it must not begin")
     assert [one.state for one in kept] == ["discarded", "new"]
+
+
+def test_all_end_at_once(recognizer: Recognizer, kept: list[Kept], monkeypatch: pytest.MonkeyPatch) -> None:
+    together = threading.Barrier(3)
+
+    def stop(self: Kept) -> Tally:
+        together.wait(PATIENCE_S)  # raises unless all three are being stopped
+        return Tally(0, 0)
+
+    monkeypatch.setattr(Kept, "stop", stop)
+    with Sinks(["a.jsonl", "b.jsonl", "c.jsonl"], classes=recognizer.classes) as sinks:
+        pass
+    assert list(sinks.tallies) == ["a.jsonl", "b.jsonl", "c.jsonl"]
 
 
 @pytest.mark.parametrize("individuals", [False, True])

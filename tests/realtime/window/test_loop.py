@@ -203,9 +203,10 @@ def test_the_picture_follows_the_windows_size(pipeline: PlainPipeline, screen: S
     assert [shown.shape for shown in screen.shown][-1] == (500, 900, 3)
 
 
-def teaching(taught: list[tuple[FloatArray, str]]) -> Callable[[FloatArray, str], int]:
-    def teach(embedding: FloatArray, label: str) -> int:
-        taught.append((embedding, label))
+def teaching(taught: list[tuple[FloatArray, str]]) -> Callable[[FloatArray, str, ByteArray], int]:
+    def teach(embeddings: FloatArray, label: str, crops: ByteArray) -> int:
+        assert len(embeddings) == len(crops) == 1
+        taught.append((embeddings[0], label))
         return len(taught)
 
     return teach
@@ -215,7 +216,7 @@ def test_a_number_teaches_the_selected_face(pipeline: PlainPipeline, screen: Scr
     screen.type(1, "\t4uq")
     taught: list[tuple[FloatArray, str]] = []
     undone: list[str] = []
-    live(picture, pipeline, teach_face=teaching(taught), undo=lambda: undone.append("forgot it") or "forgot it")
+    live(picture, pipeline, teach=teaching(taught), undo=lambda: undone.append("forgot it") or "forgot it")
     [(embedding, label)] = taught
     assert label == pipeline.recognizer.classes[3]
     assert embedding.shape == (pipeline.recognizer.bundle.encoder.dim,)
@@ -241,7 +242,7 @@ def test_a_name_teaches_the_face_as_it_was_when_asked(pipeline: PlainPipeline, s
         ListSource(frames),
         pipeline,
         on_result=lambda _, result: seen.append(result.embeddings[0]),
-        teach_face=teaching(taught),
+        teach=teaching(taught),
     )
     [(embedding, label)] = taught
     assert label == "bored"
@@ -254,7 +255,7 @@ def test_errors_are_shown_and_nothing_ends(pipeline: PlainPipeline, screen: Scre
         raise ValueError("the disk is full")
 
     screen.keys = [(1, ord("1")), (2, ord("u")), (2, ord("h")), (3, ord("q"))]
-    assert live(picture, pipeline, teach_face=refuse, undo=refuse) == 1
+    assert live(picture, pipeline, teach=refuse, undo=refuse) == 1
     assert (screen.shown[1] != screen.shown[0]).any()
 
 
@@ -270,7 +271,7 @@ def test_without_a_gallery_or_a_face_nothing_is_taught(
     live(
         ListSource(clip_frames(1, "b", None)),
         PlainPipeline(pipeline.recognizer, faces_at()),
-        teach_face=teaching(taught),
+        teach=teaching(taught),
     )
     assert taught == []
 
@@ -317,6 +318,110 @@ def test_the_window_says_what_a_recording_waits_for(
     screen.keys = [(1, ord("q"))]
     live(picture, pipeline, record=lambda frame, result: None, recording=lambda: "waiting for 5 faces, 2 in view")
     assert set(views) == {"waiting for 5 faces, 2 in view"}
+
+
+class Lessons:
+    """A gallery that keeps what it is taught, and takes back the last lesson."""
+
+    def __init__(self) -> None:
+        self.taught: list[tuple[int, str]] = []
+        self.ever: list[tuple[int, str]] = []
+
+    def teach(self, embeddings: FloatArray, label: str, crops: ByteArray) -> None:
+        assert crops.shape == (len(embeddings), 48, 48) and crops.dtype == np.uint8
+        self.taught.append((len(embeddings), label))
+        self.ever.append(self.taught[-1])
+
+    def undo(self) -> str:
+        return f"undone: {self.taught.pop()}"
+
+
+class Script:
+    """Moves a clock by 30 ms each time a key is asked for, and presses keys at their times of that clock."""
+
+    def __init__(self, screen: Screen, presses: list[tuple[float, int]]) -> None:
+        self.screen, self.presses, self.now = screen, sorted(presses), 0.0
+        screen.asked = self.look
+
+    def look(self) -> None:
+        self.now += 0.03 if self.screen.shown else 0.0
+        if self.presses and self.presses[0][0] <= self.now and not self.screen.keys:
+            self.screen.keys.append((0, self.presses.pop(0)[1]))
+
+    def clock(self) -> float:
+        return self.now
+
+
+class Steady(ListSource):
+    """A camera whose frames differ, for as long as the window is open."""
+
+    def __init__(self, screen: Screen) -> None:
+        super().__init__([], live=True)
+        self._screen = screen
+
+    def __iter__(self) -> Iterator[Frame]:
+        index = 0
+        while not self._screen.destroyed:
+            yield Frame("camera", index, index / 2, noise(60, 80, index), 10.0)
+            index += 1
+            time.sleep(0.005)
+
+
+def held_key(key: str, start: float, end: float) -> list[tuple[float, int]]:
+    return [(start, ord(key)), *((at, ord(key)) for at in np.arange(start + 0.5, end, 0.06).tolist())]
+
+
+def run_script(pipeline: PlainPipeline, screen: Screen, presses: list[tuple[float, int]]) -> Lessons:
+    lessons, script = Lessons(), Script(screen, presses)
+    live(Steady(screen), pipeline, teach=lessons.teach, undo=lessons.undo, clock=script.clock)
+    return lessons
+
+
+def test_a_held_number_teaches_its_frames_as_one_lesson(pipeline: PlainPipeline, screen: Screen) -> None:
+    keys = [*held_key("3", 1.0, 4.0), (6.0, 13), (7.0, ord("u")), (8.0, ord("q"))]
+    lessons = run_script(pipeline, screen, keys)
+    label = pipeline.recognizer.classes[2]
+    (first, second) = lessons.ever
+    assert first == (1, label), "a press teaches at once"
+    assert second[1] == label and second[0] > 3, "what the held key collected comes in its place"
+    assert lessons.taught == [], "one undo takes the whole lesson back"
+
+
+def test_a_held_number_that_is_given_up_leaves_nothing(pipeline: PlainPipeline, screen: Screen) -> None:
+    lessons = run_script(pipeline, screen, [*held_key("3", 1.0, 4.0), (6.0, 27), (8.0, ord("q"))])
+    assert len(lessons.ever) == 1 and lessons.taught == []
+
+
+def test_c_collects_until_it_comes_again_and_a_number_or_name_teaches(pipeline: PlainPipeline, screen: Screen) -> None:
+    keys = [(1.0, ord("c")), (3.0, ord("c")), (4.0, ord("2"))]
+    keys += [(6.0, ord("c")), (7.0, ord("c")), (7.5, 8), (8.0, ord("n"))]
+    keys += [(8.5 + 0.1 * at, key) for at, key in enumerate((*b"bored", 13))] + [(10.0, ord("q"))]
+    lessons = run_script(pipeline, screen, keys)
+    (first, second) = lessons.taught
+    assert first[1] == pipeline.recognizer.classes[1] and second[1] == "bored"
+    assert first[0] > 1 and second[0] > 1
+
+
+def test_nothing_is_collected_where_there_is_nothing_to_teach(pipeline: PlainPipeline, screen: Screen) -> None:
+    pipeline.faces = faces_at()
+    lessons = run_script(pipeline, screen, [(1.0, ord("c")), (2.0, 13), (3.0, ord("q"))])
+    assert lessons.ever == []
+
+
+def test_collected_frames_are_drawn(pipeline: PlainPipeline, screen: Screen, monkeypatch: pytest.MonkeyPatch) -> None:
+    views: list[ViewState] = []
+    draw = loop_module.draw_live
+
+    def drawn(frame_bgr: ByteArray, result: LiveResult, view: ViewState, panel: Panel) -> ByteArray:
+        views.append(view)
+        return draw(frame_bgr, result, view, panel)
+
+    monkeypatch.setattr(loop_module, "draw_live", drawn)
+    run_script(pipeline, screen, [(1.0, ord("c")), (3.0, ord("c")), (4.0, 27), (5.0, ord("q"))])
+    shown = [view.held for view in views if view.held is not None]
+    shares = [one.share for one in shown if one.marked is None]
+    assert shares == sorted(shares) and len(set(shares)) > 2
+    assert shown[-1].marked is not None and views[-1].held is None
 
 
 @pytest.mark.parametrize(

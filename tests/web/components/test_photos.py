@@ -170,7 +170,7 @@ def test_an_unsure_face_gets_no_reason_for_an_answer() -> None:
 def read_as(*expressions: str | None) -> Photo:
     """A result with faces that show these expressions, None for unknown."""
     faces = [{"expression": one or "sad", "unknown": one is None} for one in expressions]
-    return Photo("a.png", None, {"faces": faces}, b"", (), ())
+    return Photo("a.png", None, {"faces": faces}, b"", (), (), {})
 
 
 @pytest.mark.parametrize(

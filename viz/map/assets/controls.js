@@ -144,6 +144,7 @@ function start() {
   paint();
   resize();
   apply();
+  tellSelection([]);
 }
 
 start();

@@ -14,7 +14,7 @@ class Panel {
   // Calls choose(id) when a face is selected, and teach(label), undo() and zero() when the visitor asks for them.
   constructor(root, { choose, teach, undo, zero }) {
     this.find = (name) => root.querySelector(name);
-    Object.assign(this, { choose, teach, classes: [], names: "" });
+    Object.assign(this, { choose, teach, classes: [], names: "", pictures: new Map() });
     const own = this.find(".own input");
     this.find(".teach").addEventListener("submit", (event) => {
       event.preventDefault();
@@ -48,8 +48,9 @@ class Panel {
     const words = face?.measuring != null ? "Stop measuring" : face?.baseline ? "Clear the baseline" : "Set the resting face as baseline";
     if (button.textContent !== words) button.textContent = words;
     button.disabled = !face;
-    const evidence = (face?.evidence ?? []).map(({ label, similarity, source, taught }) => {
+    const evidence = (face?.evidence ?? []).map(({ label, similarity, source, taught, picture }) => {
       const row = element("li");
+      if (picture) row.append(this.picture(picture));
       const name = row.appendChild(element("b", (label ?? "no label") + (taught ? " (taught)" : "")));
       name.style.setProperty("--shade", label === null ? UNSURE : shade(label));
       row.append(element("span", similarity.toFixed(3)));
@@ -58,6 +59,12 @@ class Panel {
     });
     this.find(".evidence").replaceChildren(...evidence);
     this.find(".reason").textContent = face?.reason ?? "";
+  }
+
+  picture(address) { // one element per face, because a new one would flicker in every frame
+    if (this.pictures.size > 200) this.pictures.clear();
+    if (!this.pictures.has(address)) this.pictures.set(address, Object.assign(element("img"), { src: address, alt: "" }));
+    return this.pictures.get(address);
   }
 
   showFaces(faces, selected, shade) {
