@@ -151,6 +151,21 @@ def test_a_photo_is_looked_at_and_its_results_taken_along(visit, run, astronaut:
     assert 0.001 < changed < 0.1
 
 
+def test_two_views_of_a_photo_are_shown_side_by_side(visit, astronaut: Path) -> None:
+    page = visit("Photo")
+    upload(page, astronaut)
+    expect(page.locator(".ms .face")).to_have_count(1, timeout=WAIT_MS)
+    page.get_by_label("Compare with").click()
+    page.get_by_role("option", name="ferplus").click()
+    notice(page, "Both agree.")
+    expect(page.locator(".ms .face h3")).to_have_text([re.compile("happy"), re.compile("happy")], timeout=WAIT_MS)
+    own, second = (page.locator("h2", has_text=name).bounding_box() for name in ("blend", "ferplus"))
+    assert own["y"] == second["y"] and own["x"] + 300 < second["x"]
+    page.get_by_label("Compare with").click()
+    page.get_by_role("option", name="Nothing").click()
+    expect(page.locator(".ms .face")).to_have_count(1, timeout=WAIT_MS)
+
+
 def test_pictures_that_cannot_be_looked_at_are_told_apart(visit, astronaut: Path) -> None:
     page = visit("Photo")
     blank = cv2.imencode(".png", np.full((200, 300, 3), 200, np.uint8))[1].tobytes()

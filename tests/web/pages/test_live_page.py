@@ -322,3 +322,20 @@ def test_a_server_that_stops_is_noticed_and_taken_up_again(camera: Browser, ship
         timeout=WAIT_MS
     )
     page.context.close()
+
+
+def test_a_map_in_another_window_shows_the_face_before_the_camera(visit: Visit, address: str) -> None:
+    page = visit()
+    first = page.context.new_page()  # the first map takes some seconds to draw, later ones do not
+    first.goto(f"{address}/moodspace/map", timeout=120_000)
+    first.close()
+    start(page)
+    shown(page, "happy")
+    with page.context.expect_page(timeout=60_000) as opened:
+        page.get_by_role("button", name="Open the map in a window").click()
+    beside = opened.value
+    assert beside.url == f"{address}/moodspace/map"
+    page.bring_to_front()  # browsers show few frames of a camera to a page in the background
+    expect(beside.locator("#live")).to_have_text("1 face before the camera", timeout=WAIT_MS)
+    page.get_by_role("button", name="Stop").click()
+    expect(beside.locator("#live")).to_have_text("", timeout=WAIT_MS)

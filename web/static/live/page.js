@@ -17,6 +17,8 @@ class Session {
     this.video = this.find("video");
     this.overlay = new Overlay(this.find(".over"), this.video);
     this.map = new MiniMap(this.find(".map"), data.points);
+    this.beside = new Beside();
+    this.find(".beside").hidden = !data.points;
     this.frames = new Frames(this.video, (message) => this.link?.send(message) ?? false);
     this.panel = new Panel(this.find(".panel"), {
       choose: (id) => { this.selected = id; },
@@ -43,6 +45,7 @@ class Session {
     const on = (name, event, act) => this.find(name).addEventListener(event, act);
     on(".go", "click", () => this.start());
     on(".stop", "click", () => this.end("Stopped."));
+    on(".beside", "click", () => open(this.data.map, "moodspace-map", "popup,width=900,height=800"));
     on(".mirror", "change", () => this.mirror());
     on(".cameras", "change", (event) => this.start(event.target.value));
     on("video", "resize", () => this.shape());
@@ -139,6 +142,7 @@ class Session {
     this.overlay.draw(result, { selected, shade, mirrored: this.find(".mirror").checked });
     this.panel.show(this.faces, selected, shade);
     this.map.draw(this.faces, { selected, shade, ink, paper });
+    this.beside.tell(this.faces, shade);
     this.answers = [...this.answers.filter(([at]) => now - at < RATE_WINDOW), [now, now - result.sent]];
     if (now - (this.paced ?? 0) > 500) {
       this.showPace(now);
@@ -281,6 +285,7 @@ class Session {
     document.removeEventListener("visibilitychange", this.onhidden);
     removeEventListener("pagehide", this.ongone);
     this.close();
+    this.beside.close();
   }
 }
 
