@@ -12,6 +12,9 @@ WEB := $(VENV)/.web-installed
 ALL := $(VENV)/.all-installed
 RAY := $(VENV)/.ray-installed
 DOCS := $(VENV)/.docs-installed
+# The sources of the static site, and the mark of its installed packages.
+BROWSER := web/browser
+NODE := $(BROWSER)/node_modules/.installed
 # The package as a wheel has it, in links: mypy and mkdocstrings do not follow the mapping in pyproject.toml.
 TYPES := build/types/moodspace
 SOURCE ?= 0
@@ -55,7 +58,7 @@ define lay-links
 for file in moodspace/*; do ln -sfn ../../../$$file $(TYPES)/$$(basename $$file); done
 endef
 
-.PHONY: help demo live web test check docs bench peers ray clean
+.PHONY: help demo live web site test check pages docs bench peers ray clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -65,6 +68,10 @@ demo: $(RUNTIME) ## find the face in a picture, say what it shows and why, and w
 
 web: $(WEB) ## the web app on this machine
 	$(PY) cli.py web --open
+
+site: $(RUNTIME) $(NODE) ## the static site of the shipped bundle in build/site; needs Node.js 20 or newer
+	cd $(BROWSER) && npm run --silent build
+	$(PY) cli.py web --static build/site
 
 live: $(RUNTIME) ## the webcam, or SOURCE=FILE; q leaves
 	$(PY) cli.py live --source "$(SOURCE)"
@@ -77,6 +84,11 @@ check: $(ALL) ## lint, format and types
 	$(PY) -m ruff format --check .
 	$(lay-links)
 	$(PY) -m mypy
+	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory pages; \
+	  else echo "no npm: the pages of the static site are not checked" >&2; fi
+
+pages: $(NODE) ## type check, lint and unit tests of the static site's pages; needs Node.js 20 or newer
+	cd $(BROWSER) && npm run --silent check && npm run --silent lint && npm test --silent
 
 docs: $(DOCS) ## the documentation as a site in site/; warnings are errors
 	$(lay-links)
@@ -120,4 +132,10 @@ $(DOCS): requirements/docs.txt
 
 $(RUNTIME): requirements/runtime.txt
 	$(call install,requirements/runtime.txt)
+	@touch $@
+
+$(NODE): $(BROWSER)/package-lock.json
+	@command -v npm >/dev/null || { echo "expected npm of Node.js 20 or newer, found none;" \
+	  "install nodejs and npm from your system's packages" >&2; exit 1; }
+	cd $(BROWSER) && npm ci --no-audit --no-fund --loglevel=error
 	@touch $@

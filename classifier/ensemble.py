@@ -216,3 +216,17 @@ def mix(
     """
     mixture = sharpen(calibration.alpha * head + (1.0 - calibration.alpha) * knn, calibration.ensemble_temperature)
     return np.where(voted[:, None], mixture, head)
+
+
+def shifted_probabilities(proba: npt.NDArray[np.floating], shift: DoubleArray) -> FloatArray:
+    """Add a shift to the logarithms of probabilities and normalize each row.
+
+    Args:
+        proba: `(n, C)`, rows sum to 1.
+        shift: `(C,)` or `(n, C)`; rows of zeros change nothing.
+
+    Returns:
+        `(n, C)` float32, rows sum to 1.
+    """
+    weights = proba.astype(np.float64) * np.exp(shift)
+    return np.asarray(weights / weights.sum(axis=1, keepdims=True), np.float32)

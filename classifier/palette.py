@@ -23,7 +23,7 @@ COLORS: dict[str, str] = {
 # For a user's own classes. Each has a contrast of at least 3 to light and to dark backgrounds, so that a class has one
 # color everywhere. Found by maximizing the distances to one another and to the colors above, also as people with any
 # common kind of color blindness see them.
-_OWN = (
+OWN_COLORS = (
     "#E600BE", "#4646FA", "#D2003C", "#3278FA", "#146E6E", "#466E3C",
     "#A01ED2", "#C88246", "#788CE6", "#6E5A8C", "#C80A00", "#DC5A64",
 )  # fmt: skip
@@ -42,8 +42,8 @@ def class_shades(classes: tuple[str, ...]) -> tuple[str, ...]:
     shades = dict(COLORS)
     free: list[str] = []
     for name in own:
-        free = free or list(_OWN)
-        first = crc32(name.encode(errors="replace")) % len(_OWN)
-        shades[name] = next(shade for shade in (*_OWN[first:], *_OWN[:first]) if shade in free)
+        free = free or list(OWN_COLORS)
+        first = crc32(name.encode(errors="replace")) % len(OWN_COLORS)
+        shades[name] = next(shade for shade in (*OWN_COLORS[first:], *OWN_COLORS[:first]) if shade in free)
         free.remove(shades[name])
     return tuple(shades[name] for name in classes)

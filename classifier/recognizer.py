@@ -9,15 +9,19 @@ import numpy as np
 from moodspace.arrays import BoolArray, ByteArray, DoubleArray, FloatArray, IntArray
 from moodspace.classifier.bundle.bundle import Bundle
 from moodspace.classifier.calibration import sharpen
-from moodspace.classifier.ensemble import Prediction, calibrated_votes, combine, vote
+from moodspace.classifier.ensemble import Prediction, calibrated_votes, combine, shifted_probabilities, vote
+from moodspace.classifier.face_pictures import FacePictures
 from moodspace.classifier.priors import adjust, class_frequencies
 from moodspace.classifier.quality_effect import QualityEffect
-from moodspace.classifier.taught_scores import TaughtScorer, TaughtScores, common_classes, with_taught
+from moodspace.classifier.taught_scores import TaughtScorer, TaughtScores, Whitening, common_classes, with_taught
 from moodspace.classifier.views import BLEND
 from moodspace.embeddings.detection.quality import FaceQuality, assess_crops_alone
 from moodspace.embeddings.encoder import Encoded
 from moodspace.index.search import Neighbors
 from moodspace.index.taught.search import TaughtIndex
+
+# Added to the log-probabilities of each label set: `(C,)` for all faces or `(n, C)`.
+Shift = Mapping[str, DoubleArray]
 
 
 def max_neighbors(bundle: Bundle, view: str) -> int:
@@ -92,6 +96,9 @@ class Recognizer:
         prior: `(C,)` > 0, sums to 1, how common each class of the view is where the predictions are made; see
             `priors.read_prior`. None for the frequencies of the bundle's gallery.
 
+    Attributes:
+        pictures: The pictures of known faces, to show as evidence.
+
     Raises:
         ValueError: The bundle has no such view, or the prior another number of classes.
     """
@@ -112,6 +119,7 @@ class Recognizer:
         self.taught = taught
         self._blend = bundle.blend if label_set == BLEND else None
         self._scorer: TaughtScorer | None = None
+        self.pictures = FacePictures.none()
         self._quality = bundle.quality.get(label_set, QualityEffect())
         if prior is not None and len(prior) != len(self.classes):
             raise ValueError(f"prior: expected a number for each of {', '.join(self.classes)}, got {len(prior)}")
@@ -130,39 +138,57 @@ class Recognizer:
         return self._blend.labels(labels, self.bundle.classes) if self._blend else labels[self.label_set]
 
     @property
+    def scorer(self) -> TaughtScorer:
+        """Scores faces by what the user taught; fitted to the bundle's gallery at first use."""
+        if self._scorer is None:
+            common = common_classes(self.gallery_labels, self.classes)
+            self._scorer = TaughtScorer(self.bundle.index.gallery.embeddings, common, self.bundle.gate)
+        return self._scorer
+
+    @property
+    def whitening(self) -> Whitening:
+        """The whitening in which taught faces are compared."""
+        return self.scorer.whitening
+
+    @property
     def unknown_below(self) -> float:
         """The confidence, in [0, 1], below which a prediction is called unknown."""
         return (self._blend or self.bundle.calibrations[self.label_set]).unknown_below
 
-    def predict(self, crops: ByteArray, quality: FaceQuality | None = None) -> Prediction:
+    def predict(
+        self, crops: ByteArray, shift: Shift | None = None, *, quality: FaceQuality | None = None
+    ) -> Prediction:
         """Predict the expression of each face.
 
         Args:
             crops: `(n, 48, 48)` uint8 in [0, 255], gray, as `moodspace.embeddings.crops` makes them; `n = 0` is legal.
+            shift: See `decide`.
             quality: How well the faces can be read; it lowers the confidence. None to measure what the crops tell.
 
         Returns:
             The prediction, one row per crop.
         """
         quality = assess_crops_alone(crops) if quality is None else quality
-        return self.predict_encoded(self.bundle.encoder.encode(crops), quality)
+        return self.predict_encoded(self.bundle.encoder.encode(crops), shift, quality=quality)
 
-    def predict_encoded(self, encoded: Encoded, quality: FaceQuality | None = None) -> Prediction:
+    def predict_encoded(
+        self, encoded: Encoded, shift: Shift | None = None, *, quality: FaceQuality | None = None
+    ) -> Prediction:
         """Predict from encoded faces: `predict` without the encoder. Without quality no confidence is lowered."""
-        return self.decide(encoded, self.search(encoded), quality)
+        return self.decide(encoded, self.search(encoded), shift, quality=quality)
+
+    def untaught(self, encoded: Encoded, shift: Shift | None = None) -> Prediction:
+        """Predict from encoded faces without what the user taught."""
+        neighbors = self.bundle.index.search(encoded.embeddings, self._most_neighbors)
+        return self._view_prediction(encoded, neighbors, shift)
 
     def search(self, encoded: Encoded) -> Evidence:
         """Find the most similar faces of the bundle's gallery and score the taught classes."""
-        names = list(self._blend.shares) if self._blend else [self.label_set]
-        most = max(self.bundle.calibrations[name].k for name in names)
-        neighbors = self.bundle.index.search(encoded.embeddings, most)
+        neighbors = self.bundle.index.search(encoded.embeddings, self._most_neighbors)
         index = self.taught.current() if self.taught else None
         if index is None or not len(index):
             return Evidence(neighbors, None)
-        if self._scorer is None:
-            common = common_classes(self.gallery_labels, self.classes)
-            self._scorer = TaughtScorer(self.bundle.index.gallery.embeddings, common, self.bundle.gate)
-        scores = self._scorer.score(encoded.embeddings, index)
+        scores = self.scorer.score(encoded.embeddings, index)
         return Evidence(neighbors, self._with_other_label_sets(scores, encoded, neighbors))
 
     def _with_other_label_sets(self, scores: TaughtScores, encoded: Encoded, neighbors: Neighbors) -> TaughtScores:
@@ -182,18 +208,50 @@ class Recognizer:
                 odds[:, column] += np.where(odds[:, column] > 0, share / (1 - share), 0.0)
         return replace(scores, odds=odds)
 
-    def decide(self, encoded: Encoded, evidence: Evidence, quality: FaceQuality | None = None) -> Prediction:
-        """Predict from encoded faces, and the search results and quality of the same faces."""
-        bundle, neighbors = self.bundle, evidence.neighbors
+    def decide(
+        self,
+        encoded: Encoded,
+        evidence: Evidence,
+        shift: Shift | None = None,
+        *,
+        quality: FaceQuality | None = None,
+    ) -> Prediction:
+        """Predict from encoded faces and the search results of the same faces.
+
+        Args:
+            encoded: The n faces.
+            evidence: Their search results.
+            shift: For each label set `(C,)` or `(n, C)`, added to the log-probabilities of its classes, see
+                `baseline.rest_of`; taught classes and the probabilities of head and votes are not shifted. None, and
+                a label set that is missing, changes nothing.
+            quality: How well the faces can be read; None lowers no confidence.
+        """
+        prediction = self._adjusted(self._view_prediction(encoded, evidence.neighbors, shift), quality)
+        if evidence.taught_scores is None:
+            return prediction
+        return with_taught(prediction, evidence.taught_scores, self.label_set, self.unknown_below)
+
+    @property
+    def _most_neighbors(self) -> int:
+        return max_neighbors(self.bundle, self.label_set)
+
+    @property
+    def label_sets(self) -> tuple[str, ...]:
+        """The label sets that the view is made of."""
+        return tuple(_label_sets(self.bundle, self.label_set))
+
+    def _view_prediction(self, encoded: Encoded, neighbors: Neighbors, shift: Shift | None) -> Prediction:
+        bundle = self.bundle
         predictions = {
             name: combine(encoded.logits[name], neighbors, bundle.calibrations[name], name, bundle.classes[name])
             for name in (self._blend.shares if self._blend else [self.label_set])
         }
-        prediction = self._blend.predict(predictions, neighbors) if self._blend else predictions[self.label_set]
-        prediction = self._adjusted(prediction, quality)
-        if evidence.taught_scores is None:
-            return prediction
-        return with_taught(prediction, evidence.taught_scores, self.label_set, self.unknown_below)
+        for name, by in (shift or {}).items():
+            if name in predictions:
+                proba = shifted_probabilities(predictions[name].proba, by)
+                unknown = proba.max(axis=1, initial=0.0) < bundle.calibrations[name].unknown_below
+                predictions[name] = replace(predictions[name], proba=proba, unknown=unknown)
+        return self._blend.predict(predictions, neighbors) if self._blend else predictions[self.label_set]
 
     def _adjusted(self, prediction: Prediction, quality: FaceQuality | None) -> Prediction:
         """Lower the confidence of faces that are hard to read, and adjust to the prior."""

@@ -11,7 +11,7 @@ a taught picture is recognized among similar ones. If two are equally near, the 
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +21,7 @@ from moodspace.classifier.ensemble import Prediction
 from moodspace.embeddings.encoder import Encoder
 from moodspace.index.search import Neighbors
 from moodspace.index.taught.faces import TAUGHT
-from moodspace.index.taught.search import TaughtIndex
+from moodspace.index.taught.search import FoundFaces
 
 # Share of the mean variance that is added to the variance of each direction, as a ridge. From 0.001 to 0.01 near copies
 # and other faces are separated equally well; 0.4 is five times worse (benchmarks.teach).
@@ -94,7 +94,7 @@ def perturbations(crops: ByteArray) -> dict[str, ByteArray]:
 # The largest share of a taught class by itself: the network keeps the rest.
 _SUREST = 0.98
 # A taught face this similar is the same picture, up to rounding: the gate is open, however many examples there are.
-_ITSELF = 0.999
+ITSELF = 0.999
 # The mean of a class counts at most as much as a face whose similarity is this much above that of an open gate.
 _MEAN_AT_MOST = 0.03
 # Share of near copies that may get odds below 1. They still win where the network is unsure.
@@ -174,7 +174,7 @@ class Gate:
         """
         half = 1 - (1 - self.closeness) * np.asarray(examples, np.float64) ** -self.crowding
         odds = _odds(similarity, half, self.closeness_width)
-        return np.where(np.asarray(similarity) >= _ITSELF, SUREST_ODDS, odds)
+        return np.where(np.asarray(similarity) >= ITSELF, SUREST_ODDS, odds)
 
     def mean_odds(
         self, deviations: npt.NDArray[np.floating], examples: npt.NDArray[np.integer], new_classes: int
@@ -233,7 +233,7 @@ def fit_gate(encoder: Encoder, whitening: Whitening, crops: ByteArray) -> Gate:
 # Retrieve this many taught faces by cosine, then re-rank them by whitened cosine.
 CANDIDATES = 32
 # The mean of a class is that of its newest examples, up to this number.
-_EXAMPLES = 500
+MOST_EXAMPLES = 500
 # Number of the bundle's faces that the usual similarity to a class is estimated on.
 _OTHERS = 4000
 # Beside a class with an open gate, each loss of this much whitened similarity divides the odds of another by e.
@@ -245,6 +245,28 @@ _OPENNESS = 8
 _COMMON = 0.01
 # Odds that differ by less than this share are equal.
 _TIE = 1e-3
+
+
+class TaughtExamples(Protocol):
+    """The taught faces, as `TaughtIndex` gives them.
+
+    Attributes:
+        classes: The names of the classes that have faces, sorted.
+    """
+
+    classes: tuple[str, ...]
+
+    def search(self, queries: FloatArray, k: int) -> Neighbors:
+        """Return the taught faces most similar to each query; see `TaughtIndex.search`."""
+        ...
+
+    def look_up(self, ids: IntArray) -> FoundFaces:
+        """Return those of the faces with these distinct ids that exist."""
+        ...
+
+    def examples(self, name: str, limit: int) -> FloatArray:
+        """Return the embeddings, `(n, d)` float32 unit rows, of up to `limit` newest faces of a class."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -268,13 +290,13 @@ class _Means:
 
     Attributes:
         index: The gallery's index at that revision.
-        examples: `(T,)` int64, number of examples of each class, up to a limit.
+        examples: `(T,)` int64, number of examples of each class that are no near copies of another, up to a limit.
         new: `(c,)` int64, the columns of the classes that are scored by their mean.
         directions: `(c, d)` float32, whitened means, rows L2-normalized.
         middle, spread: `(c,)` float32, median and standard deviation of the similarity of the bundle's faces to it.
     """
 
-    index: TaughtIndex
+    index: TaughtExamples
     examples: IntArray
     new: IntArray
     directions: FloatArray
@@ -290,16 +312,19 @@ class TaughtScorer:
         known: Names of the classes that the network predicts well enough. The mean of the examples counts for all
             others: for those that it does not know, and for those that are too rare for it (`common_classes`).
         gate: When taught faces change a prediction.
+
+    Attributes:
+        whitening: The whitening in which faces are compared.
     """
 
     def __init__(self, embeddings: FloatArray, known: tuple[str, ...], gate: Gate) -> None:
         self._known, self._gate = known, gate
-        self._whitening = Whitening.fit(embeddings)
+        self.whitening = Whitening.fit(embeddings)
         step = max(1, len(embeddings) // _OTHERS)
-        self._others = self._whitening(embeddings[::step])
+        self._others = self.whitening(embeddings[::step])
         self._means: _Means | None = None
 
-    def score(self, embeddings: FloatArray, index: TaughtIndex) -> TaughtScores:
+    def score(self, embeddings: FloatArray, index: TaughtExamples) -> TaughtScores:
         """Score the taught classes for n faces.
 
         Args:
@@ -310,7 +335,7 @@ class TaughtScorer:
             self._means = self._class_means(index)
         means = self._means
         neighbors = index.search(embeddings, CANDIDATES)
-        queries = self._whitening(embeddings)
+        queries = self.whitening(embeddings)
         odds, nearness = self._near(queries, neighbors, index, means)
         if len(new := means.new):
             deviations = (queries @ means.directions.T - means.middle) / means.spread
@@ -321,7 +346,7 @@ class TaughtScorer:
         return TaughtScores(neighbors, index.classes, nearest_wins(odds, nearness))
 
     def _near(
-        self, queries: FloatArray, neighbors: Neighbors, index: TaughtIndex, means: _Means
+        self, queries: FloatArray, neighbors: Neighbors, index: TaughtExamples, means: _Means
     ) -> tuple[DoubleArray, DoubleArray]:
         """Return odds `(n, T)` by the nearest example of each class, and its similarity or -1 where the odds are 0."""
         odds = np.zeros((len(queries), len(index.classes)))
@@ -333,7 +358,7 @@ class TaughtScorer:
         votes = (labels >= 0) & (np.append(found.ids, -1)[at] == neighbors.ids)
         rows, columns = np.nonzero(votes)
         if len(rows):
-            taught = self._whitening(found.embeddings)[at[rows, columns]]
+            taught = self.whitening(found.embeddings)[at[rows, columns]]
             classes = labels[rows, columns]
             similarity = np.einsum("vd,vd->v", queries[rows], taught)
             own = self._gate.near_odds(similarity, means.examples[classes])
@@ -341,9 +366,9 @@ class TaughtScorer:
             np.maximum.at(nearness, (rows, classes), np.where(own > 0, similarity, -1))
         return odds, nearness
 
-    def _class_means(self, index: TaughtIndex) -> _Means:
-        examples = [self._whitening(index.examples(name, _EXAMPLES)) for name in index.classes]
-        counts = np.array([max(len(rows), 1) for rows in examples], np.int64)
+    def _class_means(self, index: TaughtExamples) -> _Means:
+        examples = [self.whitening(index.examples(name, MOST_EXAMPLES)) for name in index.classes]
+        counts = np.array([max(_distinct(rows, self._gate.closeness), 1) for rows in examples], np.int64)
         enough = [
             column
             for column, name in enumerate(index.classes)
@@ -378,6 +403,24 @@ def common_classes(labels: IntArray, classes: tuple[str, ...]) -> tuple[str, ...
     """
     counts = np.bincount(labels[labels >= 0], minlength=len(classes))
     return tuple(name for name, count in zip(classes, counts, strict=True) if count >= _COMMON * counts.sum())
+
+
+def _distinct(rows: FloatArray, closeness: float) -> int:
+    """Return how many examples are no near copies of an earlier one.
+
+    Frames of one held expression resemble each other, and many of them do not lie near other faces by chance as often
+    as the same number of different faces does.
+
+    Args:
+        rows: `(n, d)` float32, whitened examples of a class.
+        closeness: The whitened similarity from which a face is a near copy.
+    """
+    similar = rows @ rows.T > closeness
+    kept: list[int] = []
+    for row in range(len(rows)):
+        if not similar[row, kept].any():
+            kept.append(row)
+    return len(kept)
 
 
 def nearest_wins(odds: DoubleArray, nearness: DoubleArray) -> DoubleArray:

@@ -15,13 +15,26 @@ from typing import TYPE_CHECKING, Any
 from moodspace.errors import MoodspaceError
 
 if TYPE_CHECKING:
-    from moodspace.api import evaluate, load, read, read_video, recognize, recognize_video, train
+    from moodspace.api import (
+        evaluate,
+        live,
+        load,
+        read,
+        read_video,
+        recognize,
+        recognize_video,
+        recognize_videos,
+        train,
+    )
+    from moodspace.classifier.baseline import Baseline
     from moodspace.classifier.evaluation import Evaluation
     from moodspace.estimator import Ensemble
     from moodspace.gallery import Gallery
     from moodspace.map import Map
     from moodspace.model import Encoder, Face, Model, Neighbor, Recognition
     from moodspace.realtime.pipeline import LivePipeline
+    from moodspace.realtime.sinks.destination import SinkOptions
+    from moodspace.realtime.sinks.hub import Sinks
 
 __version__ = "0.2.0"
 
@@ -31,6 +44,8 @@ _PLACES = {
     "read_video": "moodspace.api",
     "recognize": "moodspace.api",
     "recognize_video": "moodspace.api",
+    "recognize_videos": "moodspace.api",
+    "live": "moodspace.api",
     "load": "moodspace.api",
     "train": "moodspace.api",
     "evaluate": "moodspace.api",
@@ -43,10 +58,14 @@ _PLACES = {
     "Map": "moodspace.map",
     "Ensemble": "moodspace.estimator",
     "LivePipeline": "moodspace.realtime.pipeline",
+    "Sinks": "moodspace.realtime.sinks.hub",
+    "SinkOptions": "moodspace.realtime.sinks.destination",
+    "Baseline": "moodspace.classifier.baseline",
     "Evaluation": "moodspace.classifier.evaluation",
 }
 
 __all__ = [
+    "Baseline",
     "Encoder",
     "Ensemble",
     "Evaluation",
@@ -58,12 +77,16 @@ __all__ = [
     "MoodspaceError",
     "Neighbor",
     "Recognition",
+    "SinkOptions",
+    "Sinks",
     "evaluate",
+    "live",
     "load",
     "read",
     "read_video",
     "recognize",
     "recognize_video",
+    "recognize_videos",
     "train",
 ]
 

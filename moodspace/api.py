@@ -1,6 +1,7 @@
 """The functions of the public API. Import them from `moodspace`."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,9 @@ from moodspace.model import Channels, Model, Picture, Recognition, as_bgr, bundl
 if TYPE_CHECKING:
     from moodspace.classifier.evaluation import Evaluation
     from moodspace.embeddings.data.labelled import LabelledFaces
+    from moodspace.realtime.capture.source import Frame
+    from moodspace.realtime.sinks.destination import SinkOptions
+    from moodspace.realtime.videos.reading import Summary as VideoSummary
 
 
 def load(
@@ -108,18 +112,93 @@ def recognize(picture: Picture, *, channels: Channels | None = None, model: Mode
     return (model or _default_model()).recognize(picture, channels=channels)
 
 
-def recognize_video(path: str | Path, *, every: int = 1, model: Model | None = None) -> Iterator[Recognition]:
+def recognize_video(path: str | Path, *, every: int | str = 1, model: Model | None = None) -> Iterator[Recognition]:
     """Recognize the faces in the frames of a video.
 
     Args:
         path: A video file.
-        every: Look at each `every`-th frame.
+        every: Look at each `every`-th frame, or with "0.5s" at one each half second.
         model: The model; the one that ships when None, loaded once.
 
     Yields:
         One recognition a frame, with its `time` in seconds.
     """
     yield from (model or _default_model()).recognize_video(path, every=every)
+
+
+def recognize_videos(
+    videos: Sequence[str | Path],
+    out: str | Path,
+    *,
+    every: int | str = 1,
+    workers: int = 0,
+    restart: bool = False,
+    model: Model | None = None,
+) -> "list[VideoSummary]":
+    """Recognize the faces of many videos into a table with one row a face and frame; see `Model.recognize_videos`.
+
+    Args:
+        videos: Videos, pictures, and folders of them.
+        out: The table, `.csv` or `.parquet`; a summary and a manifest are written beside it.
+        every: Look at each `every`-th frame, or with "0.5s" at one each half second.
+        workers: How many processes read videos; 0 for this one.
+        restart: Whether to read all videos again, the finished ones too.
+        model: The model; the one that ships when None, loaded once.
+
+    Returns:
+        What each video showed.
+    """
+    used = model or _default_model()
+    return used.recognize_videos(videos, out, every=every, workers=workers, restart=restart)
+
+
+def live(
+    source: str | Path | int = 0,
+    *,
+    to: str | Sequence[str] = (),
+    sending: "SinkOptions | None" = None,
+    model: Model | None = None,
+    half_life: float = 0.5,
+    on_event: Callable[[str], None] | None = None,
+) -> Iterator[dict[str, Any]]:
+    """Recognize live, without a window: yield the document of each frame, and send it to other programs.
+
+    From a camera or a stream, always take the newest frame; of a file, take every frame as fast as possible.
+
+    Args:
+        source: A camera's number, a file, an address or a folder.
+        to: Where to send, as after `moodspace live --to`, such as "ws://127.0.0.1:8770" or "values.parquet".
+        sending: What is sent, and how it is protected; by default what groups of at least 5 faces show.
+        model: The model; the one that ships when None, loaded once.
+        half_life: Smoothing half-life in seconds.
+        on_event: Called with one-line messages, in any thread: a camera or a receiver is lost or back.
+
+    Yields:
+        A document as `schema.json` describes it, with single faces: it does not leave this program. End the loop, or
+        close the generator, to finish files and disconnect receivers.
+
+    Raises:
+        MoodspaceError: The source gives no frames, or a destination cannot be used.
+        ValueError: A destination is unknown or not protected.
+    """
+    from moodspace.realtime.capture.files import open_source
+    from moodspace.realtime.capture.newest import NewestFrames
+    from moodspace.realtime.documents import live_document
+    from moodspace.realtime.sinks.hub import Sinks
+    from moodspace.realtime.window.background import recognize as process
+
+    used, tell = model or _default_model(), on_event or (lambda event: None)
+    pipeline = used.live(half_life=half_life)
+    destinations = [to] if isinstance(to, str) else list(to)
+    with Sinks(destinations, sending, classes=used.classes_, on_event=tell) as sinks, ExitStack() as stack:
+        opened = open_source(str(source), on_event=tell)
+        frames: Iterable[Frame] = (
+            stack.enter_context(NewestFrames(opened)) if opened.live else stack.enter_context(opened)
+        )
+        for frame in frames:
+            result = process(pipeline, frame)
+            sinks.add(frame, result)
+            yield live_document(frame, result, min_group=sinks.min_group)
 
 
 def evaluate(

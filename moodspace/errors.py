@@ -17,6 +17,10 @@ EXTRAS = {
     "starlette": "web",
     "uvicorn": "web",
     "ray": "ray",
+    "websockets": "sinks",
+    "pythonosc": "sinks",
+    "paho": "sinks",
+    "pylsl": "sinks",
 }
 
 

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import numpy as np
 
-from moodspace.arrays import FloatArray, IntArray
+from moodspace.arrays import ByteArray, FloatArray, IntArray
 from moodspace.bundles import shipped_bundle
 from moodspace.classifier.bundle.bundle import Bundle, load_bundle
 from moodspace.embeddings.data.labels import canonical
 from moodspace.index.taught.faces import LIVE, NewFaces
+from moodspace.index.taught.frozen import FrozenFaces, freeze
 from moodspace.index.taught.search import TaughtIndex
 
 
@@ -54,13 +55,30 @@ class Gallery:
         """The number of faces of each class."""
         return dict(self._opened.summary().labels)
 
-    def add(self, embeddings: FloatArray, labels: Sequence[str], *, source: str = LIVE) -> list[int]:
-        """Add faces, all or none.
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of the classes that have faces, sorted."""
+        return self._opened.classes
+
+    def examples(self, name: str, limit: int = 500) -> FloatArray:
+        """Return the embeddings, `(n, d)` float32 unit rows, of up to `limit` newest faces of a class."""
+        return self._opened.examples(canonical(name), limit)
+
+    def add(
+        self,
+        embeddings: FloatArray,
+        labels: Sequence[str],
+        *,
+        source: str = LIVE,
+        pictures: ByteArray | None = None,
+    ) -> list[int]:
+        """Add faces as one lesson, all or none; one `undo` takes it back.
 
         Args:
             embeddings: `(n, d)` float32, rows of unit length.
             labels: n class names; a new name makes a new class.
             source: Where they came from, shown as evidence.
+            pictures: `(n, 48, 48)` uint8 gray crops to keep in the gallery; None keeps none.
 
         Returns:
             Their ids.
@@ -71,7 +89,21 @@ class Gallery:
         if not len(embeddings):
             return []
         unit = np.asarray(embeddings, np.float32)
-        return list(self._opened.add(NewFaces(unit, names, [source] * len(names), [""] * len(names))).ids)
+        kept = None if pictures is None else list(np.asarray(pictures))
+        faces = NewFaces(unit, names, [source] * len(names), [""] * len(names), pictures=kept)
+        return list(self._opened.add(faces).ids)
+
+    def relabel(self, ids: Sequence[int], label: str) -> list[int]:
+        """Teach taught faces as another class, as one lesson; `undo` gives them their earlier class again.
+
+        Returns:
+            Their new ids; faces that had this class already are left out.
+        """
+        return list(self._opened.relabel(ids, label).ids)
+
+    def pictures(self, ids: Sequence[int]) -> dict[int, ByteArray]:
+        """Return the crops that the gallery keeps, `(48, 48)` uint8 gray, by id of their face."""
+        return self._opened.pictures(ids)
 
     def remove(self, label: str | None = None, *, ids: Sequence[int] = ()) -> int:
         """Remove a class, or faces by id; return how many faces were removed."""
@@ -80,7 +112,7 @@ class Gallery:
         return self._opened.remove_label(canonical(label)) if label is not None else self._opened.remove(ids)
 
     def undo(self) -> int:
-        """Take back the last addition; return how many faces were removed."""
+        """Take back the last lesson; return how many faces were removed or have their earlier class again."""
         undone = self._opened.undo()
         return sum(undone.labels.values()) if undone else 0
 
@@ -112,3 +144,7 @@ class Gallery:
     def snapshot(self) -> TaughtIndex:
         """Return the gallery as it can be searched now; the same object while nothing changes."""
         return self._opened.snapshot()
+
+    def frozen(self) -> FrozenFaces | None:
+        """Return the faces as they are now, in memory; None if there are none."""
+        return freeze(self._opened)

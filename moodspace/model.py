@@ -1,8 +1,9 @@
 """A model that recognizes expressions: a bundle, one of its views, and the faces that you taught it."""
 
+import math
 import tempfile
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -12,10 +13,11 @@ import numpy as np
 
 from moodspace.arrays import ByteArray, DoubleArray, FloatArray, IntArray
 from moodspace.bundles import shipped_bundle
+from moodspace.classifier.baseline import Baseline, load_baseline, measure_baseline, rest_of
 from moodspace.classifier.bundle.bundle import Bundle, load_bundle
 from moodspace.classifier.ensemble import Prediction
 from moodspace.classifier.priors import check_prior, read_prior
-from moodspace.classifier.recognizer import Recognizer
+from moodspace.classifier.recognizer import Recognizer, Shift
 from moodspace.embeddings.crops import SIZE, crop_faces
 from moodspace.embeddings.detection.detectors import PICTURE_SIZES, Detector, open_detector
 from moodspace.embeddings.encoder import Encoded, encode_all
@@ -26,7 +28,9 @@ from moodspace.index.taught.search import TaughtIndex
 if TYPE_CHECKING:
     import pandas as pd
 
-    from moodspace.realtime.pipeline import LivePipeline
+    from moodspace.classifier.separation import Separation
+    from moodspace.realtime.pipeline import LivePipeline, Pipeline
+    from moodspace.realtime.videos.reading import Summary as VideoSummary
 
 Channels = Literal["rgb", "bgr"]
 Picture = str | Path | bytes | ByteArray
@@ -62,6 +66,7 @@ class Face:
         neighbors: The most similar labelled faces, best first.
         quality: `size` in pixels, `sharpness`, `yaw` in degrees, whether that is `good` enough to be read, and the
             `reason` if not; None if it was not assessed.
+        baseline: Whether a resting face shifts the probabilities.
     """
 
     xywh: tuple[float, float, float, float]
@@ -71,12 +76,18 @@ class Face:
     unknown: bool
     neighbors: tuple[Neighbor, ...]
     quality: dict[str, Any] | None = None
+    baseline: bool = False
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the face as plain values, ready for `json.dumps`; without `quality` if it was not assessed."""
+        """Return the face as plain values, ready for `json.dumps`.
+
+        There is no `quality` if it was not assessed, and no `baseline` if there is none.
+        """
         values = asdict(self) | {"xywh": list(self.xywh), "neighbors": [asdict(one) for one in self.neighbors]}
         if self.quality is None:
             del values["quality"]
+        if not self.baseline:
+            del values["baseline"]
         return values
 
 
@@ -229,28 +240,51 @@ class Model:
             self._gallery = self._stack.enter_context(Gallery(Path(folder) / "gallery", bundle=self.bundle))
         return self._gallery
 
-    def predict(self, crops: ByteArray) -> "np.ndarray[Any, np.dtype[np.str_]]":
+    def predict(self, crops: ByteArray, *, baseline: Baseline | None = None) -> "np.ndarray[Any, np.dtype[np.str_]]":
         """Predict the expression of face crops.
 
         Args:
             crops: `(n, 48, 48)` uint8 grey in [0, 255]; see `crops`, which cuts them out of a picture.
+            baseline: The resting face of the person on all of them; see `baseline`.
 
         Returns:
             `(n,)` class names.
         """
-        prediction = self._predict(check_crops(crops))
+        prediction = self._predict(check_crops(crops), baseline)
         return np.array(prediction.classes)[prediction.labels]
 
-    def predict_proba(self, crops: ByteArray) -> FloatArray:
+    def predict_proba(self, crops: ByteArray, *, baseline: Baseline | None = None) -> FloatArray:
         """Predict the calibrated probability of each class.
 
         Args:
             crops: `(n, 48, 48)` uint8 grey in [0, 255].
+            baseline: The resting face of the person on all of them; see `baseline`.
 
         Returns:
             `(n, C)` float32, rows sum to 1, columns in the order of `classes_`.
         """
-        return self._predict(check_crops(crops)).proba
+        return self._predict(check_crops(crops), baseline).proba
+
+    def baseline(self, faces: ByteArray | Sequence[Picture] | str | Path, *, seconds: float | None = None) -> Baseline:
+        """Measure one person's resting face, to take it as zero in later predictions.
+
+        Args:
+            faces: Crops `(n, 48, 48)` uint8 grey; pictures, in each of which the largest face counts; or the path of a
+                picture, a video, or a folder of them. All show the same person, relaxed.
+            seconds: Use a video up to this time only.
+
+        Raises:
+            MoodspaceError: The faces cannot be read, or do not show one person at rest.
+        """
+        if isinstance(faces, str | Path):
+            from moodspace.realtime.baseline_sources import measure_file
+
+            return measure_file(str(faces), *self._pipelines(), seconds=seconds)
+        if isinstance(faces, np.ndarray):
+            crops = check_crops(faces)
+        else:
+            crops = np.array([self._largest_face(one) for one in faces], np.uint8).reshape(-1, SIZE, SIZE)
+        return measure_baseline(self.recognizer, _encode(self.bundle, crops, 64), least=1)
 
     def embed(self, crops: ByteArray, *, batch_size: int = 64) -> FloatArray:
         """Return the embeddings of face crops: `(n, d)` float32, rows of unit length.
@@ -288,66 +322,177 @@ class Model:
         bgr = as_bgr(picture, channels)
         return crop_faces(bgr, self._detector(picture=True).detect(bgr).landmarks, self.bundle.geometry)
 
-    def recognize(self, picture: Picture, *, channels: Channels | None = None) -> Recognition:
+    def load_baseline(self, path: str | Path) -> Baseline:
+        """Read a baseline that `Baseline.save` or `moodspace live --baseline-file` wrote.
+
+        Raises:
+            MoodspaceError: The file cannot be read, or was measured with another bundle.
+        """
+        return load_baseline(path, self.bundle)
+
+    def recognize(
+        self, picture: Picture, *, channels: Channels | None = None, baseline: Baseline | None = None
+    ) -> Recognition:
         """Find the faces of a picture and recognize what they show.
 
         Args:
             picture: A file, its bytes, or an array `(h, w)` grey or `(h, w, 3)` uint8 in [0, 255].
             channels: Order of an array's three channels, "rgb" or "bgr"; required for an array of three channels.
+            baseline: The resting face of the person on it; see `baseline`.
 
         Raises:
-            MoodspaceError: The picture cannot be read.
+            MoodspaceError: The picture cannot be read, or the baseline is of another bundle.
         """
-        from moodspace.realtime.pipeline import Pipeline
-
-        pipeline = Pipeline(self._detector(picture=True), self.recognizer)
+        pipeline, _ = self._pipelines()
+        pipeline.shift = self._shift(baseline)
         result = pipeline.process(as_bgr(picture, channels), 0.0)
         source = str(picture) if isinstance(picture, str | Path) else ""
         return _recognition(result, self.recognizer, source, None)
 
-    def recognize_video(self, video: str | Path, *, every: int = 1) -> Iterator[Recognition]:
+    def recognize_video(
+        self, video: str | Path, *, every: int | str = 1, baseline: Baseline | None = None
+    ) -> Iterator[Recognition]:
         """Recognize the faces in the frames of a video.
 
         Args:
             video: A video file.
-            every: Look at each `every`-th frame.
+            every: Look at each `every`-th frame, or with "0.5s" at one each half second.
+            baseline: The resting face of the person in it; see `baseline`.
 
         Yields:
             One recognition a frame, with its `time` in seconds.
 
         Raises:
-            MoodspaceError: The file cannot be read.
+            MoodspaceError: The file cannot be read, or `every` is neither.
         """
         from moodspace.realtime.capture.files import open_source
-        from moodspace.realtime.pipeline import Pipeline
+        from moodspace.realtime.capture.sampling import Sampling
 
-        if every < 1:
-            raise ValueError(f"every: expected 1 or more, got {every}")
-        pipeline = Pipeline(self._detector(picture=False), self.recognizer)
-        with open_source(str(video)) as source:
+        _, pipeline = self._pipelines()
+        pipeline.shift = self._shift(baseline)
+        with open_source(str(video), sampling=Sampling.parse(every)) as source:
             for frame in source:
-                if frame.index % every == 0:
-                    result = pipeline.process(frame.bgr, frame.time)
-                    yield _recognition(result, self.recognizer, frame.source, frame.time)
+                result = pipeline.process(frame.bgr, frame.time)
+                yield _recognition(result, self.recognizer, frame.source, frame.time)
 
-    def teach(self, faces: ByteArray | Sequence[Picture], label: str) -> list[int]:
-        """Teach faces; the next prediction uses them.
+    def recognize_videos(
+        self,
+        videos: Sequence[str | Path],
+        out: str | Path,
+        *,
+        every: int | str = 1,
+        workers: int = 0,
+        restart: bool = False,
+    ) -> "list[VideoSummary]":
+        """Recognize the faces of many videos into a table with one row a face and frame, as `predict --out` does.
+
+        Faces are followed through each video. Finished videos are kept in a work file beside the table: the same call
+        goes on after an interruption, and reads only what is new.
+
+        Args:
+            videos: Videos, pictures, and folders of them.
+            out: The table, `.csv` or `.parquet`. Beside it, a summary with one row a video is written to
+                `NAME-videos.csv` or `.parquet`, and a manifest to `NAME-manifest.json`.
+            every: Look at each `every`-th frame, or with "0.5s" at one each half second.
+            workers: How many processes read videos; 0 for this one. A script that starts processes needs
+                `if __name__ == "__main__":`.
+            restart: Whether to read all videos again, the finished ones too.
+
+        Returns:
+            What each video showed. One that could not be read has a `problem` and no `sha256`.
+
+        Raises:
+            MoodspaceError: The settings are not those of the finished videos, another program makes the same table, or
+                a process fails.
+            OSError: A file cannot be written.
+        """
+        from moodspace import __version__
+        from moodspace.index.taught.frozen import FrozenGallery
+        from moodspace.realtime.capture.sampling import Sampling
+        from moodspace.realtime.videos.reading import VideoReader, read_settings
+        from moodspace.realtime.videos.run import engine_for, recognize_videos
+        from moodspace.realtime.videos.workers import read_here
+
+        taught = self._gallery.frozen() if self._gallery is not None else None
+        sampling = Sampling.parse(every)
+        settings = read_settings(self.bundle.path, self.view, taught=taught, sampling=sampling)
+        recognizer = Recognizer(self.bundle, self.view, FrozenGallery(taught))
+        reader = VideoReader(recognizer, self._detector(picture=True), self._detector(picture=False), sampling)
+        engine = engine_for(settings, workers=workers) if workers else lambda jobs: read_here(jobs, reader)
+        report = recognize_videos(
+            videos, Path(out), settings, classes=reader.classes, version=__version__, engine=engine, restart=restart
+        )
+        return report.summaries
+
+    def teach(
+        self, faces: ByteArray | Sequence[Picture], label: str | Sequence[str], *, keep_pictures: bool = False
+    ) -> list[int]:
+        """Teach faces as one lesson, all or none; the next prediction uses them, one `undo` takes them back.
 
         Args:
             faces: Crops `(n, 48, 48)` uint8 grey, or pictures, in each of which the largest face counts.
-            label: The expression they show; a new name makes a new class.
+            label: The expression they show, or one for each face; a new name makes a new class.
+            keep_pictures: Whether the gallery keeps the crops, for evidence and for other encoders.
 
         Returns:
             The ids of the taught faces, for `forget`.
 
         Raises:
-            MoodspaceError: A picture cannot be read or shows no face, or the label is empty.
+            MoodspaceError: A picture cannot be read or shows no face, or a label is empty.
+            ValueError: There is another number of labels than of faces.
         """
         if isinstance(faces, np.ndarray):
             crops = check_crops(faces)
         else:
-            crops = np.stack([self._largest_face(one) for one in faces])
-        return self.gallery.add(self.embed(crops), [label] * len(crops))
+            crops = np.array([self._largest_face(one) for one in faces], np.uint8).reshape(-1, SIZE, SIZE)
+        labels = [label] * len(crops) if isinstance(label, str) else list(label)
+        return self.gallery.add(self.embed(crops), labels, pictures=crops if keep_pictures else None)
+
+    def collect(
+        self, frames: Iterable[tuple[float, ByteArray]], *, start: float = 0.0, end: float = math.inf, most: int = 24
+    ) -> ByteArray:
+        """Collect varied examples of a held expression from a video; `teach` makes them one lesson.
+
+        Frames whose face cannot be read and near-identical frames are skipped; the largest face is followed.
+
+        Args:
+            frames: Seconds and RGB frames `(h, w, 3)` uint8, as `moodspace.read_video` yields them.
+            start, end: Seconds between which the expression is held.
+            most: How many examples are enough.
+
+        Returns:
+            Crops `(n, 48, 48)` uint8 grey, `n` at most `most`, in order of time.
+
+        Examples:
+            >>> import moodspace as ms
+            >>> with ms.load() as model:  # doctest: +SKIP
+            ...     model.teach(model.collect(ms.read_video("me.mp4"), start=2, end=10), "skeptical")
+        """
+        from moodspace.realtime.collector import Collector
+
+        pipeline, collector = self.live(), Collector.for_recognizer(self.recognizer, capacity=most)
+        track: int | None = None
+        for time, frame in frames:
+            if time > end or collector.full:
+                break
+            bgr = np.ascontiguousarray(frame[..., ::-1])
+            result = pipeline.process(bgr, time)
+            if time < start or not len(result.track_ids):
+                continue
+            if track is None or track not in result.track_ids:
+                track = int(result.track_ids[np.prod(result.faces.xywh[:, 2:], axis=1).argmax()])
+            collector.offer_frame(bgr, result, track, self.recognizer)
+        return np.array([one.crop for one in collector.examples], np.uint8).reshape(-1, SIZE, SIZE)
+
+    def separation(self) -> "dict[str, Separation]":
+        """Recognize examples of each taught class without themselves, to see which classes are confused.
+
+        Returns:
+            For each class `examples`, `tested`, `right`, `unsure`, `confused`, and `summary` in words.
+        """
+        from moodspace.classifier.separation import separation
+
+        return separation(self.recognizer, self.gallery, self.gallery.labels)
 
     def partial_fit(self, crops: ByteArray, labels: Sequence[str]) -> "Model":
         """Teach face crops with a label for each; scikit-learn's name for `teach`.
@@ -367,18 +512,40 @@ class Model:
         """Take back the last teaching; return how many faces were forgotten."""
         return self.gallery.undo()
 
-    def live(self, *, half_life: float = 0.5) -> "LivePipeline":
+    def live(
+        self,
+        *,
+        half_life: float = 0.5,
+        baseline: Baseline | None = None,
+        baseline_seconds: float | None = None,
+    ) -> "LivePipeline":
         """Return a pipeline for a live session: `process(frame_bgr, now)` tracks, recognizes and smooths.
+
+        Its attribute `baselines` measures and clears the resting faces of the session.
 
         Args:
             half_life: Smoothing half-life in seconds.
+            baseline: The resting face of the first face in view; see `baseline`.
+            baseline_seconds: Measure each new face's resting face for this long, and take it as zero.
         """
+        from moodspace.realtime.baselines import LiveBaselines
         from moodspace.realtime.pipeline import LivePipeline
 
-        return LivePipeline(self._detector(picture=False), self.recognizer, half_life=half_life)
+        baselines = LiveBaselines(self.recognizer, seconds=baseline_seconds, first=baseline)
+        return LivePipeline(self._detector(picture=False), self.recognizer, half_life=half_life, baselines=baselines)
 
-    def _predict(self, crops: ByteArray) -> Prediction:
-        return self.recognizer.predict(crops)
+    def _predict(self, crops: ByteArray, baseline: Baseline | None = None) -> Prediction:
+        return self.recognizer.predict(crops, self._shift(baseline))
+
+    def _shift(self, baseline: Baseline | None) -> Shift | None:
+        return None if baseline is None else rest_of(baseline, self.recognizer).shift
+
+    def _pipelines(self) -> "tuple[Pipeline, Pipeline]":
+        """Return the pipelines for pictures and for videos."""
+        from moodspace.realtime.pipeline import Pipeline
+
+        picture, video = (Pipeline(self._detector(picture=one), self.recognizer) for one in (True, False))
+        return picture, video
 
     def _detector(self, *, picture: bool) -> Detector:
         if picture not in self._detectors:
@@ -477,6 +644,7 @@ def _recognition(result: Any, recognizer: Recognizer, source: str, time: float |
             unknown=document["unknown"],
             neighbors=tuple(Neighbor(**one) for one in document["neighbors"]),
             quality=document.get("quality"),
+            baseline=document.get("baseline", False),
         )
         for document in face_documents(result, recognizer)
     )

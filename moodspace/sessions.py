@@ -3,9 +3,11 @@
 The types live here, beside `arrays` and `errors`, because `viz` must not import `realtime`; they need NumPy alone.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import NamedTuple
+
+import numpy as np
 
 from moodspace.arrays import BoolArray, DoubleArray, FloatArray, IntArray
 
@@ -39,6 +41,8 @@ class GroupSeconds:
         readable: `(n,)` int64, readable faces; `WITHHELD` if fewer than `Session.min_group`.
         unsure: `(n,)` int64, readable faces without a certain expression; `WITHHELD` where `readable` is.
         proba: `(n, C)` float32, mean probabilities, rows sum to 1; NaN where `readable` is withheld.
+        change: `(n, C)` float32, mean change of the faces with a baseline from their resting faces, rows sum to 0; NaN
+            where too few had one. All NaN if omitted.
     """
 
     second: IntArray
@@ -48,8 +52,10 @@ class GroupSeconds:
     readable: IntArray
     unsure: IntArray
     proba: FloatArray
+    change: FloatArray = field(default_factory=lambda: np.zeros((0, 0), np.float32))
 
     def __post_init__(self) -> None:
+        _fill_change(self)
         _check_rows(self)
 
     @property
@@ -71,6 +77,8 @@ class FaceSeconds:
         sharpness: `(m,)` float32, as in `embeddings.detection.quality`.
         yaw: `(m,)` float32, degrees.
         proba: `(m, C)` float32, smoothed probabilities, rows sum to 1.
+        change: `(m, C)` float32, change from the resting face, rows sum to 0; NaN without a baseline. All NaN if
+            omitted.
     """
 
     second: IntArray
@@ -81,8 +89,10 @@ class FaceSeconds:
     sharpness: FloatArray
     yaw: FloatArray
     proba: FloatArray
+    change: FloatArray = field(default_factory=lambda: np.zeros((0, 0), np.float32))
 
     def __post_init__(self) -> None:
+        _fill_change(self)
         _check_rows(self)
 
 
@@ -135,9 +145,14 @@ class Session:
         return max(round(self.duration), int(self.group.second[-1:].sum()) + 1)
 
 
+def _fill_change(columns: GroupSeconds | FaceSeconds) -> None:
+    if columns.change.shape == (0, 0):
+        object.__setattr__(columns, "change", np.full_like(columns.proba, np.nan))
+
+
 def _check_rows(columns: GroupSeconds | FaceSeconds) -> None:
     n = len(columns.second)
-    for field in fields(columns):
-        rows = len(getattr(columns, field.name))
+    for column in fields(columns):
+        rows = len(getattr(columns, column.name))
         if rows != n:
-            raise ValueError(f"{field.name}: expected {n} rows, as second has, got {rows}")
+            raise ValueError(f"{column.name}: expected {n} rows, as second has, got {rows}")

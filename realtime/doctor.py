@@ -29,6 +29,10 @@ _OPTIONAL = {
     "umap-learn": ("draw the map", "map"),
     "matplotlib": ("draw the map", "map"),
     "ray": ("use --engine ray", "ray"),
+    "websockets": ("send to browsers and OBS", "sinks"),
+    "python-osc": ("send over OSC", "sinks"),
+    "paho-mqtt": ("send over MQTT", "sinks"),
+    "pylsl": ("send over LSL", "sinks"),
 }
 # Other distributions that provide the same package.
 _SUBSTITUTES = {"opencv-python": ("opencv-python-headless", "opencv-contrib-python")}

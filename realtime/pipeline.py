@@ -13,7 +13,7 @@ import numpy as np
 
 from moodspace.arrays import ByteArray, FloatArray, IntArray
 from moodspace.classifier.ensemble import Prediction
-from moodspace.classifier.recognizer import Evidence, Recognizer
+from moodspace.classifier.recognizer import Evidence, Recognizer, Shift
 from moodspace.embeddings.crops import SIZE, crop_faces
 from moodspace.embeddings.detection.faces import Detector, Faces
 from moodspace.embeddings.detection.occlusion import mouth_hidden_probability
@@ -21,6 +21,7 @@ from moodspace.embeddings.detection.quality import FaceQuality, assess, assess_c
 from moodspace.embeddings.encoder import Encoded
 from moodspace.embeddings.pictures import to_crop
 from moodspace.index.taught.search import TaughtIndex
+from moodspace.realtime.baselines import NO_BASELINE, FaceBaseline, LiveBaselines
 from moodspace.realtime.evidence import NearFace, SmoothedEvidence, near_faces
 from moodspace.realtime.tracking.smoothing import LabelSmoother
 from moodspace.realtime.tracking.tracker import TrackedFaces, Tracker
@@ -36,6 +37,7 @@ class FrameResult:
         prediction: Their expressions, in the same order; also unknown where a face cannot be read.
         timings_ms: Milliseconds per stage: "detect", "crop", "recognise".
         quality: How well the faces can be read; None if not assessed.
+        baseline: Whether the predictions are shifted by a resting face.
 
     Raises:
         ValueError: The prediction or the quality has another number of rows than there are faces.
@@ -46,6 +48,7 @@ class FrameResult:
     prediction: Prediction
     timings_ms: dict[str, float]
     quality: FaceQuality | None = None
+    baseline: bool = False
 
     def __post_init__(self) -> None:
         if len(self.faces) != len(self.prediction):
@@ -58,9 +61,14 @@ class Process(Protocol):
     """Turn frames into results; `Pipeline` and `WholePicture` do."""
 
     recognizer: Recognizer
+    shift: Shift | None
 
     def process(self, frame_bgr: ByteArray, now: float) -> FrameResult:
         """Recognize the faces of a frame; see `Pipeline.process`."""
+        ...
+
+    def find(self, frame_bgr: ByteArray) -> tuple[Faces, ByteArray, FaceQuality]:
+        """Return the n faces of a frame, their crops `(n, 48, 48)` uint8 gray, and their quality."""
         ...
 
 
@@ -71,6 +79,9 @@ class Pipeline:
         detector: The face detector.
         recognizer: The recognizer. Its bundle also says how faces are cropped.
         clock: Return the time in seconds; used for `timings_ms` only.
+
+    Attributes:
+        shift: the shift of one person's resting face, see `moodspace.classifier.baseline.rest_of`; or None.
     """
 
     def __init__(
@@ -78,6 +89,7 @@ class Pipeline:
     ) -> None:
         self.detector = detector
         self.recognizer = recognizer
+        self.shift: Shift | None = None
         self._clock = clock
 
     def process(self, frame_bgr: ByteArray, now: float) -> FrameResult:
@@ -90,17 +102,25 @@ class Pipeline:
         started = self._clock()
         faces = self.detector.detect(frame_bgr)
         detected = self._clock()
-        crops = crop_faces(frame_bgr, faces.landmarks, self.recognizer.bundle.geometry)
-        quality = assess_crops(faces, crops, frame_bgr.shape)
+        crops, quality = self._crop(frame_bgr, faces)
         cropped = self._clock()
-        prediction = self.recognizer.predict(crops, quality).withheld(quality.good)
+        prediction = self.recognizer.predict(crops, self.shift, quality=quality).withheld(quality.good)
         recognized = self._clock()
         timings_ms = {
             "detect": 1000 * (detected - started),
             "crop": 1000 * (cropped - detected),
             "recognise": 1000 * (recognized - cropped),
         }
-        return FrameResult(now, faces, prediction, timings_ms, quality)
+        return FrameResult(now, faces, prediction, timings_ms, quality, self.shift is not None)
+
+    def find(self, frame_bgr: ByteArray) -> tuple[Faces, ByteArray, FaceQuality]:
+        """Return the n faces of a frame, their crops `(n, 48, 48)` uint8 gray, and their quality."""
+        faces = self.detector.detect(frame_bgr)
+        return faces, *self._crop(frame_bgr, faces)
+
+    def _crop(self, frame_bgr: ByteArray, faces: Faces) -> tuple[ByteArray, FaceQuality]:
+        crops = crop_faces(frame_bgr, faces.landmarks, self.recognizer.bundle.geometry)
+        return crops, assess_crops(faces, crops, frame_bgr.shape)
 
 
 class WholePicture:
@@ -109,25 +129,33 @@ class WholePicture:
     Args:
         recognizer: The recognizer.
         clock: Return the time in seconds; used for `timings_ms` only.
+
+    Attributes:
+        shift: As in `Pipeline`.
     """
 
     def __init__(self, recognizer: Recognizer, *, clock: Callable[[], float] = time.perf_counter) -> None:
         self.recognizer = recognizer
+        self.shift: Shift | None = None
         self._clock = clock
 
     def process(self, frame_bgr: ByteArray, now: float) -> FrameResult:
         """Recognize the face. Its box is the frame; its landmarks are the template's, scaled to the frame."""
         started = self._clock()
-        crop = to_crop(np.ascontiguousarray(frame_bgr[..., ::-1]))
+        faces, crops, quality = self.find(frame_bgr)
+        cropped = self._clock()
+        prediction = self.recognizer.predict(crops, self.shift, quality=quality).withheld(quality.good)
+        recognized = self._clock()
+        timings_ms = {"detect": 0.0, "crop": 1000 * (cropped - started), "recognise": 1000 * (recognized - cropped)}
+        return FrameResult(now, faces, prediction, timings_ms, quality, self.shift is not None)
+
+    def find(self, frame_bgr: ByteArray) -> tuple[Faces, ByteArray, FaceQuality]:
+        """Return the frame as one face, its crop `(1, 48, 48)` uint8 gray, and its quality."""
+        crops = to_crop(np.ascontiguousarray(frame_bgr[..., ::-1]))[None]
         size = np.array(frame_bgr.shape[1::-1])
         landmarks = (self.recognizer.bundle.geometry.template[None] + 0.5) * size / SIZE - 0.5
         faces = Faces(np.array([[0, 0, *size]], np.float32), landmarks.astype(np.float32), np.ones(1, np.float32))
-        quality = assess_crops(faces, crop[None])
-        cropped = self._clock()
-        prediction = self.recognizer.predict(crop[None], quality).withheld(quality.good)
-        recognized = self._clock()
-        timings_ms = {"detect": 0.0, "crop": 1000 * (cropped - started), "recognise": 1000 * (recognized - cropped)}
-        return FrameResult(now, faces, prediction, timings_ms, quality)
+        return faces, crops, assess_crops(faces, crops)
 
 
 STAGES = ("detect", "track", "crop", "encode", "search", "ensemble")
@@ -159,6 +187,7 @@ class LiveResult:
         nearest: For each face at most 5 known faces that support `smoothed`, smoothed in the same way, most important
             first; empty for a face that was never readable.
         votes: `(n, C)` float32, rows sum to 1, the votes of all neighbors, smoothed in the same way.
+        baselines: For each face whether its resting face is its zero; none has a baseline if omitted.
 
     Raises:
         ValueError: An attribute has another number of rows than there are faces, or of columns than there are classes.
@@ -175,10 +204,15 @@ class LiveResult:
     timings_ms: dict[str, float]
     nearest: tuple[tuple[NearFace, ...], ...]
     votes: FloatArray
+    baselines: tuple[FaceBaseline, ...] = ()
 
     def __post_init__(self) -> None:
         n = len(self.faces)
-        for name in ("track_ids", "prediction", "smoothed", "shown", "quality", "embeddings", "nearest", "votes"):
+        if not self.baselines:
+            object.__setattr__(self, "baselines", (NO_BASELINE,) * n)
+        for name in (
+            "track_ids", "prediction", "smoothed", "shown", "quality", "embeddings", "nearest", "votes", "baselines",
+        ):  # fmt: skip
             if (rows := len(getattr(self, name))) != n:
                 raise ValueError(f"{name}: expected {n} rows, one per face, got {rows}")
         for name in ("smoothed", "votes"):
@@ -197,7 +231,13 @@ class LivePipeline:
         detector: The face detector.
         recognizer: The recognizer. Its bundle also says how faces are cropped.
         half_life: Smoothing half-life in seconds: half of a change shows in `smoothed` after this time.
+        every_face: Whether to encode every face in every frame; otherwise more than 4 faces are encoded in turn, to
+            keep up with a camera.
         clock: Return the time in seconds; used for `timings_ms` only.
+        baselines: The resting faces of the session; by default they are measured on request only.
+
+    Attributes:
+        baselines: The resting faces of the session: measure and clear them here.
     """
 
     def __init__(
@@ -206,12 +246,15 @@ class LivePipeline:
         recognizer: Recognizer,
         *,
         half_life: float = 0.5,
+        every_face: bool = False,
         clock: Callable[[], float] = time.perf_counter,
+        baselines: LiveBaselines | None = None,
     ) -> None:
         self.recognizer = recognizer
+        self.baselines = baselines or LiveBaselines(recognizer)
         self._tracker = Tracker(detector, recognizer.bundle.geometry, clock=clock)
         self._encoded_faces = _EncodedFaces(recognizer)
-        self._half_life, self._clock = half_life, clock
+        self._half_life, self._every_face, self._clock = half_life, every_face, clock
         self._states: dict[int, _FaceState] = {}
 
     def restart(self) -> None:
@@ -221,8 +264,7 @@ class LivePipeline:
     def reset_smoothing(self) -> None:
         """Drop the smoothed past, so that what was just taught or forgotten shows in the next frame."""
         for state in self._states.values():
-            state.smoother.reset()
-            state.evidence.reset()
+            state.reset()
 
     def process(self, frame_bgr: ByteArray, now: float) -> LiveResult:
         """Track and recognize the faces of the next frame.
@@ -236,7 +278,7 @@ class LivePipeline:
         marks.append(self._clock())
         ids = tracked.ids.tolist()
         states = self._update_states(ids, tracked.remembered)
-        due = _due_rows(states, tracked)
+        due = _due_rows(states, tracked, every=self._every_face)
         crops = self._crop(frame_bgr, tracked, due)
         for row, crop, hiding in zip(due, crops, mouth_hidden_probability(crops).tolist(), strict=True):
             states[row].cropped_at, states[row].sharpness, states[row].hidden = now, sharpness(crop), hiding
@@ -249,7 +291,10 @@ class LivePipeline:
         marks.append(self._clock())
         evidence = self._encoded_faces.search(update)
         marks.append(self._clock())
-        prediction = self.recognizer.decide(encoded, evidence, quality).withheld(quality.good)
+        for row in self.baselines.update(ids, tracked.remembered, due, crops, encoded, quality, now):
+            states[row].reset()
+        shifts = self.baselines.shifts(ids)
+        prediction = self.recognizer.decide(encoded, evidence, shifts, quality=quality).withheld(quality.good)
         smoothed, shown = self._smooth(states, due, prediction, quality, now)
         nearest, votes = _smoothed_evidence(states, smoothed, prediction.classes)
         marks.append(self._clock())
@@ -258,7 +303,7 @@ class LivePipeline:
         timings_ms = dict(zip(STAGES, [detect_ms, spent[0] - detect_ms, *spent[1:].tolist()], strict=True))
         return LiveResult(
             now, tracked.faces, tracked.ids, prediction, smoothed, shown, quality, encoded.embeddings, timings_ms,
-            nearest, votes,
+            nearest, votes, self.baselines.states(ids, now),
         )  # fmt: skip
 
     def _update_states(self, ids: list[int], remembered: Collection[int]) -> "list[_FaceState]":
@@ -321,13 +366,18 @@ class _FaceState:
         """Return the state of a face that was not cropped yet."""
         return cls(LabelSmoother(half_life), SmoothedEvidence(half_life))
 
+    def reset(self) -> None:
+        """Drop the smoothed past."""
+        self.smoother.reset()
+        self.evidence.reset()
 
-def _due_rows(states: list[_FaceState], tracked: TrackedFaces) -> IntArray:
-    """Return the rows of the faces to crop in this frame: the new ones, and those that waited longest."""
+
+def _due_rows(states: list[_FaceState], tracked: TrackedFaces, *, every: bool) -> IntArray:
+    """Return the rows of the faces to crop in this frame: all, or the new ones and those that waited longest."""
     waiting = [row for row, state in enumerate(states) if tracked.fresh[row] or state.cropped_at < 0]
     waiting.sort(key=lambda row: states[row].cropped_at)
     n = len(waiting)
-    share = n if n <= _ALL_UP_TO else max(_ALL_UP_TO, min(-(-n // 2), _ENCODER_BATCH), -(-n // 4))
+    share = n if every or n <= _ALL_UP_TO else max(_ALL_UP_TO, min(-(-n // 2), _ENCODER_BATCH), -(-n // 4))
     new = sum(state.cropped_at < 0 for state in states)
     return np.sort(np.array(waiting[: max(share, new)], np.int64))
 

@@ -6,7 +6,9 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from moodspace.classifier.baseline import RefusedBaselineError
 from moodspace.embeddings.data.labelled import Skipped
+from moodspace.realtime.baseline_sources import FileBaseline
 from moodspace.realtime.capture.source import Frame, Source, SourceError
 from moodspace.realtime.documents import face_documents, frame_document
 from moodspace.realtime.drawing.annotate import Annotator
@@ -15,7 +17,12 @@ from moodspace.realtime.pipeline import FrameResult, Process
 
 
 def predict_source(
-    source: Source, pictures: Process, videos: Process | None = None, *, annotate: Path | None = None
+    source: Source,
+    pictures: Process,
+    videos: Process | None = None,
+    *,
+    annotate: Path | None = None,
+    baseline: FileBaseline | None = None,
 ) -> Iterator[dict[str, Any]]:
     """Predict the expressions in pictures and videos.
 
@@ -25,6 +32,7 @@ def predict_source(
         pictures: A `Pipeline` with a detector for pictures, or `WholePicture` if each picture is one face.
         videos: A `Pipeline` with a faster detector, for the frames of videos; None uses `pictures`.
         annotate: The folder for annotated copies; None writes none.
+        baseline: The resting face of the person whose files these are. A video without one is skipped.
 
     Yields:
         For a picture `{"source": ..., "faces": [...]}`, for a video `{"source": ..., "frames": [{"time": ...,
@@ -40,15 +48,28 @@ def predict_source(
         annotator = outputs.enter_context(Annotator(annotate, source.root)) if annotate else None
         for name, frames in groupby(source, key=lambda frame: frame.source):
             copy = _Copy(annotator, source, name)
-            document = _document(name, frames, pictures, videos or pictures, copy)
+            try:
+                document = _document(name, frames, pictures, videos or pictures, copy, baseline)
+            except RefusedBaselineError as error:
+                source.skipped.append(Skipped(name, str(error)))
+                continue
             missing = [one.reason for one in source.incomplete if one.source == name]
             yield document | {"incomplete": missing[0]} if missing else document
 
 
-def _document(name: str, frames: Iterator[Frame], pictures: Process, videos: Process, copy: "_Copy") -> dict[str, Any]:
+def _document(
+    name: str,
+    frames: Iterator[Frame],
+    pictures: Process,
+    videos: Process,
+    copy: "_Copy",
+    baseline: FileBaseline | None,
+) -> dict[str, Any]:
     documents: list[dict[str, Any]] = []
     for frame in frames:
         pipeline = pictures if frame.fps is None else videos
+        if baseline is not None and not documents:
+            baseline.begin(name, pipeline, video=frame.fps is not None)
         result = pipeline.process(frame.bgr, frame.time)
         copy.add(frame, result)
         if frame.fps is None:

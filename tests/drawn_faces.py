@@ -8,6 +8,7 @@ half a minute, a linear model does only in part, and the nearest pixels say next
 import csv
 import io
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
@@ -126,6 +127,33 @@ def draw_face(name: str, rng: np.random.Generator) -> npt.NDArray[np.uint8]:
     canvas = canvas.filter(ImageFilter.GaussianBlur(rng.uniform(0.5, 1.2) * _SCALE / 2))
     pixels = np.asarray(canvas.resize((SIZE, SIZE), Image.Resampling.BOX), np.float64)
     return _lit(pixels, rng)
+
+
+def draw_person(name: str, person: int, rng: np.random.Generator) -> npt.NDArray[np.uint8]:
+    """Draw a face of one person: features, skin and ground are the person's, the rest varies with `rng`."""
+    features = np.random.default_rng(person)
+    side = SIZE * _SCALE
+    canvas = Image.new("L", (side, side), int(features.uniform(20, 230)))
+    _draw(canvas, _varied(EXPRESSIONS[name], rng), features)
+    canvas = canvas.rotate(rng.uniform(-4, 4), Image.Resampling.BILINEAR, fillcolor=canvas.getpixel((2, 2)))
+    canvas = canvas.filter(ImageFilter.GaussianBlur(0.8 * _SCALE / 2))
+    pixels = np.asarray(canvas.resize((SIZE, SIZE), Image.Resampling.BOX), np.float64)
+    return np.clip(pixels + rng.normal(0, 3, pixels.shape), 0, 255).astype(np.uint8)
+
+
+def person_at_rest(read: Callable[[npt.NDArray[np.uint8]], str], count: int = 5) -> npt.NDArray[np.uint8]:
+    """Draw a person at rest, `(count, 48, 48)` uint8, almost the same each time, whom a network reads as neutral.
+
+    Args:
+        read: Return the expression of a crop `(48, 48)`.
+        count: How many pictures to draw.
+    """
+    for person in range(50):
+        face = draw_person("neutral", person, np.random.default_rng(person))
+        if read(face) == "neutral":
+            noise = np.random.default_rng(person).normal(0, 1, (count, *face.shape))
+            return np.clip(face + noise, 0, 255).astype(np.uint8)
+    raise ValueError("expected one of 50 drawn people to read neutral, got none")
 
 
 def _varied(expression: Expression, rng: np.random.Generator) -> Expression:

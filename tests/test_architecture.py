@@ -24,13 +24,19 @@ EVERYBODY = {"moodspace.arrays", "moodspace.errors", "moodspace.sessions"}
 # Only files whose path starts with one of these may import the library.
 HOMES = {
     "av": ("realtime/capture/", "realtime/drawing/video.py"),
-    "ai_edge_litert": ("embeddings/encoder.py",),
+    "ai_edge_litert": ("embeddings/encoder.py", "web/site/"),
     "cv2": ("realtime/", "embeddings/crops.py", "embeddings/detection/", "index/ingest/", "web/"),
     "faiss": ("index/",),
     "jax": ("embeddings/training/",),
     "keras": ("embeddings/training/",),
     "matplotlib": ("viz/",),
-    "pyarrow": ("embeddings/data/", "index/taught/exchange.py", "realtime/session/export.py"),
+    "paho": ("realtime/sinks/mqtt.py",),
+    "pyarrow": (
+        "embeddings/data/", "index/taught/exchange.py", "realtime/session/export.py", "realtime/sinks/files.py",
+        "realtime/videos/table.py",
+    ),
+    "pylsl": ("realtime/sinks/lsl.py",),
+    "pythonosc": ("realtime/sinks/osc.py",),
     "pillow_heif": ("embeddings/pictures.py",),
     "ray": ("index/ingest/ray_workers.py",),
     "starlette": ("web/", "streamlit_app.py"),
@@ -39,10 +45,14 @@ HOMES = {
     "typer": ("cli.py",),
     "umap": ("viz/",),
     "uvicorn": ("web/",),
-}
+    "websockets": ("realtime/sinks/websocket.py",),
+}  # fmt: skip
 
 # What live and predict must not load, with the scientific Python around it.
-HEAVY = ("tensorflow", "keras", "jax", "umap", "sklearn", "streamlit", "pyarrow", "pandas", "matplotlib", "plotly")
+HEAVY = (
+    "tensorflow", "keras", "jax", "umap", "sklearn", "streamlit", "pyarrow", "pandas", "matplotlib", "plotly",
+    "websockets", "paho", "pythonosc", "pylsl",
+)  # fmt: skip
 
 
 def imported(source: str) -> Iterator[str]:

@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import moodspace as ms
 from moodspace.embeddings.data.labels import FER2013_CLASSES, FERPLUS_CLASSES
 from tests.conftest import ROOT
-from tests.drawn_faces import drawn_faces, write_folder
+from tests.drawn_faces import draw_person, drawn_faces, person_at_rest, write_folder
 from tests.made_videos import INTERLACED, cut, write_video
 
 GALLERY = 28_709
@@ -164,13 +165,16 @@ def test_predict_annotates_copies_and_leaves_the_originals(run, astronaut, clip,
     assert not np.array_equal(drawn, np.asarray(Image.open(astronaut).convert("RGB")))
 
 
+FIELDS = ["kind", "version", "source", "frame", "time", "captured", "size", "group", "faces", "timings_ms"]
+
+
 def test_live_without_a_window_prints_one_json_line_a_frame(run, clip):
     result = run("live", "--source", clip, "--headless", "--json")
     documents = [json.loads(line) for line in succeeded(result).splitlines()]
     assert len(documents) == 5
     assert result.stderr == "5 frames\n"
     for number, document in enumerate(documents):
-        assert list(document) == ["source", "frame", "time", "size", "faces", "timings_ms"]
+        assert list(document) == FIELDS
         assert (document["source"], document["frame"], document["size"]) == (str(clip), number, [512, 512])
         assert document["time"] == pytest.approx(number / 10, abs=0.005)
         (face,) = document["faces"]
@@ -318,3 +322,69 @@ def test_teach_and_similar_know_a_picture_by_its_content(run, tmp_path, astronau
     assert "d.jpg: expected a picture, got a video; take a picture out of it" in done.stderr
     for name in ("b", "c.mp4"):
         assert run("similar", tmp_path / name).exit_code == 0
+
+
+@pytest.fixture
+def at_rest(tmp_path, shipped):
+    """A folder of pictures of one drawn person at rest."""
+    (tmp_path / "rest").mkdir()
+    model = ms.load(shipped)
+    for number, face in enumerate(person_at_rest(lambda face: str(model.predict(face[None])[0]), 3)):
+        Image.fromarray(face).save(tmp_path / "rest" / f"{number}.png")
+    return tmp_path / "rest"
+
+
+def test_predict_takes_a_persons_pictures_at_rest_as_zero(run, tmp_path, at_rest):
+    Image.fromarray(draw_person("angry", 4, np.random.default_rng(2))).save(tmp_path / "angry.png")
+    plain = json.loads(succeeded(run("predict", tmp_path / "angry.png", "--crops", "--json")))["faces"][0]
+    found = run("predict", tmp_path / "angry.png", "--crops", "--json", "--baseline", at_rest)
+    face = json.loads(succeeded(found))["faces"][0]
+    assert face["baseline"] is True and "baseline" not in plain
+    assert face["probabilities"] != plain["probabilities"]
+
+
+def test_predict_refuses_a_smile_as_baseline(run, astronaut):
+    result = run("predict", astronaut, "--baseline", astronaut)
+    assert result.exit_code == 1 and "the face shows happy" in result.stderr and result.stdout == ""
+
+
+def test_the_first_seconds_of_a_video_are_the_baseline(run, clip):
+    """The clip shows a smile from its beginning on, so it makes no baseline and is skipped."""
+    result = run("predict", clip, "--baseline", "FIRST:1")
+    assert result.exit_code == 1 and "is not at rest" in result.stderr and "1 skipped" in result.stderr
+
+
+@pytest.mark.parametrize("wrong", ["FIRST:0", "FIRST:two"])
+def test_a_wrong_baseline_is_refused(run, astronaut, wrong):
+    result = run("predict", astronaut, "--baseline", wrong)
+    assert result.exit_code in (1, 2, 4) and "expected" in result.stderr and result.stdout == ""
+
+
+def test_a_kept_baseline_is_shown_used_and_deleted(run, tmp_path, at_rest, shipped, astronaut):
+    model = ms.load(shipped)
+    crops = np.stack([np.asarray(Image.open(path)) for path in sorted(at_rest.iterdir())])
+    kept = tmp_path / "me.json"
+    model.baseline(crops).save(kept)
+    shown = succeeded(run("baseline", kept))
+    assert "the mean of 3 frames" in shown and "neutral" in shown
+    document = json.loads(succeeded(run("baseline", kept, "--json")))
+    assert document["frames"] == 3 and sum(one["with"] for one in document["at_rest"].values()) == pytest.approx(
+        1, abs=1e-4
+    )
+    assert json.loads(succeeded(run("predict", astronaut, "--json", "--baseline", kept)))["faces"][0]["baseline"]
+    kept.write_text(kept.read_text().replace('"encoder": "', '"encoder": "x'))
+    for command in (("baseline", kept), ("predict", astronaut, "--baseline", kept),
+                    ("live", "--headless", "--source", astronaut, "--baseline-file", kept)):  # fmt: skip
+        result = run(*command)
+        assert result.exit_code == 3 and "one of another" in result.stderr
+    assert succeeded(run("baseline", kept, "--delete")) == f"deleted {kept}\n" and not kept.exists()
+    assert run("baseline", kept).exit_code == 3
+
+
+def test_live_measures_each_new_face_and_refuses_a_smile(run, clip, tmp_path):
+    result = run(
+        "live", "--headless", "--json", "--source", clip, "--baseline", "0.5", "--baseline-file", tmp_path / "me.json"
+    )
+    documents = [json.loads(line) for line in succeeded(result).splitlines()]
+    assert {face["baseline"] for document in documents for face in document["faces"]} == {False}
+    assert not (tmp_path / "me.json").exists()

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -15,11 +16,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from moodspace.classifier.bundle.bundle import Bundle
+from moodspace.classifier.bundle.bundle import Bundle, load_bundle, update_bundle
+from moodspace.embeddings.data.labels import FER2013_CLASSES
 from moodspace.embeddings.encoder import EncoderSpec
+from moodspace.index.gallery import Gallery
 from moodspace.index.taught.gallery import FILE
+from moodspace.index.taught.user_gallery import open_gallery
 from tests.conftest import ROOT
-from tests.drawn_faces import drawn_faces, write_folder
+from tests.drawn_faces import drawn_faces, write_folder, write_parquet
 
 SPEC = Bundle.encoder_spec.fget
 
@@ -236,3 +240,77 @@ def test_a_read_only_gallery_is_read_and_not_written(run, shipped, astronaut, ow
         assert run("forget", "--last", *own).exit_code == 3
     finally:
         own[1].chmod(0o700)
+
+
+def test_pictures_are_kept_where_asked_for(run, shipped, astronaut, own, faces):
+    for extra, kept in (([], 0), (["--keep-pictures"], 1)):
+        ids = told(run("teach", "--label", "wink", astronaut, *extra, *own, "--json"))["ids"]
+        with opened_gallery(own, shipped) as gallery:
+            assert len(gallery.pictures(ids)) == kept
+        run("forget", "--last", *own)
+    told(run("index", faces, "--crops", "--keep-pictures", *own, "--json"))
+    with opened_gallery(own, shipped) as gallery:
+        (rows,) = gallery.rows()
+        pictures = gallery.pictures(rows.ids)
+        assert len(pictures) == len(rows) == 14 and gallery.verify() == []
+    for number, source in zip(rows.ids.tolist(), rows.sources, strict=True):
+        assert (pictures[number] == np.asarray(Image.open(source))).all()
+
+
+def test_taught_faces_can_be_given_another_class_and_back(run, shipped, astronaut, own):
+    ids = told(run("teach", "--label", "wink", astronaut, *own, "--json"))["ids"]
+    changed = told(run("gallery", "relabel", "--label", "Smirk", "--id", ids[0], *own, "--json"))
+    assert changed["label"] == "smirk" and changed["ids"] != ids
+    assert told(run("gallery", "show", *own, "--json"))["classes"] == {"smirk": 1}
+    again = run("gallery", "relabel", "--label", "smirk", "--id", changed["ids"][0], *own)
+    assert again.exit_code == 1 and "nothing changed" in again.stderr
+    run("forget", "--last", *own)
+    assert told(run("gallery", "show", *own, "--json"))["classes"] == {"wink": 1}
+
+
+@pytest.fixture
+def drawn_bundle(shipped, tmp_path):
+    """The shipped network with drawn faces for a gallery, and their pictures in a file."""
+    pytest.importorskip("pyarrow")
+    path, faces = shutil.copytree(shipped, tmp_path / "bundle"), drawn_faces(14, seed=4)
+    bundle = load_bundle(path)
+    labels = {name: np.full(14, -1) for name in bundle.classes}
+    embeddings, sources = bundle.encoder.encode(faces.crops).embeddings, np.array(faces.sources, np.str_)
+    gallery = Gallery(embeddings, np.arange(14), labels, bundle.classes, sources, np.zeros(14))
+    update_bundle(path, gallery=gallery, map_coordinates=embeddings[:, :2].copy())
+    write_parquet(faces, tmp_path / "train.parquet")
+    return path
+
+
+def test_whoever_has_the_data_sees_the_gallerys_faces(run, drawn_bundle, astronaut, own, tmp_path):
+    gray = (228, 228, 228)  # of a face that is not available
+    shares = []
+    for extra in ([], ["--pictures", tmp_path / "train.parquet"]):
+        result = run("similar", astronaut, "--bundle", drawn_bundle, "--sheet", tmp_path / "s.png", *extra, *own)
+        assert result.exit_code == 0, result.output
+        with Image.open(tmp_path / "s.png") as sheet:
+            shares.append((np.asarray(sheet) == gray).all(axis=2).mean())
+    assert shares[0] > 0.3 and shares[1] < 0.05
+    assert "14 of 14 gallery faces have a picture" in result.stderr
+    out = tmp_path / "map"
+    written = run("visualize", "--bundle", drawn_bundle, "--out", out, "--pictures", tmp_path / "train.parquet", *own)
+    assert written.exit_code == 0, written.output
+    assert "data:image/webp" in (out / "map.html").read_text(encoding="utf-8")
+    wrong = run("similar", astronaut, "--pictures", tmp_path / "train.parquet", "--sheet", tmp_path / "s.png", *own)
+    assert wrong.exit_code == 1 and "expected the faces of the bundle's gallery, got others" in wrong.stderr
+
+
+def test_show_tells_how_well_the_classes_separate(run, shipped, faces, own):
+    told(run("index", faces, "--crops", *own, "--json"))
+    document = told(run("gallery", "show", *own, "--json"))["separation"]
+    assert set(document) == set(FER2013_CLASSES)
+    for one in document.values():
+        assert one["examples"] == one["tested"] == 2
+        assert one["right"] + one["unsure"] + sum(one["confused"].values()) == 2
+    lines = run("gallery", "show", *own).stdout.splitlines()
+    (line,) = [line for line in lines if line.strip().startswith("happy")]
+    assert line.endswith(document["happy"]["summary"])
+
+
+def opened_gallery(own, shipped):
+    return open_gallery(own[1], load_bundle(shipped).encoder_spec, read_only=True)

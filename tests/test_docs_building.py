@@ -22,6 +22,7 @@ _spec.loader.exec_module(hooks)
         ("how-to/teach.md", "[changes](../../CHANGELOG.md#unreleased)", "[changes](../changelog.md#unreleased)"),
         ("how-to/teach.md", "[results](../results.md#teaching)", "[results](../results.md#teaching)"),
         ("live.md", "[code](../realtime/pipeline.py)", "code"),
+        ("reference/json.md", "[it](../../realtime/sinks/schema.json)", "[it](schema.md)"),
         ("live.md", "[page](results.md), ![map](map.png)", "[page](results.md), ![map](map.png)"),
     ],
 )

@@ -39,7 +39,8 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Build the wheel from a copy, because building leaves files behind."""
     source, out = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("wheel")
     for name in FOLDERS:
-        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
+        left_out = shutil.ignore_patterns("__pycache__", "node_modules", "dist")
+        shutil.copytree(ROOT / name, source / name, ignore=left_out)
     (source / "docs").mkdir()
     for name in ("docs/model-card.md",):
         shutil.copy(ROOT / name, source / name)
@@ -77,7 +78,8 @@ def test_the_wheel_holds_one_package_and_all_that_it_needs(wheel: Path) -> None:
         "moodspace/py.typed", "moodspace/bundles/fer2013/encoder.tflite", "moodspace/bundles/fer2013/manifest.json",
         "moodspace/embeddings/detection/centerface.onnx", "moodspace/embeddings/detection/centerface.LICENSE",
         "moodspace/realtime/astronaut.webp", "moodspace/viz/theme.css", "moodspace/docs/model-card.md",
-        "moodspace/web/static/live/page.js",
+        "moodspace/web/static/live/page.js", "moodspace/realtime/sinks/schema.json",
+        "moodspace/realtime/sinks/overlay.html",
     ):  # fmt: skip
         assert needed in names
     assert wheel.stat().st_size < 20_000_000

@@ -10,6 +10,7 @@ import streamlit as st
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 
+from moodspace.web.components.face_route import face_route
 from moodspace.web.components.map import map_route
 from moodspace.web.live.socket import live_route
 from moodspace.web.server.middleware import AuthMiddleware, UploadQuotaMiddleware
@@ -27,7 +28,7 @@ def create_app() -> st.App:
 def app_options() -> dict[str, Any]:
     """Return the keyword arguments of `st.App`: routes, middleware and lifespan."""
     return {
-        "routes": [live_route(), map_route()],
+        "routes": [live_route(), map_route(), face_route()],
         "middleware": [Middleware(AuthMiddleware), Middleware(UploadQuotaMiddleware)],
         "lifespan": _lifespan,
     }

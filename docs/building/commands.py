@@ -13,7 +13,7 @@ from moodspace import cli
 from moodspace.cli.app import DEFAULT_BUNDLE
 
 PAGE = Path(__file__).parents[1] / "reference" / "commands.md"
-_TABLE = re.compile(r"(<!-- options ([a-z ]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+_TABLE = re.compile(r"(<!-- options ([a-z -]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def commands() -> dict[str, Any]:

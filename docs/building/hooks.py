@@ -17,12 +17,13 @@ _PAGES = {
     "NOTICE": "notice.md",
     "README.md": "index.md",
     "README.md#responsible-use": "responsible-use.md",
+    "realtime/sinks/schema.json": "reference/schema.md",
 }
 _TO_DOCS = re.compile(r"\]\(docs/")
 
 
 def on_files(files: "Files", config: Any) -> "Files":
-    """Add the changelog, the guide for contributors, responsible use, the license notice and the notebooks as pages."""
+    """Add the changelog, the guide, responsible use, the license notice, the schema and the notebooks as pages."""
     from mkdocs.structure.files import File
 
     for name in ("CHANGELOG.md", "CONTRIBUTING.md"):
@@ -35,6 +36,8 @@ def on_files(files: "Files", config: Any) -> "Files":
     )
     notice = (_ROOT / "NOTICE").read_text(encoding="utf-8")
     files.append(File.generated(config, "notice.md", content=f"# Third-party notices\n\n```text\n{notice}```\n"))
+    schema = (_ROOT / "realtime" / "sinks" / "schema.json").read_text(encoding="utf-8")
+    files.append(File.generated(config, "reference/schema.md", content=schema_page(schema)))
     for notebook in sorted((_ROOT / "docs" / "notebooks").glob("*.py")):
         page = notebook_page(notebook.read_text(encoding="utf-8"))
         files.append(File.generated(config, f"notebooks/{notebook.stem}.md", content=page))
@@ -57,6 +60,14 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
         return f"[{text}]({posixpath.relpath(made, folder or '.')})" if made else text
 
     return _LINK.sub(rewritten, markdown)
+
+
+def schema_page(schema: str) -> str:
+    """Return the page of the schema of live documents."""
+    return (
+        "# Schema of live documents\n\nOf the documents of `live --json` and `--to`, see [JSON](json.md#live-json); "
+        f"JSON Schema 2020-12.\n\n```json\n{schema.strip()}\n```\n"
+    )
 
 
 def notebook_page(text: str) -> str:

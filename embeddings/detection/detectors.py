@@ -31,6 +31,7 @@ __all__ = [
     "DetectorError",
     "Faces",
     "YuNet",
+    "bundled_weights",
     "open_detector",
     "open_picture_detector",
 ]
@@ -93,7 +94,7 @@ class CenterFace:
         self.working_sizes = tuple(working_sizes)
         self.threshold = threshold
         self.least_face = least_face
-        path = _bundled_weights() if model is None else model
+        path = bundled_weights() if model is None else model
         if not path.is_file():
             raise DetectorError(f"detector model: expected CenterFace's ONNX file, got no such file: {path}")
         try:
@@ -241,7 +242,8 @@ def open_picture_detector(name: str = "centerface", model: Path | None = None) -
     return open_detector(name, model, working_sizes=PICTURE_SIZES, least_face=LEAST_FACE)
 
 
-def _bundled_weights() -> Path:
+def bundled_weights() -> Path:
+    """Return the ONNX file of the detector that comes with Moodspace."""
     return Path(__file__).with_name("centerface.onnx")
 
 

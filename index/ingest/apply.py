@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from moodspace.arrays import FloatArray
+from moodspace.arrays import ByteArray, FloatArray
 from moodspace.embeddings.data.labelled import Progress, Skipped
 from moodspace.index.taught.sync_plan import DUPLICATE, FACES, FAILED, NONE, Duplicate, FileState, SyncPlan
 
@@ -27,6 +27,7 @@ class EmbeddedFile:
         reason: Why there is no face, in words; empty if there is one.
         readable: Whether the file could be opened and was a picture.
         lasting: Whether the result depends on the file alone, so that reading it again before it changes is useless.
+        crop: `(48, 48)` uint8 gray in [0, 255], the face; None if there is none.
     """
 
     path: str
@@ -37,6 +38,7 @@ class EmbeddedFile:
     reason: str = ""
     readable: bool = True
     lasting: bool = True
+    crop: ByteArray | None = None
 
 
 EmbeddedBatches = Iterable[Sequence[EmbeddedFile]]
@@ -45,13 +47,20 @@ EmbeddedBatches = Iterable[Sequence[EmbeddedFile]]
 class FolderWriter(Protocol):
     """Write the faces of one folder to the user's gallery."""
 
-    def record(self, files: Sequence[FileState], embeddings: FloatArray, digests: Sequence[str]) -> None:
+    def record(
+        self,
+        files: Sequence[FileState],
+        embeddings: FloatArray,
+        digests: Sequence[str],
+        pictures: Sequence[ByteArray | None] | None = None,
+    ) -> None:
         """Replace the records and faces of these files, in one transaction.
 
         Args:
             files: The present state of the files. Their previous faces are removed.
             embeddings: `(m, d)` float32, unit rows: the new face of each file with status `FACES`, in order.
             digests: The SHA-256 of each new face's crop.
+            pictures: The crops to keep with the faces; None keeps none.
         """
         ...
 
@@ -128,7 +137,13 @@ def planned(plan: SyncPlan) -> SyncReport:
 
 
 def apply_sync(
-    writer: FolderWriter, plan: SyncPlan, embedded: EmbeddedBatches, dim: int, progress: Progress | None = None
+    writer: FolderWriter,
+    plan: SyncPlan,
+    embedded: EmbeddedBatches,
+    dim: int,
+    progress: Progress | None = None,
+    *,
+    keep_pictures: bool = False,
 ) -> SyncReport:
     """Bring the gallery in line with a folder.
 
@@ -138,6 +153,7 @@ def apply_sync(
         embedded: The results of the files of `plan.to_embed`, in order, a few at a time.
         dim: Length of an embedding.
         progress: Called with the number of files done and the total, after each transaction.
+        keep_pictures: Whether to keep the crops of the faces in the gallery.
 
     Raises:
         GalleryError: The gallery cannot be written.
@@ -151,7 +167,7 @@ def apply_sync(
         start = len(outcome)
         files = [_state(file, one) for file, one in zip(plan.to_embed[start : start + len(part)], part, strict=True)]
         outcome |= {file.path: file for file in files}
-        _record(writer, files, part, dim)
+        _record(writer, files, part, dim, keep_pictures=keep_pictures)
         faces = [one.path for one in part if one.embedding is not None]
         report.changed += sum(path in changed for path in faces)
         report.added += sum(path not in changed for path in faces)
@@ -171,10 +187,13 @@ def _state(file: FileState, one: EmbeddedFile) -> FileState:
     )
 
 
-def _record(writer: FolderWriter, files: Sequence[FileState], part: Sequence[EmbeddedFile], dim: int) -> None:
-    embeddings = [one.embedding for one in part if one.embedding is not None]
-    digests = [one.digest for one in part if one.embedding is not None]
-    writer.record(files, np.array(embeddings, np.float32).reshape(-1, dim), digests)
+def _record(
+    writer: FolderWriter, files: Sequence[FileState], part: Sequence[EmbeddedFile], dim: int, *, keep_pictures: bool
+) -> None:
+    shown = [one for one in part if one.embedding is not None]
+    embeddings = np.array([one.embedding for one in shown], np.float32).reshape(-1, dim)
+    pictures = [one.crop for one in shown] if keep_pictures else None
+    writer.record(files, embeddings, [one.digest for one in shown], pictures)
 
 
 def _record_unread(

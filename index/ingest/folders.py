@@ -31,6 +31,7 @@ class SyncRequest:
         ray: Whether to read pictures on a Ray cluster instead.
         ray_address: The address of the cluster; None starts one on this machine.
         dry_run: Whether to only report what would be done.
+        keep_pictures: Whether the gallery keeps the crops of the faces that are read.
     """
 
     folders: Sequence[Path]
@@ -41,6 +42,7 @@ class SyncRequest:
     ray: bool = False
     ray_address: str | None = None
     dry_run: bool = False
+    keep_pictures: bool = False
 
 
 def sync_folders(gallery: TaughtGallery | None, request: SyncRequest, progress: Progress | None = None) -> SyncReport:
@@ -107,7 +109,9 @@ def _sync_folder(
         # Done first, so that an interrupted run leaves no faces that were read in the other way.
         part.drop([path for path in known if path not in out])
     with closing(embed_pictures([file.path for file in plan.to_embed], request, crops=crops)) as embedded:
-        report = apply_sync(part, plan, embedded, request.reading.encoder.dim, progress)
+        report = apply_sync(
+            part, plan, embedded, request.reading.encoder.dim, progress, keep_pictures=request.keep_pictures
+        )
     return report, part.batch
 
 

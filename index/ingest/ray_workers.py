@@ -33,7 +33,7 @@ _LOCAL = {"address": "local", "include_dashboard": False, "object_store_memory":
 _ANSWER_S = 10
 
 # The code that the machines of a cluster get from this one, so that all run the same version.
-_SUBPACKAGES, _MODULES = ("embeddings", "index"), ("arrays", "errors")
+_SUBPACKAGES, _MODULES = ("embeddings", "index"), ("arrays", "errors", "sessions")
 
 
 def embed_on_ray(
@@ -61,11 +61,27 @@ def embed_on_ray(
     Raises:
         WorkerError: Ray is not installed, there is no such cluster, it lacks a file or the bundle, or it fails.
     """
+    with ray_cluster(address, _SUBPACKAGES) as ray:
+        yield from _in_order(ray, paths, _absolute(reading), size)
+
+
+@contextlib.contextmanager
+def ray_cluster(address: str | None, subpackages: Sequence[str]) -> Iterator[ModuleType]:
+    """Connect to a Ray cluster, send it our code, and yield the module `ray`; at the end, stop what runs there.
+
+    Args:
+        address: The cluster's address: `HOST:6379`, or `auto` for the one that this machine belongs to; None starts a
+            cluster on this machine and stops it at the end.
+        subpackages: The subpackages of `moodspace` that its tasks need.
+
+    Raises:
+        WorkerError: Ray is not installed, there is no such cluster, or a task or the cluster failed.
+    """
     ray = _import_ray()
     try:
-        with _package_to_send() as package:
+        with _package_to_send(subpackages) as package:
             _connect(ray, address, package)
-            yield from _in_order(ray, paths, _absolute(reading), size)
+            yield ray
     except ray.exceptions.RayTaskError as error:
         raise WorkerError(
             f"--engine ray: expected the same files on every machine, but one says: {error.cause}; check that it has "
@@ -90,13 +106,13 @@ def _import_ray() -> ModuleType:
 
 
 @contextlib.contextmanager
-def _package_to_send() -> Iterator[Path]:
+def _package_to_send(subpackages: Sequence[str]) -> Iterator[Path]:
     """Copy the code that a cluster needs to a temporary folder `moodspace`, from a checkout or an installed package."""
     with tempfile.TemporaryDirectory(prefix="moodspace-") as folder:
         package = Path(folder) / "moodspace"
         package.mkdir()
         (package / "__init__.py").touch()
-        for name in (*_SUBPACKAGES, *_MODULES):
+        for name in (*subpackages, *_MODULES):
             source = Path(importlib.import_module(f"moodspace.{name}").__file__ or "")
             if name in _MODULES:
                 shutil.copy(source, package)

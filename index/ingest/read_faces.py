@@ -103,7 +103,7 @@ def embed_files(
         read = [_read_if_it_fits(path, cropper) for path in paths[start : start + size]]
         crops = np.array([crop for _, crop in read if crop is not None], np.uint8).reshape(-1, SIZE, SIZE)
         embeddings = iter(encoder.encode(crops).embeddings)
-        yield [file if crop is None else replace(file, embedding=next(embeddings)) for file, crop in read]
+        yield [file if crop is None else replace(file, embedding=next(embeddings), crop=crop) for file, crop in read]
 
 
 def _read_if_it_fits(path: str, cropper: Cropper) -> tuple[EmbeddedFile, ByteArray | None]:

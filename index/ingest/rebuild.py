@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from moodspace.arrays import ByteArray
 from moodspace.embeddings.data.labelled import DataError, Progress, Skipped
 from moodspace.embeddings.encoder import Encoder, EncoderSpec
 from moodspace.index.ingest.apply import SyncReport
@@ -165,7 +166,11 @@ class _Rebuild:
         croppers = (cropper, crop_whole_picture)
         lost: Counter[str] = Counter()
         for faces in self.old.rows():
-            kinds = [_origin_without_picture(source) for source in faces.sources]
+            kept = self.old.pictures(faces.ids)
+            kinds = [
+                "" if number in kept else _origin_without_picture(source)
+                for number, source in zip(faces.ids.tolist(), faces.sources, strict=True)
+            ]
             lost.update(kind for kind in kinds if kind)
             single = [row for row, kind in enumerate(kinds) if not kind and faces.sources[row] not in synced]
             for start in range(0, len(single), BATCH):
@@ -207,7 +212,13 @@ class _Rebuild:
         report: SyncReport,
     ) -> None:
         """Add faces of single pictures, in one transaction, unless an earlier run did."""
-        found = {row: crop_from_source(faces.sources[row], faces.digests[row], croppers) for row in rows}
+        kept = self.old.pictures(faces.ids[list(rows)])
+        found: dict[int, ByteArray | None] = {
+            row: kept[number]
+            if (number := int(faces.ids[row])) in kept
+            else crop_from_source(faces.sources[row], faces.digests[row], croppers)
+            for row in rows
+        }
         crops = {row: crop for row, crop in found.items() if crop is not None}
         gone = [faces.sources[row] for row in rows if row not in crops]
         report.failed += [
@@ -220,7 +231,9 @@ class _Rebuild:
         if fresh and self.new is not None:
             embeddings = encoder.encode(np.stack([crops[row] for row in fresh])).embeddings
             labels, sources = ([column[row] for row in fresh] for column in (faces.labels, faces.sources))
-            self.new.add(NewFaces(embeddings, labels, sources, [digests[row] for row in fresh], faces.added[fresh]))
+            pictures = [kept.get(int(faces.ids[row])) for row in fresh]
+            digest = [digests[row] for row in fresh]
+            self.new.add(NewFaces(embeddings, labels, sources, digest, faces.added[fresh], pictures))
 
 
 def _identity(folder: Path) -> tuple[str, int]:

@@ -1,7 +1,8 @@
 """Crop the faces of a gallery again from the pictures that they came from."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
@@ -48,7 +49,10 @@ def crop_from_source(source: str, digest: str, croppers: Sequence[Cropper]) -> B
 
 
 def crops_from_sources(
-    faces: TaughtFaces, croppers: Sequence[Cropper], progress: Progress | None = None
+    faces: TaughtFaces,
+    croppers: Sequence[Cropper],
+    progress: Progress | None = None,
+    kept: Mapping[int, ByteArray] = MappingProxyType({}),
 ) -> tuple[ByteArray, npt.NDArray[np.int64]]:
     """Crop the newest taught faces again, where their pictures have not changed.
 
@@ -56,13 +60,20 @@ def crops_from_sources(
         faces: The faces, newest last.
         croppers: The ways in which they may have been cropped.
         progress: Called with the number of pictures read and the total.
+        kept: The crops that the gallery kept, by id of their face; these are not read again.
 
     Returns:
         Crops `(m, 48, 48)` uint8 gray in [0, 255], and for each face its row among them, `(n,)` int64, -1 for none.
     """
-    crops: list[ByteArray] = []
+    held = [row for row, number in enumerate(faces.ids.tolist()) if number in kept]
+    crops = [kept[int(faces.ids[row])] for row in held]
     picture = np.full(len(faces), -1)
-    files = [row for row, source in enumerate(faces.sources) if source != LIVE and not source.startswith(IMPORTED)]
+    picture[held] = np.arange(len(held))
+    files = [
+        row
+        for row, source in enumerate(faces.sources)
+        if picture[row] < 0 and source != LIVE and not source.startswith(IMPORTED)
+    ]
     newest = files[-_MOST_PICTURES:]
     for row in reporting(newest, len(newest), progress):
         crop = crop_from_source(faces.sources[row], faces.digests[row], croppers)

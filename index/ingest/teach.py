@@ -38,7 +38,13 @@ def picture_paths(names: Iterable[Path]) -> list[str]:
 
 
 def teach(
-    gallery: TaughtGallery, label: str, embedded: EmbeddedBatches, *, total: int = 0, progress: Progress | None = None
+    gallery: TaughtGallery,
+    label: str,
+    embedded: EmbeddedBatches,
+    *,
+    total: int = 0,
+    progress: Progress | None = None,
+    keep_pictures: bool = False,
 ) -> TeachReport:
     """Add the faces of pictures to a class, as one batch that can be undone.
 
@@ -51,6 +57,7 @@ def teach(
         embedded: The results of the pictures, a few at a time.
         total: How many pictures there are, for `progress`.
         progress: Called with the number of pictures read and the total.
+        keep_pictures: Whether to keep the crops of the faces in the gallery.
 
     Raises:
         GalleryError, StorageError: The gallery cannot be written.
@@ -77,7 +84,7 @@ def teach(
         if progress:
             progress(read, total)
     if fresh:
-        report.ids += gallery.add(_new_faces(list(fresh.values()), label)).ids
+        report.ids += gallery.add(_new_faces(list(fresh.values()), label, keep_pictures=keep_pictures)).ids
     return report
 
 
@@ -97,10 +104,11 @@ def forget_source(gallery: TaughtGallery, named: str) -> int:
     return sum(gallery.remove_source(place) for place in {os.path.abspath(named), os.path.realpath(named)})
 
 
-def _new_faces(files: Sequence[EmbeddedFile], label: str) -> NewFaces:
+def _new_faces(files: Sequence[EmbeddedFile], label: str, *, keep_pictures: bool) -> NewFaces:
     return NewFaces(
         embeddings=np.stack([file.embedding for file in files if file.embedding is not None]),
         labels=[label] * len(files),
         sources=[file.path for file in files],
         digests=[file.digest for file in files],
+        pictures=[file.crop for file in files] if keep_pictures else None,
     )

@@ -116,9 +116,22 @@ class _Opened:
     encoder: Encoder
 
 
-def _start(reading: ReadOptions) -> None:
+def start_worker() -> None:
+    """Prepare a worker process: it leaves Ctrl-C to its parent, and ends with it, even if the parent is killed."""
     # On Windows the setting is not inherited.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if (parent := multiprocessing.parent_process()) is not None:
+        threading.Thread(target=_end_with, args=(parent,), name="parent", daemon=True).start()
+
+
+def _end_with(parent: multiprocessing.process.BaseProcess) -> None:
+    parent.join()
+    # A killed parent leaves its end of the queue open in the other workers, so that waiting for work would never end.
+    os._exit(1)
+
+
+def _start(reading: ReadOptions) -> None:
+    start_worker()
     cv2.setNumThreads(1)
     _Opened.cropper, _Opened.encoder = reading.open(threads=1)
 

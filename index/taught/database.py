@@ -53,6 +53,20 @@ PRAGMA application_id = {application};
 PRAGMA user_version = {version};
 """
 
+# Tables that a gallery gets when it first needs them, so that older programs still read galleries without them. Their
+# rows go with the face, also where an older program removes it.
+# `pictures`: crops that the user chose to keep. `relabeled`: the earlier classes of a face, the latest one last.
+_LATER = """
+CREATE TABLE IF NOT EXISTS pictures (id INTEGER PRIMARY KEY, pixels BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS relabeled (
+    id INTEGER NOT NULL, step INTEGER NOT NULL, label INTEGER NOT NULL, batch INTEGER NOT NULL, added REAL NOT NULL,
+    PRIMARY KEY (id, step)) WITHOUT ROWID;
+CREATE TRIGGER IF NOT EXISTS removed_with_face AFTER DELETE ON faces BEGIN
+    DELETE FROM pictures WHERE id = old.id;
+    DELETE FROM relabeled WHERE id = old.id;
+END;
+"""
+
 _DAMAGED = {"SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_FORMAT", "SQLITE_ERROR", "SQLITE_MISMATCH"}
 _BUSY = {"SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_PROTOCOL"}
 
@@ -228,6 +242,18 @@ def _statements(script: str) -> Iterator[str]:
         if sqlite3.complete_statement(statement):
             yield statement
             statement = ""
+
+
+def add_later_tables(connection: sqlite3.Connection) -> None:
+    """Add the tables that only some galleries need, inside a transaction."""
+    for statement in _statements(_LATER):
+        connection.execute(statement)
+
+
+def has_table(connection: sqlite3.Connection, name: str) -> bool:
+    """Return whether the gallery has a table."""
+    sql = "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = ?"
+    return bool(connection.execute(sql, (name,)).fetchone()[0])
 
 
 def connect(path: Path, mode: str, timeout: float) -> sqlite3.Connection:

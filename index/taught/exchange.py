@@ -1,7 +1,7 @@
-"""Export the user's gallery to a parquet file and import it, for other tools and machines. Needs pyarrow.
+"""Export the user's gallery to a file and import it, for other tools and machines: parquet, or JSON (`json_file`).
 
-Columns: `id`, `label`, `source`, `added` (UTC), `digest` (SHA-256 of the crop) and `embedding`, a list of 32-bit floats
-of unit length. The schema's metadata names the encoder that made them.
+Parquet needs pyarrow. Its columns: `id`, `label`, `source`, `added` (UTC), `digest` (SHA-256 of the crop) and
+`embedding`, a list of 32-bit floats of unit length. The schema's metadata names the encoder that made them.
 """
 
 import json
@@ -9,6 +9,7 @@ import os
 import secrets
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,18 +21,15 @@ from moodspace.errors import install_command
 from moodspace.index.store.commit import GalleryError
 from moodspace.index.taught.faces import IMPORTED, NewFaces, TaughtFaces
 from moodspace.index.taught.gallery import TaughtGallery
+from moodspace.index.taught.json_file import FORMAT, LENGTH_TOLERANCE, VERSION, is_json, read_json, to_json
 
 _METADATA = b"moodspace"
-_FORMAT, _VERSION = "moodspace-taught-faces", 1
 _COLUMNS = ("label", "source", "added", "digest", "embedding")
 _TEXTS = ("label", "source", "digest")
 
 # Limits on files from strangers: compression with a bounded ratio, and short texts.
 _SAFE_COMPRESSION = ("SNAPPY", "UNCOMPRESSED")
 _LONGEST_TEXT = 4096
-
-# An embedding whose length differs more from 1 is damaged.
-_LENGTH_TOLERANCE = 0.01
 
 
 # pyarrow 26 crashes the process on some damaged files, so a separate process tries to read first.
@@ -48,10 +46,10 @@ _PROBE_TIMEOUT_S = 60
 
 
 def export_gallery(gallery: TaughtGallery, path: Path) -> int:
-    """Write all faces of a gallery to a parquet file; return how many.
+    """Write all faces of a gallery to a JSON file if its name ends in .json, or else a parquet file; return how many.
 
     Raises:
-        GalleryError: pyarrow is not installed, or the gallery is empty.
+        GalleryError: pyarrow is not installed and needed, or the gallery is empty.
         OSError: The file cannot be written.
     """
     parts = list(gallery.rows())
@@ -86,17 +84,20 @@ def import_gallery(gallery: TaughtGallery, path: Path, *, most: int | None = Non
 
 
 def export_faces(path: Path, faces: TaughtFaces, encoder: str) -> None:
-    """Write faces to a parquet file; an existing file is replaced only when the new one is complete.
+    """Write faces to a file; an existing file is replaced only when the new one is complete.
 
     Args:
-        path: The file.
+        path: The file: JSON if its name ends in .json, or else parquet.
         faces: The faces to write.
         encoder: The fingerprint of the encoder that made the embeddings.
 
     Raises:
-        GalleryError: pyarrow is not installed.
+        GalleryError: pyarrow is not installed and needed.
         OSError: the file cannot be written.
     """
+    if path.suffix.lower() == ".json":
+        _replace(path, lambda partial: partial.write_bytes(to_json(faces, encoder)))
+        return
     pa, parquet = _pyarrow()
     dim = faces.embeddings.shape[1]
     columns = {
@@ -107,18 +108,23 @@ def export_faces(path: Path, faces: TaughtFaces, encoder: str) -> None:
         "digest": pa.array(faces.digests, pa.string()),
         "embedding": pa.FixedSizeListArray.from_arrays(pa.array(faces.embeddings.reshape(-1), pa.float32()), dim),
     }
-    described = json.dumps({"format": _FORMAT, "version": _VERSION, "encoder": encoder, "dim": dim})
+    described = json.dumps({"format": FORMAT, "version": VERSION, "encoder": encoder, "dim": dim})
+    table = pa.table(columns).replace_schema_metadata({_METADATA: described})
+    _replace(path, lambda partial: parquet.write_table(table, partial))
+
+
+def _replace(path: Path, write: Callable[[Path], object]) -> None:
     # A random name, because another program may be writing the same file.
     partial = path.with_name(f".{secrets.token_hex(8)}.unfinished")
     try:
-        parquet.write_table(pa.table(columns).replace_schema_metadata({_METADATA: described}), partial)
+        write(partial)
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
 
 
 def import_faces(path: Path, encoder: str, dim: int, *, most: int | None = None) -> NewFaces:
-    """Read an exported file.
+    """Read an exported file, JSON or parquet.
 
     Args:
         path: The file.
@@ -131,8 +137,11 @@ def import_faces(path: Path, encoder: str, dim: int, *, most: int | None = None)
         The faces; their sources begin with `IMPORTED`, because paths of another machine do not exist on this one.
 
     Raises:
-        GalleryError: pyarrow is not installed, the file is damaged or something else, or another encoder made it.
+        GalleryError: pyarrow is not installed and needed, the file is damaged or something else, or another encoder
+            made it.
     """
+    if is_json(path):
+        return read_json(path, encoder, dim, most=most)
     pa, parquet = _pyarrow()
     try:
         _check_described(path, parquet.read_schema(path), encoder)
@@ -181,7 +190,7 @@ def _embeddings(column: Any, dim: int) -> FloatArray:
     rows = np.array(column.to_pylist(), np.float32).reshape(-1, dim)
     # In 16 bits the length of a unit vector is off by up to 0.0005.
     lengths = np.linalg.norm(rows.astype(np.float64), axis=1, keepdims=True)
-    if not (np.abs(lengths - 1) < _LENGTH_TOLERANCE).all():
+    if not (np.abs(lengths - 1) < LENGTH_TOLERANCE).all():
         raise GalleryError("expected embeddings of length 1, got other lengths")
     return (rows / lengths).astype(np.float32)
 
@@ -192,8 +201,8 @@ def _check_described(path: Path, schema: Any, encoder: str) -> None:
         kind, version, made_by = (described[key] for key in ("format", "version", "encoder"))
     except (KeyError, TypeError, ValueError) as error:
         raise GalleryError(f"{path}: expected an exported gallery, got another parquet file; choose another") from error
-    if kind != _FORMAT or version != _VERSION:
-        raise GalleryError(f"{path}: expected {_FORMAT} version {_VERSION}, got {kind} {version}; update this program")
+    if kind != FORMAT or version != VERSION:
+        raise GalleryError(f"{path}: expected {FORMAT} version {VERSION}, got {kind} {version}; update this program")
     if made_by != encoder:
         raise GalleryError(
             f"{path}: expected embeddings of encoder {encoder[:12]}, got {str(made_by)[:12]}; teach the pictures"

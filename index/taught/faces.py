@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from moodspace.arrays import DoubleArray, FloatArray, IntArray
+from moodspace.arrays import ByteArray, DoubleArray, FloatArray, IntArray
+from moodspace.embeddings.crops import SIZE
 from moodspace.embeddings.data.labels import ClassNameError, check_name
 from moodspace.index.gallery import unit_rows_problem
 from moodspace.index.store.commit import GalleryError
@@ -34,6 +35,8 @@ class NewFaces:
         sources: Where the n faces came from: an absolute path, `LIVE`, or `IMPORTED` and a name.
         digests: The SHA-256 of the n crops, 64 hexadecimal digits each; empty if unknown.
         added: `(n,)` float64, when each was taught, seconds since 1970 (UTC); None means now.
+        pictures: The crops to keep in the gallery, `(48, 48)` uint8 gray in [0, 255] each; None keeps none, of all
+            faces or of one.
 
     Raises:
         GalleryError: A field is invalid or the lengths differ.
@@ -44,6 +47,7 @@ class NewFaces:
     sources: Sequence[str]
     digests: Sequence[str]
     added: DoubleArray | None = None
+    pictures: Sequence[ByteArray | None] | None = None
 
     def __post_init__(self) -> None:
         """Validate every field."""
@@ -60,6 +64,15 @@ class NewFaces:
             raise GalleryError(f"faces to teach: {got}; hash the crop")
         if self.added is not None and not np.isfinite(self.added).all():
             raise GalleryError("faces to teach: expected finite seconds since 1970, got NaN or infinity; give a time")
+        if self.pictures is not None:
+            if len(self.pictures) != n:
+                raise GalleryError(
+                    f"faces to teach, pictures: expected {n}, got {len(self.pictures)}; align the fields"
+                )
+            for one in self.pictures:
+                if one is not None and (one.dtype != np.uint8 or one.shape != (SIZE, SIZE)):
+                    got = f"expected uint8 of shape ({SIZE}, {SIZE}), got {one.dtype} of {one.shape}"
+                    raise GalleryError(f"faces to teach, pictures: {got}; pass the crop")
 
     def __len__(self) -> int:
         """Return the number of faces."""
@@ -71,7 +84,8 @@ class NewFaces:
             [column[row] for row in rows] for column in (self.labels, self.sources, self.digests)
         )
         added = None if self.added is None else self.added[list(rows)]
-        return NewFaces(self.embeddings[list(rows)], labels, sources, digests, added)
+        pictures = None if self.pictures is None else [self.pictures[row] for row in rows]
+        return NewFaces(self.embeddings[list(rows)], labels, sources, digests, added, pictures)
 
     @classmethod
     def none(cls, dim: int) -> NewFaces:
@@ -145,11 +159,20 @@ class UndoneBatch:
         batch: Its number.
         added: When its first face was taught, seconds since 1970 (UTC).
         labels: How many faces of each class were removed.
+        restored: How many faces have their earlier class again, by that class.
     """
 
     batch: int
     added: float
     labels: Mapping[str, int]
+    restored: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def summary(self) -> str:
+        """The result in a few words of plain text."""
+        words = ", ".join(f"{n} {name}" for name, n in self.labels.items())
+        again = ", ".join(f"{n} {'is' if n == 1 else 'are'} {name} again" for name, n in self.restored.items())
+        return f"{words}; {again}" if again else words
 
 
 @dataclass(frozen=True, slots=True)

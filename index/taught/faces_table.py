@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from moodspace.arrays import FloatArray, IntArray
+from moodspace.arrays import ByteArray, FloatArray, IntArray
+from moodspace.embeddings.crops import SIZE
 from moodspace.index.gallery import unit_rows_problem
 from moodspace.index.store.commit import GalleryError
-from moodspace.index.taught.database import Database
+from moodspace.index.taught.database import Database, add_later_tables, has_table
 from moodspace.index.taught.faces import NewFaces, TaughtFaces
 from moodspace.index.taught.ivf import Revision
 from moodspace.index.taught.search import FoundFaces
@@ -55,7 +56,110 @@ def insert_faces(connection: sqlite3.Connection, faces: NewFaces, batch: int, ro
         for at in range(len(faces))
     )  # fmt: skip
     connection.executemany("INSERT INTO faces VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
+    kept = [(first + at, one) for at, one in enumerate(faces.pictures or ()) if one is not None]
+    if kept:
+        add_later_tables(connection)
+        pixels = ((number, one.tobytes()) for number, one in kept)
+        connection.executemany("INSERT INTO pictures VALUES (?, ?)", pixels)
     return range(first, first + len(faces))
+
+
+def read_pictures(connection: sqlite3.Connection, ids: IntArray) -> dict[int, ByteArray]:
+    """Return the crops that were kept, `(48, 48)` uint8 gray, by id of their face.
+
+    Raises:
+        GalleryError: A picture is damaged.
+    """
+    found: dict[int, ByteArray] = {}
+    if not has_table(connection, "pictures"):
+        return found
+    for marks, part in _sql_chunks(ids.tolist()):
+        sql = f"SELECT id, pixels FROM pictures WHERE id IN ({marks})"
+        for number, pixels in connection.execute(sql, part):
+            if not isinstance(pixels, bytes) or len(pixels) != SIZE * SIZE:
+                wanted = f"picture of face {number}: expected {SIZE * SIZE} bytes, got another number"
+                raise GalleryError(f"{wanted}; forget this face")
+            found[number] = np.frombuffer(pixels, np.uint8).reshape(SIZE, SIZE)
+    return found
+
+
+def relabel_faces(connection: sqlite3.Connection, ids: Sequence[int], name: str, batch: int) -> list[int]:
+    """Teach faces as another class, inside a transaction; each gets a new id and keeps everything else.
+
+    Args:
+        connection: The connection of the transaction.
+        ids: The faces; those that have this class already, or do not exist, stay as they are.
+        name: The class.
+        batch: The batch that undoes it.
+
+    Returns:
+        The new ids.
+
+    Raises:
+        GalleryError: A face belongs to a synced folder, whose class folders say what it is.
+    """
+    rows: list[tuple[Any, ...]] = []
+    columns = "f.id, f.embedding, f.label, f.source, f.digest, f.added, f.batch, f.root"
+    for marks, part in _sql_chunks(sorted(set(ids))):
+        sql = f"SELECT {columns} FROM faces f JOIN labels l ON l.id = f.label WHERE readable(l.name) != readable(?)"
+        rows += connection.execute(f"{sql} AND f.id IN ({marks}) ORDER BY f.id", (name, *part)).fetchall()
+    if synced := [row[3] for row in rows if row[7] is not None]:
+        raise GalleryError(
+            f"{synced[0]}: expected a face outside synced folders, got {len(synced)} inside one; move the pictures to "
+            f"the folder of their class and run `moodspace index`"
+        )
+    if not rows:
+        return []
+    add_later_tables(connection)
+    label = _label_ids(connection, [name])[name]
+    first = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'faces'").fetchone()[0] + 1
+    now, numbered = time.time(), [(first + at, *row) for at, row in enumerate(rows)]
+    connection.executemany(
+        "INSERT INTO faces VALUES (?, ?, ?, ?, ?, ?, ?, NULL)",
+        [(new, blob, label, source, digest, now, batch) for new, _, blob, _, source, digest, *_ in numbered],
+    )
+    for new, old, _, old_label, _, _, added, old_batch, _ in numbered:
+        _copy_extras(connection, old, new)
+        step = "(SELECT coalesce(max(step), 0) + 1 FROM relabeled WHERE id = ?)"
+        connection.execute(
+            f"INSERT INTO relabeled VALUES (?, {step}, ?, ?, ?)", (new, new, old_label, old_batch, added)
+        )
+    connection.executemany("DELETE FROM faces WHERE id = ?", [(row[1],) for row in numbered])
+    return [row[0] for row in numbered]
+
+
+def _copy_extras(connection: sqlite3.Connection, old: int, new: int) -> None:
+    """Copy a face's picture and earlier classes to its new id."""
+    connection.execute("INSERT INTO pictures SELECT ?, pixels FROM pictures WHERE id = ?", (new, old))
+    connection.execute(
+        "INSERT INTO relabeled SELECT ?, step, label, batch, added FROM relabeled WHERE id = ?", (new, old)
+    )
+
+
+def restore_relabeled(connection: sqlite3.Connection, batch: int) -> dict[str, int]:
+    """Give faces that a batch relabeled their earlier class, under new ids; return how many by class.
+
+    The faces of the batch itself stay; the caller removes them.
+    """
+    if not has_table(connection, "relabeled"):
+        return {}
+    latest = "(SELECT max(step) FROM relabeled WHERE id = f.id)"
+    rows = connection.execute(
+        "SELECT f.id, f.embedding, r.label, f.source, f.digest, r.added, r.batch, readable(l.name) FROM faces f "
+        f"JOIN relabeled r ON r.id = f.id AND r.step = {latest} JOIN labels l ON l.id = r.label "
+        "WHERE f.batch = ? ORDER BY f.id",
+        (batch,),
+    ).fetchall()
+    first = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'faces'").fetchone()[0] + 1
+    restored: dict[str, int] = {}
+    for new, (old, *values, name) in enumerate(rows, first):
+        connection.execute("INSERT INTO faces VALUES (?, ?, ?, ?, ?, ?, ?, NULL)", (new, *values))
+        _copy_extras(connection, old, new)
+        connection.execute(
+            "DELETE FROM relabeled WHERE id = ? AND step = (SELECT max(step) FROM relabeled WHERE id = ?)", (new, new)
+        )
+        restored[name] = restored.get(name, 0) + 1
+    return dict(sorted(restored.items()))
 
 
 def _label_ids(connection: sqlite3.Connection, names: Iterable[str]) -> Mapping[str, int]:

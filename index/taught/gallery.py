@@ -11,7 +11,8 @@ from types import TracebackType
 
 import numpy as np
 
-from moodspace.arrays import IntArray
+from moodspace.arrays import ByteArray, FloatArray, IntArray
+from moodspace.embeddings.data.labels import class_name
 from moodspace.index.gallery import NORM_TOLERANCE
 from moodspace.index.store.commit import GalleryError
 from moodspace.index.store.manifest import StorageError
@@ -23,8 +24,13 @@ from moodspace.index.taught.faces_table import (
     forget_faces,
     forget_ids,
     insert_faces,
+    newest_embeddings,
+    read_classes,
     read_faces,
+    read_pictures,
     read_revision,
+    relabel_faces,
+    restore_relabeled,
 )
 from moodspace.index.taught.search import TaughtIndex
 from moodspace.index.taught.snapshots import FLAT_LIMIT, Snapshots
@@ -178,6 +184,16 @@ class TaughtGallery:
         """
         return self._snapshots.current()
 
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of the classes that have faces, sorted."""
+        with self._database.read() as connection:
+            return read_classes(connection)
+
+    def examples(self, name: str, limit: int) -> FloatArray:
+        """Return the embeddings, `(n, d)` float32 unit rows, of up to `limit` newest faces of a class."""
+        return newest_embeddings(self._database, self.dim, name, limit)
+
     def prepare(self) -> None:
         """Build the IVF index of a large gallery if it is due; call this after many changes."""
         self._snapshots.prepare()
@@ -255,6 +271,32 @@ class TaughtGallery:
             removed = forget_ids(connection, numbers)
         return self._truncated(removed)
 
+    def relabel(self, ids: Sequence[int] | IntArray, name: str, *, more: NewFaces | None = None) -> AddedBatch:
+        """Teach faces as another class, all or none, as one batch; `undo` gives them their earlier class again.
+
+        Args:
+            ids: The faces; those that have this class already, or do not exist, stay as they are.
+            name: The class; any name.
+            more: Faces to add in the same batch.
+
+        Returns:
+            The batch, with the new ids of the changed faces, then those of the added ones.
+
+        Raises:
+            ClassNameError: The name is not a valid class name.
+            GalleryError: A face belongs to a synced folder, or the gallery is damaged.
+        """
+        numbers = sorted({int(number) for number in ids if 0 <= number < 2**63})
+        with self._database.write() as (connection, generation):
+            changed = relabel_faces(connection, numbers, class_name(name), generation)
+            added = insert_faces(connection, more, generation) if more is not None and len(more) else ()
+        return AddedBatch(generation, (*changed, *added), len(changed))
+
+    def pictures(self, ids: Sequence[int] | IntArray) -> dict[int, ByteArray]:
+        """Return the pictures of faces that were taught with theirs, by id: `(48, 48)` uint8 gray in [0, 255]."""
+        with self._database.read() as connection:
+            return read_pictures(connection, np.asarray(ids, np.int64))
+
     def remove_label(self, name: str) -> int:
         """Remove a class; return how many faces it had. A sync does not add their files again."""
         with self._database.write() as (connection, _):
@@ -289,7 +331,7 @@ class TaughtGallery:
         """Remove the faces of one batch; return what was removed, or None if there is nothing left of it.
 
         Synced files among them count as new at the next sync, unless the user removed their face. Faces that the batch
-        replaced or removed do not come back.
+        relabeled have their earlier class again, under new ids; those that a sync replaced do not come back.
 
         Args:
             batch: An `AddedBatch.batch`; None for the newest batch, by any program.
@@ -304,7 +346,8 @@ class TaughtGallery:
             first = connection.execute("SELECT min(added) FROM faces WHERE batch = ?", (batch,)).fetchone()[0]
             if batch is None or first is None:
                 return None
-            undone = UndoneBatch(batch, first, dict(connection.execute(labels, (batch,)).fetchall()))
+            counts = dict(connection.execute(labels, (batch,)).fetchall())
+            undone = UndoneBatch(batch, first, counts, restore_relabeled(connection, batch))
             connection.execute("DELETE FROM faces WHERE batch = ?", (batch,))
             connection.execute("DELETE FROM files WHERE batch = ? AND reason != ?", (batch, FORGOTTEN))
         self._database.truncate_log()

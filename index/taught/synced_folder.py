@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import astuple
 from pathlib import Path
 
-from moodspace.arrays import FloatArray
+from moodspace.arrays import ByteArray, FloatArray
 from moodspace.index.store.commit import GalleryError
 from moodspace.index.taught.database import Database
 from moodspace.index.taught.faces import NewFaces
@@ -64,20 +64,28 @@ class TaughtFolder:
             rows = connection.execute(sql, values)
             return [FileState(*row) for row in rows]
 
-    def record(self, files: Sequence[FileState], embeddings: FloatArray, digests: Sequence[str]) -> None:
+    def record(
+        self,
+        files: Sequence[FileState],
+        embeddings: FloatArray,
+        digests: Sequence[str],
+        pictures: Sequence[ByteArray | None] | None = None,
+    ) -> None:
         """Replace the records and faces of these files, in one transaction.
 
         Args:
             files: The present state of the files. Their previous faces are removed.
             embeddings: `(m, d)` float32, unit rows: the new face of each file with status `FACES`, in order.
             digests: The SHA-256 of each new face's crop.
+            pictures: The crops to keep with the faces; None keeps none.
 
         Raises:
             StorageError: Writing failed, or another writer did not finish in time.
             GalleryError: Embeddings, digests and files with faces differ in number, or a row is not of unit length.
         """
         shown = [file for file in files if file.status == FACES]
-        faces = NewFaces(embeddings, [file.label for file in shown], [file.path for file in shown], digests)
+        labels, paths = [file.label for file in shown], [file.path for file in shown]
+        faces = NewFaces(embeddings, labels, paths, digests, pictures=pictures)
         with self._database.write() as (connection, generation):
             batch = self.batch if self.batch is not None else generation
             root = self._root(connection)

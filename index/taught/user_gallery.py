@@ -3,12 +3,15 @@
 import logging
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
-from moodspace.arrays import FloatArray
+import numpy as np
+
+from moodspace.arrays import ByteArray, FloatArray
 from moodspace.embeddings.data.labels import class_name
 from moodspace.embeddings.encoder import EncoderSpec
 from moodspace.index.taught.faces import LIVE, NewFaces, Summary, TaughtFaces
@@ -82,15 +85,21 @@ def summary_document(folder: Path, summary: Summary) -> dict[str, Any]:
     }
 
 
-def describe_gallery(folder: Path, summary: Summary) -> list[str]:
-    """Describe a gallery in lines of text, times in the local time zone."""
+def describe_gallery(folder: Path, summary: Summary, notes: Mapping[str, str] = MappingProxyType({})) -> list[str]:
+    """Describe a gallery in lines of text, times in the local time zone.
+
+    Args:
+        folder: The gallery's folder.
+        summary: Its counts.
+        notes: What to say of a class, by name.
+    """
     lines = [f"{folder}: {len(summary)} faces, {summary.bytes / 1e6:.1f} MB"]
     if summary.first is not None and summary.last is not None:
         first, last = (
             datetime.fromtimestamp(time_).strftime("%Y-%m-%d %H:%M") for time_ in (summary.first, summary.last)
         )
         lines.append(f"taught from {first} to {last}")
-    lines += [f"  {name:<16}{count:>8}" for name, count in summary.labels.items()]
+    lines += [f"  {name:<16}{count:>8}  {notes.get(name, '')}".rstrip() for name, count in summary.labels.items()]
     lines += [f"  from {source}: {count}" for source, count in summary.sources.items()]
     lines += [f"  kept in sync, {_READ_AS.get(options, options)}: {root}" for root, options in summary.roots.items()]
     return lines
@@ -129,6 +138,10 @@ class FollowedGallery:
                 logger.warning("%s", error)
         return self._found
 
+    def pictures(self, ids: Sequence[int]) -> dict[int, ByteArray]:
+        """Return the pictures of taught faces that were kept, `(48, 48)` uint8 gray, by id."""
+        return self._gallery.pictures(ids) if self._gallery is not None else {}
+
     def _poll(self) -> None:
         if self._gallery is None and (self.folder / FILE).is_file():
             self._gallery = open_gallery(self.folder, self._encoder, read_only=True)
@@ -147,29 +160,33 @@ class LiveTeacher:
     Args:
         folder: The gallery's folder.
         encoder: The encoder of its embeddings.
+        keep_pictures: Whether the gallery keeps the crops of taught faces, to show them as evidence.
     """
 
-    def __init__(self, folder: Path, encoder: EncoderSpec) -> None:
-        self.folder, self._encoder = folder, encoder
+    def __init__(self, folder: Path, encoder: EncoderSpec, *, keep_pictures: bool = False) -> None:
+        self.folder, self._encoder, self._keep_pictures = folder, encoder, keep_pictures
         self._gallery: TaughtGallery | None = None
         # The batches that this session taught and has not undone, newest last.
         self._batches: list[int] = []
 
-    def teach(self, embedding: FloatArray, label: str) -> int:
-        """Teach a face and return its id.
+    def teach(self, embeddings: FloatArray, label: str, crops: ByteArray | None = None) -> tuple[int, ...]:
+        """Teach faces as one lesson, which one `undo` takes back; return their ids.
 
         Args:
-            embedding: `(d,)` float32 of unit length.
+            embeddings: `(n, d)` float32 rows of unit length; `(d,)` for one face.
             label: The class; any name.
+            crops: `(n, 48, 48)` uint8 gray in [0, 255], which the gallery keeps if it keeps pictures.
 
         Raises:
             ClassNameError: The label is not a valid class name.
             GalleryError, StorageError: The gallery cannot be opened or written.
         """
-        faces = NewFaces(embedding[None], [class_name(label)], [LIVE], [""])
-        done = self._opened().add(faces)
+        rows = np.atleast_2d(embeddings)
+        n, name = len(rows), class_name(label)
+        pictures = list(crops) if self._keep_pictures and crops is not None else None
+        done = self._opened().add(NewFaces(rows, [name] * n, [LIVE] * n, [""] * n, pictures=pictures))
         self._batches.append(done.batch)
-        return done.ids[0]
+        return done.ids
 
     def undo(self) -> str:
         """Undo what this session taught last and return a message; faces that others taught stay.
@@ -184,7 +201,7 @@ class LiveTeacher:
             self._batches.pop()
         if undone is None:
             return "this session has taught nothing that could be undone"
-        return "undone: " + ", ".join(f"{n} {name}" for name, n in undone.labels.items())
+        return f"undone: {undone.summary}"
 
     def close(self) -> None:
         """Close the file."""

@@ -24,6 +24,7 @@ from moodspace.errors import MoodspaceError, explain_import_error
 
 if TYPE_CHECKING:
     from moodspace.classifier.recognizer import Recognizer
+    from moodspace.realtime.sinks.destination import SinkOptions
 
 
 class _Command(TyperCommand):
@@ -89,7 +90,51 @@ GalleryOption = Annotated[
 ]
 
 
+KeepPicturesOption = Annotated[
+    bool,
+    typer.Option("--keep-pictures", help="Keep small gray pictures of taught faces in your gallery, as evidence."),
+]
+
+
+PicturesOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--pictures", help="Data that the bundle was built from, such as fer2013/train.parquet: shows its faces."
+    ),
+]
+
+
 CropsOption = Annotated[bool, typer.Option("--crops", help="Treat each picture as one cropped face.")]
+
+
+ToOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--to",
+        help="Send the values of each frame; repeatable: ws://127.0.0.1:8770, osc://HOST:PORT, mqtt://HOST/TOPIC, "
+        "lsl:NAME, FILE.jsonl, FILE.parquet.",
+    ),
+]
+
+
+TLSCertOption = Annotated[
+    Path | None, typer.Option("--tls-cert", help="Certificate of a wss:// server, PEM; with --tls-key.")
+]
+
+
+TLSKeyOption = Annotated[Path | None, typer.Option("--tls-key", help="Private key of a wss:// server, PEM.")]
+
+
+TLSCAOption = Annotated[
+    Path | None,
+    typer.Option("--tls-ca", help="Certificates to check an mqtts:// broker with, PEM; by default the system's."),
+]
+
+
+UnprotectedOption = Annotated[
+    bool,
+    typer.Option("--unprotected", help="Also send to other machines without encryption or password, as OSC does."),
+]
 
 
 def _shipped_bundle() -> Path:
@@ -191,6 +236,12 @@ def say(text: str) -> None:
     typer.echo(text, err=True)
 
 
+def tell_lines(lines: Callable[[], list[str]]) -> None:
+    """Print what a function returns on stderr, line by line."""
+    for line in lines():
+        say(line)
+
+
 def progress_bars() -> "contextlib.AbstractContextManager[Callable[[str], Stage]]":
     """Return a function from a stage's name to its progress callback: bars on a terminal, lines in a pipe."""
     from moodspace.realtime.progress import progress_bars as bars
@@ -219,8 +270,10 @@ def tell_some(named: list[tuple[str, str]], what: str, most: int = 20) -> None:
         say(f"and {len(named) - most} more; --json lists all")
 
 
-def open_recognizer(bundle: Path, labels: str | None, prior: str = "data") -> "Recognizer":
-    """Load a bundle, choose one of its views, and adjust it to a prior."""
+def open_recognizer(
+    bundle: Path, labels: str | None, pictures: Path | None = None, *, prior: str = "data"
+) -> "Recognizer":
+    """Load a bundle, choose one of its views, adjust it to a prior, and read pictures of its faces from a data set."""
     from moodspace.classifier.bundle.bundle import load_bundle
     from moodspace.classifier.priors import read_prior
     from moodspace.classifier.recognizer import Recognizer
@@ -228,10 +281,19 @@ def open_recognizer(bundle: Path, labels: str | None, prior: str = "data") -> "R
     loaded = load_bundle(bundle)
     if labels is not None and labels not in loaded.views:
         raise typer.BadParameter(f"expected one of {', '.join(loaded.views)}, got {labels!r}", param_hint="--labels")
-    return Recognizer(loaded, labels, prior=read_prior(prior, loaded.views[labels or loaded.default_labels]))
+    wanted = read_prior(prior, loaded.views[labels or loaded.default_labels])
+    recognizer = Recognizer(loaded, labels, prior=wanted)
+    if pictures is not None:
+        from moodspace.classifier.face_pictures import FacePictures
+
+        recognizer.pictures = FacePictures.read(pictures, loaded)
+        say(f"{len(recognizer.pictures):,} of {len(loaded.index):,} gallery faces have a picture")
+    return recognizer
 
 
-def open_taught_recognizer(bundle: Path, labels: str | None, gallery: Path | None, prior: str = "data") -> "Recognizer":
+def open_taught_recognizer(
+    bundle: Path, labels: str | None, gallery: Path | None, pictures: Path | None = None, *, prior: str = "data"
+) -> "Recognizer":
     """Load a bundle, choose one of its views, and follow the user's gallery.
 
     A gallery that was not asked for must not stop a bundle that it was not taught with.
@@ -239,14 +301,43 @@ def open_taught_recognizer(bundle: Path, labels: str | None, gallery: Path | Non
     from moodspace.index.store.commit import GalleryError
     from moodspace.index.taught.user_gallery import FollowedGallery, default_gallery
 
-    recognizer = open_recognizer(bundle, labels, prior)
+    recognizer = open_recognizer(bundle, labels, pictures, prior=prior)
     try:
-        recognizer.taught = FollowedGallery(gallery or default_gallery(), recognizer.bundle.encoder_spec)
+        followed = FollowedGallery(gallery or default_gallery(), recognizer.bundle.encoder_spec)
+        recognizer.taught, recognizer.pictures = followed, recognizer.pictures.with_taught(followed.pictures)
     except GalleryError as error:
         if gallery is not None:
             raise
         say(f"continuing without your taught faces: {error}")
     return recognizer
+
+
+def sink_options(
+    to: list[str] | None,
+    individuals: bool,
+    min_group: int,
+    unprotected: bool,
+    cert: Path | None,
+    key: Path | None,
+    ca: Path | None,
+) -> "SinkOptions":
+    """Return what `--to` sends and how; raise a usage error for destinations that cannot be used."""
+    from moodspace.realtime.sinks.destination import SinkError, SinkOptions, destinations_of
+
+    if not to and (unprotected or cert or key or ca):
+        raise typer.BadParameter(
+            "expected --to beside --unprotected and the options of TLS, got none", param_hint="--to"
+        )
+    try:
+        options = SinkOptions.from_environment(
+            individuals=individuals, min_group=min_group, unprotected=unprotected, cert=cert, key=key, ca=ca
+        )
+        destinations_of(to or (), options)
+    except SinkError:
+        raise
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--to") from error
+    return options
 
 
 def main() -> None:

@@ -1,12 +1,14 @@
-"""The commands that recognize: `demo`, `live`, `report`, `predict`, `similar`."""
+"""The commands that recognize: `demo`, `live`, `report`, `predict`, `baseline`, `similar`."""
 
 import contextlib
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from moodspace import __version__
 from moodspace.cli.app import (
     DEFAULT_BUNDLE,
     BundleOption,
@@ -15,20 +17,35 @@ from moodspace.cli.app import (
     DetectorOption,
     GalleryOption,
     JsonOption,
+    KeepPicturesOption,
     LabelsOption,
+    PicturesOption,
     PriorOption,
+    TLSCAOption,
+    TLSCertOption,
+    TLSKeyOption,
+    ToOption,
+    UnprotectedOption,
     command,
     open_recognizer,
     open_taught_recognizer,
     print_json,
     say,
+    sink_options,
+    tell_lines,
     tell_skipped,
 )
 
 if TYPE_CHECKING:
+    from moodspace.classifier.baseline import Baseline
     from moodspace.classifier.recognizer import Recognizer
-    from moodspace.realtime.capture.source import Source
-    from moodspace.realtime.pipeline import FrameResult
+    from moodspace.index.taught.frozen import FrozenFaces
+    from moodspace.realtime.baselines import LiveBaselines
+    from moodspace.realtime.capture.source import Frame, Source
+    from moodspace.realtime.pipeline import FrameResult, LiveResult
+    from moodspace.realtime.progress import VideosProgress
+    from moodspace.realtime.sinks.hub import Sinks
+    from moodspace.realtime.videos.reading import Summary as VideoSummary
 
 
 @command
@@ -68,16 +85,39 @@ def live(
         Path | None,
         typer.Option("--record", help="Record the session into a new folder within this one; numbers, no pictures."),
     ] = None,
+    to: ToOption = None,
     individuals: Annotated[
-        bool, typer.Option("--individuals", help="Also record each face, in groups of any size.")
+        bool, typer.Option("--individuals", help="Also record and send each face, in groups of any size.")
     ] = False,
     min_group: Annotated[
-        int, typer.Option("--min-group", min=1, help="Record only while at least this many faces can be read.")
+        int, typer.Option("--min-group", min=1, help="Record and send only while at least this many faces can be read.")
     ] = 5,
     keep_video: Annotated[bool, typer.Option("--keep-video", help="Also record an annotated video.")] = False,
     keep_days: Annotated[
         float | None,
         typer.Option("--keep-days", min=0, help="Delete sessions in the folder that are older than this many days."),
+    ] = None,
+    keep_pictures: KeepPicturesOption = False,
+    pictures: PicturesOption = None,
+    tls_cert: TLSCertOption = None,
+    tls_key: TLSKeyOption = None,
+    tls_ca: TLSCAOption = None,
+    unprotected: UnprotectedOption = False,
+    baseline: Annotated[
+        float | None,
+        typer.Option(
+            "--baseline",
+            min=0.5,
+            metavar="SECONDS",
+            help="Measure each new face's resting face for this long, and take it as zero.",
+        ),
+    ] = None,
+    baseline_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--baseline-file",
+            help="Use the resting face in this file for the first face in view; keep the newest one there.",
+        ),
     ] = None,
     bundle: BundleOption = DEFAULT_BUNDLE,
     labels: LabelsOption = None,
@@ -97,17 +137,21 @@ def live(
     from moodspace.realtime.session.recording import Recording, RecordingOptions
     from moodspace.realtime.window.loop import live as watch
     from moodspace.realtime.window.screen import require_display
+    from moodspace.realtime.window.state import SENDING
 
-    if record is None and (individuals or keep_video or keep_days is not None):
-        raise typer.BadParameter(
-            "expected --record beside --individuals, --keep-video and --keep-days", param_hint="--record"
-        )
+    if record is None and (keep_video or keep_days is not None):
+        raise typer.BadParameter("expected --record beside --keep-video and --keep-days", param_hint="--record")
+    if record is None and not to and individuals:
+        raise typer.BadParameter("expected --record or --to beside --individuals", param_hint="--individuals")
+    sending = sink_options(to, individuals, min_group, unprotected, tls_cert, tls_key, tls_ca)
     if not headless:
         require_display()
-    recognizer = open_taught_recognizer(bundle, labels, gallery, prior)
-    pipeline = LivePipeline(open_detector(detector, detector_model), recognizer, half_life=half_life)
-    teacher = LiveTeacher(gallery or default_gallery(), recognizer.bundle.encoder_spec)
-    on_result = (lambda frame, result: print_json(live_document(frame, result))) if as_json else None
+    recognizer = open_taught_recognizer(bundle, labels, gallery, pictures, prior=prior)
+    baselines = _live_baselines(recognizer, baseline, baseline_file, on_refused=say if headless else None)
+    pipeline = LivePipeline(
+        open_detector(detector, detector_model), recognizer, half_life=half_life, baselines=baselines
+    )
+    teacher = LiveTeacher(gallery or default_gallery(), recognizer.bundle.encoder_spec, keep_pictures=keep_pictures)
     with contextlib.ExitStack() as stack:
         stack.callback(teacher.close)
         recording: Recording | None = None
@@ -118,17 +162,38 @@ def live(
                 recording.interrupt(event)
 
         opened = open_source(source, options=CameraOptions(width, height, fps, mirror), on_event=on_event)
-        if notice := start_notice(recording=record is not None):
+        if notice := start_notice(recording=record is not None, sending=bool(to)):
             say(notice)
+        sinks: Sinks | None = None
+        if to:
+            # Only needed here: asyncio and ssl take a moment to load.
+            from moodspace.realtime.sinks import hub
+
+            sinks = hub.Sinks(to, sending, classes=recognizer.classes, on_event=say)
+            # After Ctrl-C too.
+            stack.callback(tell_lines, sinks.summary)
+            stack.enter_context(sinks)
+
+        def on_result(frame: "Frame", result: "LiveResult") -> None:
+            if as_json:
+                print_json(live_document(frame, result, min_group=min_group))
+            if sinks is not None:
+                sinks.add(frame, result)
+
         if record is not None:
             keeping = RecordingOptions(record, individuals, min_group, keep_video, keep_days)
             recording = stack.enter_context(Recording(keeping, recognizer.classes, without_password(source)))
             group = "" if individuals or keep_video else f", once at least {min_group} faces can be read"
             say(f"recording to {recording.folder}{group}")
+
+        def state() -> str:
+            recorded = [] if recording is None else [recording.state()]
+            return ", ".join(recorded + [SENDING] * bool(to))
+
         frames = watch(
             opened, pipeline, show=not headless, fast=fast, on_result=on_result,
             record=recording.add if recording else None,
-            recording=recording.state if recording else None, teach_face=teacher.teach, undo=teacher.undo,
+            recording=state if recording or to else None, teach=teacher.teach, undo=teacher.undo,
         )  # fmt: skip
     tell_skipped([(s.source, s.reason) for s in opened.skipped])
     tell_unread(opened)
@@ -136,21 +201,81 @@ def live(
     if recording is not None and not recording.kept:
         few = f"fewer than {min_group} faces could be read; see --min-group and --individuals"
         say(f"nothing was recorded: {few if not individuals else 'no face was in view'}")
-    if opened.skipped or opened.incomplete:
+    if opened.skipped or opened.incomplete or (sinks is not None and sinks.lost):
         raise typer.Exit(1)
+
+
+def _live_baselines(
+    recognizer: "Recognizer", seconds: float | None, file: Path | None, on_refused: "Callable[[str], None] | None"
+) -> "LiveBaselines":
+    """Return the baselines of a live session, with that of a file, which then gets each new one."""
+    from moodspace.classifier.baseline import load_baseline
+    from moodspace.embeddings.files.paths import require_file_at
+    from moodspace.realtime.baselines import LiveBaselines
+
+    if file is None:
+        return LiveBaselines(recognizer, seconds=seconds, on_refused=on_refused)
+    require_file_at(file)
+
+    def keep(measured: "Baseline") -> None:
+        try:
+            measured.save(file)
+            say(f"wrote {file}")
+        except OSError as error:
+            say(f"{file}: expected to write the baseline, could not ({error.strerror or error})")
+
+    first = load_baseline(file, recognizer.bundle) if file.exists() else None
+    return LiveBaselines(recognizer, seconds=seconds, first=first, on_measured=keep, on_refused=on_refused)
+
+
+@command
+def baseline(
+    file: Annotated[Path, typer.Argument(help="A resting face that `live --baseline-file` wrote.")],
+    delete: Annotated[bool, typer.Option("--delete", help="Delete it instead.")] = False,
+    bundle: BundleOption = DEFAULT_BUNDLE,
+    labels: LabelsOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what a resting face is read as, and what it changes."""
+    from moodspace.classifier.baseline import delete_baseline, load_baseline, rest_of
+
+    if delete:
+        delete_baseline(file)
+        print_json({"deleted": str(file)}) if as_json else typer.echo(f"deleted {file}")
+        return
+    recognizer = open_recognizer(bundle, labels)
+    loaded = load_baseline(file, recognizer.bundle)
+    rest = rest_of(loaded, recognizer)
+    before = recognizer.untaught(loaded.encoded()).proba[0]
+    if as_json:
+        named = {
+            name: [round(float(p), 6) for p in pair]
+            for name, *pair in zip(recognizer.classes, before, rest.proba, strict=True)
+        }
+        shares = {name: {"without": pair[0], "with": pair[1]} for name, pair in named.items()}
+        print_json({"file": str(file), "frames": loaded.frames, "view": recognizer.label_set, "at_rest": shares})
+        return
+    typer.echo(f"{file}: a resting face, the mean of {loaded.frames} {'frame' if loaded.frames == 1 else 'frames'}")
+    typer.echo("read at rest, without and with this baseline:")
+    for column in before.argsort()[::-1]:
+        typer.echo(f"  {recognizer.classes[column]:<12} {before[column]:4.0%} {rest.proba[column]:4.0%}")
 
 
 @command
 def report(
-    session: Annotated[Path, typer.Argument(help="Folder of a recorded session.")],
+    session: Annotated[Path, typer.Argument(help="Folder of a recorded session, or its JSON file from a web page.")],
     out: Annotated[
-        Path | None, typer.Option("--out", help="Page to write; default session.html in the session's folder.")
+        Path | None,
+        typer.Option(
+            "--out", help="Page to write; default session.html in the session's folder, or named as the JSON."
+        ),
     ] = None,
     export: Annotated[Path | None, typer.Option("--export", help="Write tables instead: .csv or .parquet.")] = None,
     delete: Annotated[bool, typer.Option("--delete", help="Delete the session instead.")] = False,
 ) -> None:
     """Summarize a recorded session on one page: what the group showed, when it changed, what is missing."""
     from moodspace.embeddings.files.paths import require_file_at
+    from moodspace.realtime.session.document import SUFFIX
     from moodspace.realtime.session.export import export_session
     from moodspace.realtime.session.file import REPORT, delete_session
     from moodspace.realtime.session.reading import open_session
@@ -169,6 +294,8 @@ def report(
         typer.echo("wrote " + ", ".join(str(path) for path in export_session(opened, export)))
     if export is None or out is not None:
         page = out or (session if session.is_dir() else session.parent) / REPORT
+        if out is None and session.suffix.lower() == SUFFIX:
+            page = session.with_suffix(".html")
         write_report(opened, page)
         typer.echo(f"wrote {page}")
 
@@ -179,6 +306,29 @@ def predict(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document per source, one a line.")] = False,
     crops: CropsOption = False,
     annotate: Annotated[Path | None, typer.Option("--annotate", help="Folder for annotated copies.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="Table to write instead, one row a face and frame: .csv or .parquet."),
+    ] = None,
+    every: Annotated[
+        str | None, typer.Option("--every", help="Look at every N-th frame of a video, or at one each 0.5s.")
+    ] = None,
+    workers: Annotated[
+        int, typer.Option("--workers", min=0, help="With --out: number of worker processes; 0 for one per core.")
+    ] = 0,
+    engine: Annotated[str, typer.Option("--engine", help="With --out: processes, or ray for a cluster.")] = "processes",
+    ray_address: Annotated[str | None, typer.Option("--ray-address", help="HOST:6379, or auto.")] = None,
+    restart: Annotated[
+        bool, typer.Option("--restart", help="With --out: read all videos again, the finished ones too.")
+    ] = False,
+    baseline: Annotated[
+        str | None,
+        typer.Option(
+            "--baseline",
+            metavar="PATH|FIRST:SECONDS",
+            help="The person's resting face: pictures, a saved baseline, or the first seconds of each video.",
+        ),
+    ] = None,
     bundle: BundleOption = DEFAULT_BUNDLE,
     labels: LabelsOption = None,
     prior: PriorOption = "data",
@@ -186,27 +336,56 @@ def predict(
     detector: DetectorOption = "centerface",
     detector_model: DetectorModelOption = None,
 ) -> None:
-    """Recognize the faces in pictures, videos and folders."""
+    """Recognize the faces in pictures, videos and folders.
+
+    With --out, faces are followed through each video, and finished videos are kept: the same command goes on after an
+    interruption, and reads only what is new.
+    """
     from moodspace.embeddings.detection.detectors import open_detector, open_picture_detector
     from moodspace.embeddings.files.paths import require_folder_at
+    from moodspace.realtime.baseline_sources import open_baseline
     from moodspace.realtime.capture.files import open_source
+    from moodspace.realtime.capture.sampling import Sampling, SamplingError
     from moodspace.realtime.capture.source import SourceError
     from moodspace.realtime.pipeline import Pipeline, Process, WholePicture
     from moodspace.realtime.predict import predict_source
 
+    try:
+        sampling = Sampling.parse(every)
+    except SamplingError as error:
+        raise typer.BadParameter(str(error), param_hint="--every") from error
+    if engine not in ("processes", "ray"):
+        raise typer.BadParameter(f"expected processes or ray, got {engine!r}", param_hint="--engine")
+    if out is not None:
+        if annotate is not None:
+            raise typer.BadParameter("expected one of --out and --annotate, got both", param_hint="--out")
+        if baseline is not None:
+            raise typer.BadParameter("expected one of --out and --baseline, got both", param_hint="--out")
+        if prior != "data":
+            raise typer.BadParameter("expected one of --out and --prior, got both", param_hint="--out")
+        reading = {"crops": crops, "detector": detector, "detector_model": detector_model, "sampling": sampling}
+        running = {"workers": workers, "ray": engine == "ray", "address": ray_address}
+        predict_table(sources, out, bundle, labels, gallery, reading, running, restart=restart, as_json=as_json)
+        return
+    if workers or engine != "processes" or ray_address is not None or restart:
+        needing = "--workers, --engine, --ray-address and --restart"
+        raise typer.BadParameter(f"expected --out beside {needing}", param_hint="--out")
     if annotate is not None:
+        if not sampling.all_frames:
+            raise typer.BadParameter("expected --annotate without --every, got both", param_hint="--every")
         require_folder_at(annotate)
-    recognizer = open_taught_recognizer(bundle, labels, gallery, prior)
+    recognizer = open_taught_recognizer(bundle, labels, gallery, prior=prior)
     pictures: Process = WholePicture(recognizer)
     videos: Process | None = None
     if not crops:
         pictures = Pipeline(open_picture_detector(detector, detector_model), recognizer)
         videos = Pipeline(open_detector(detector, detector_model), recognizer)
+    zero = None if baseline is None else open_baseline(baseline, pictures, videos)
     faces, skipped, partly, lost = 0, [], False, 0
     for name in sources:
         try:
-            opened = open_source(name, files_only=True)
-            for document in predict_source(opened, pictures, videos, annotate=annotate):
+            opened = open_source(name, files_only=True, sampling=sampling)
+            for document in predict_source(opened, pictures, videos, annotate=annotate, baseline=zero):
                 shown = [document, *document.get("frames", ())]
                 faces += sum(len(part.get("faces", ())) for part in shown)
                 print_json(document) if as_json else print_document(document)
@@ -227,6 +406,99 @@ def predict(
         raise typer.Exit(4)
 
 
+def predict_table(
+    sources: list[str],
+    out: Path,
+    bundle: Path,
+    labels: str | None,
+    gallery: Path | None,
+    reading: dict[str, Any],
+    running: dict[str, Any],
+    *,
+    restart: bool,
+    as_json: bool,
+) -> None:
+    """Write the table of `predict --out`, its summary and its manifest; say what was found and what was not.
+
+    Args:
+        sources: Videos, pictures and folders.
+        out: The table.
+        bundle: The bundle's folder.
+        labels: The view; None for the bundle's default.
+        gallery: The folder of the user's gallery; None for the default one.
+        reading: How videos are read, as in `read_settings`.
+        running: Where they are read, as in `engine_for`.
+        restart: Whether to forget what an earlier run finished.
+        as_json: Whether to print the summary as JSON, one document a video.
+    """
+    from moodspace.realtime.progress import videos_bar
+    from moodspace.realtime.videos.reading import classes_of, read_settings
+    from moodspace.realtime.videos.run import engine_for, recognize_videos
+
+    recognizer = open_recognizer(bundle, labels)
+    taught = frozen_gallery(recognizer, gallery)
+    settings = read_settings(bundle, recognizer.label_set, taught=taught, **reading)
+    classes = classes_of(recognizer, taught)
+    del recognizer  # the processes load their own
+    told = (0, 0)
+
+    with videos_bar(sys.stderr, say) as show:
+
+        def follow(progress: "VideosProgress") -> None:
+            nonlocal told
+            told = progress.done, progress.videos
+            show(progress)
+
+        try:
+            report = recognize_videos(
+                sources, out, settings, classes=classes, version=__version__, engine=engine_for(settings, **running),
+                restart=restart, progress=follow,
+            )  # fmt: skip
+        except KeyboardInterrupt:
+            say(f"stopped: {told[0]:,} of {told[1]:,} videos are finished; run the same command again to go on")
+            raise
+    tell_skipped([(one.source, one.reason) for one in report.skipped])
+    tell_left_out(report.left_out)
+    for summary in report.summaries:
+        if as_json:
+            print_json(summary.to_json())
+        elif summary.sha256:
+            typer.echo(describe_video(summary))
+    if not as_json:
+        typer.echo("wrote " + ", ".join(str(path) for path in report.files))
+    kept = len(report.summaries) - report.failed - report.read
+    say(f"{len(report.summaries):,} files, {kept:,} of them finished before; {report.seconds:.0f} s")
+    if report.skipped:
+        raise typer.Exit(4 if not any(one.sha256 for one in report.summaries) else 1)
+    if not any(one.rows for one in report.summaries):
+        say("no face found")
+        raise typer.Exit(4)
+
+
+def frozen_gallery(recognizer: "Recognizer", gallery: Path | None) -> "FrozenFaces | None":
+    """Return the user's faces as they are now; a gallery that was not asked for must not stop the command."""
+    from moodspace.index.store.commit import GalleryError
+    from moodspace.index.taught.frozen import freeze_folder
+    from moodspace.index.taught.user_gallery import default_gallery
+
+    try:
+        return freeze_folder(gallery or default_gallery(), recognizer.bundle.encoder_spec)
+    except GalleryError as error:
+        if gallery is not None:
+            raise
+        say(f"continuing without your taught faces: {error}")
+        return None
+
+
+def describe_video(summary: "VideoSummary") -> str:
+    """Return one line about a video: its faces, and how often each expression was shown."""
+    shares = {**summary.shares, "unsure": summary.unknown, "unreadable": summary.unreadable}
+    told = sorted(((name, share) for name, share in shares.items() if share), key=lambda item: -item[1])
+    shown = ", ".join(f"{name} {share:.0%}" for name, share in told) or "no face"
+    faces = "1 face" if summary.faces == 1 else f"{summary.faces} faces"
+    return f"{summary.video}: {summary.seconds:.1f} s, {summary.frames} frames, {faces}; {shown}"
+
+
 @command
 def similar(
     picture: Annotated[Path, typer.Argument(help="A picture; the largest face is used.")],
@@ -234,6 +506,7 @@ def similar(
     sheet: Annotated[
         Path | None, typer.Option("--sheet", help="PNG file to draw the faces into, side by side.")
     ] = None,
+    pictures: PicturesOption = None,
     crops: CropsOption = False,
     bundle: BundleOption = DEFAULT_BUNDLE,
     labels: LabelsOption = None,
@@ -253,7 +526,9 @@ def similar(
         raise typer.BadParameter(f"expected a name that ends in .png, got {sheet.name!r}", param_hint="--sheet")
     if sheet is not None:
         require_file_at(sheet)
-    recognizer = open_taught_recognizer(bundle, labels, gallery)
+    if pictures is not None and sheet is None:
+        raise typer.BadParameter("expected --sheet beside it", param_hint="--pictures")
+    recognizer = open_taught_recognizer(bundle, labels, gallery, pictures)
     cropper = ReadOptions(recognizer.bundle.encoder_spec, crops, detector, detector_model).open_cropper()
     crop = crop_of(picture, cropper)
     found = similar_faces(recognizer, crop, k)
@@ -261,8 +536,11 @@ def similar(
         from moodspace.viz.contact_sheet import SheetFace, contact_sheet
 
         faces = [SheetFace(crop, "this face", picture.name)]
+        kept = recognizer.pictures.of([one.id for one in found])
         for one in found:
-            at_hand = crop_from_source(one.source, "", (cropper, crop_whole_picture))
+            at_hand = kept.get(one.id)
+            if at_hand is None:
+                at_hand = crop_from_source(one.source, "", (cropper, crop_whole_picture))
             faces.append(SheetFace(at_hand, f"{one.label or '-'} {one.similarity:.3f}", one.source))
         contact_sheet(faces).save(sheet)
     if as_json:
@@ -319,8 +597,13 @@ def tell_unread(source: "Source") -> None:
     """Report incomplete files, and files that are neither pictures nor videos."""
     for one in source.incomplete:
         say(f"{one.source}: {one.reason}")
-    if count := len(source.left_out):
-        names = ", ".join(Path(path).name for path in source.left_out[:5])
+    tell_left_out(source.left_out)
+
+
+def tell_left_out(left_out: list[str]) -> None:
+    """Report files that are neither pictures nor videos."""
+    if count := len(left_out):
+        names = ", ".join(Path(path).name for path in left_out[:5])
         more = f" and {count - 5} more" if count > 5 else ""
         what = "1 other file" if count == 1 else f"{count} other files"
         say(f"left out {what}, neither a picture nor a video: {names}{more}")

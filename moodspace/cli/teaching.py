@@ -14,12 +14,15 @@ from moodspace.cli.app import (
     DetectorOption,
     GalleryOption,
     JsonOption,
+    KeepPicturesOption,
+    LabelsOption,
     P,
     R,
     _Command,
     app,
     command,
     guard,
+    open_recognizer,
     print_json,
     progress_bars,
     say,
@@ -52,6 +55,7 @@ def index(
     ] = 0,
     engine: Annotated[str, typer.Option("--engine", help="processes, or ray for a cluster.")] = "processes",
     ray_address: Annotated[str | None, typer.Option("--ray-address", help="HOST:6379, or auto.")] = None,
+    keep_pictures: KeepPicturesOption = False,
     bundle: BundleOption = DEFAULT_BUNDLE,
     gallery: GalleryOption = None,
     detector: DetectorOption = "centerface",
@@ -74,7 +78,7 @@ def index(
     reading = ReadOptions(loaded.encoder_spec, False, detector, detector_model)
     asked = SyncRequest(
         folders or [], reading, crops, full, workers or usable_cores(),
-        engine == "ray", ray_address, dry_run,
+        engine == "ray", ray_address, dry_run, keep_pictures,
     )  # fmt: skip
     with progress_bars() as start:
         indexed = index_gallery(folder, asked, start("index"))
@@ -96,6 +100,7 @@ def teach(
     pictures: Annotated[list[Path], typer.Argument(help="Pictures, or folders of them.", metavar="PICTURE")],
     label: Annotated[str, typer.Option("--label", help="The expression they show; a new name makes a new class.")],
     crops: CropsOption = False,
+    keep_pictures: KeepPicturesOption = False,
     bundle: BundleOption = DEFAULT_BUNDLE,
     gallery: GalleryOption = None,
     detector: DetectorOption = "centerface",
@@ -123,7 +128,9 @@ def teach(
         paths, SyncRequest([], ReadOptions(encoder, crops, detector, detector_model)), crops=crops
     )
     with progress_bars() as start, open_gallery(gallery or default_gallery(), encoder, create=True) as opened:
-        report = teach_pictures(opened, name, embedded, total=len(paths), progress=start("teach"))
+        report = teach_pictures(
+            opened, name, embedded, total=len(paths), progress=start("teach"), keep_pictures=keep_pictures
+        )
         counts = dict(opened.summary().labels)
     tell_some([(one.source, one.reason) for one in report.failed], "skipped")
     if as_json:
@@ -209,19 +216,49 @@ def gallery_command(run: Callable[P, R]) -> Callable[P, R]:
 
 @gallery_command
 def gallery_show(
-    bundle: BundleOption = DEFAULT_BUNDLE, gallery: GalleryOption = None, as_json: JsonOption = False
+    bundle: BundleOption = DEFAULT_BUNDLE,
+    labels: LabelsOption = None,
+    gallery: GalleryOption = None,
+    as_json: JsonOption = False,
 ) -> None:
-    """List the classes, with the number, source and date of their faces."""
-    from moodspace.classifier.bundle.bundle import load_bundle
+    """List the classes: the number of their faces, how well they separate, and where the faces are from."""
+    from moodspace.classifier.separation import separation
     from moodspace.index.taught.user_gallery import default_gallery, describe_gallery, open_gallery, summary_document
 
-    folder = gallery or default_gallery()
-    with open_gallery(folder, load_bundle(bundle).encoder_spec, read_only=True) as opened:
+    folder, recognizer = gallery or default_gallery(), open_recognizer(bundle, labels)
+    with open_gallery(folder, recognizer.bundle.encoder_spec, read_only=True) as opened:
         summary = opened.summary()
+        apart = separation(recognizer, opened, summary.labels)
     if as_json:
-        print_json(summary_document(folder, summary))
+        told = {name: one.to_json() for name, one in apart.items()}
+        print_json(summary_document(folder, summary) | {"separation": told})
     else:
-        typer.echo("\n".join(describe_gallery(folder, summary)))
+        notes = {name: one.summary for name, one in apart.items()}
+        typer.echo("\n".join(describe_gallery(folder, summary, notes)))
+
+
+@gallery_command
+def gallery_relabel(
+    label: Annotated[str, typer.Option("--label", help="The expression they show; a new name makes a new class.")],
+    ids: Annotated[list[int], typer.Option("--id", help="A taught face by its id; repeatable.")],
+    bundle: BundleOption = DEFAULT_BUNDLE,
+    gallery: GalleryOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Teach taught faces as another class, under new ids. `forget --last` undoes it."""
+    from moodspace.classifier.bundle.bundle import load_bundle
+    from moodspace.index.taught.user_gallery import default_gallery, open_gallery
+
+    name = class_label(label)
+    with open_gallery(gallery or default_gallery(), load_bundle(bundle).encoder_spec) as opened:
+        changed = list(opened.relabel(ids, name).ids)
+    if as_json:
+        print_json({"label": name, "ids": changed})
+    else:
+        typer.echo(f"{name}: {len(changed)} relabeled" + (f" as {', '.join(map(str, changed))}" if changed else ""))
+    if not changed:
+        say("nothing changed; `moodspace gallery` lists what was taught")
+        raise typer.Exit(1)
 
 
 @gallery_command
@@ -244,11 +281,11 @@ def gallery_verify(
 
 @gallery_command
 def gallery_export(
-    file: Annotated[Path, typer.Argument(help="Parquet file to write.")],
+    file: Annotated[Path, typer.Argument(help="File to write: .parquet, or .json, which needs no pyarrow.")],
     bundle: BundleOption = DEFAULT_BUNDLE,
     gallery: GalleryOption = None,
 ) -> None:
-    """Write labels, sources, times and embeddings to a parquet file; no pictures."""
+    """Write labels, sources, times and embeddings to a file; no pictures."""
     from moodspace.classifier.bundle.bundle import load_bundle
     from moodspace.embeddings.files.paths import require_file_at
     from moodspace.index.taught.exchange import export_gallery
@@ -261,7 +298,7 @@ def gallery_export(
 
 @gallery_command
 def gallery_import(
-    file: Annotated[Path, typer.Argument(help="A parquet file that `gallery export` wrote.")],
+    file: Annotated[Path, typer.Argument(help="A file that `gallery export` or the browser app wrote.")],
     bundle: BundleOption = DEFAULT_BUNDLE,
     gallery: GalleryOption = None,
 ) -> None:

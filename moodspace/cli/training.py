@@ -189,7 +189,7 @@ def evaluate(
 
     if plots is not None:
         require_folder_at(plots)
-    recognizer = open_recognizer(bundle, labels, prior)
+    recognizer = open_recognizer(bundle, labels, prior=prior)
     loaded = recognizer.bundle
     with progress_bars() as start:
         faces = read_labelled_faces(data, split=split, progress=start("read"))

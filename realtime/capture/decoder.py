@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 import numpy as np
 
 from moodspace.arrays import ByteArray
+from moodspace.realtime.capture.sampling import Due
 from moodspace.realtime.capture.source import SourceError, usable_fps
 from moodspace.realtime.capture.truncation import ends_early
 
@@ -46,6 +47,12 @@ class Decoded(NamedTuple):
     time: float
 
 
+class _LeftOut(NamedTuple):
+    """A frame that was decoded but not asked for; its time in seconds since the first frame."""
+
+    time: float
+
+
 class Decoder:
     """The frames of a video, to iterate once in a `with` block.
 
@@ -57,6 +64,7 @@ class Decoder:
         stream: Whether it is a stream; its frames are returned with the least delay.
         timeout: The time limit in seconds for opening and for each read; None for no limit.
         most_pixels: The maximum size of a frame in pixels.
+        due: Which frames to return, by number and time; None for all. The others are decoded but not converted.
 
     Attributes:
         width: The width in pixels, before frames are rotated.
@@ -64,7 +72,8 @@ class Decoder:
         fps: Frames per second, the mean if they vary; 25 if the video does not state a plausible rate.
         seconds: The duration that the video states; 0 if it states none.
         stated_frames: The number of frames that the video states; 0 if it states none.
-        read: The number of frames returned so far.
+        read: The number of frames returned or left out so far; the last one returned has the number `read - 1`.
+        lasted: Seconds from the first of these to the end of the last.
 
     Raises:
         SourceError: It cannot be decoded. The message does not contain the address.
@@ -77,6 +86,7 @@ class Decoder:
         stream: bool = False,
         timeout: float | None = None,
         most_pixels: int = MAX_PIXELS,
+        due: Due | None = None,
     ) -> None:
         # Imported only when a video is opened; pictures do not need it.
         import av
@@ -84,7 +94,7 @@ class Decoder:
         av.logging.set_level(av.logging.PANIC)
         self._path = None if stream else Path(address)
         self._errors: type[FFmpegError] = av.error.FFmpegError
-        self._is_stream, self._most_pixels = stream, most_pixels
+        self._is_stream, self._most_pixels, self._due = stream, most_pixels, due
         self.read = self._damaged = 0
         self._broke_off = ""
         self._last = 0.0
@@ -161,11 +171,16 @@ class Decoder:
         Raises:
             SourceError: A frame is too large.
         """
-        frame = next(self._frames, None)
-        if frame is not None:
-            self.read += 1
-            self._last = frame.time
-        return frame
+        while (frame := next(self._frames, None)) is not None:
+            self.read, self._last = self.read + 1, frame.time
+            if isinstance(frame, Decoded):
+                return frame
+        return None
+
+    @property
+    def lasted(self) -> float:
+        """Seconds from the first frame to the end of the last one read; 0 before the first."""
+        return self._last + 1 / self.fps if self.read else 0.0
 
     @property
     def problem(self) -> str:
@@ -175,9 +190,8 @@ class Decoder:
             return ""
         if not self.read:
             return "expected frames, got none; the file ends early or is damaged, copy it again"
-        lasted = self._last + 1 / self.fps
-        of = f" of {self.seconds:.1f}" if self.seconds > lasted else ""
-        what = f"{self.read} frames, {lasted:.1f}{of} s, were read"
+        of = f" of {self.seconds:.1f}" if self.seconds > self.lasted else ""
+        what = f"{self.read} frames, {self.lasted:.1f}{of} s, were read"
         if early or self._broke_off:
             return f"expected a whole video, got one that ends early; {what}"
         parts = "1 damaged part" if self._damaged == 1 else f"{self._damaged} damaged parts"
@@ -194,12 +208,12 @@ class Decoder:
     def __exit__(self, *error: object) -> None:
         self.close()
 
-    def _decoded(self) -> Generator[Decoded, None, None]:
-        for frame in self._whole_frames():
+    def _decoded(self) -> Generator["Decoded | _LeftOut", None, None]:
+        for index, frame in enumerate(self._whole_frames()):
             self._check_size(frame.width, frame.height)
             time = self._clock.time(self._stated_time(frame))
-            yield from (Decoded(*converted) for converted in self._converter.add(frame, time))
-        yield from (Decoded(*converted) for converted in self._converter.end())
+            yield from self._converter.add(frame, time, due=self._due is None or self._due(index, time))
+        yield from self._converter.end()
 
     def _whole_frames(self) -> Iterator["VideoFrame"]:
         """Yield the frames that the decoder does not report as damaged."""
@@ -322,7 +336,7 @@ class FrameConverter:
         self._graph: Graph | None = None
         self._graph_key: tuple[object, ...] = ()
         self._deinterlaces = False
-        self._pending: deque[tuple[float, tuple[int, int, int, int]]] = deque()
+        self._pending: deque[tuple[float, bool, tuple[int, int, int, int]]] = deque()
         self._rotation = 0
         self._orientation: tuple[int, int, int, int] | None = None
         self._count = 0
@@ -333,25 +347,35 @@ class FrameConverter:
         square = round(width * max(self._aspect, 1.0)), round(height * max(1 / self._aspect, 1.0))
         return square if square[0] * square[1] <= self._most_pixels else (width, height)
 
-    def add(self, frame: "VideoFrame", time: float) -> Iterator[tuple[ByteArray, float]]:
-        """Convert a frame and yield the frames that are ready, each with its time.
+    def add(self, frame: "VideoFrame", time: float, *, due: bool = True) -> "Iterator[Decoded | _LeftOut]":
+        """Convert a frame and yield the frames that are ready.
 
-        Deinterlacing needs the next frame, so that frames come out one frame late.
+        Deinterlacing needs the next frame, so that frames come out one frame late, and it needs those that are not due.
+
+        Args:
+            frame: The frame.
+            time: Its time in seconds.
+            due: Whether it is asked for; if not, `_LeftOut` stands for it.
         """
         deinterlaces = (self._deinterlaces or frame.interlaced_frame) and min(frame.width, frame.height) >= 4
         key = (frame.width, frame.height, frame.format.name, frame.color_range, frame.colorspace, deinterlaces)
+        if not due and not deinterlaces and not self._pending:
+            # The first frame sets the size of all.
+            self._size = self._size or self.size(frame.width, frame.height)
+            yield _LeftOut(time)
+            return
         if key != self._graph_key or self._graph is None:
             yield from self.end()
             self._graph, self._graph_key, self._deinterlaces = self._new_graph(frame, deinterlaces), key, deinterlaces
         if self._orientation is None or frame.rotation != self._rotation:
             self._rotation, self._orientation = frame.rotation, _orientation(frame)
-        self._pending.append((time, self._orientation))
+        self._pending.append((time, due, self._orientation))
         frame.pts, frame.time_base = self._count, Fraction(1, _TICKS_PER_S)
         self._count += 1
         self._graph.vpush(frame)
         yield from self._ready()
 
-    def end(self) -> Iterator[tuple[ByteArray, float]]:
+    def end(self) -> "Iterator[Decoded | _LeftOut]":
         """Yield the remaining frames at the end of the video."""
         if self._graph is not None:
             self._graph.vpush(None)
@@ -359,7 +383,7 @@ class FrameConverter:
         self._graph = None
         self._pending.clear()
 
-    def _ready(self) -> Iterator[tuple[ByteArray, float]]:
+    def _ready(self) -> "Iterator[Decoded | _LeftOut]":
         import av
 
         while self._pending and self._graph is not None:
@@ -367,8 +391,8 @@ class FrameConverter:
                 converted = self._graph.vpull()
             except (BlockingIOError, EOFError, av.error.EOFError):
                 return
-            time, orientation = self._pending.popleft()
-            yield _turned(np.array(converted.to_ndarray()), orientation), time
+            time, due, orientation = self._pending.popleft()
+            yield Decoded(_turned(np.array(converted.to_ndarray()), orientation), time) if due else _LeftOut(time)
 
     def _new_graph(self, frame: "VideoFrame", deinterlaces: bool) -> "Graph":
         from av.filter import Graph

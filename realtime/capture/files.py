@@ -22,6 +22,7 @@ from moodspace.embeddings.files.paths import FILE, FOLDER, describe_path
 from moodspace.embeddings.pictures import PictureError, is_animated, read_bgr, read_frames
 from moodspace.realtime.capture.cameras import READ_ONCE, CameraOptions, LiveSource
 from moodspace.realtime.capture.decoder import MAX_PIXELS, Decoder
+from moodspace.realtime.capture.sampling import ALL_FRAMES, Sampling
 from moodspace.realtime.capture.source import Frame, Source, SourceError, usable_fps
 
 __all__ = ["CameraOptions", "Frame", "Source", "SourceError", "open_source", "without_password"]
@@ -38,6 +39,7 @@ def open_source(
     on_event: Callable[[str], None] = logger.warning,
     clock: Callable[[], float] = time.monotonic,
     files_only: bool = False,
+    sampling: Sampling = ALL_FRAMES,
 ) -> Source:
     """Open a source.
 
@@ -50,27 +52,28 @@ def open_source(
             options.
         clock: Return the time in seconds; used for the times of a camera's or stream's frames.
         files_only: Whether to refuse cameras and streams.
+        sampling: Which frames of videos to yield; cameras and streams yield all.
 
     Raises:
         SourceError: There is no such camera or file, it cannot be read, or the folder has no pictures or videos.
     """
     chosen = options or READ_ONCE
     if files_only:
-        return _open_path(spec, "a picture, a video or a folder")
+        return _open_path(spec, "a picture, a video or a folder", sampling)
     if spec.isascii() and spec.isdigit():
         return LiveSource(int(spec), f"camera {spec}", chosen, on_event=on_event, clock=clock)
     if "://" in spec:
         return LiveSource(spec, without_password(spec), chosen, on_event=on_event, clock=clock)
-    source = _open_path(spec, "a camera's number, an address, a file or a folder")
+    source = _open_path(spec, "a camera's number, an address, a file or a folder", sampling)
     return Mirrored(source) if chosen.mirror else source
 
 
-def _open_path(spec: str, expected: str) -> Source:
+def _open_path(spec: str, expected: str, sampling: Sampling) -> Source:
     found = describe_path(spec)
     if found == FOLDER:
-        return FolderSource(Path(spec))
+        return FolderSource(Path(spec), sampling=sampling)
     if found == FILE:
-        return _open_file(Path(spec))
+        return _open_file(Path(spec), sampling)
     if spec.isascii() and spec.isdigit():
         raise SourceError(f"{spec}: expected {expected}, got camera {spec}; watch it with `live --source {spec}`")
     if "://" in spec:
@@ -87,6 +90,7 @@ class VideoSource(Source):
     Args:
         path: The file.
         most_pixels: The maximum size of a frame in pixels.
+        sampling: Which frames to yield.
 
     Attributes:
         decoder: The decoder, with the video's size, duration and frame rate.
@@ -95,23 +99,25 @@ class VideoSource(Source):
         SourceError: The file cannot be read.
     """
 
-    def __init__(self, path: Path, *, most_pixels: int = MAX_PIXELS) -> None:
+    def __init__(self, path: Path, *, most_pixels: int = MAX_PIXELS, sampling: Sampling = ALL_FRAMES) -> None:
         super().__init__()
         self._name = str(path)
+        due = None if sampling.all_frames else sampling.due()
         try:
-            self.decoder = Decoder(path, most_pixels=most_pixels)
+            self.decoder = Decoder(path, most_pixels=most_pixels, due=due)
         except (SourceError, OSError) as error:
             raise SourceError(f"{path}: {error}") from error
 
     def __iter__(self) -> Iterator[Frame]:
-        index = 0
+        found = False  # the first frame is always asked for
         try:
-            for index, (bgr, time) in enumerate(self.decoder, 1):
-                yield Frame(self._name, index - 1, time, bgr, self.decoder.fps)
+            for bgr, time in self.decoder:
+                found = True
+                yield Frame(self._name, self.decoder.read - 1, time, bgr, self.decoder.fps)
         except SourceError as error:
             raise SourceError(f"{self._name}: {error}") from error
         problem = self.decoder.problem
-        if index == 0:
+        if not found:
             raise SourceError(f"{self._name}: {problem or 'expected frames, got none; is it a video?'}")
         if problem:
             self.incomplete.append(Skipped(self._name, problem))
@@ -126,18 +132,21 @@ class AnimationSource(Source):
 
     Args:
         path: The file.
+        sampling: Which frames to yield.
 
     Attributes:
         size: Width and height in pixels.
         fps: Frames per second, by the duration of the first frame.
+        lasted: Seconds from the first frame to the end of the last one read.
 
     Raises:
         SourceError: The file cannot be read.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, sampling: Sampling = ALL_FRAMES) -> None:
         super().__init__()
-        self._path = path
+        self._path, self._sampling = path, sampling
+        self.lasted = 0.0
         try:
             # Size and rate are needed before the frames are iterated; the first frame has both.
             rgb, seconds = next(read_frames(path))
@@ -146,13 +155,15 @@ class AnimationSource(Source):
         self.size, self.fps = (rgb.shape[1], rgb.shape[0]), usable_fps(1 / seconds)
 
     def __iter__(self) -> Iterator[Frame]:
-        index, time = 0, 0.0
+        index, due = 0, self._sampling.due()
         try:
             for rgb, seconds in read_frames(self._path):
-                yield Frame(str(self._path), index, time, np.ascontiguousarray(rgb[..., ::-1]), self.fps)
-                index, time = index + 1, time + seconds
+                time, self.lasted = self.lasted, self.lasted + seconds
+                if due(index, time):
+                    yield Frame(str(self._path), index, time, np.ascontiguousarray(rgb[..., ::-1]), self.fps)
+                index += 1
         except (PictureError, OSError) as error:
-            what = f"{index} frames, {time:.1f} s, were read"
+            what = f"{index} frames, {self.lasted:.1f} s, were read"
             self.incomplete.append(Skipped(str(self._path), f"expected a whole animation, {what} ({error})"))
 
 
@@ -205,27 +216,32 @@ class FolderSource(Source):
 
     Args:
         root: The folder.
+        sampling: Which frames of videos to yield.
+
+    Attributes:
+        files: The pictures and videos.
 
     Raises:
         SourceError: There are no pictures or videos.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, sampling: Sampling = ALL_FRAMES) -> None:
         super().__init__(root=root)
-        self._files: list[Path] = []
+        self._sampling = sampling
+        self.files: list[Path] = []
         for path in self._listed(root):
             if file_kind(path) is Kind.OTHER:
                 self.left_out.append(str(path))
             else:
-                self._files.append(path)
-        if not self._files and not self.skipped:
+                self.files.append(path)
+        if not self.files and not self.skipped:
             raise SourceError(f"{root}: expected a folder with pictures or videos, got one without; name another")
 
     def __iter__(self) -> Iterator[Frame]:
         read = 0
-        for path in self._files:
+        for path in self.files:
             try:
-                with _open_file(path) as source:
+                with _open_file(path, self._sampling) as source:
                     yield from source
                     self.incomplete += source.incomplete
                 read += 1
@@ -253,7 +269,7 @@ class FolderSource(Source):
         return sorted(found)
 
 
-def _open_file(path: Path) -> Source:
+def _open_file(path: Path, sampling: Sampling = ALL_FRAMES) -> Source:
     """Open a file as a video, an animation or a picture, by its content.
 
     Raises:
@@ -266,8 +282,8 @@ def _open_file(path: Path) -> Source:
     if not regular:
         raise SourceError(f"{path}: expected a file, got a pipe or a device")
     if file_kind(path) is Kind.VIDEO:
-        return VideoSource(path)
-    return AnimationSource(path) if is_animated(path) else PictureSource(path)
+        return VideoSource(path, sampling=sampling)
+    return AnimationSource(path, sampling=sampling) if is_animated(path) else PictureSource(path)
 
 
 def without_password(address: str) -> str:

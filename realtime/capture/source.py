@@ -2,8 +2,9 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from time import time as unix_now
 from types import TracebackType
 from typing import Self
 
@@ -31,6 +32,7 @@ class Frame:
         time: Seconds since the first frame of that file or stream; never decreases; 0 for a picture.
         bgr: `(h, w, 3)` uint8 in [0, 255], BGR, upright.
         fps: Frames per second of the video; None for a picture.
+        captured: When the camera or stream gave it, or when it was read from a file, unix seconds.
     """
 
     source: str
@@ -38,6 +40,7 @@ class Frame:
     time: float
     bgr: ByteArray
     fps: float | None
+    captured: float = field(default_factory=unix_now)
 
 
 class Source(ABC):

@@ -180,3 +180,16 @@ def bar(picture: ByteArray, area: Rectangle, share: float, color: Color, track: 
     """Draw a horizontal bar, filled up to a share in [0, 1]."""
     fill(picture, area, track)
     fill(picture, area._replace(right=area.left + round(min(max(share, 0.0), 1.0) * area.width)), color)
+
+
+def paste_gray(picture: ByteArray, area: Rectangle, crop: ByteArray) -> None:
+    """Draw a gray picture, scaled to an area; an area that is not within the picture stays as it is.
+
+    Args:
+        picture: `(h, w, 3)` uint8 in [0, 255], BGR; changed.
+        area: Where to draw.
+        crop: `(48, 48)` uint8 gray in [0, 255].
+    """
+    if area.within(picture) == area and area.width > 0 and area.height > 0:
+        way = cv2.INTER_AREA if area.width < crop.shape[1] else cv2.INTER_LINEAR
+        area.of(picture)[:] = cv2.resize(crop, (area.width, area.height), interpolation=way)[..., None]

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from moodspace.arrays import IntArray
+from moodspace.arrays import FloatArray, IntArray
 from moodspace.realtime.session.file import SessionError
 from moodspace.sessions import WITHHELD, FaceSeconds, Session
 
@@ -19,7 +19,8 @@ def export_session(session: Session, out: Path) -> list[Path]:
 
     The group's columns are `second`, `time` (UTC), `frames`, `faces`, `readable`, `unsure`, `withheld` (why counts and
     shares are empty), and `share_NAME` for each class. The faces' columns, in a file that ends in `-faces`, are
-    `second`, `face`, `shown`, `readable`, `size_px`, `sharpness`, `yaw_degrees` and `probability_NAME`.
+    `second`, `face`, `shown`, `readable`, `size_px`, `sharpness`, `yaw_degrees` and `probability_NAME`. If faces had a
+    baseline, both tables also have `change_NAME`, the change from what the faces are read as at rest.
 
     Args:
         session: The session.
@@ -59,9 +60,19 @@ def _group_table(session: Session) -> Table:
         "withheld": _reasons(session),
     }
     for column, name in enumerate(session.classes):
-        shares = group.proba[:, column]
-        table[f"share_{name}"] = [None if np.isnan(share) else float(share) for share in shares]
-    return table
+        table[f"share_{name}"] = _numbers(group.proba[:, column])
+    return table | _change_columns(group.change, session.classes)
+
+
+def _change_columns(change: FloatArray, classes: tuple[str, ...]) -> Table:
+    """Return the columns of the change from the baseline; none if there was no baseline."""
+    if np.isnan(change).all():
+        return {}
+    return {f"change_{name}": _numbers(change[:, column]) for column, name in enumerate(classes)}
+
+
+def _numbers(values: FloatArray) -> list[float | None]:
+    return [None if np.isnan(value) else float(value) for value in values]
 
 
 def _reasons(session: Session) -> list[str]:
@@ -85,7 +96,7 @@ def _face_table(faces: FaceSeconds, classes: tuple[str, ...]) -> Table:
     }
     for column, name in enumerate(classes):
         table[f"probability_{name}"] = faces.proba[:, column].tolist()
-    return table
+    return table | _change_columns(faces.change, classes)
 
 
 def _or_none(counts: IntArray) -> list[int | None]:

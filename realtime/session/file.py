@@ -43,6 +43,11 @@ CREATE TABLE seconds (second INTEGER PRIMARY KEY, wall REAL NOT NULL, frames INT
 -- Single faces, only if individuals is set. shown is NULL for unsure.
 CREATE TABLE faces (second INTEGER NOT NULL, track INTEGER NOT NULL, shown INTEGER, readable INTEGER NOT NULL,
     size REAL NOT NULL, sharpness REAL NOT NULL, yaw REAL NOT NULL, proba TEXT NOT NULL, PRIMARY KEY (second, track));
+-- Mean change of the group's probabilities from what the faces are read as at rest, a JSON list, over the seconds in
+-- which at least min_group readable faces had a baseline; and of single faces, only if individuals is set.
+CREATE TABLE changes (second INTEGER PRIMARY KEY, change TEXT NOT NULL);
+CREATE TABLE face_changes (second INTEGER NOT NULL, track INTEGER NOT NULL, change TEXT NOT NULL,
+    PRIMARY KEY (second, track));
 -- When no frames came, and why; start and stop are seconds since the session began.
 CREATE TABLE gaps (start REAL NOT NULL, stop REAL NOT NULL, reason TEXT NOT NULL);
 """

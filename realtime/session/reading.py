@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from moodspace.arrays import FloatArray, IntArray
+from moodspace.realtime.session.document import SUFFIX, read_document
 from moodspace.realtime.session.file import VERSION, VIDEO, SessionError, database_of
 from moodspace.sessions import WITHHELD, FaceSeconds, Gap, GroupSeconds, Session
 
@@ -18,11 +19,13 @@ def open_session(path: Path) -> Session:
     """Read a recorded session; if its recording was killed, read what was on the disk by then.
 
     Args:
-        path: The session's folder or its file.
+        path: The session's folder or its file; or the JSON document of a session from one of the web apps.
 
     Raises:
         SessionError: There is no session, it has another version, is damaged, or cannot be read.
     """
+    if path.suffix.lower() == SUFFIX and not path.is_dir():
+        return read_document(path)
     database = database_of(path)
     try:
         with _reading(database) as connection:
@@ -94,6 +97,7 @@ def _group(connection: sqlite3.Connection, n_classes: int) -> GroupSeconds:
     names = "second, wall, frames, faces, readable, unsure, proba"
     rows = connection.execute(f"SELECT {names} FROM seconds ORDER BY second").fetchall()
     second, wall, frames, faces, readable, unsure, proba = zip(*rows, strict=True) if rows else ((),) * 7
+    changes = dict(_changes(connection, "SELECT second, change FROM changes"))
     return GroupSeconds(
         second=_integers(second),
         wall=np.array(wall, np.float64),
@@ -102,6 +106,7 @@ def _group(connection: sqlite3.Connection, n_classes: int) -> GroupSeconds:
         readable=_integers(readable),
         unsure=_integers(unsure),
         proba=_proba(proba, n_classes),
+        change=_proba([changes.get(one) for one in second], n_classes),
     )
 
 
@@ -109,6 +114,8 @@ def _faces(connection: sqlite3.Connection, n_classes: int) -> FaceSeconds:
     names = "second, track, shown, readable, size, sharpness, yaw, proba"
     rows = connection.execute(f"SELECT {names} FROM faces ORDER BY second, track").fetchall()
     second, track, shown, readable, size, sharpness, yaw, proba = zip(*rows, strict=True) if rows else ((),) * 8
+    found = _changes(connection, "SELECT second, track, change FROM face_changes")
+    changes = {(one, number): change for one, number, change in found}
     return FaceSeconds(
         second=_integers(second),
         track_ids=_integers(track),
@@ -118,7 +125,14 @@ def _faces(connection: sqlite3.Connection, n_classes: int) -> FaceSeconds:
         sharpness=np.array(sharpness, np.float32),
         yaw=np.array(yaw, np.float32),
         proba=_proba(proba, n_classes),
+        change=_proba([changes.get(pair) for pair in zip(second, track, strict=True)], n_classes),
     )
+
+
+def _changes(connection: sqlite3.Connection, query: str) -> list[tuple[Any, ...]]:
+    """Return the rows of a query for changes from baselines; none from a session recorded before there were any."""
+    known = connection.execute("SELECT count(*) FROM sqlite_master WHERE name = 'face_changes'").fetchone()[0]
+    return connection.execute(query).fetchall() if known else []
 
 
 def _integers(values: Sequence[Any]) -> IntArray:

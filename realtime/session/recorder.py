@@ -117,10 +117,16 @@ class SessionRecorder:
         proba = None if group.proba is None else _to_json(group.proba)
         row = (self._second, self._wall, len(self._frames), group.faces, group.readable, group.unsure, proba)
         faces = face_seconds(self._frames) if self._individuals else []
+        changes = [] if group.change is None else [(self._second, _to_json(group.change))]
+        face_changes = [
+            (self._second, face.track_id, _to_json(face.change)) for face in faces if face.change is not None
+        ]
         with self._transaction() as database:
             database.execute("INSERT INTO seconds VALUES (?, ?, ?, ?, ?, ?, ?)", row)
             rows = [_face_row(self._second, face) for face in faces]
             database.executemany("INSERT INTO faces VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
+            database.executemany("INSERT INTO changes VALUES (?, ?)", changes)
+            database.executemany("INSERT INTO face_changes VALUES (?, ?, ?)", face_changes)
         self._frames = []
 
     def _write_gap(self, gap: Gap) -> None:
@@ -267,12 +273,15 @@ class FrameStats:
         proba: `(n, C)` float32, smoothed probabilities; columns in the order of the session's classes.
         shown: `(n,)` int64, columns of the expressions shown, -1 for unsure.
         quality: How readable the faces are.
+        change: `(n, C)` float32, the difference of `proba` from what the face is read as at rest; NaN rows without a
+            baseline.
     """
 
     track_ids: IntArray
     proba: FloatArray
     shown: IntArray
     quality: FaceQuality
+    change: FloatArray
 
     @classmethod
     def from_result(cls, result: LiveResult, columns: IntArray, n_classes: int) -> Self:
@@ -286,7 +295,12 @@ class FrameStats:
         proba = np.zeros((len(result.track_ids), n_classes), np.float32)
         proba[:, columns] = result.smoothed
         shown = np.where(result.shown < 0, -1, columns[result.shown])
-        return cls(result.track_ids, proba, shown, result.quality)
+        rest = np.full_like(proba, np.nan)
+        for row, baseline in enumerate(result.baselines):
+            if baseline.rest is not None:
+                rest[row] = 0.0  # of the classes that were taught
+                rest[row, columns[: len(baseline.rest)]] = baseline.rest
+        return cls(result.track_ids, proba, shown, result.quality, proba - rest)
 
 
 class GroupSecond(NamedTuple):
@@ -297,12 +311,15 @@ class GroupSecond(NamedTuple):
         readable: Readable faces; None, like the next two, if fewer than the smallest group.
         unsure: Readable faces without a certain expression.
         proba: `(C,)` float32, the mean of the readable faces' smoothed probabilities; sums to 1.
+        change: `(C,)` float32, the mean change of the readable faces with a baseline from their resting faces; None
+            if these are fewer than the smallest group.
     """
 
     faces: int | None = None
     readable: int | None = None
     unsure: int | None = None
     proba: FloatArray | None = None
+    change: FloatArray | None = None
 
 
 class FaceSecond(NamedTuple):
@@ -317,6 +334,7 @@ class FaceSecond(NamedTuple):
         yaw: Mean yaw in degrees.
         proba: `(C,)` float32, mean of the smoothed probabilities over the frames in which the face was readable, or
             over all frames if there was none.
+        change: `(C,)` float32, the mean change from the resting face over its readable frames with a baseline; or None.
     """
 
     track_id: int
@@ -326,6 +344,7 @@ class FaceSecond(NamedTuple):
     sharpness: float
     yaw: float
     proba: FloatArray
+    change: FloatArray | None = None
 
 
 def group_second(frames: Sequence[FrameStats], min_group: int) -> GroupSecond:
@@ -347,7 +366,27 @@ def group_second(frames: Sequence[FrameStats], min_group: int) -> GroupSecond:
         readable=_rounded_mean([int(frame.quality.good.sum()) for frame in enough]),
         unsure=_rounded_mean([int((frame.quality.good & (frame.shown < 0)).sum()) for frame in enough]),
         proba=(proba / proba.sum()).astype(np.float32),
+        change=_mean_change(frames, min_group),
     )
+
+
+def _mean_change(frames: Sequence[FrameStats], min_group: int) -> FloatArray | None:
+    means = []
+    for frame in frames:
+        rows = frame.quality.good & ~np.isnan(frame.change).any(axis=1)
+        if rows.sum() >= min_group:
+            means.append(frame.change[rows].mean(axis=0))
+    return _mean_of_longer(means)
+
+
+def _mean_of_longer(rows: Sequence[FloatArray]) -> FloatArray | None:
+    """Return the mean of rows, of which later ones may have more columns; None without rows."""
+    if not rows:
+        return None
+    total = np.zeros(max(len(row) for row in rows))
+    for row in rows:
+        total[: len(row)] += row
+    return (total / len(rows)).astype(np.float32)
 
 
 def face_seconds(frames: Sequence[FrameStats]) -> list[FaceSecond]:
@@ -370,7 +409,9 @@ def _face_second(track_id: int, rows: list[tuple[FrameStats, int]]) -> FaceSecon
         for name in ("size", "sharpness", "yaw")
     )
     mean = (proba / proba.sum()).astype(np.float32)
-    return FaceSecond(track_id, int(last.shown[last_row]), bool(readable), size, sharpness, yaw, mean)
+    changes = [frame.change[row] for frame, row in readable if not np.isnan(frame.change[row]).any()]
+    change = _mean_of_longer(changes)
+    return FaceSecond(track_id, int(last.shown[last_row]), bool(readable), size, sharpness, yaw, mean, change)
 
 
 def _rounded_mean(counts: Sequence[int]) -> int:

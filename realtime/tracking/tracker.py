@@ -60,7 +60,8 @@ class TrackedFaces:
 class Tracker:
     """Detect faces in some frames and follow them by optical flow in the others.
 
-    A face gets an id when it is detected a second time; faces of the first frame get theirs at once.
+    A face gets an id when it is detected a second time. Faces of the first frame get theirs at once, and so do those of
+    frames so far apart that a face may be gone by the next one.
 
     Args:
         detector: The face detector.
@@ -105,7 +106,8 @@ class Tracker:
         self._frames_since += 1
         self._crops, detect_s = {}, 0.0
         if first or resized or self._detector_is_due(now):
-            detect_s = self._detect(frame_bgr, now, first=first)
+            apart = self._frames_since == 1 and now - self._detected_at > _LONGEST_WAIT_S
+            detect_s = self._detect(frame_bgr, now, at_once=first or apart)
         self._tracks = [track for track in self._tracks if now - track.detected_at <= _MEMORY_S]
         return self._visible_faces(now, detect_s)
 
@@ -127,8 +129,11 @@ class Tracker:
             return self._frames_since >= _FEWEST_FRAMES
         return self._frames_since >= min(_FEWEST_FRAMES + len(self._tracks) // _FACES_PER_FRAME, _MOST_FRAMES)
 
-    def _detect(self, frame_bgr: ByteArray, now: float, *, first: bool) -> float:
-        """Run the detector and update all tracks; return the seconds that the detector took."""
+    def _detect(self, frame_bgr: ByteArray, now: float, *, at_once: bool) -> float:
+        """Run the detector and update all tracks; return the seconds that the detector took.
+
+        With `at_once`, a face gets its id at its first detection.
+        """
         started = self._clock()
         faces = self._detector.detect(frame_bgr)
         detect_s = self._clock() - started
@@ -153,7 +158,7 @@ class Tracker:
             track = Track(faces.xywh[at], faces.landmarks[at], faces.confidence[at], seen[at], now)
             crop_of[track] = crops[at]
             self._tracks.append(track)
-        self._assign_ids(at_once=first)
+        self._assign_ids(at_once=at_once)
         self._stop_flow_of_covered()
         self._crops = {track.id: crop for track, crop in crop_of.items() if track.id}
         return detect_s

@@ -1,5 +1,7 @@
 """Draw the live window: the frame with its faces, the panel, and the overlays."""
 
+from math import ceil
+
 import cv2
 import numpy as np
 
@@ -45,7 +47,7 @@ def draw_live(
 
 
 def live_label(result: LiveResult, row: int, *, strong: bool) -> Label:
-    """Return the label of a face: its number, expression and confidence, and what is wrong with its picture.
+    """Return the label of a face: its number, expression and confidence, its baseline, what is wrong with its picture.
 
     Args:
         result: The faces.
@@ -54,6 +56,11 @@ def live_label(result: LiveResult, row: int, *, strong: bool) -> Label:
     """
     tag, reason = str(result.track_ids[row]), result.quality.reasons[row]
     why = f" · {reason}" if reason else ""
+    baseline = result.baselines[row]
+    if baseline.left is not None:
+        why = f" · look relaxed {ceil(baseline.left)} s{why}"
+    elif baseline.in_use:
+        why = f" · baseline{why}"
     column = int(result.shown[row])
     if column < 0:
         return Label(f"{UNSURE}{why}", GRAY, UNSURE, tag, strong=strong)

@@ -15,9 +15,11 @@ LONGEST_NAME = 24
 
 # The lines of the help.
 HELP = (
-    ("1-9", "teach the selected face as this class"),
+    ("1-9", "teach the selected face as this class; hold to collect examples"),
+    ("c", "collect examples of an expression, again to stop"),
     ("n", "teach it as a new class"),
     ("u", "undo the last teaching"),
+    ("b", "take its resting face as zero, or stop"),
     ("tab", "select the next face"),
     ("space", "pause, or next picture"),
     ("e", "nearest faces on or off"),
@@ -34,7 +36,9 @@ class Command(Enum):
     QUIT = auto()
     SNAPSHOT = auto()
     TEACH = auto()
+    COLLECT = auto()
     UNDO = auto()
+    BASELINE = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +115,10 @@ class Controls:
                 return Action(Command.SNAPSHOT)
             case "u":
                 return Action(Command.UNDO)
+            case "b":
+                return Action(Command.BASELINE)
+            case "c":
+                return Action(Command.COLLECT)
             case "\t":
                 self._select_next()
             case " ":

@@ -12,13 +12,17 @@ import numpy as np
 
 from moodspace.arrays import ByteArray, FloatArray
 from moodspace.classifier.recognizer import Recognizer
+from moodspace.embeddings.crops import crop_faces
+from moodspace.realtime.baselines import MEASURE_S, NO_BASELINE, LiveBaselines
 from moodspace.realtime.capture.newest import NewestFrames, paced_frames
 from moodspace.realtime.capture.source import Frame, Source
+from moodspace.realtime.collector import Collector
 from moodspace.realtime.drawing.annotate import write_picture
 from moodspace.realtime.drawing.video import OutputError
 from moodspace.realtime.pipeline import LivePipeline, LiveResult
 from moodspace.realtime.window.background import Background, ProcessedFrame, recognize
 from moodspace.realtime.window.draw import draw_live
+from moodspace.realtime.window.holding import Answer, Holding, KeyHold, Press
 from moodspace.realtime.window.keys import Action, Command, Controls
 from moodspace.realtime.window.minimap import MapDots
 from moodspace.realtime.window.panel import Panel
@@ -31,6 +35,9 @@ _MESSAGE_S = 4.0
 # Say so when the source has given no frame for this long.
 _NO_FRAME_S = 2.0
 _NO_FRAME = "waiting for frames"
+_NO_FACE = "no face in view to teach"
+
+Teach = Callable[[FloatArray, str, ByteArray], object]
 
 # The frame rate is the mean over this time, in seconds.
 _FPS_WINDOW_S = 1.5
@@ -45,25 +52,29 @@ class WindowCallbacks:
     Attributes:
         on_result: Called with each frame and its result.
         record: Called like `on_result`; belongs to a recorder.
-        recording: Returns what the recorder is doing, in a few words; without it, the window says "recording".
-        teach_face: Adds a face, `(d,)` float32 of unit length, to the gallery under a label; returns its id.
+        recording: Returns what is recorded and sent, in a few words; without it, the window says "recording" of a
+            recorder.
+        teach: Adds faces to the gallery as one lesson: embeddings `(n, d)` float32 of unit length, their class, and
+            their crops `(n, 48, 48)` uint8 gray.
         undo: Undoes the last teaching; returns what was undone.
         snapshots: Folder for snapshots; created when needed.
+        baselines: The resting faces of the session.
     """
 
     on_result: Callable[[Frame, LiveResult], None] | None = None
     record: Callable[[Frame, LiveResult], None] | None = None
     recording: Callable[[], str] | None = None
-    teach_face: Callable[[FloatArray, str], int] | None = None
+    teach: Teach | None = None
     undo: Callable[[], str] | None = None
     snapshots: Path = Path("snapshots")
+    baselines: LiveBaselines | None = None
 
     @property
     def recording_words(self) -> str:
-        """What the recorder is doing; empty without a recorder."""
-        if self.record is None:
-            return ""
-        return self.recording() if self.recording else RECORDING
+        """What is recorded and sent; empty for nothing."""
+        if self.recording is not None:
+            return self.recording()
+        return "" if self.record is None else RECORDING
 
     def report(self, frame: Frame, result: LiveResult) -> None:
         """Call `on_result` and `record`."""
@@ -81,7 +92,7 @@ def live(
     on_result: Callable[[Frame, LiveResult], None] | None = None,
     record: Callable[[Frame, LiveResult], None] | None = None,
     recording: Callable[[], str] | None = None,
-    teach_face: Callable[[FloatArray, str], int] | None = None,
+    teach: Teach | None = None,
     undo: Callable[[], str] | None = None,
     snapshots: Path = Path("snapshots"),
     clock: Callable[[], float] = time.monotonic,
@@ -99,9 +110,10 @@ def live(
         fast: Whether to take every frame of a file, as fast as possible, in a window too.
         on_result: Called with each frame and its result.
         record: Called like `on_result`; belongs to a recorder.
-        recording: Returns what the recorder is doing, for the window; without it, the window says "recording".
-        teach_face: Adds a face, `(d,)` float32 of unit length, to the gallery under a label; returns its id. The
-            window shows the text of a ValueError; the same holds for `undo`.
+        recording: Returns what is recorded and sent, for the window; without it, the window says "recording" of a
+            recorder.
+        teach: Adds faces to the gallery as one lesson: embeddings `(n, d)` float32 of unit length, their class, and
+            their crops `(n, 48, 48)` uint8 gray. The window shows the text of a ValueError; the same holds for `undo`.
         undo: Undoes the last teaching; returns what was undone.
         snapshots: Folder for snapshots; created when needed.
         clock: Returns seconds; sets the speed of a video and the duration of messages.
@@ -113,7 +125,7 @@ def live(
         SourceError: The source gives no frames, or a camera stops.
         WindowError: There is no display.
     """
-    callbacks = WindowCallbacks(on_result, record, recording, teach_face, undo, snapshots)
+    callbacks = WindowCallbacks(on_result, record, recording, teach, undo, snapshots, pipeline.baselines)
     with ExitStack() as stack:
         newest = stack.enter_context(NewestFrames(source)) if source.live else None
         if newest is None:
@@ -165,7 +177,12 @@ class LiveLoop:
         self._current: ProcessedFrame | None = None
         self._positions: dict[int, FloatArray] = {}
         self._face: SelectedFace | None = None
+        self._numbers = KeyHold()
+        self._holding: Holding | None = None
+        # Whether the last tap of a number taught a face, which becomes the first example if the key is held.
+        self._tap_taught = False
         self._message, self._message_ends = "", 0.0
+        self._notes: dict[int, str] = {}
         self._drawn: tuple[Any, ...] = ()
         self._count, self._leaving = 0, False
         self._taken, self._resumed = 0.0, float("-inf")
@@ -195,15 +212,29 @@ class LiveLoop:
         self._controls.update(processed.result.track_ids.tolist(), processed.result.prediction.classes)
         self._controls.paused = processed.frame.fps is None
         self._positions = self._map_dots.follow(processed.result)
+        self._tell_refusals(processed.result)
+        self._collect()
         if self._window.size is None:
             self._window.open_at(window_size(processed.frame.bgr.shape, panel=True))
+
+    def _tell_refusals(self, result: LiveResult) -> None:
+        """Show why a face's resting face was refused, once."""
+        notes = {int(one): found.note for one, found in zip(result.track_ids, result.baselines, strict=True)}
+        for one, note in notes.items():
+            if note and note != self._notes.get(one):
+                self._say(f"face {one}: {note}")
+        self._notes = notes
+
+    def _say(self, message: str) -> None:
+        self._message, self._message_ends = message, self._clock() + _MESSAGE_S
 
     def _draw(self) -> None:
         """Show the current frame, unless nothing has changed since it was drawn."""
         if self._current is None:
             return
         keys, size, message = self._controls, self._window.size, self._current_message()
-        wanted = (size, message, keys.selected, keys.evidence, keys.map, keys.help, keys.paused, keys.name)
+        held = self._holding.state if self._holding else None
+        wanted = (size, message, keys.selected, keys.evidence, keys.map, keys.help, keys.paused, keys.name, held)
         if wanted == self._drawn:
             return
         current, is_new, self._drawn = self._current, not self._drawn, wanted
@@ -224,6 +255,7 @@ class LiveLoop:
             naming=None
             if keys.name is None or self._face is None
             else ClassNameInput(keys.name, self._face.picture_bgr),
+            held=self._holding.view() if self._holding else None,
             message=self._current_message(),
             paused=keys.paused and current.frame.fps is not None,
             recording=self._callbacks.recording_words,
@@ -239,19 +271,92 @@ class LiveLoop:
         return _NO_FRAME if waiting and not self._controls.paused else ""
 
     def _handle_keys(self) -> None:
-        """Do what the keys pressed since the last call ask for."""
+        """Do what the keys pressed since the last call ask for, and note a key that is held no longer."""
         while not self._leaving and (key := self._window.key(_KEY_WAIT_S)) is not None:
-            was_naming = self._controls.name is not None
-            action = self._controls.press(key)
-            if self._controls.name is not None and not was_naming:
-                # Keep the face as it is now; its expression changes while the name is typed.
-                self._face = selected_face(self._current, self._controls.selected)
-            if action is not None:
-                self._do(action)
-            if self._controls.name is None:
-                self._face = None
+            if self._controls.name is None and ord("1") <= key <= ord("9"):
+                self._hear(self._numbers.press(key, self._clock()))
+            else:
+                self._hear(self._numbers.end())
+                self._press(key)
+        self._hear(self._numbers.poll(self._clock()))
         if self._window.is_closed:
             self._leaving = True
+
+    def _press(self, key: int) -> None:
+        """Handle a key that is not a number, or that is part of a name."""
+        if self._holding is not None and self._controls.name is None:
+            self._press_while_holding(self._holding, key)
+            return
+        was_naming = self._controls.name is not None
+        action = self._controls.press(key)
+        if self._controls.name is not None and not was_naming:
+            # Keep the face as it is now; its expression changes while the name is typed.
+            self._face = self._selected_face()
+        if action is not None:
+            self._do(action)
+        if self._controls.name is None:
+            self._face = None
+
+    def _press_while_holding(self, holding: Holding, key: int) -> None:
+        match holding.press(key):
+            case Answer.TEACH:
+                self._do(Action(Command.TEACH, holding.label))
+            case Answer.NAME:
+                self._controls.name, self._controls.help = "", False
+                crop = holding.collector.examples[-1].crop
+                picture = np.repeat(crop[..., None], 3, axis=2)
+                self._face = SelectedFace(holding.track_id, holding.collector.embeddings[-1], picture, crop)
+            case Answer.CANCEL:
+                self._holding = None
+                self._say("examples discarded")
+
+    def _hear(self, presses: list[tuple[Press, int]]) -> None:
+        """Do what presses of number keys mean."""
+        for press, key in presses:
+            if press is Press.RELEASE:
+                self._stop_collecting()
+            elif (action := self._controls.press(key)) is None:
+                continue
+            elif press is Press.HOLD:
+                if self._holding is None:
+                    self._hold(action.label)
+            elif self._holding is None or not self._holding.collecting:
+                self._do(action)
+
+    def _hold(self, label: str) -> None:
+        """Begin to collect a class whose key is held; the face that the first press taught is the first example."""
+        if self._tap_taught:
+            undo(self._callbacks)
+        self._begin_collecting(label)
+
+    def _begin_collecting(self, label: str) -> None:
+        face = self._controls.selected
+        if self._callbacks.teach is None or face is None:
+            self._say(teach(self._callbacks, None, label)[0])
+            return
+        self._holding = Holding(Collector.for_recognizer(self._panel.recognizer), face, label)
+        self._collect()
+
+    def _collect(self) -> None:
+        """Offer the current frame to the collector, if there is one."""
+        holding, current = self._holding, self._current
+        if holding is not None and current is not None and holding.collecting:
+            holding.offered(
+                holding.collector.offer_frame(
+                    current.frame.bgr, current.result, holding.track_id, self._panel.recognizer
+                )
+            )
+
+    def _stop_collecting(self) -> None:
+        holding = self._holding
+        if holding is not None and holding.collecting:
+            holding.stop()
+            if not len(holding.collector):
+                self._holding = None
+                self._say("no example collected: the face could not be read")
+
+    def _selected_face(self) -> "SelectedFace | None":
+        return selected_face(self._current, self._controls.selected, self._panel.recognizer)
 
     def _do(self, action: Action) -> None:
         message = ""
@@ -261,11 +366,19 @@ class LiveLoop:
             case Command.SNAPSHOT:
                 message = save_snapshot(self._callbacks, self._current)
             case Command.TEACH:
-                face = self._face or selected_face(self._current, self._controls.selected)
-                message = teach(self._callbacks, face, action.label)
+                faces = self._holding or self._face or self._selected_face()
+                message, taught = teach(self._callbacks, faces, action.label)
+                self._tap_taught = taught and self._holding is None
+                if taught:
+                    self._holding = None
+            case Command.COLLECT:
+                self._begin_collecting("")
+                return
             case Command.UNDO:
                 message = undo(self._callbacks)
-        self._message, self._message_ends = message, self._clock() + _MESSAGE_S
+            case Command.BASELINE:
+                message = toggle_baseline(self._callbacks, self._current, self._controls.selected)
+        self._say(message)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -276,15 +389,17 @@ class SelectedFace:
         track_id: Its number.
         embedding: `(d,)` float32 of unit length.
         picture_bgr: `(h, w, 3)` uint8 in [0, 255], BGR, the face's box; empty if it is outside of the frame.
+        crop: `(48, 48)` uint8 gray in [0, 255], as the network sees it.
     """
 
     track_id: int
     embedding: FloatArray
     picture_bgr: ByteArray
+    crop: ByteArray
 
 
-def selected_face(current: ProcessedFrame | None, track_id: int | None) -> SelectedFace | None:
-    """Return a face of a frame; None if there is no such face or no frame."""
+def selected_face(current: ProcessedFrame | None, track_id: int | None, recognizer: Recognizer) -> SelectedFace | None:
+    """Return a face of a frame; None if there is no such face or no frame. The bundle says how it is cropped."""
     if current is None or track_id is None:
         return None
     rows = np.flatnonzero(current.result.track_ids == track_id)
@@ -293,20 +408,28 @@ def selected_face(current: ProcessedFrame | None, track_id: int | None) -> Selec
     row = int(rows[0])
     left, top, width, height = np.round(current.result.faces.xywh[row]).astype(int).tolist()
     picture = current.frame.bgr[max(top, 0) : max(top + height, 0), max(left, 0) : max(left + width, 0)]
-    return SelectedFace(track_id, current.result.embeddings[row], picture.copy())
+    crop = crop_faces(current.frame.bgr, current.result.faces.landmarks[[row]], recognizer.bundle.geometry)[0]
+    return SelectedFace(track_id, current.result.embeddings[row], picture.copy(), crop)
 
 
-def teach(callbacks: WindowCallbacks, face: SelectedFace | None, label: str) -> str:
-    """Teach a face as a class; return the message to show."""
-    if callbacks.teach_face is None:
-        return "cannot teach: no gallery is open"
-    if face is None:
-        return "no face in view to teach"
+def teach(callbacks: WindowCallbacks, faces: SelectedFace | Holding | None, label: str) -> tuple[str, bool]:
+    """Teach a face, or held frames of one, as a class; return the message to show, and whether it was taught."""
+    if callbacks.teach is None:
+        return "cannot teach: no gallery is open", False
+    if faces is None:
+        return _NO_FACE, False
+    what = f"face {faces.track_id}"
+    if isinstance(faces, Holding):
+        n = len(faces.collector)
+        what = f"{n} {'example' if n == 1 else 'examples'} of {what}"
+        rows, crops = faces.collector.embeddings, faces.collector.crops
+    else:
+        rows, crops = faces.embedding[None], faces.crop[None]
     try:
-        callbacks.teach_face(face.embedding, label)
+        callbacks.teach(rows, label, crops)
     except ValueError as error:
-        return str(error)
-    return f"taught face {face.track_id} as {label} · press u to undo"
+        return str(error), False
+    return f"taught {what} as {label} · press u to undo", True
 
 
 def undo(callbacks: WindowCallbacks) -> str:
@@ -317,6 +440,20 @@ def undo(callbacks: WindowCallbacks) -> str:
         return callbacks.undo()
     except ValueError as error:
         return str(error)
+
+
+def toggle_baseline(callbacks: WindowCallbacks, current: ProcessedFrame | None, track_id: int | None) -> str:
+    """Measure a face's resting face, or stop using it; return the message to show."""
+    if callbacks.baselines is None or current is None or track_id is None:
+        return "no face in view to measure"
+    callbacks.baselines.toggle(track_id)
+    rows = np.flatnonzero(current.result.track_ids == track_id)
+    found = current.result.baselines[int(rows[0])] if len(rows) else NO_BASELINE
+    if found.in_use:
+        return f"face {track_id}: its resting face is no longer its zero"
+    if found.left is not None:
+        return f"face {track_id}: stopped measuring"
+    return f"face {track_id}: look relaxed for {MEASURE_S:g} seconds"
 
 
 def save_snapshot(callbacks: WindowCallbacks, current: ProcessedFrame | None) -> str:

@@ -23,8 +23,9 @@ from moodspace.realtime.drawing.canvas import (
     write,
 )
 from moodspace.realtime.drawing.faces import default_text_height
+from moodspace.realtime.window.held import draw_held
 from moodspace.realtime.window.keys import HELP
-from moodspace.realtime.window.state import RECORDING, ClassNameInput, ViewState
+from moodspace.realtime.window.state import RECORDING, SENDING, ClassNameInput, ViewState
 
 _WHO = "name this expression"
 _HOW = "enter: teach · esc: cancel"
@@ -77,6 +78,8 @@ class Overlays:
                 self._view.naming,
                 text_height,
             )
+        elif self._view.held is not None:
+            draw_held(picture, area, self._view.held, text_height)
         elif self._view.message:
             margin = round(0.7 * text_height)
             text = fitted(self._view.message, area.width - 4 * margin, text_height, MEDIUM)
@@ -97,7 +100,7 @@ class Overlays:
         fill(picture, plate, GROUND)
         if word == self._view.recording:
             middle = plate.left + margin + text_height // 2, plate.top + margin + text_height // 2
-            color = RED if word == RECORDING else AMBER
+            color = RED if {RECORDING, SENDING}.issuperset(word.split(", ")) else AMBER
             cv2.circle(picture, middle, round(0.36 * text_height), color, cv2.FILLED, cv2.LINE_AA)
         elif word == _PAUSED:
             for x in (0.15, 0.6):

@@ -22,6 +22,7 @@ from moodspace.realtime.drawing.canvas import (
     class_colors,
     fill,
     fitted,
+    paste_gray,
     shade,
     text_width,
     write,
@@ -68,9 +69,13 @@ class Sizes:
         margin, row, gap, title, text, small = (round(unit * size) for size in (18, 23, 15, 27, 15, 12))
         return cls(margin, max(row, 17), gap, max(title, 18), max(text, 12), max(small, 11))
 
-    def list_height(self, rows: int) -> int:
+    def list_height(self, rows: int, *, pictured: bool = False) -> int:
         """Return the height of a list of known faces, with its heading and the gap after it."""
-        return self.small + self.gap // 2 + rows * self.row + self.gap
+        return self.small + self.gap // 2 + rows * self.list_row(pictured=pictured) + self.gap
+
+    def list_row(self, *, pictured: bool) -> int:
+        """Return the height of a line of a list of known faces, with or without pictures."""
+        return round(1.8 * self.row) if pictured else self.row
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +87,14 @@ class KnownFace:
         color: Color of its class.
         similarity: Cosine similarity in [-1, 1].
         taught: Whether the user taught it.
+        crop: `(48, 48)` uint8 gray in [0, 255]; None without a picture.
     """
 
     name: str
     color: Color
     similarity: float
     taught: bool
+    crop: ByteArray | None = None
 
 
 class Panel:
@@ -95,10 +102,13 @@ class Panel:
 
     Args:
         recognizer: Its bundle has the map; its label set names the known faces' classes.
+
+    Attributes:
+        recognizer: The recognizer.
     """
 
     def __init__(self, recognizer: Recognizer) -> None:
-        self._recognizer = recognizer
+        self.recognizer = recognizer
         coordinates = recognizer.bundle.map_coordinates
         shades = class_colors(recognizer.classes)
         self._map = None if coordinates is None else Minimap(coordinates, recognizer.gallery_labels, shades)
@@ -135,17 +145,20 @@ class Panel:
         room = _draw_probabilities(picture, room, result.prediction.classes, result.smoothed[row], sizes)
         if not view.evidence:
             return room
-        below = room.height - sizes.list_height(_NEIGHBORS)
+        known = self._known_faces(result, row)
+        pictured = any(face.crop is not None for face in known)
+        below = room.height - sizes.list_height(_NEIGHBORS, pictured=pictured)
         tight = view.map and self._map is not None and below < _GOOD_MAP * room.width
-        return _draw_known_faces(
-            picture, room, self._known_faces(result, row)[: _NEIGHBORS_ABOVE_MAP if tight else _NEIGHBORS], sizes
-        )
+        return _draw_known_faces(picture, room, known[: _NEIGHBORS_ABOVE_MAP if tight else _NEIGHBORS], sizes)
 
     def _known_faces(self, result: LiveResult, row: int) -> list[KnownFace]:
         classes, nearest = result.prediction.classes, result.nearest[row][:_NEIGHBORS]
         shades = dict(zip(classes, class_colors(classes), strict=True))
+        crops = self.recognizer.pictures.of([one.id for one in nearest])
         return [
-            KnownFace(one.label or "", shades.get(one.label or "", TRACK), one.similarity, one.taught)
+            KnownFace(
+                one.label or "", shades.get(one.label or "", TRACK), one.similarity, one.taught, crops.get(one.id)
+            )
             for one in nearest
         ]
 
@@ -261,14 +274,25 @@ def _draw_class(
 
 def _draw_known_faces(picture: ByteArray, room: Rectangle, faces: list[KnownFace], sizes: Sizes) -> Rectangle:
     """List as many known faces as fit, each with its label and similarity; return the room below."""
-    faces = [face for place, face in enumerate(faces, 1) if sizes.list_height(place) - sizes.gap <= room.height]
+    pictured = any(face.crop is not None for face in faces)
+    faces = [
+        face
+        for place, face in enumerate(faces, 1)
+        if sizes.list_height(place, pictured=pictured) - sizes.gap <= room.height
+    ]
     if not faces:
         return room
     write(picture, "nearest known faces", room.left, room.top, DIM, sizes.small, MEDIUM)
-    top, side = room.top + sizes.small + sizes.gap // 2, sizes.text // 2
-    left = room.left + sizes.text + 2 + sizes.gap // 2
+    row, side = sizes.list_row(pictured=pictured), sizes.text // 2
+    # Text is in the middle of a line that has a picture.
+    top, down = room.top + sizes.small + sizes.gap // 2, (row - sizes.row) // 2
+    thumb = row - 4 if pictured else 0
+    left = room.left + thumb + sizes.text + 2 + sizes.gap // 2
     for face in faces:
-        at = room.left + (sizes.text + 2 - side) // 2, top + (sizes.text - side) // 2
+        if face.crop is not None:
+            paste_gray(picture, Rectangle(room.left, top, room.left + thumb, top + thumb), face.crop)
+        top += down
+        at = room.left + thumb + (sizes.text + 2 - side) // 2, top + (sizes.text - side) // 2
         fill(picture, Rectangle(*at, at[0] + side, at[1] + side), face.color)
         right = room.right - text_width("0.00", sizes.text) - sizes.gap
         name = fitted(face.name or "no label", right - left, sizes.text)
@@ -278,5 +302,5 @@ def _draw_known_faces(picture: ByteArray, room: Rectangle, faces: list[KnownFace
             low = top + sizes.text - sizes.small
             write(picture, fitted("taught", right - after, sizes.small, MEDIUM), after, low, AMBER, sizes.small, MEDIUM)
         write_right(picture, f"{face.similarity:.2f}", room.right, top, DIM, sizes.text)
-        top += sizes.row
+        top += row - down
     return room._replace(top=top + sizes.gap)

@@ -6,9 +6,10 @@ from math import ceil
 
 from moodspace.arrays import ByteArray, FloatArray
 from moodspace.realtime.drawing.canvas import Rectangle
+from moodspace.realtime.window.holding import HeldView
 
 # What the window says while everything is recorded.
-RECORDING = "recording"
+RECORDING, SENDING = "recording", "sending"
 
 # From this width on, the panel is beside the picture; in narrower windows it is on the picture.
 _WIDE = 760
@@ -48,9 +49,10 @@ class ViewState:
         positions: Position of each face on the map by track id, `(2,)` float32.
         help: Whether to show the help.
         naming: The input of a new class's name, if open.
+        held: The frames that are collected or reviewed, if any.
         message: A message; empty for none.
         paused: Whether the picture is paused.
-        recording: What the recorder is doing, such as `RECORDING`; empty without one.
+        recording: What is recorded and sent, such as `RECORDING`; empty for nothing.
         fps: Frames per second; 0 hides it and the latency.
         latency_ms: Milliseconds from a frame's arrival until it is shown.
     """
@@ -62,6 +64,7 @@ class ViewState:
     positions: Mapping[int, FloatArray] = field(default_factory=dict)
     help: bool = False
     naming: ClassNameInput | None = None
+    held: HeldView | None = None
     message: str = ""
     paused: bool = False
     recording: str = ""

@@ -77,6 +77,14 @@ def ablation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Arguments:
     return [tmp_path / "data", tmp_path / "tiny.training", "--json"]
 
 
+def browser(voted: Path) -> Arguments:
+    from moodspace.web.site.write import BUILT
+
+    if not (BUILT / "index.html").is_file():
+        pytest.skip("needs the built pages of the static site: make site")
+    return ["--faces", voted, "--seconds", 2, "--minutes", 0.02, "--json"]
+
+
 def crop_geometry(tmp_path: Path, astronaut: Path) -> Arguments:
     (tmp_path / "happy").mkdir()
     face = Image.fromarray(read_rgb(astronaut)[20:220, 120:320]).convert("L").resize((48, 48))
@@ -111,12 +119,16 @@ def arguments_of(command: str, request: pytest.FixtureRequest) -> Arguments:
     made: dict[str, Callable[[], Arguments]] = {
         "ablation": lambda: ablation(*map(request.getfixturevalue, ("tmp_path", "monkeypatch"))),
         "confidence": lambda: [request.getfixturevalue("voted"), "--limit", 2, "--labels", "blend", "--json"],
+        "baseline": lambda: ["--faces", request.getfixturevalue("voted"), "--people", 2, "--json"],
+        "browser": lambda: browser(request.getfixturevalue("voted")),
         "corruptions": lambda: [request.getfixturevalue("voted"), "--bundle", "bundles/fer2013", "--limit", 4],
         "cost": lambda: ["--bundle", "bundles/fer2013", "--rounds", 1, "--runs", 2, "--json"],
         "crop_geometry": lambda: crop_geometry(*map(request.getfixturevalue, ("tmp_path", "astronaut"))),
         "ensemble_curve": lambda: [request.getfixturevalue("voted"), "--bundle", "bundles/fer2013", "--json"],
         "fairness": lambda: fairness(*map(request.getfixturevalue, ("tmp_path", "astronaut"))),
         "gallery_scale": lambda: ["--faces", 2000, "--json"],
+        "hold": lambda: [request.getfixturevalue("clip"), "0-0.5", "--seconds", 0.2, "--old",
+                         request.getfixturevalue("voted"), "--json"],
         "latency": lambda: ["--seconds", 1, "--fps", 30, "--real"],
         "live": lambda: [request.getfixturevalue("clip"), "--rounds", 1, "--json"],
         "map": lambda: ["--bundle", request.getfixturevalue("few")],
@@ -127,10 +139,12 @@ def arguments_of(command: str, request: pytest.FixtureRequest) -> Arguments:
             request.getfixturevalue("seven"), *map(request.getfixturevalue, ("tmp_path", "monkeypatch"))
         ),
         "memory": lambda: [request.getfixturevalue("clip"), "--minutes", 6, "--minute-s", 1],
+        "sinks": lambda: ["--seconds", 1, "--fps", 10, "--json"],
         "sync": lambda: ["--files", 20, "--workers", 1],
         "teach": lambda: [request.getfixturevalue("voted"), "--examples-from", request.getfixturevalue("voted"),
                           "--labels", "fer2013", "--faces", 1, "--trials", 1, "--json"],
         "visitors": lambda: ["--visitors", 2, "--fps", 2, "--seconds", 3, "--json"],
+        "videos": lambda: [request.getfixturevalue("clip"), "--copies", 2, "--hours", 0.001, "--workers", 1],
         "web_live": lambda: ["--seconds", 2, "--json"],
     }  # fmt: skip
     assert command in made, f"benchmarks/{command}.py: expected its arguments here, found none"

@@ -6,6 +6,7 @@ import importlib
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ import moodspace as ms
 from moodspace.cli import app
 from moodspace.embeddings.crops import SIZE
 from moodspace.realtime.demo import picture_path
+from tests.drawn_faces import person_at_rest
 from tests.made_videos import write_video
 
 FACE = (slice(10, 370), slice(0, 480))
@@ -94,8 +96,27 @@ def test_a_video_is_recognized_frame_by_frame(model: ms.Model, rgb: np.ndarray, 
     assert [one[0].expression for one in shown] == ["happy", "happy"]
     times, frames = zip(*ms.read_video(clip), strict=True)
     assert len(times) == 4 and frames[0].shape == face.shape
-    with pytest.raises(ValueError, match="every: expected 1 or more, got 0"):
+    with pytest.raises(ms.MoodspaceError, match=r"expected a number of frames, .*got '0'"):
         next(model.recognize_video(clip, every=0))
+    assert [round(one.time, 2) for one in model.recognize_video(clip, every="0.3s")] == [0.0, 0.3]
+
+
+def test_videos_become_a_table_that_knows_what_was_taught(crops: np.ndarray, rgb: np.ndarray, tmp_path: Path) -> None:
+    face = np.ascontiguousarray(rgb[..., ::-1][FACE])
+    clip = write_video(tmp_path / "clip.mp4", [face] * 4, fps=10)
+    with ms.load() as model:
+        (summary,) = ms.recognize_videos([clip], tmp_path / "a.csv", every=2, model=model)
+        assert (summary.rows, summary.shares["happy"], summary.seconds) == (2, 1.0, 0.4)
+        before = (tmp_path / "a.csv").read_bytes()
+        (again,) = model.recognize_videos([str(clip)], tmp_path / "a.csv", every="2", workers=1)
+        assert again == summary and (tmp_path / "a.csv").read_bytes() == before
+        model.teach(crops, "proud")
+        with pytest.raises(ms.MoodspaceError, match=r"expected .*, as its 1 finished video had, got"):
+            model.recognize_videos([clip], tmp_path / "a.csv", every=2)
+        (taught,) = model.recognize_videos([clip], tmp_path / "a.csv", every=2, restart=True)
+        assert taught.shares["proud"] == 1.0
+        (in_process,) = model.recognize_videos([clip], tmp_path / "b.csv", every=2, workers=1)
+        assert in_process == taught and (tmp_path / "a.csv").read_bytes() == (tmp_path / "b.csv").read_bytes()
 
 
 def test_crops_are_classified_as_by_scikit_learn(model: ms.Model, crops: np.ndarray) -> None:
@@ -137,6 +158,37 @@ def test_what_is_taught_counts_at_once_and_is_forgotten(crops: np.ndarray) -> No
         assert model.teach([picture_path()], "smiling") and model.forget("smiling") == 1
         with pytest.raises(ms.MoodspaceError, match="expected a face, found none"):
             model.teach([np.zeros((99, 99, 3), np.uint8)], "nobody")
+
+
+def test_several_faces_are_one_lesson_with_pictures_if_asked(crops: np.ndarray) -> None:
+    with ms.load() as model:
+        faces = np.concatenate([np.ascontiguousarray(crops[:, ::-1]), np.ascontiguousarray(crops[:, ::-1, ::-1])])
+        ids = model.teach(faces, ["Wink", "smirk"], keep_pictures=True)
+        assert model.gallery.labels == {"smirk": 1, "wink": 1}
+        assert (model.gallery.pictures(ids)[ids[1]] == faces[1]).all()
+        new = model.gallery.relabel(ids[:1], "smirk")
+        assert model.gallery.labels == {"smirk": 2} and (model.gallery.pictures(new)[new[0]] == faces[0]).all()
+        assert model.undo() == 1 and model.gallery.labels == {"smirk": 1, "wink": 1}
+        told = model.separation()
+        assert told["wink"].examples == 1 and told["wink"].tested == 0
+        assert model.undo() == 2 and model.separation() == {}
+        with pytest.raises(ValueError, match="labels: expected 2, one a face, got 1"):
+            model.teach(faces, ["wink"])
+        assert model.gallery.pictures(model.teach(faces, "wink")) == {}
+        assert model.teach([], "wink") == []
+
+
+def test_a_held_expression_is_collected_from_frames(model: ms.Model, rgb: np.ndarray) -> None:
+    def frames(seconds: float) -> Iterator[tuple[float, np.ndarray]]:
+        for at in np.arange(0, seconds, 0.2).tolist():
+            yield at, np.ascontiguousarray(np.roll(rgb, round(6 * at), axis=1))
+            yield at + 0.1, np.zeros_like(rgb)  # without a face
+
+    found = model.collect(frames(8), start=1, most=4)
+    assert found.shape == (4, SIZE, SIZE) and found.dtype == np.uint8
+    assert len({one.tobytes() for one in found}) == 4
+    assert model.collect(frames(1), start=2).shape == (0, SIZE, SIZE)
+    assert len(model.collect(frames(3), start=0.9, end=1.1)) == 1
 
 
 def test_a_gallery_is_kept_exported_and_imported(model: ms.Model, crops: np.ndarray, tmp_path: Path) -> None:
@@ -231,3 +283,82 @@ def test_a_model_that_nobody_closes_leaves_nothing_behind(crops: np.ndarray) -> 
     del model
     gc.collect()
     assert not folder.exists()
+
+
+def test_live_values_are_yielded_and_sent(model: ms.Model, rgb: np.ndarray, tmp_path: Path) -> None:
+    write_video(tmp_path / "clip.mp4", [rgb[FACE][..., ::-1]] * 4)
+    to = tmp_path / "values.jsonl"
+    documents = list(ms.live(tmp_path / "clip.mp4", to=str(to), model=model))
+    assert [document["frame"] for document in documents] == [0, 1, 2, 3]
+    assert documents[-1]["faces"][0]["expression"] == "happy"
+    sent = [json.loads(line) for line in to.read_text().splitlines()]
+    # Single faces, and the folder's name, stay in this program.
+    assert sent == [document | {"faces": None, "source": "clip.mp4"} for document in documents]
+
+
+def test_live_sends_what_the_options_say_and_finishes_when_closed(
+    model: ms.Model, rgb: np.ndarray, tmp_path: Path
+) -> None:
+    write_video(tmp_path / "clip.mp4", [rgb[FACE][..., ::-1]] * 4)
+    to = tmp_path / "values.parquet"
+    options = ms.SinkOptions(individuals=True, min_group=1)
+    documents = ms.live(str(tmp_path / "clip.mp4"), to=[str(to)], sending=options, model=model)
+    first = next(documents)
+    documents.close()
+    from pyarrow import parquet
+
+    assert first["group"]["readable"] == 1 and first["group"]["min_group"] == 1
+    assert parquet.read_table(to).num_rows == 1
+    assert parquet.read_table(tmp_path / "values-faces.parquet").to_pylist()[0]["expression"] == "happy"
+
+
+def test_live_refuses_a_destination_before_it_opens_the_source(model: ms.Model) -> None:
+    with pytest.raises(ValueError, match="--unprotected"):
+        next(ms.live("no-such-file.mp4", to="osc://192.0.2.1:9000", model=model))
+
+
+@pytest.fixture(scope="module")
+def at_rest(model: ms.Model) -> np.ndarray:
+    """One drawn person at rest."""
+    return person_at_rest(lambda face: str(model.predict(face[None])[0]))
+
+
+def test_a_resting_face_is_zero_for_later_predictions(model: ms.Model, at_rest: np.ndarray, crops: np.ndarray) -> None:
+    baseline = model.baseline(at_rest)
+    neutral = model.classes_.tolist().index("neutral")
+    assert isinstance(baseline, ms.Baseline) and baseline.frames == 5
+    before, after = model.predict_proba(at_rest), model.predict_proba(at_rest, baseline=baseline)
+    assert np.abs(after - before).max() > 1e-3
+    assert after.sum(axis=1) == pytest.approx(1, abs=1e-5)
+    assert model.predict(at_rest, baseline=baseline).tolist() == [
+        str(model.classes_[column]) for column in after.argmax(axis=1)
+    ]
+    assert model.predict(crops, baseline=baseline).tolist() == ["happy"]
+    assert after[:, neutral].shape == (5,)
+
+
+def test_pictures_say_that_a_baseline_was_used(model: ms.Model, at_rest: np.ndarray) -> None:
+    baseline = model.baseline(at_rest)
+    plain = model.recognize(picture_path())[0]
+    (face,) = model.recognize(picture_path(), baseline=baseline)
+    assert face.baseline and face.to_dict()["baseline"] is True
+    assert not plain.baseline and "baseline" not in plain.to_dict()
+    assert face.probabilities != plain.probabilities
+    assert model.live(baseline=baseline).baselines.shifts([]) is None
+
+
+def test_a_smile_is_no_baseline(model: ms.Model, rgb: np.ndarray, crops: np.ndarray) -> None:
+    for faces in (crops, [picture_path()], [rgb], picture_path(), str(picture_path())):
+        with pytest.raises(ms.MoodspaceError, match="the face shows happy"):
+            model.baseline(faces)
+    with pytest.raises(ms.MoodspaceError, match="0 of 0 frames"):
+        model.baseline(crops[:0])
+
+
+def test_a_baseline_is_saved_and_loaded(model: ms.Model, at_rest: np.ndarray, tmp_path: Path) -> None:
+    model.baseline(at_rest).save(tmp_path / "me.json")
+    loaded = model.load_baseline(tmp_path / "me.json")
+    np.testing.assert_allclose(
+        model.predict_proba(at_rest, baseline=loaded), model.predict_proba(at_rest, baseline=model.baseline(at_rest)),
+        atol=1e-4,
+    )  # fmt: skip

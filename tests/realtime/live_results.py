@@ -9,6 +9,7 @@ from moodspace.classifier.recognizer import Recognizer
 from moodspace.embeddings.crops import crop_faces
 from moodspace.embeddings.detection.faces import Faces
 from moodspace.embeddings.detection.quality import FaceQuality
+from moodspace.realtime.baselines import LiveBaselines
 from moodspace.realtime.evidence import near_faces
 from moodspace.realtime.pipeline import LiveResult
 from tests.drawn_faces import drawn_faces
@@ -60,6 +61,7 @@ class PlainPipeline:
 
     def __init__(self, recognizer: Recognizer, faces: Faces) -> None:
         self.recognizer, self.faces = recognizer, faces
+        self.baselines = LiveBaselines(recognizer)
         self.restarts = 0
 
     def restart(self) -> None:

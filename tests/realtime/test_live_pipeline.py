@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from moodspace.classifier.ensemble import Prediction
-from moodspace.classifier.recognizer import Evidence, Recognizer
+from moodspace.classifier.recognizer import Evidence, Recognizer, Shift
 from moodspace.embeddings.crops import crop_faces
 from moodspace.embeddings.detection.faces import Faces
 from moodspace.embeddings.encoder import Encoded
@@ -106,6 +106,12 @@ def test_in_a_crowd_each_face_has_its_turn(
     assert batches == [faces] + [batch] * wait
     changed = np.abs(results[-1].embeddings - first.embeddings).max(axis=1) > 1e-3
     assert changed.all()
+
+
+def test_a_video_may_ask_for_every_face_in_every_frame(recognizer: Recognizer, batches: list[int]) -> None:
+    scene = crowd(12)
+    run(scene, LivePipeline(scene, recognizer, every_face=True), 0.2)
+    assert batches == [12] * 6
 
 
 @pytest.fixture
@@ -224,7 +230,7 @@ def test_a_change_takes_its_half_life(recognizer: Recognizer, monkeypatch: pytes
     decide = recognizer.decide
     column = {"shown": 0}
 
-    def told(encoded: Encoded, evidence: Evidence) -> Prediction:
+    def told(encoded: Encoded, evidence: Evidence, shift: Shift | None) -> Prediction:
         proba = np.tile(np.eye(len(recognizer.classes), dtype=np.float32)[column["shown"]], (len(encoded), 1))
         return replace(decide(encoded, evidence), proba=proba)
 
@@ -244,7 +250,7 @@ def test_the_evidence_is_of_the_same_moment_as_the_bars(
     pipeline = LivePipeline(scene, recognizer, half_life=0.5)
     labels = recognizer.gallery_labels
 
-    def decided(encoded: Encoded, evidence: Evidence) -> Prediction:
+    def decided(encoded: Encoded, evidence: Evidence, shift: Shift | None) -> Prediction:
         prediction, column = decide(encoded, evidence), told["column"]
         neighbors = prediction.neighbors
         ids = recognizer.bundle.index.gallery.ids[labels == column][: neighbors.ids.shape[1]]
@@ -282,7 +288,7 @@ def test_classes_may_grow_while_it_runs(recognizer: Recognizer, monkeypatch: pyt
     before = run(scene, pipeline, 0.5)[-1]
     decide = recognizer.decide
 
-    def grown(encoded: Encoded, evidence: Evidence) -> Prediction:
+    def grown(encoded: Encoded, evidence: Evidence, shift: Shift | None) -> Prediction:
         plain, new = decide(encoded, evidence), np.zeros((len(encoded), 1), np.float32)
         halved = np.hstack([new + 0.9, plain.proba * np.float32(0.1)])
         wide = {"head_proba": np.hstack([new, plain.head_proba]), "knn_proba": np.hstack([new, plain.knn_proba])}

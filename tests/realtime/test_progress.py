@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from moodspace.realtime.progress import ProgressLines, progress_bars
+from moodspace.realtime.progress import ProgressLines, VideosProgress, duration, progress_bars, videos_bar
 
 
 class Clock:
@@ -99,3 +99,23 @@ def test_in_a_terminal_bars_reach_their_end(monkeypatch: pytest.MonkeyPatch) -> 
         counted(1, 2)
         assert [(task.completed, task.total) for task in made[0].tasks] == [(100, 100), (1, 1), (1, 2)]
     assert re.search("announced", drawn.getvalue())
+
+
+def test_videos_are_told_in_lines_that_say_how_long_it_takes() -> None:
+    now, lines = iter([0.0, 4.0, 11.0, 11.0, 12.0, 30.0, 30.0]), list[str]()
+    with videos_bar(io.StringIO(), lines.append, every=10, clock=lambda: next(now)) as show:
+        show(VideosProgress(0, 3, 0.1, 8.0, 4.0))
+        show(VideosProgress(1, 3, 0.25, 22.0, 11.0))
+        show(VideosProgress(1, 3, 0.25, 22.0, 12.0))
+        show(VideosProgress(1, 3, 0.001, 22.0, 30.0))
+    assert lines == [
+        "1 of 3 videos, 2.0 s of video a second, about 33 s left, 11 s so far",
+        "1 of 3 videos, 0.7 s of video a second, 30 s so far",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(0.2, "1 s"), (89, "89 s"), (90, "2 min"), (5000, "83 min"), (12000, "3 h 20 min")]
+)
+def test_a_duration_is_told_in_words(seconds: float, words: str) -> None:
+    assert duration(seconds) == words

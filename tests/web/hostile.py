@@ -47,6 +47,8 @@ REQUESTS: list[str] = [
     '{"type":"teach","track":1' + "0" * 5000 + ',"label":"a"}', '{"type":"record","on":1,"min_group":1}',
     '{"type":"record","on":true,"min_group":true}', '{"type":"record","on":true,"min_group":0}',
     '{"type":"record","on":true,"min_group":1e9}', '{"type":"record","on":"true"}', "x" * 500_000,
+    '{"type":"collect"}', '{"type":"collect","track":true}', '{"type":"drop","number":1.5}',
+    '{"type":"lesson","label":"a"}', '{"type":"lesson","label":null,"keep":true}',
 ]  # fmt: skip
 
 # Understood, and refused: they do not count as messages that make no sense.

@@ -4,27 +4,19 @@ A bundle's gallery holds the faces that its network was trained on. For these fa
 encoding, and tells which faces the network has learned from.
 """
 
-from collections import Counter
-from collections.abc import Iterable, Iterator
-
 import numpy as np
 
-from moodspace.arrays import BoolArray, FloatArray, IntArray
+from moodspace.arrays import BoolArray, FloatArray
 from moodspace.classifier.bundle.bundle import Bundle
+from moodspace.classifier.face_pictures import gallery_rows
 from moodspace.embeddings.data.labelled import LabelledFaces, Progress
 from moodspace.embeddings.encoder import encode_all
-
-_SAMPLE = 64
-# Minimum cosine. 0.9997 was observed, due to the gallery's 16-bit rounding and to different processors; other faces are
-# far below.
-_SAME = 0.99
 
 
 def embed_faces(bundle: Bundle, faces: LabelledFaces, progress: Progress | None = None) -> tuple[FloatArray, BoolArray]:
     """Embed faces, and tell which of them the bundle's network was trained on.
 
-    A face counts as a gallery face if its source has the same name. A sample of these faces is encoded again: if any
-    embedding differs, the names refer to other images and no face counts as a gallery face.
+    Which faces the gallery holds, `gallery_rows` tells.
 
     Args:
         bundle: Provides the encoder and the gallery.
@@ -41,24 +33,3 @@ def embed_faces(bundle: Bundle, faces: LabelledFaces, progress: Progress | None 
     if not known.all():
         embeddings[~known] = encode_all(bundle.encoder, faces.crops[~known], progress).embeddings
     return embeddings, known
-
-
-def gallery_rows(bundle: Bundle, faces: LabelledFaces) -> IntArray:
-    """Return `(n,)` int64, the gallery row of each face, -1 where the gallery does not hold it; see `embed_faces`."""
-    gallery = bundle.index.gallery
-    place = {source: row for row, source in enumerate(_numbered(gallery.sources.tolist()))}
-    rows = np.array([place.get(source, -1) for source in _numbered(faces.sources)], np.int64)
-    if (rows >= 0).any():
-        sample = np.random.default_rng(0).permutation(np.flatnonzero(rows >= 0))[:_SAMPLE]
-        anew = bundle.encoder.encode(faces.crops[sample]).embeddings
-        if (np.einsum("nd,nd->n", anew, gallery.embeddings[rows[sample]]) < _SAME).any():
-            rows[:] = -1
-    return rows
-
-
-def _numbered(sources: Iterable[str]) -> Iterator[tuple[str, int]]:
-    """Number sources of the same name in order: two pairs of FER2013's training faces share one name."""
-    seen: Counter[str] = Counter()
-    for source in sources:
-        seen[source] += 1
-        yield source, seen[source]

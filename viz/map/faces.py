@@ -8,6 +8,7 @@ import numpy as np
 
 from moodspace.arrays import ByteArray, FloatArray, IntArray, StringArray
 from moodspace.classifier.evaluation import match_truth
+from moodspace.classifier.face_pictures import gallery_rows
 from moodspace.classifier.recognizer import Recognizer
 from moodspace.classifier.views import BLEND
 from moodspace.embeddings.crops import SIZE
@@ -15,7 +16,6 @@ from moodspace.embeddings.data.labelled import LabelledFaces, Progress, label_se
 from moodspace.embeddings.encoder import Encoded, encode_all
 from moodspace.index.taught.faces import TaughtFaces
 from moodspace.viz.explore.data import DataParts
-from moodspace.viz.explore.embeddings import gallery_rows
 from moodspace.viz.map.face_map import DATA, GALLERY, TAUGHT
 
 _CHUNK = 1000
@@ -70,7 +70,7 @@ def gather_faces(
     network predicts the other data faces. It cannot predict gallery faces, because their images are not stored.
 
     Args:
-        recognizer: Provides the bundle and its view.
+        recognizer: Provides the bundle, its view, and pictures of the bundle's faces, if any.
         taught: The faces of the user's gallery; None for none.
         data: Labeled faces; None for none.
         progress: Called with the number of data faces encoded so far and the total.
@@ -79,8 +79,13 @@ def gather_faces(
     known = _of_gallery(recognizer, data)
     parts = [known]
     crops = [np.empty((0, SIZE, SIZE), np.uint8) if data is None else data.faces.crops]
+    if len(recognizer.pictures):
+        rows = recognizer.pictures.rows(known["ids"])
+        missing = (known["picture"] < 0) & (rows >= 0)
+        known["picture"][missing] = len(crops[0]) + rows[missing]
+        crops.append(recognizer.pictures.crops)
     if taught is not None:
-        parts.append(_of_taught(taught, classes, len(crops[0])))
+        parts.append(_of_taught(taught, classes, sum(map(len, crops))))
         crops.append(taught.crops)
     if data is not None:
         parts.append(_of_data(recognizer, data, known.pop("new"), classes, progress))

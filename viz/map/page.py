@@ -16,13 +16,13 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from moodspace.arrays import ByteArray, FloatArray, IntArray
+from moodspace.arrays import BoolArray, ByteArray, FloatArray, IntArray
 from moodspace.embeddings.crops import SIZE
 from moodspace.viz.map.face_map import EXPLANATION, SUBTITLE, FaceMap, Group, density_peak
 from moodspace.viz.theme import page, text
 
 FOLDER = Path(__file__).with_name("assets")
-SCRIPTS = ("data", "drawing", "marks", "filters", "pictures", "card", "list", "search", "controls")
+SCRIPTS = ("data", "drawing", "marks", "filters", "pictures", "card", "outside", "list", "search", "controls")
 STEPS = 65535  # length of the longer side: finer than a pixel at maximum zoom, in 16 bits
 UNSURE = 65535  # confidence (in ten-thousandths) of faces without a prediction
 # Faces per side of a sheet; decoding one takes 5 ms.
@@ -32,18 +32,23 @@ QUALITY = 32
 _STRIPS = 40
 
 
-def write_page(face_map: FaceMap, path: Path) -> None:
+def write_page(face_map: FaceMap, path: Path, *, served: BoolArray | None = None, at: str = "") -> None:
     """Write the map as one self-contained HTML file: about 60 bytes a face, its source, and 390 bytes an image.
 
     Args:
         face_map: The faces; none, one class only, faces without a label, prediction or image are all legal.
         path: The file to write; its folder exists.
+        served: `(n,)` bool, the faces whose image the server has that the page will come from; None for none.
+        at: The path of these images on the server, before their ids.
 
     Raises:
         OSError: The file cannot be written.
     """
     atlas = atlas_order(face_map.coordinates, face_map.picture)
-    payload = json.dumps(_payload(face_map, atlas), separators=(",", ":"))
+    values = _payload(face_map, atlas)
+    if served is not None:
+        values |= {"served": _packed(served, "<u1"), "at": at}
+    payload = json.dumps(values, separators=(",", ":"))
     parts = {
         "title": text(face_map.title),
         "subtitle": text(_subtitle(face_map)),
@@ -59,7 +64,8 @@ def write_page(face_map: FaceMap, path: Path) -> None:
     # In one pass, so that placeholders in sources or notes are not replaced.
     body = re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], body)
     style = (FOLDER / "map.css").read_text(encoding="utf-8") + _shades(face_map)
-    path.write_text(page(f"Moodspace: {face_map.title}", body, style=style), encoding="utf-8")
+    document = page(f"Moodspace: {face_map.title}", body, style=style, own_images=served is not None)
+    path.write_text(document, encoding="utf-8")
 
 
 def _subtitle(face_map: FaceMap) -> str:

@@ -124,6 +124,39 @@ def by_minute(session: Session) -> str:
     )
 
 
+def change_from_baseline(session: Session) -> str:
+    """Return the section with the mean change from the faces' resting faces; empty if no baseline was used."""
+    shades, order = class_shades(session.classes), shown_order(session)
+    rows = []
+    if (recorded := ~np.isnan(session.group.change).any(axis=1)).any():
+        rows.append(("group", session.group.proba[recorded], session.group.change[recorded]))
+    faces = session.faces
+    with_one = ~np.isnan(faces.change).any(axis=1)
+    ids, counts = np.unique(faces.track_ids[with_one], return_counts=True)
+    for at in sorted(np.argsort(-counts, kind="stable")[:_MAX_FACES]):
+        chosen = with_one & (faces.track_ids == ids[at])
+        rows.append((f"face {ids[at]}", faces.proba[chosen], faces.change[chosen]))
+    if not rows:
+        return ""
+    names = "".join(f'<th class="number">{mark(session.classes[at], shades[at])}</th>' for at in order)
+    body = "".join(
+        f'<tr><th>{who}</th><td class="number">{clock(len(change))}</td>'
+        + "".join(
+            f'<td class="number">{percent(float(share[:, at].mean()))} '
+            f'<span class="faint">{100 * float(change[:, at].mean()):+.0f}</span></td>'
+            for at in order
+        )
+        + "</tr>"
+        for who, share, change in rows
+    )
+    return (
+        '<section id=baseline><h2>Change from baseline</h2><p class="faint">Mean shares and, in points, their '
+        "difference from what the same faces are read as at rest, over the seconds with a baseline.</p>"
+        f'<div class="scroll"><table class="dense"><tr><th></th><th class="number">Time</th>{names}</tr>{body}'
+        "</table></div></section>"
+    )
+
+
 def certainty(session: Session, bins: TimeBins) -> str:
     """Return the section on the number of faces, and how many were readable and confident."""
     group, recorded = session.group, session.group.recorded

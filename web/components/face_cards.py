@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from moodspace.viz.report.figures import percent
@@ -16,6 +17,7 @@ def face_cards(
     thumbnails: Sequence[bytes],
     shades: Mapping[str, str],
     reasons: Sequence[str] = (),
+    pictures: Mapping[int, bytes] = MappingProxyType({}),
 ) -> str:
     """Return the cards as HTML, numbered from 1 if there are several.
 
@@ -24,10 +26,11 @@ def face_cards(
         thumbnails: A JPEG of each face.
         shades: A CSS color for each class.
         reasons: For each face, why its expression differs from its neighbors' votes, as plain text; "" if it does not.
+        pictures: A PNG of each neighbor that has a picture, by its id.
     """
     several = len(faces) > 1
     cards = [
-        _card(face, _image(picture, f"face {number}"), shades, f"Face {number}" if several else "", why)
+        _card(face, _image(picture, f"face {number}"), shades, f"Face {number}" if several else "", why, pictures)
         for number, (face, picture, why) in enumerate(
             zip(faces, thumbnails, reasons or [""] * len(faces), strict=True), 1
         )
@@ -63,7 +66,14 @@ def notice(message: str, lead: str = "", *, wrong: bool = True) -> str:
     return f'<p class="notice{" wrong" if wrong else ""}" role="status">{about}{text(message)}</p>'
 
 
-def _card(face: Mapping[str, Any], image: str, shades: Mapping[str, str], number: str, reason: str) -> str:
+def _card(
+    face: Mapping[str, Any],
+    image: str,
+    shades: Mapping[str, str],
+    number: str,
+    reason: str,
+    pictures: Mapping[int, bytes],
+) -> str:
     expression = str(face["expression"])
     title = "Unsure" if face["unknown"] else mark(expression, shades[expression])
     share = f'<span class="number">{100 * face["confidence"]:.0f} %</span>'
@@ -73,7 +83,8 @@ def _card(face: Mapping[str, Any], image: str, shades: Mapping[str, str], number
     details = f'<p class="faint small">{" · ".join(filter(None, (number, meaning)))}</p>'
     return (
         f'<article class="card face">{image}<h3>{title}{share}</h3>{details}'
-        f"{_probabilities(face['probabilities'], shades)}{_neighbors(face['neighbors'], shades, reason)}</article>"
+        f"{_probabilities(face['probabilities'], shades)}"
+        f"{_neighbors(face['neighbors'], shades, reason, pictures)}</article>"
     )
 
 
@@ -87,17 +98,23 @@ def _probabilities(probabilities: Mapping[str, float], shades: Mapping[str, str]
     return f'<dl class="chances">{rows}</dl>'
 
 
-def _neighbors(neighbors: Sequence[Mapping[str, Any]], shades: Mapping[str, str], reason: str) -> str:
+def _neighbors(
+    neighbors: Sequence[Mapping[str, Any]], shades: Mapping[str, str], reason: str, pictures: Mapping[int, bytes]
+) -> str:
     if not neighbors:
         return ""
     explanation = f"<p>{text(reason)}</p>" if reason else ""
     rows = "".join(
-        f"<li>{_label(one['label'], shades)}"
+        f"<li>{_picture(pictures.get(one['id']))}{_label(one['label'], shades)}"
         f'<span class="source" title="{text(one["source"])}">{text(one["source"])}</span>'
         f'<span class="number">{one["similarity"]:.3f}</span></li>'
         for one in neighbors
     )
     return f'<div class="why">Most similar faces, by similarity (1 = identical)<ol>{rows}</ol>{explanation}</div>'
+
+
+def _picture(content: bytes | None) -> str:
+    return "" if content is None else _image(content, "", "png")
 
 
 def _label(label: str | None, shades: Mapping[str, str]) -> str:

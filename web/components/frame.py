@@ -4,6 +4,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from moodspace.web.components.texts import LAW
 from moodspace.web.components.theme import html, stylesheet
 
 _SCRIPTS = Path(__file__).parents[1] / "pages"
@@ -28,14 +29,7 @@ STORED_NOTHING = (
 )
 STORED_TAUGHT = (
     "<b>Your pictures go to this server and nowhere else.</b> They are processed in memory, then discarded; "
-    "the server keeps the embeddings of faces that you teach, never pictures."
-)
-_LAW = (
-    "<p><b>Expression shown, not emotion felt.</b> A smile may be joy, courtesy or fear. Do not base decisions about "
-    "a person on it, and ask for consent before you point a camera at anyone.</p>"
-    "<p>In the European Union, the AI Act, Article 5(1)(f) of Regulation (EU) 2024/1689, prohibits inferring people's "
-    "emotions in workplaces and schools from biometric data, except for medical or safety reasons; other uses are "
-    "high-risk (Annex III), and people must be informed (Article 50).</p>"
+    "the server keeps the embeddings of faces that you teach, and pictures only if you switch that on."
 )
 
 
@@ -61,15 +55,27 @@ def _tabs(pages: list[st.Page], current: st.Page) -> None:
                 st.page_link(page)
 
 
-def privacy(*, keeps_taught: bool) -> str:
+def sends(min_group: int) -> str:
+    """Return what a server that sends values of live pages tells its visitors, as HTML.
+
+    Args:
+        min_group: Smallest group whose values are sent.
+    """
+    group = "what your faces show" if min_group == 1 else f"what groups of at least {min_group} faces show"
+    return f"While a camera is on, this server also sends {group} to other programs: numbers, never pictures."
+
+
+def privacy(*, keeps_taught: bool, sends_from: int | None = None) -> str:
     """Return how the app processes pictures and what it keeps, as HTML.
 
     Args:
         keeps_taught: Whether the operator set a folder that keeps taught faces.
+        sends_from: Smallest group whose values the operator sends to other programs; None if none are sent.
     """
+    sent = "" if sends_from is None else f"<p>{sends(sends_from)}</p>"
     kept = (
         "What you teach stays on this server until you forget it: the embedding of each face, its class and the name "
-        "of its file, never the picture."
+        "of its file; a small gray picture only if you switch that on."
         if keeps_taught
         else "What you teach is held in memory and deleted a few seconds after you leave; export it to keep it."
     )
@@ -77,7 +83,7 @@ def privacy(*, keeps_taught: bool) -> str:
         "<p>Pictures, videos and camera frames go to this server and nowhere else. They are processed in memory, then "
         "discarded; the file of a video lies in a private folder while it is analyzed. Faces are not identified. No "
         "usage statistics are collected, and nothing is loaded from other servers.</p>"
-        f"<p>{kept} Your browser keeps one cookie, which distinguishes your visit from others.</p>"
+        f"{sent}<p>{kept} Your browser keeps one cookie, which distinguishes your visit from others.</p>"
     )
 
 
@@ -99,4 +105,4 @@ def banner(*, keeps_taught: bool) -> None:
 def footer() -> None:
     """Show what a prediction means, and the law."""
     with st.container(key="footer"):
-        html(f'<footer class="foot">{_LAW}</footer>')
+        html(f'<footer class="foot">{LAW}</footer>')

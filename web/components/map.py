@@ -17,6 +17,7 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from moodspace.classifier.bundle.bundle import Bundle
+from moodspace.classifier.face_pictures import FacePictures
 from moodspace.classifier.map_positions import MAP_NEIGHBORS, map_positions
 from moodspace.classifier.recognizer import Recognizer
 from moodspace.index.store.commit import GalleryError
@@ -27,6 +28,7 @@ from moodspace.viz.map.layout import Layout
 from moodspace.viz.map.making import make_map
 from moodspace.viz.map.page import write_page
 from moodspace.viz.theme import page
+from moodspace.web.components.face_route import PATH as FACES
 from moodspace.web.server.visitors import Visitor, VisitorsError, visitor_of
 
 logger = logging.getLogger(__name__)
@@ -36,7 +38,7 @@ PATH = "/moodspace/map"
 # The document's own policy forbids it to load anything; this one also keeps other sites from embedding it.
 _HEADERS = {
     "Cache-Control": "private, no-cache",
-    "Content-Security-Policy": "default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; "
+    "Content-Security-Policy": "default-src 'none'; img-src data: blob: 'self'; style-src 'unsafe-inline'; "
     "script-src 'unsafe-inline'; frame-ancestors 'self'",
     "Content-Encoding": "gzip",
     "Vary": "Cookie",
@@ -87,18 +89,19 @@ def _visitors_map(visitor: Visitor) -> bytes:
     with visitor.in_use():
         bundle, labels = visitor.recognizer.bundle, visitor.recognizer.label_set
         with _drawing:
-            base, packed = _base(bundle, labels)
+            base, packed = _base(bundle, labels, visitor.engine.pictures)
         parts = list(visitor.gallery.rows())
         if base is None or not parts:
             return packed
-        return _compressed(map_html(with_taught(base, visitor.recognizer, TaughtFaces.joined(parts))))
+        face_map = with_taught(base, visitor.recognizer, TaughtFaces.joined(parts))
+        return _compressed(map_html(face_map, visitor.recognizer.pictures))
 
 
 @lru_cache(maxsize=1)
-def _base(bundle: Bundle, labels: str) -> tuple[FaceMap | None, bytes]:
+def _base(bundle: Bundle, labels: str, pictures: FacePictures) -> tuple[FaceMap | None, bytes]:
     """Return the gallery's map, and its document as visitors without taught faces get it."""
     base = gallery_map(Recognizer(bundle, labels))
-    return base, _compressed(map_html(base) if base else page("Moodspace", _NO_MAP).encode())
+    return base, _compressed(map_html(base, pictures) if base else page("Moodspace", _NO_MAP).encode())
 
 
 def _compressed(document: bytes) -> bytes:
@@ -160,9 +163,18 @@ def _placed(
     }
 
 
-def map_html(face_map: FaceMap) -> bytes:
-    """Return the map as one HTML document, UTF-8, whose own policy forbids it to load anything."""
+def map_html(face_map: FaceMap, pictures: FacePictures) -> bytes:
+    """Return the map as one HTML document, UTF-8, whose own policy forbids it to load anything but faces' images.
+
+    Args:
+        face_map: The map.
+        pictures: The images that the server has; the page loads them one by one.
+    """
+    served = pictures.rows(face_map.ids) >= 0
+    own = np.flatnonzero(face_map.origin == TAUGHT)
+    kept = pictures.of(face_map.ids[own].tolist())
+    served[own] = [number in kept for number in face_map.ids[own].tolist()]
     with tempfile.TemporaryDirectory(prefix="moodspace-") as folder:
         path = Path(folder) / "map.html"
-        write_page(face_map, path)
+        write_page(face_map, path, served=served if served.any() else None, at=FACES)
         return path.read_bytes()

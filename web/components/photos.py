@@ -1,7 +1,7 @@
 """Analyze an uploaded picture: predictions for the Photo page, and crops of faces for the Teach page."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -43,6 +43,7 @@ class Photo:
         shown: An annotated JPEG of at most 2,000 pixels per side.
         thumbnails: A square JPEG of each face, a little wider than its box.
         reasons: For each face, why its expression differs from its neighbors' votes; "" if it does not.
+        pictures: A PNG of each listed neighbor that has a picture, by its id.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Photo:
     shown: bytes
     thumbnails: tuple[bytes, ...]
     reasons: tuple[str, ...]
+    pictures: Mapping[int, bytes]
 
 
 def analyze_photo(
@@ -65,11 +67,13 @@ def analyze_photo(
         recognizer: The recognizer that `recognize` uses; names the neighbors' labels.
     """
     result = recognize(bgr)
-    document = {"source": name, "faces": face_documents(result, recognizer)}
+    document: dict[str, Any] = {"source": name, "faces": face_documents(result, recognizer)}
     thumbnails = tuple(picture_bytes(_square(bgr, xywh), ".jpg") for xywh in result.faces.xywh)
     shown = picture_bytes(_smaller(drawn(bgr, result, numbered=True)), ".jpg")
     reasons = tuple(_reason(result.prediction, row, recognizer) for row in range(len(result.faces)))
-    return Photo(name, result, document, shown, thumbnails, reasons)
+    listed_ids = [one["id"] for face in document["faces"] for one in face["neighbors"]]
+    pictures = {number: crop_picture(crop) for number, crop in recognizer.pictures.of(listed_ids).items()}
+    return Photo(name, result, document, shown, thumbnails, reasons, pictures)
 
 
 def _reason(prediction: Prediction, row: int, recognizer: Recognizer) -> str:
@@ -162,7 +166,7 @@ def chosen(picked: Sequence[tuple[Candidates, int]], encode: Callable[[ByteArray
     crops = np.stack([one.crops[row] for one, row in picked])
     embeddings = encode(crops).embeddings
     return [
-        Example(embedding, crop_digest(crop), one.source)
+        Example(embedding, crop_digest(crop), one.source, crop)
         for embedding, crop, (one, _) in zip(embeddings, crops, picked, strict=True)
     ]
 

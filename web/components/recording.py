@@ -7,6 +7,7 @@ from importlib.resources import files
 from typing import Any
 
 from moodspace.arrays import FloatArray
+from moodspace.realtime.session.document import FORMAT, VERSION
 from moodspace.realtime.session.export import export_session
 from moodspace.sessions import WITHHELD, Session
 from moodspace.viz.report.changes import Change, changes
@@ -114,7 +115,7 @@ def table_file(session: Session) -> bytes:
 
 
 def document_file(session: Session) -> bytes:
-    """Return the recording as JSON; counts and shares that were withheld are null."""
+    """Return the recording as JSON that `moodspace report` reads; counts and shares that were withheld are null."""
     group = session.group
     columns = (group.second, group.wall, group.frames, group.faces, group.readable, group.unsure, group.proba)
     seconds = [
@@ -126,12 +127,16 @@ def document_file(session: Session) -> bytes:
         for second, wall, frames, faces, readable, unsure, shares in zip(*columns, strict=True)
     ]  # fmt: skip
     document: dict[str, Any] = {
+        "format": FORMAT,
+        "version": VERSION,
         "source": session.source,
         "began": _time(session.started),
         "ended": None if session.ended is None else _time(session.ended),
+        "utc_offset": session.utc_offset,
         "duration": round(session.duration, 3),
         "smallest_group": session.min_group,
         "classes": list(session.classes),
+        "since": session.since.tolist(),
         "seconds": seconds,
         "changes": [_change(one, session.classes) for one in changes(session.group)],
         "gaps": [gap._asdict() for gap in session.gaps],

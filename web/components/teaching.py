@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from moodspace.arrays import FloatArray
+from moodspace.arrays import ByteArray, FloatArray
 from moodspace.embeddings.data.labels import ClassNameError, canonical
 from moodspace.embeddings.data.labels import class_name as checked_class_name
 from moodspace.errors import MoodspaceError
@@ -52,11 +52,13 @@ class Example:
         embedding: `(d,)` float32, unit length.
         digest: SHA-256 of its crop.
         source: The name of its picture, to show.
+        crop: `(48, 48)` uint8 gray in [0, 255].
     """
 
     embedding: FloatArray
     digest: str
     source: str
+    crop: ByteArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,13 +103,21 @@ def class_name(typed: str) -> str:
         raise TeachError(str(error)) from error
 
 
-def teach(gallery: TaughtGallery, label: str, examples: Sequence[Example], *, most: int = MOST_FACES) -> Lesson:
+def teach(
+    gallery: TaughtGallery,
+    label: str,
+    examples: Sequence[Example],
+    *,
+    keep_pictures: bool = False,
+    most: int = MOST_FACES,
+) -> Lesson:
     """Teach faces as one lesson that can be undone; no face is taught twice or under two classes.
 
     Args:
         gallery: The visitor's gallery.
         label: A class name, as `class_name` returns it.
         examples: The faces.
+        keep_pictures: Whether to keep their crops in the gallery.
         most: Maximum faces of the gallery.
 
     Raises:
@@ -124,6 +134,7 @@ def teach(gallery: TaughtGallery, label: str, examples: Sequence[Example], *, mo
                 labels=[label] * len(fresh),
                 sources=[one.source for one in fresh.values()],
                 digests=list(fresh),
+                pictures=[one.crop for one in fresh.values()] if keep_pictures else None,
             )
         )
     others = sum(before.get(one.digest, label) != label for one in examples)

@@ -13,6 +13,7 @@ from moodspace.classifier.recognizer import Recognizer
 from moodspace.web.live.socket import PATH
 
 _FOLDER = Path(__file__).parents[1] / "static" / "live"
+_FOLDERS = _FOLDER, _FOLDER.with_name("collect")
 # Joined into one module in this order, because Streamlit takes a single script.
 _SCRIPTS = ("camera.js", "frames.js", "link.js", "overlay.js", "minimap.js", "panel.js", "recorder.js", "page.js")
 # Number of faces that show the shape of the map in the minimap.
@@ -27,6 +28,27 @@ def show_live(recognizer: Recognizer) -> None:
         recognizer: The visitor's recognizer.
     """
     _component()(data={"path": PATH, "points": _minimap(recognizer.bundle, recognizer.label_set)}, key="live")
+
+
+def show_collect(*, keep_pictures: bool) -> dict[str, Any] | None:
+    """Show the camera that collects examples of a held expression.
+
+    Args:
+        keep_pictures: Whether to keep the pictures of what is taught.
+
+    Returns:
+        What was just taught or undone in it, for one run of the script: `label` and `faces`; None for nothing.
+    """
+    texts = {path.name: path.read_text(encoding="utf-8") for folder in _FOLDERS for path in folder.iterdir()}
+    component = st.components.v2.component(
+        "moodspace_collect",
+        html=texts["collect.html"],
+        css=texts["live.css"] + texts["collect.css"],
+        js="\n".join(texts[name] for name in ("camera.js", "frames.js", "link.js", "overlay.js", "collect.js")),
+    )
+    shown = component(data={"path": PATH, "keep": keep_pictures}, key="collect", on_taught_change=lambda: None)
+    taught: dict[str, Any] | None = shown.get("taught")
+    return taught
 
 
 def _component() -> Any:

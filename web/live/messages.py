@@ -97,14 +97,23 @@ def read_request(text: str) -> dict[str, Any]:
     if not isinstance(request, dict):
         raise MessageError("expected a JSON object, got something else")
     match request:
-        case {"type": "start" | "undo" | "reset"}:
+        case {"type": "start" | "undo" | "reset" | "discard"}:
+            return request
+        case {"type": "collect", "track": int() | None as number} if not isinstance(number, bool):
+            return request
+        case {"type": "drop", "number": int(number)} if not isinstance(number, bool):
+            return request
+        case {"type": "lesson", "label": str(), "keep": bool()}:
             return request
         case {"type": "teach", "track": int(number), "label": str()} if not isinstance(number, bool):
+            return request
+        case {"type": "baseline", "track": int(number)} if not isinstance(number, bool):
             return request
         case {"type": "record", "on": bool(), "min_group": int(least)} if 1 <= least <= _MAX_GROUP:
             if not isinstance(least, bool):
                 return request
-    raise MessageError("expected start, teach, undo, record or reset, got something else")
+    known = "start, teach, undo, baseline, record, reset, collect, drop, lesson or discard"
+    raise MessageError(f"expected {known}, got something else")
 
 
 def class_list(classes: tuple[str, ...]) -> list[dict[str, str]]:

@@ -175,8 +175,12 @@ class _Connection:
             match request["type"]:
                 case "teach":
                     answers = await run_in_threadpool(self._worker.teach, request["track"], request["label"])
+                case "collect" | "drop" | "lesson" | "discard":
+                    answers = await run_in_threadpool(self._worker.hold, request)
                 case "undo":
                     answers = await run_in_threadpool(self._worker.undo)
+                case "baseline":
+                    answers = await run_in_threadpool(self._worker.toggle_baseline, request["track"])
                 case "record":
                     answers = await run_in_threadpool(self._worker.record, request["on"], request["min_group"])
                 case _:

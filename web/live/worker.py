@@ -12,8 +12,11 @@ from moodspace.realtime.documents import face_document
 from moodspace.realtime.evidence import reason
 from moodspace.realtime.pipeline import LivePipeline, LiveResult
 from moodspace.realtime.window.minimap import MapDots
+from moodspace.web.components.face_route import PATH as FACES
 from moodspace.web.components.teaching import TeachError, check_room, class_name
+from moodspace.web.live.held import HeldLesson
 from moodspace.web.live.messages import FrameMessage, class_list, decode_frame
+from moodspace.web.server.sending import LiveSender
 from moodspace.web.server.visitors import Visitor
 
 # Seconds for which a face can still be taught after it left the picture: people look down at the button.
@@ -33,7 +36,9 @@ class LiveWorker:
         self._places = MapDots(visitor.recognizer.bundle)
         self._embeddings: dict[int, tuple[float, FloatArray]] = {}
         self._bounds = _bounds(visitor.recognizer.bundle.map_coordinates)
+        self._sender = LiveSender()
         self._lock = threading.Lock()
+        self._lesson = HeldLesson(visitor)
 
     @property
     def recording(self) -> dict[str, Any]:
@@ -60,11 +65,13 @@ class LiveWorker:
             self._remember(result, now)
             if (recording := self.visitor.recording) is not None:
                 recording.add(result, time.time())
+            collected = self._lesson.offer(frame, result)
+            self._sender.add(frame, result, now)
         faces = [self._face(result, row, places) for row in range(len(result.faces))]
         height, width = frame.shape[:2]
         return {
             "type": "result", "sequence": message.sequence, "sent": message.sent, "size": [width, height],
-            "faces": faces, "recording": self.recording.get("min_group"),
+            "faces": faces, "recording": self.recording.get("min_group"), "collected": collected,
             "timings_ms": {name: round(float(spent), 3) for name, spent in result.timings_ms.items()},
         }  # fmt: skip
 
@@ -84,7 +91,26 @@ class LiveWorker:
             check_room(self.visitor.gallery, 1)
             self.visitor.gallery.add(NewFaces(remembered[1][None], [name], [LIVE], [""]))
         self._reanalyze()
-        return [{"type": "taught", "label": name, **self._gallery()}]
+        return [{"type": "taught", "label": name, "faces": 1, **self._gallery()}]
+
+    def hold(self, request: dict[str, Any]) -> list[dict[str, Any]]:
+        """Collect, drop, discard or teach held examples, as a request asks; return the messages for the browser.
+
+        Raises:
+            TeachError: There is nothing to teach, the name is invalid, or the gallery is full.
+            GalleryError, StorageError: The gallery cannot be written.
+        """
+        with self._lock:
+            match request["type"]:
+                case "collect":
+                    return [self._lesson.collect(request["track"])]
+                case "drop":
+                    return [self._lesson.drop(request["number"])]
+                case "discard":
+                    return [self._lesson.discard()]
+            name, n = self._lesson.teach(request["label"], keep_pictures=request["keep"])
+            self._pipeline.reset_smoothing()
+            return [self._lesson.examples(), {"type": "taught", "label": name, "faces": n, **self._gallery()}]
 
     def undo(self) -> list[dict[str, Any]]:
         """Undo the last lesson; return the messages for the browser.
@@ -96,6 +122,11 @@ class LiveWorker:
             undone = self.visitor.gallery.undo()
         self._reanalyze()
         return [{"type": "undone", "labels": dict(undone.labels) if undone else {}, **self._gallery()}]
+
+    def toggle_baseline(self, track_id: int) -> list[dict[str, Any]]:
+        """Measure a face's resting face or, if it is in use or being measured, clear it; the next results show it."""
+        self._pipeline.baselines.toggle(track_id)
+        return []
 
     def record(self, on: bool, min_group: int) -> list[dict[str, Any]]:
         """Start or stop recording; return the messages for the browser.
@@ -131,9 +162,10 @@ class LiveWorker:
         face, smoothed = face_document(result, row), result.smoothed[row]
         column = int(result.shown[row])
         face["confidence"] = round(float(smoothed[column] if column >= 0 else smoothed.max()), 6)
+        pictured = self.visitor.recognizer.pictures.of([one.id for one in result.nearest[row]])
         face["evidence"] = [
             {"id": one.id, "label": one.label, "similarity": round(one.similarity, 4), "source": one.source,
-             "taught": one.taught}
+             "taught": one.taught, "picture": f"{FACES}/{one.id}" if one.id in pictured else None}
             for one in result.nearest[row]
         ]  # fmt: skip
         classes = result.prediction.classes
@@ -141,6 +173,9 @@ class LiveWorker:
         face["reason"] = "" if column < 0 else reason(answer, known, result.nearest[row], classes, result.votes[row])
         place = places.get(face["id"])
         lowest, side = self._bounds
+        baseline = result.baselines[row]
+        face["measuring"] = None if baseline.left is None else round(baseline.left, 1)
+        face["baseline_note"] = baseline.note
         face["place"] = None if place is None else [round(float(value), 4) for value in (place - lowest) / side]
         return face
 

@@ -67,7 +67,7 @@ def _show(photo: Photo, key: str, content: bytes) -> None:
                 )
             if faces:
                 colors = shades(photo.result.prediction.classes)
-                html(face_cards(faces, photo.thumbnails, colors, photo.reasons))
+                html(face_cards(faces, photo.thumbnails, colors, photo.reasons, photo.pictures))
             else:
                 html(notice(_NO_FACE, f"{photo.name}:", wrong=False))
         with picture, st.container(horizontal=True):

@@ -5,8 +5,10 @@ from functools import partial
 
 import streamlit as st
 
+from moodspace.classifier.separation import Separation, separation
 from moodspace.index.store.commit import GalleryError
 from moodspace.index.store.manifest import StorageError
+from moodspace.viz.theme import text
 from moodspace.web.components.face_cards import crop_row, notice
 from moodspace.web.components.photos import Candidates, candidates, chosen, crop_picture, safely
 from moodspace.web.components.teaching import (
@@ -20,10 +22,12 @@ from moodspace.web.components.teaching import (
     teach,
 )
 from moodspace.web.components.theme import heading, html, mark_of, shades
+from moodspace.web.live.component import show_collect
 from moodspace.web.server.decoding import UploadError, decode_picture
 from moodspace.web.server.settings import current_settings
 from moodspace.web.server.visitors import Visitor, VisitorsError, this_visitor
 
+_FILES, _CAMERA = "Files", "Camera"
 _MOST = 20  # pictures at once
 _NO_FACE = "no face found; use a picture with a larger, upright face seen from the front"
 # Session state: the number of lessons, which resets the file choosers by their keys; the message for the next run.
@@ -76,6 +80,22 @@ def _choose(found: list[tuple[str, str, Candidates | UploadError]]) -> list[tupl
 
 
 def _lesson(visitor: Visitor) -> None:
+    """Ask where examples come from, and teach them."""
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        start = st.segmented_control("Examples from", (_FILES, _CAMERA), default=_FILES, required=True)
+        keep = st.toggle(
+            "Keep pictures of taught faces",
+            help="Small gray pictures that appear as evidence. Without them, only embeddings are stored.",
+        )
+    if start == _FILES:
+        _from_files(visitor, keep_pictures=keep)
+    elif taught := show_collect(keep_pictures=keep):
+        n = taught["faces"]
+        _tell(f"{taught['label']}: {n} {'face' if n == 1 else 'faces'} taught.")
+        st.rerun()
+
+
+def _from_files(visitor: Visitor, *, keep_pictures: bool) -> None:
     number = st.session_state.setdefault(_LESSONS, 0)
     limits = current_settings().limits
     megabytes = max(1, limits.upload_bytes // 2**20)
@@ -95,14 +115,15 @@ def _lesson(visitor: Visitor) -> None:
     new = st.text_input("Or a new class", placeholder="confused, thinking, bored ...", key=f"new {number}")
     button = f"Teach {len(picked)} {'face' if len(picked) == 1 else 'faces'}" if picked else "Teach"
     if st.button(button, type="primary", disabled=not picked, icon=":material/school:"):
-        _teach(visitor, picked, new or known or "")
+        _teach(visitor, picked, new or known or "", keep_pictures=keep_pictures)
 
 
-def _teach(visitor: Visitor, picked: list[tuple[Candidates, int]], typed: str) -> None:
+def _teach(visitor: Visitor, picked: list[tuple[Candidates, int]], typed: str, *, keep_pictures: bool) -> None:
     try:
         label = class_name(typed)
         with visitor.lock:
-            lesson = teach(visitor.gallery, label, chosen(picked, visitor.engine.encode))
+            examples = chosen(picked, visitor.engine.encode)
+            lesson = teach(visitor.gallery, label, examples, keep_pictures=keep_pictures)
     except (TeachError, GalleryError, StorageError) as error:
         html(notice(public_message(error)))
         return
@@ -131,7 +152,7 @@ def _change(act: Callable[[Visitor], str]) -> None:
 
 def _undone(visitor: Visitor) -> str:
     undone = visitor.gallery.undo()
-    return "Undone: " + ", ".join(f"{n} {name}" for name, n in undone.labels.items()) if undone else "Nothing to undo."
+    return f"Undone: {undone.summary}" if undone else "Nothing to undo."
 
 
 def _undo() -> None:
@@ -169,16 +190,27 @@ def _import(visitor: Visitor) -> None:
     st.rerun()
 
 
+def _separation(visitor: Visitor) -> dict[str, Separation]:
+    """Return how well the taught classes separate, computed once for each state of the gallery."""
+    state, found = st.session_state.get("separation", ("", {}))
+    if state != visitor.stamp:
+        state = visitor.stamp
+        found = separation(visitor.recognizer, visitor.gallery, visitor.gallery.summary().labels)
+        st.session_state["separation"] = state, found
+    return found
+
+
 def _gallery(visitor: Visitor) -> None:
     labels = visitor.gallery.summary().labels
     count = sum(labels.values())
     html(f"<h2>Your gallery</h2><p class='faint'>{count:,} of at most {MOST_FACES:,} faces. Only you can see it.</p>")
-    colors = shades(visitor.classes)
+    colors, apart = shades(visitor.classes), _separation(visitor)
     # In a container, so that the elements after it keep position and state when the number of classes changes.
     with st.container():
         for name, n in labels.items():
             with st.container(horizontal=True, vertical_alignment="center"):
-                html(f'<p class="taught">{mark_of(name, colors)}<span class="number">{n}</span></p>')
+                note = f'<span class="faint small">{text(apart[name].summary)}</span>' if name in apart else ""
+                html(f'<p class="taught">{mark_of(name, colors)}<span class="number">{n}</span>{note}</p>')
                 st.button("Forget", key=f"forget {name}", type="tertiary", on_click=_forget, args=(name,))
     with st.container(horizontal=True):
         st.button("Undo last", icon=":material/undo:", disabled=not count, on_click=_undo)

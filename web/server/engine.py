@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from moodspace.arrays import ByteArray
 from moodspace.classifier.bundle.bundle import load_bundle
+from moodspace.classifier.face_pictures import FacePictures
 from moodspace.classifier.recognizer import Recognizer
 from moodspace.embeddings.detection.detectors import open_detector, open_picture_detector
 from moodspace.embeddings.detection.faces import Detector, Faces
@@ -31,7 +32,11 @@ class Engine:
 
     Raises:
         BundleError: The bundle cannot be used.
+        DataError: The data with the pictures of its faces cannot be used.
         ValueError: The bundle has no such labels.
+
+    Attributes:
+        pictures: The pictures of the bundle's faces.
     """
 
     def __init__(self, settings: WebSettings) -> None:
@@ -43,6 +48,7 @@ class Engine:
         # For pictures: searches at several sizes, as `moodspace predict` does.
         self._picture_detector: Detector = _DetectorPool([open_picture_detector() for _ in range(threads)])
         Recognizer(self.bundle, self.labels)  # raises ValueError now if the bundle has no such labels
+        self.pictures = FacePictures.read(settings.pictures, bundle) if settings.pictures else FacePictures.none()
         self.pool = FairThreadPool(threads)
 
     def recognize(self, recognizer: Recognizer, frame_bgr: ByteArray, *, video: bool = False) -> FrameResult:

@@ -1,5 +1,6 @@
 """Run the web app's server in this process until it is stopped."""
 
+import contextlib
 import importlib.util
 import os
 import socket
@@ -8,7 +9,9 @@ import webbrowser
 from collections.abc import Callable
 from pathlib import Path
 
+from moodspace.classifier.recognizer import Recognizer
 from moodspace.errors import MoodspaceError, install_command
+from moodspace.realtime.sinks.destination import SinkOptions
 from moodspace.web.server.settings import WebSettings
 
 _PACKAGE = Path(__file__).parents[1]
@@ -31,15 +34,25 @@ def address(settings: WebSettings) -> str:
     return f"http://{shown}:{settings.port}/" + (f"?token={settings.token}" if settings.token else "")
 
 
-def serve(settings: WebSettings, *, ready: Callable[[], None], open_browser: bool = False) -> None:
+def serve(
+    settings: WebSettings,
+    *,
+    ready: Callable[[], None],
+    open_browser: bool = False,
+    options: SinkOptions | None = None,
+    tell: Callable[[str], None] = lambda line: None,
+) -> None:
     """Serve the app until Ctrl-C.
 
     Args:
         settings: The operator's settings.
         ready: Called once, when the server answers.
         open_browser: Whether to open the address in a browser on this machine when the server answers.
+        options: How `settings.to` is sent; by default with the secrets of the environment.
+        tell: Called with one-line messages about what is sent, in any thread.
 
     Raises:
+        SinkError: A destination of `settings.to` cannot be used.
         ServeError: Streamlit is not installed, the port is in use, or the host is not an address of this machine.
         BundleError, ValueError: The bundle or its labels cannot be used.
         KeyboardInterrupt: The server was stopped.
@@ -47,10 +60,17 @@ def serve(settings: WebSettings, *, ready: Callable[[], None], open_browser: boo
     if importlib.util.find_spec("streamlit") is None:
         raise ServeError(f"expected the extra 'web', got no streamlit; {install_command('web')}")
     with _listen(settings) as listening:
-        _run(settings, listening, ready, open_browser=open_browser)
+        _run(settings, listening, ready, open_browser, options, tell)
 
 
-def _run(settings: WebSettings, listening: socket.socket, ready: Callable[[], None], *, open_browser: bool) -> None:
+def _run(
+    settings: WebSettings,
+    listening: socket.socket,
+    ready: Callable[[], None],
+    open_browser: bool,
+    options: SinkOptions | None,
+    tell: Callable[[str], None],
+) -> None:
     import uvicorn
 
     settings.publish()
@@ -58,7 +78,7 @@ def _run(settings: WebSettings, listening: socket.socket, ready: Callable[[], No
     os.chdir(_PACKAGE)
     from moodspace.web.server.visitors import all_visitors
 
-    all_visitors()
+    engine = all_visitors().engine
     config = uvicorn.Config(
         "moodspace.web.app:create_app",
         factory=True,
@@ -81,7 +101,13 @@ def _run(settings: WebSettings, listening: socket.socket, ready: Callable[[], No
                 threading.Thread(target=webbrowser.open, args=(address(settings),), daemon=True).start()
 
     server = AnnouncingServer(config)
-    server.run(sockets=[listening])
+    with contextlib.ExitStack() as stack:
+        if settings.to:
+            from moodspace.web.server.sending import sending
+
+            options = options or SinkOptions.from_environment(min_group=settings.min_group)
+            stack.enter_context(sending(settings, options, Recognizer(engine.bundle, engine.labels), tell))
+        server.run(sockets=[listening])
     if server.started:
         raise KeyboardInterrupt  # asyncio caught it
 

@@ -1,6 +1,5 @@
 """The operator's settings, passed through the environment to the Streamlit script and the routes."""
 
-import ipaddress
 import json
 import os
 import re
@@ -9,6 +8,8 @@ from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
+
+from moodspace.realtime.sinks.destination import is_loopback
 
 VARIABLE = "MOODSPACE_WEB"
 _SHORTEST_TOKEN = 12
@@ -53,7 +54,10 @@ class WebSettings:
         token: The token that a browser must send once; None if none is required.
         origins: Further origins that browsers reach the app under, such as "https://faces.example.org".
         gallery: Folder that keeps each visitor's taught faces; None to delete them when the visitor leaves.
+        pictures: Data with the pictures of the bundle's faces, shown to all visitors; None shows none.
         limits: The limits.
+        to: Where the values of live pages are sent; empty for nowhere. The environment has no secrets of theirs.
+        min_group: Smallest group whose values are sent, >= 1.
     """
 
     bundle: Path = _SHIPPED_BUNDLE
@@ -63,7 +67,10 @@ class WebSettings:
     token: str | None = None
     origins: tuple[str, ...] = ()
     gallery: Path | None = None
+    pictures: Path | None = None
     limits: Limits = field(default_factory=Limits)
+    to: tuple[str, ...] = ()
+    min_group: int = 5
 
     def __post_init__(self) -> None:
         """Raise ValueError for an origin that no browser sends."""
@@ -94,20 +101,13 @@ def _streamlit_defaults() -> WebSettings:
 @lru_cache(maxsize=1)
 def _read(text: str) -> WebSettings:
     values = json.loads(text)
-    for name in ("bundle", "gallery"):
+    for name in ("bundle", "gallery", "pictures"):
         if values.get(name):
             values[name] = Path(values[name])
     values["origins"] = tuple(values.get("origins", ()))
+    values["to"] = tuple(values.get("to", ()))
     values["limits"] = Limits(**values.get("limits", {}))
     return WebSettings(**values)
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether an address can be reached from this machine only."""
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def token_for(host: str, token: str | None, *, public: bool) -> str | None:

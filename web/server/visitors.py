@@ -70,6 +70,7 @@ class Visitor:
         folder = private_folder() if settings.gallery is None else settings.gallery / name
         self.gallery = open_gallery(folder, engine.bundle.encoder_spec, create=True)
         self.recognizer = Recognizer(engine.bundle, engine.labels, taught=self)
+        self.recognizer.pictures = engine.pictures.with_taught(self.gallery.pictures)
 
     @property
     def stamp(self) -> str:

@@ -18,7 +18,7 @@ class DictWriter:
     def __init__(self):
         self.files, self.faces, self.transactions = {}, {}, 0
 
-    def record(self, files, embeddings, digests):
+    def record(self, files, embeddings, digests, pictures=None):
         self.transactions += 1
         faces = iter(zip(embeddings, digests, strict=True))
         for file in files:

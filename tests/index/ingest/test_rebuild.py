@@ -241,3 +241,20 @@ def test_two_programs_at_once(folder, tmp_path, monkeypatch):
     report, _ = again(folder)
     assert report.added == 7
     assert not (tmp_path / "gallery.making").exists()
+
+
+def test_faces_that_kept_their_pictures_come_along_without_a_file(tmp_path):
+    crops = np.random.default_rng(0).integers(0, 256, (2, 48, 48), np.uint8)
+    with open_gallery(tmp_path / "gallery", BUNDLE.encoder_spec, create=True) as opened:
+        rows = np.eye(3, DIM, dtype=np.float32)
+        opened.add(NewFaces(rows, ["wink"] * 3, [LIVE] * 3, [""] * 3, pictures=[crops[0], None, crops[1]]))
+    report, _ = again(tmp_path / "gallery")
+    assert report.added == 2 and [one.reason for one in report.failed] == [
+        "1 faces have no picture; they stay in the old gallery"
+    ]
+    with open_gallery(tmp_path / "gallery", OTHER.encoder_spec, read_only=True) as opened:
+        (faces,) = opened.rows()
+        pictures = opened.pictures(faces.ids)
+        assert sorted(one.tobytes() for one in pictures.values()) == sorted(one.tobytes() for one in crops)
+        expected = OTHER.encoder.encode(np.stack([pictures[one] for one in faces.ids.tolist()])).embeddings
+        np.testing.assert_allclose(faces.embeddings, expected, atol=1e-3)

@@ -4,7 +4,11 @@ import multiprocessing
 import os
 import pickle
 import signal
+import subprocess
+import sys
+import time
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -107,3 +111,40 @@ def test_a_spec_travels_without_its_open_encoder_and_refuses_another_network(shi
     assert fake.open() is BUNDLE.encoder and pickle.loads(pickle.dumps(fake)).open().dim == fake.dim
     with pytest.raises(EncoderError, match="expected an exported network or an open encoder"):
         replace(fake, opened=None).open()
+
+
+KILLED = """
+import multiprocessing, os, signal, sys
+from pathlib import Path
+from moodspace.classifier.bundle.bundle import load_bundle
+from moodspace.index.ingest.workers import ReadOptions, embed_in_processes
+
+if __name__ == "__main__":
+    reading = ReadOptions(load_bundle(Path(sys.argv[1])).encoder_spec, crops=True)
+    parts = embed_in_processes(sys.argv[2:] * 50, reading, 2, size=4)
+    next(parts)
+    print(*(child.pid for child in multiprocessing.active_children()), flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def is_running(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
+def test_processes_end_with_a_parent_that_is_killed(folder, shipped, tmp_path):
+    script = tmp_path / "killed.py"
+    script.write_text(KILLED)
+    command = [sys.executable, str(script), str(shipped), *paths_in(folder)]
+    surroundings = os.environ | {"PYTHONPATH": os.getcwd()}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=surroundings) as killed:
+        pids = [int(one) for one in killed.stdout.readline().split()]
+    assert len(pids) == 2
+    end = time.monotonic() + 60
+    while any(is_running(pid) for pid in pids):
+        assert time.monotonic() < end
+        time.sleep(0.05)

@@ -240,3 +240,97 @@ def test_closing_waits_for_who_reads_or_writes_and_later_use_is_told(tmp_path: P
         assert [one.exception() for one in uses] == [None] * 4
     assert len(errors) == 20 and all("expected an open gallery, got a closed one" in one for one in errors)
     assert not any("space" in one for one in errors)
+
+
+def crops(n, seed=0):
+    return list(np.random.default_rng(seed).integers(0, 256, (n, 48, 48), np.uint8))
+
+
+def times_of(gallery):
+    return sorted(time for part in gallery.rows() for time in part.added.tolist())
+
+
+def labels_of(gallery):
+    return dict(gallery.summary().labels)
+
+
+def test_pictures_are_kept_only_where_they_are_given(tmp_path, make_faces):
+    kept = crops(2)
+    with open_taught(tmp_path, **OPTIONS) as gallery:
+        plain = gallery.add(make_faces(2, seed=1))
+        assert gallery.pictures(plain.ids) == {}
+        some = gallery.add(replace(make_faces(3, seed=2), pictures=[kept[0], None, kept[1]]))
+        found = gallery.pictures([*plain.ids, *some.ids])
+        assert list(found) == [some.ids[0], some.ids[2]]
+        np.testing.assert_array_equal(found[some.ids[2]], kept[1])
+        assert gallery.verify() == []
+    with open_taught(tmp_path, **OPTIONS, read_only=True) as gallery:
+        np.testing.assert_array_equal(gallery.pictures(some.ids)[some.ids[0]], kept[0])
+
+
+def test_a_picture_goes_with_its_face_from_the_disk_too(tmp_path, make_faces):
+    (picture,) = crops(1)
+    with open_taught(tmp_path, **OPTIONS) as gallery:
+        for act in (gallery.undo, lambda: gallery.remove_label("happy")):
+            added = gallery.add(replace(make_faces(1), pictures=[picture]))
+            assert any(picture.tobytes()[:200] in path.read_bytes() for path in tmp_path.iterdir())
+            act()
+            assert gallery.pictures(added.ids) == {}
+            assert not any(picture.tobytes()[:200] in path.read_bytes() for path in tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("wrong", [[], [np.zeros((48, 47), np.uint8)], [np.zeros((48, 48), np.float32)]])
+def test_a_picture_of_another_form_is_refused(make_faces, wrong):
+    with pytest.raises(GalleryError, match="pictures: expected"):
+        replace(make_faces(1), pictures=wrong)
+
+
+def test_faces_can_be_taught_as_another_class_and_back(gallery, make_faces):
+    (picture,) = crops(1)
+    added = gallery.add(replace(make_faces(3, "sad", 1), pictures=[picture, None, None]))
+    gallery.add(make_faces(1, "happy", 2))
+    before, times = everything(gallery), times_of(gallery)
+    changed = gallery.relabel([*added.ids[:2], 7, FIRST + 99], "Tired")
+    assert len(changed.ids) == 2 and labels_of(gallery) == {"happy": 1, "sad": 1, "tired": 2}
+    np.testing.assert_array_equal(gallery.pictures(changed.ids)[changed.ids[0]], picture)
+    assert gallery.snapshot().classes == ("happy", "sad", "tired")
+    undone = gallery.undo()
+    assert undone.labels == {"tired": 2} and undone.restored == {"sad": 2}
+    assert undone.summary == "2 tired; 2 are sad again"
+    assert sorted(row[1:] for row in everything(gallery)) == sorted(row[1:] for row in before)
+    assert times_of(gallery) == times
+    assert len(gallery.pictures(np.array([row[0] for row in everything(gallery)]))) == 1
+    assert gallery.verify() == [] and len(gallery.snapshot()) == 4
+    assert gallery.undo().labels == {"happy": 1} and gallery.undo().labels == {"sad": 3}
+
+
+def test_each_change_of_class_is_undone_by_itself(gallery, make_faces):
+    ids = gallery.add(make_faces(1, "sad")).ids
+    for name in ("tired", "bored"):
+        ids = gallery.relabel(ids, name).ids
+    seen = []
+    while len(gallery):
+        seen.append(labels_of(gallery))
+        gallery.undo()
+    assert seen == [{"bored": 1}, {"tired": 1}, {"sad": 1}]
+
+
+def test_the_same_class_again_changes_nothing(gallery, make_faces):
+    ids = gallery.add(make_faces(2, "sad")).ids
+    generation = gallery.generation
+    assert gallery.relabel(ids, "SAD ").ids == () and gallery.generation == generation
+    with pytest.raises(ValueError, match="expected the name of a class"):
+        gallery.relabel(ids, " ")
+
+
+def test_a_face_of_a_synced_folder_keeps_the_class_of_its_folder(gallery, make_faces, tmp_path):
+    from moodspace.index.taught.sync_plan import FACES, FileState
+
+    folder = gallery.synced(tmp_path, options="crops")
+    state = FileState(str(tmp_path / "sad" / "1.png"), 1, 1, "a" * 64, FACES, "")
+    single = gallery.add(make_faces(1, "sad", 1)).ids
+    folder.record([state], make_faces(1, "sad", 2).embeddings, ["a" * 64])
+    ids = [row[0] for row in everything(gallery)]
+    with pytest.raises(GalleryError, match=r"move the pictures .* run `moodspace index`"):
+        gallery.relabel(ids, "tired")
+    assert labels_of(gallery) == {"sad": 2} and gallery.relabel(single, "tired").removed == 1

@@ -347,3 +347,19 @@ def test_what_changes_nothing_writes_nothing(folder):
         assert opened.add_missing(NewFaces.none(DIM)).ids == ()
         assert opened.generation == generation and opened.snapshot() is snapshot
         assert state(folder) == before
+
+
+@pytest.mark.parametrize("keep", [False, True])
+def test_held_frames_are_one_lesson_with_one_undo(folder, keep):
+    teacher = LiveTeacher(folder, BUNDLE.encoder_spec, keep_pictures=keep)
+    rows, crops = np.eye(DIM, dtype=np.float32), np.arange(4 * 48 * 48).reshape(4, 48, 48).astype(np.uint8)
+    teacher.teach(rows[:1], "sad", crops[:1])
+    ids = teacher.teach(rows[1:4], "Wink", crops[1:4])
+    with open_gallery(folder, BUNDLE.encoder_spec, read_only=True) as opened:
+        assert dict(opened.summary().labels) == {"sad": 1, "wink": 3} and len(ids) == 3
+        pictures = opened.pictures(ids)
+        assert list(pictures) == (list(ids) if keep else [])
+        assert all((pictures[one] == crop).all() for one, crop in zip(pictures, crops[1:], strict=keep))
+        assert teacher.undo() == "undone: 3 wink"
+        assert dict(opened.summary().labels) == {"sad": 1} and opened.pictures(ids) == {}
+    teacher.close()

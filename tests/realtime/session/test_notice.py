@@ -40,5 +40,5 @@ def test_where_nothing_can_be_kept_it_is_told_each_time(tmp_path: Path) -> None:
 def test_the_note_lies_in_the_users_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     assert start_notice(recording=False) == NOTICE
-    assert [path.name for path in (tmp_path / "moodspace").iterdir()] == ["start-notice-1"]
+    assert [path.name for path in (tmp_path / "moodspace").iterdir()] == ["start-notice-2"]
     assert start_notice(recording=False) is None

@@ -7,11 +7,14 @@ import subprocess
 import sys
 import time
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from moodspace.realtime.baselines import FaceBaseline
+from moodspace.realtime.session.export import export_session
 from moodspace.realtime.session.file import DATABASE, SessionError
 from moodspace.realtime.session.reading import open_session
 from moodspace.realtime.session.recorder import SessionRecorder
@@ -249,3 +252,62 @@ def test_kill_9_loses_at_most_two_seconds(tmp_path):
     assert session.ended is None and "killed" in session.missing[0]
     assert session.duration >= last - 2 and session.group.second.tolist() == list(range(len(session.group.second)))
     np.testing.assert_allclose(session.group.proba, [[0.5, 0.25, 0.25]] * len(session.group.second), atol=1e-4)
+
+
+REST = np.array([0.1, 0.8, 0.1], np.float32)
+
+
+def with_baseline(result, rows):
+    """Give the faces in these rows a baseline."""
+    found = [FaceBaseline(True, rest=REST) if row in rows else FaceBaseline() for row in range(len(result.faces))]
+    return replace(result, baselines=tuple(found))
+
+
+def test_the_change_from_the_resting_face_is_recorded(tmp_path):
+    glad = (0.7, 0.2, 0.1)
+    results = [
+        with_baseline(group(6, time=0.0, proba=glad), range(6)),
+        with_baseline(group(6, time=0.5, proba=REST.tolist()), range(6)),
+        with_baseline(group(6, time=1.0, proba=glad), range(4)),  # too few with a baseline
+    ]
+    session = record(tmp_path, results, individuals=True)
+    assert session.group.change[0] == pytest.approx((np.array(glad) - REST) / 2, abs=1e-3)
+    assert np.isnan(session.group.change[1]).all() and session.group.recorded.all()
+    first, second = (session.faces.change[session.faces.second == one] for one in (0, 1))
+    assert first == pytest.approx(np.tile((np.array(glad) - REST) / 2, (6, 1)), abs=1e-3)
+    assert np.isnan(second).any(axis=1).tolist() == [False] * 4 + [True] * 2
+
+
+def test_no_change_of_single_faces_or_small_groups_is_recorded(tmp_path):
+    results = [with_baseline(group(4, time=0.0), range(4)), with_baseline(group(6, time=1.0), range(4))]
+    record(tmp_path, results)
+    kept = tables(tmp_path)
+    assert kept["changes"] == kept["face_changes"] == []
+
+
+def test_a_class_that_was_taught_changes_from_zero(tmp_path):
+    taught = shows([(0.1, 0.4, 0.1, 0.4)] * 5, classes=(*CLASSES, "tired"))
+    session = record(tmp_path, [with_baseline(taught, range(5))])
+    assert session.group.change[0] == pytest.approx([0, -0.4, 0, 0.4], abs=1e-3)
+
+
+def test_a_session_of_before_there_were_baselines_opens(tmp_path):
+    record(tmp_path, [group(6), group(6, time=1.0)], individuals=True)
+    with closing(sqlite3.connect(tmp_path / DATABASE)) as connection, connection:
+        connection.execute("DROP TABLE changes")
+        connection.execute("DROP TABLE face_changes")
+    session = open_session(tmp_path)
+    assert np.isnan(session.group.change).all() and np.isnan(session.faces.change).all()
+    assert session.group.change.shape == session.group.proba.shape
+
+
+def test_exported_tables_have_the_change_only_where_there_is_one(tmp_path):
+    plain = record(tmp_path / "plain", [group(6)], individuals=True)
+    based = record(tmp_path / "based", [with_baseline(group(6), range(6)), group(6, time=1.0)], individuals=True)
+    for session, has in ((plain, False), (based, True)):
+        for path in export_session(session, session.folder / "session.csv"):
+            header, *rows = path.read_text().splitlines()
+            assert ("change_happy" in header) is has
+            if has:
+                change = [row.split(",")[header.split(",").index("change_happy")] for row in rows]
+                assert change[0] == "0.4" and change[-1] == ""

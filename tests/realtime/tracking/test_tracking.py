@@ -223,3 +223,17 @@ def test_the_detectors_time_is_told() -> None:
     tracker = Tracker(scene, DEFAULT_GEOMETRY, clock=lambda: next(ticks))
     assert tracker.update(scene.frame(0.0), 0.0).detect_s == pytest.approx(0.025)
     assert tracker.update(scene.frame(0.03), 0.03).detect_s == 0.0
+
+
+@pytest.mark.parametrize(("step", "shown_at"), [(1 / FPS, 1.0 + 1 / FPS), (0.5, 1.0), (2.0, 2.0)])
+def test_a_face_has_its_id_at_once_where_frames_are_far_apart(step: float, shown_at: float) -> None:
+    """At a camera's rate a second detection tells a face from flicker; half a second later it may be gone."""
+    scene = Scene(
+        [Person(PEOPLE[0], still(100, 130)), Person(PEOPLE[1], still(400, 130))],
+        hidden=lambda now, number: number == 1 and now < 1.0,
+    )
+    tracker = tracker_of(scene)
+    seen = {now: tracker.update(scene.frame(now), now).ids.tolist() for now in np.arange(0, 4 + step / 2, step)}
+    first = min(now for now, ids in seen.items() if len(ids) == 2)
+    assert shown_at - 1e-6 <= first <= shown_at + 3 / FPS
+    assert seen[max(seen)] == [1, 2]

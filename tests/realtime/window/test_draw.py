@@ -7,12 +7,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from moodspace.classifier.face_pictures import FacePictures
 from moodspace.classifier.palette import COLORS
 from moodspace.classifier.recognizer import Recognizer
 from moodspace.embeddings.detection.faces import Faces
+from moodspace.realtime.baselines import FaceBaseline
 from moodspace.realtime.drawing.canvas import AMBER, GRAY, GROUND, RED, Rectangle, from_hex
 from moodspace.realtime.drawing.faces import draw_faces
 from moodspace.realtime.window.draw import draw_live, live_label
+from moodspace.realtime.window.holding import HeldView
 from moodspace.realtime.window.overlays import Overlays
 from moodspace.realtime.window.panel import Panel
 from moodspace.realtime.window.state import ClassNameInput, ViewState, arrange
@@ -173,6 +176,9 @@ def test_marks_tell_of_recording_and_pause(recognizer: Recognizer) -> None:
     waiting = draw_live(frame, result, ViewState(recording="waiting for 5 faces, 1 in view"))
     assert count(waiting[:40], RED) == 0
     assert count(waiting[:40], AMBER) > 5
+    for words in ("sending", "recording, sending"):
+        told = draw_live(frame, result, ViewState(recording=words))
+        assert count(told[:40], RED) > 5 and count(told[:40], AMBER) == 0
     assert (draw_live(frame, result, ViewState(paused=True))[:40, :120] < 128).any()
 
 
@@ -263,3 +269,53 @@ def test_the_dots_on_the_map_have_the_faces_colors(recognizer: Recognizer, panel
         without = draw_live(frame, result, view, panel)[area]
         dotted = draw_live(frame, result, replace(view, positions=positions), panel)[area]
         assert count(dotted, from_hex(COLORS[name])) >= count(without, from_hex(COLORS[name])) + 15
+
+
+@pytest.mark.parametrize("size", [(960, 720), (640, 480)])
+def test_known_faces_are_shown_with_their_pictures_where_there_are_some(
+    recognizer: Recognizer, size: tuple[int, int]
+) -> None:
+    gallery = recognizer.bundle.index.gallery
+    pictured = Recognizer(recognizer.bundle, recognizer.label_set)
+    pictured.pictures = FacePictures(np.full((len(gallery), 48, 48), 201, np.uint8), gallery.ids)
+    frame, result = noise(360, 640), live_result(recognizer, faces_at(FACE), ["happy"])
+    view = replace(OPEN, size=size, map=False)
+    plain, shown = (draw_live(frame, result, view, Panel(one)) for one in (recognizer, pictured))
+    assert count(shown, (201, 201, 201)) > 200 and count(plain, (201, 201, 201)) < 20
+
+
+@pytest.mark.parametrize(("width", "height"), [(1280, 720), (640, 480), (320, 240), (60, 40), (9, 9)])
+@pytest.mark.parametrize("n", [0, 1, 13, 24])
+def test_collected_frames_fit_into_any_window(panel: Panel, recognizer: Recognizer, width, height, n: int) -> None:
+    frame, result = noise(90, 120), live_result(recognizer, faces_at(FACE), ["happy"])
+    crops = [np.full((48, 48), 203, np.uint8)] * n
+    for marked in (None, *range(n)[:2]):
+        held = HeldView("collecting face 1: 3 of 24", "c: stop", n / 24, crops, marked)
+        drawn = draw_live(frame, result, ViewState(size=(width, height), held=held), panel)
+        assert drawn.shape == (height, width, 3)
+        if width > 300 and n:
+            assert count(drawn, (203, 203, 203)) > 100 * n
+            assert count(drawn, AMBER) > (100 if marked is not None else 5)
+
+
+def test_the_ring_fills_with_the_share(panel: Panel, recognizer: Recognizer) -> None:
+    frame, result = noise(90, 120), live_result(recognizer, faces_at(FACE), ["happy"])
+    amber = [
+        count(draw_live(frame, result, ViewState(size=(640, 480), held=HeldView("", "", share, [], None))), AMBER)
+        for share in (0.0, 0.25, 0.5, 1.0)
+    ]
+    assert amber[0] == 0 and amber[1] > 20 and amber[1] * 1.6 < amber[2] < amber[3] / 1.6
+
+
+@pytest.mark.parametrize(
+    ("baseline", "text"),
+    [
+        (FaceBaseline(), "happy 80%"),
+        (FaceBaseline(in_use=True), "happy 80% · baseline"),
+        (FaceBaseline(left=2.3), "happy 80% · look relaxed 3 s"),
+        (FaceBaseline(in_use=True, left=0.4), "happy 80% · look relaxed 1 s"),
+    ],
+)
+def test_a_face_shows_that_it_has_a_baseline(recognizer: Recognizer, baseline: FaceBaseline, text: str) -> None:
+    result = replace(live_result(recognizer, crowd(1, 300, 200), ["happy"]), baselines=(baseline,))
+    assert live_label(result, 0, strong=False).text == text

@@ -21,7 +21,14 @@ def type_text(controls: Controls, text: str) -> None:
 
 @pytest.mark.parametrize(
     ("key", "command"),
-    [("q", Command.QUIT), ("Q", Command.QUIT), ("\x1b", Command.QUIT), ("s", Command.SNAPSHOT), ("u", Command.UNDO)],
+    [
+        ("q", Command.QUIT),
+        ("Q", Command.QUIT),
+        ("\x1b", Command.QUIT),
+        ("s", Command.SNAPSHOT),
+        ("u", Command.UNDO),
+        ("b", Command.BASELINE),
+    ],
 )
 def test_keys_that_ask_for_something(controls: Controls, key: str, command: Command) -> None:
     assert controls.press(ord(key)) == Action(command)

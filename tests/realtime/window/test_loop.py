@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -15,7 +16,7 @@ from moodspace.realtime.capture.source import Frame, SourceError
 from moodspace.realtime.pipeline import LiveResult
 from moodspace.realtime.window import loop as loop_module
 from moodspace.realtime.window import screen as screen_module
-from moodspace.realtime.window.loop import live
+from moodspace.realtime.window.loop import WindowCallbacks, live
 from moodspace.realtime.window.panel import Panel
 from moodspace.realtime.window.screen import WindowError
 from moodspace.realtime.window.state import ViewState
@@ -202,9 +203,10 @@ def test_the_picture_follows_the_windows_size(pipeline: PlainPipeline, screen: S
     assert [shown.shape for shown in screen.shown][-1] == (500, 900, 3)
 
 
-def teaching(taught: list[tuple[FloatArray, str]]) -> Callable[[FloatArray, str], int]:
-    def teach(embedding: FloatArray, label: str) -> int:
-        taught.append((embedding, label))
+def teaching(taught: list[tuple[FloatArray, str]]) -> Callable[[FloatArray, str, ByteArray], int]:
+    def teach(embeddings: FloatArray, label: str, crops: ByteArray) -> int:
+        assert len(embeddings) == len(crops) == 1
+        taught.append((embeddings[0], label))
         return len(taught)
 
     return teach
@@ -214,7 +216,7 @@ def test_a_number_teaches_the_selected_face(pipeline: PlainPipeline, screen: Scr
     screen.type(1, "\t4uq")
     taught: list[tuple[FloatArray, str]] = []
     undone: list[str] = []
-    live(picture, pipeline, teach_face=teaching(taught), undo=lambda: undone.append("forgot it") or "forgot it")
+    live(picture, pipeline, teach=teaching(taught), undo=lambda: undone.append("forgot it") or "forgot it")
     [(embedding, label)] = taught
     assert label == pipeline.recognizer.classes[3]
     assert embedding.shape == (pipeline.recognizer.bundle.encoder.dim,)
@@ -240,7 +242,7 @@ def test_a_name_teaches_the_face_as_it_was_when_asked(pipeline: PlainPipeline, s
         ListSource(frames),
         pipeline,
         on_result=lambda _, result: seen.append(result.embeddings[0]),
-        teach_face=teaching(taught),
+        teach=teaching(taught),
     )
     [(embedding, label)] = taught
     assert label == "bored"
@@ -253,7 +255,7 @@ def test_errors_are_shown_and_nothing_ends(pipeline: PlainPipeline, screen: Scre
         raise ValueError("the disk is full")
 
     screen.keys = [(1, ord("1")), (2, ord("u")), (2, ord("h")), (3, ord("q"))]
-    assert live(picture, pipeline, teach_face=refuse, undo=refuse) == 1
+    assert live(picture, pipeline, teach=refuse, undo=refuse) == 1
     assert (screen.shown[1] != screen.shown[0]).any()
 
 
@@ -269,7 +271,7 @@ def test_without_a_gallery_or_a_face_nothing_is_taught(
     live(
         ListSource(clip_frames(1, "b", None)),
         PlainPipeline(pipeline.recognizer, faces_at()),
-        teach_face=teaching(taught),
+        teach=teaching(taught),
     )
     assert taught == []
 
@@ -316,3 +318,185 @@ def test_the_window_says_what_a_recording_waits_for(
     screen.keys = [(1, ord("q"))]
     live(picture, pipeline, record=lambda frame, result: None, recording=lambda: "waiting for 5 faces, 2 in view")
     assert set(views) == {"waiting for 5 faces, 2 in view"}
+
+
+class Lessons:
+    """A gallery that keeps what it is taught, and takes back the last lesson."""
+
+    def __init__(self) -> None:
+        self.taught: list[tuple[int, str]] = []
+        self.ever: list[tuple[int, str]] = []
+
+    def teach(self, embeddings: FloatArray, label: str, crops: ByteArray) -> None:
+        assert crops.shape == (len(embeddings), 48, 48) and crops.dtype == np.uint8
+        self.taught.append((len(embeddings), label))
+        self.ever.append(self.taught[-1])
+
+    def undo(self) -> str:
+        return f"undone: {self.taught.pop()}"
+
+
+class Script:
+    """Moves a clock by 30 ms each time a key is asked for, and presses keys at their times of that clock."""
+
+    def __init__(self, screen: Screen, presses: list[tuple[float, int]]) -> None:
+        self.screen, self.presses, self.now = screen, sorted(presses), 0.0
+        screen.asked = self.look
+
+    def look(self) -> None:
+        self.now += 0.03 if self.screen.shown else 0.0
+        if self.presses and self.presses[0][0] <= self.now and not self.screen.keys:
+            self.screen.keys.append((0, self.presses.pop(0)[1]))
+
+    def clock(self) -> float:
+        return self.now
+
+
+class Steady(ListSource):
+    """A camera whose frames differ, for as long as the window is open."""
+
+    def __init__(self, screen: Screen) -> None:
+        super().__init__([], live=True)
+        self._screen = screen
+
+    def __iter__(self) -> Iterator[Frame]:
+        index = 0
+        while not self._screen.destroyed:
+            yield Frame("camera", index, index / 2, noise(60, 80, index), 10.0)
+            index += 1
+            time.sleep(0.005)
+
+
+def held_key(key: str, start: float, end: float) -> list[tuple[float, int]]:
+    return [(start, ord(key)), *((at, ord(key)) for at in np.arange(start + 0.5, end, 0.06).tolist())]
+
+
+def run_script(pipeline: PlainPipeline, screen: Screen, presses: list[tuple[float, int]]) -> Lessons:
+    lessons, script = Lessons(), Script(screen, presses)
+    live(Steady(screen), pipeline, teach=lessons.teach, undo=lessons.undo, clock=script.clock)
+    return lessons
+
+
+def test_a_held_number_teaches_its_frames_as_one_lesson(pipeline: PlainPipeline, screen: Screen) -> None:
+    keys = [*held_key("3", 1.0, 4.0), (6.0, 13), (7.0, ord("u")), (8.0, ord("q"))]
+    lessons = run_script(pipeline, screen, keys)
+    label = pipeline.recognizer.classes[2]
+    (first, second) = lessons.ever
+    assert first == (1, label), "a press teaches at once"
+    assert second[1] == label and second[0] > 3, "what the held key collected comes in its place"
+    assert lessons.taught == [], "one undo takes the whole lesson back"
+
+
+def test_a_held_number_that_is_given_up_leaves_nothing(pipeline: PlainPipeline, screen: Screen) -> None:
+    lessons = run_script(pipeline, screen, [*held_key("3", 1.0, 4.0), (6.0, 27), (8.0, ord("q"))])
+    assert len(lessons.ever) == 1 and lessons.taught == []
+
+
+def test_c_collects_until_it_comes_again_and_a_number_or_name_teaches(pipeline: PlainPipeline, screen: Screen) -> None:
+    keys = [(1.0, ord("c")), (3.0, ord("c")), (4.0, ord("2"))]
+    keys += [(6.0, ord("c")), (7.0, ord("c")), (7.5, 8), (8.0, ord("n"))]
+    keys += [(8.5 + 0.1 * at, key) for at, key in enumerate((*b"bored", 13))] + [(10.0, ord("q"))]
+    lessons = run_script(pipeline, screen, keys)
+    (first, second) = lessons.taught
+    assert first[1] == pipeline.recognizer.classes[1] and second[1] == "bored"
+    assert first[0] > 1 and second[0] > 1
+
+
+def test_nothing_is_collected_where_there_is_nothing_to_teach(pipeline: PlainPipeline, screen: Screen) -> None:
+    pipeline.faces = faces_at()
+    lessons = run_script(pipeline, screen, [(1.0, ord("c")), (2.0, 13), (3.0, ord("q"))])
+    assert lessons.ever == []
+
+
+def test_collected_frames_are_drawn(pipeline: PlainPipeline, screen: Screen, monkeypatch: pytest.MonkeyPatch) -> None:
+    views: list[ViewState] = []
+    draw = loop_module.draw_live
+
+    def drawn(frame_bgr: ByteArray, result: LiveResult, view: ViewState, panel: Panel) -> ByteArray:
+        views.append(view)
+        return draw(frame_bgr, result, view, panel)
+
+    monkeypatch.setattr(loop_module, "draw_live", drawn)
+    run_script(pipeline, screen, [(1.0, ord("c")), (3.0, ord("c")), (4.0, 27), (5.0, ord("q"))])
+    shown = [view.held for view in views if view.held is not None]
+    shares = [one.share for one in shown if one.marked is None]
+    assert shares == sorted(shares) and len(set(shares)) > 2
+    assert shown[-1].marked is not None and views[-1].held is None
+
+
+@pytest.mark.parametrize(
+    ("callbacks", "words"),
+    [
+        ({}, ""),
+        ({"record": print}, "recording"),
+        ({"recording": lambda: "sending"}, "sending"),
+        ({"record": print, "recording": lambda: "recording, sending"}, "recording, sending"),
+    ],
+)
+def test_the_window_says_what_is_recorded_and_sent(callbacks: dict[str, Any], words: str) -> None:
+    assert WindowCallbacks(**callbacks).recording_words == words
+
+
+class WithBaselines(PlainPipeline):
+    """Takes in the baselines as `LivePipeline` does, at ten frames a second."""
+
+    def process(self, frame_bgr: ByteArray, now: float) -> LiveResult:
+        result = super().process(frame_bgr, now)
+        ids, n = result.track_ids.tolist(), len(result.faces)
+        crops = np.zeros((n, 48, 48), np.uint8)
+        encoded = self.recognizer.bundle.encoder.encode(crops)
+        self.baselines.update(ids, set(ids), np.arange(n), crops, encoded, result.quality, now)
+        return replace(result, baselines=self.baselines.states(ids, now))
+
+
+def long_clip(count: int) -> list[Frame]:
+    return [replace(clip_frames(1)[0], index=i, time=i / 10) for i in range(count)]
+
+
+@pytest.fixture
+def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The messages of the window, each once."""
+    messages: list[str] = []
+    draw = loop_module.draw_live
+
+    def noting(frame: ByteArray, result: LiveResult, view: ViewState, panel: Panel) -> ByteArray:
+        if view.message and view.message not in messages:
+            messages.append(view.message)
+        return draw(frame, result, view, panel)
+
+    monkeypatch.setattr(loop_module, "draw_live", noting)
+    return messages
+
+
+def test_a_key_measures_the_resting_face_and_says_why_it_was_refused(
+    recognizer: Recognizer, screen: Screen, said: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("moodspace.classifier.baseline.refusal", lambda *args, **options: "it smiles")
+    screen.type(2, "b")
+    screen.keys.append((40, ord("q")))
+    live(ListSource(long_clip(60)), WithBaselines(recognizer, faces_at((10, 20, 40, 50))), fast=True)
+    assert said == ["face 1: look relaxed for 3 seconds", "face 1: it smiles"]
+
+
+def test_the_key_stops_measuring_and_clears_a_baseline(
+    recognizer: Recognizer, screen: Screen, said: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("moodspace.classifier.baseline.refusal", lambda *args, **options: "")
+    screen.type(2, "b")
+    screen.type(12, "b")
+    screen.type(16, "b")
+    screen.type(60, "b")
+    screen.keys.append((64, ord("q")))
+    live(ListSource(long_clip(90)), WithBaselines(recognizer, faces_at((10, 20, 40, 50))), fast=True)
+    assert said == [
+        "face 1: look relaxed for 3 seconds",
+        "face 1: stopped measuring",
+        "face 1: its resting face is no longer its zero",
+    ]
+
+
+def test_without_a_face_there_is_nothing_to_measure(recognizer: Recognizer, screen: Screen, said: list[str]) -> None:
+    screen.type(2, "b")
+    screen.keys.append((6, ord("q")))
+    live(ListSource(long_clip(20)), WithBaselines(recognizer, faces_at()), fast=True)
+    assert said == ["no face in view to measure"]

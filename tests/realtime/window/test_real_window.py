@@ -73,6 +73,12 @@ class Session:
             subprocess.run(["xdotool", "key", key], env=self.environment, check=True)
         return time.time()
 
+    def hold(self, key: str, seconds: float) -> None:
+        """Hold a key down; the display repeats it, as a keyboard's does."""
+        subprocess.run(["xdotool", "keydown", key], env=self.environment, check=True)
+        time.sleep(seconds)
+        subprocess.run(["xdotool", "keyup", key], env=self.environment, check=True)
+
     def wait(self, key: str, value: str, seconds: float = SOON_S) -> dict[str, Any]:
         """Wait until the process prints this value."""
         ends = time.monotonic() + seconds
@@ -120,6 +126,21 @@ def test_what_is_taught_by_key_shows_within_a_second(session: Session, tmp_path:
         time.sleep(0.05)
     assert read_rgb(snapshots[0]).shape == (512, 512, 3)
     session.keys("Escape", "q")
+    assert session.left() == 0
+
+
+def test_a_held_number_key_teaches_what_it_collected_as_one_lesson(session: Session, tmp_path: Path) -> None:
+    session.wait("shows", "happy", START_S)
+    session.hold("3", 5.0)
+    assert session.wait("taught", "fear")["faces"] == 1, "the press itself"
+    time.sleep(1.0)
+    session.keys("BackSpace", "Return")
+    lesson = session.wait("taught", "fear")
+    assert lesson["faces"] > 3
+    session.wait("shows", "fear")
+    session.keys("u")
+    session.wait("shows", "happy")
+    session.keys("q")
     assert session.left() == 0
 
 

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from moodspace.classifier.bundle.bundle import load_bundle
@@ -23,7 +24,7 @@ from moodspace.realtime.window.loop import live
 
 
 class Still(Source):
-    """A camera that sees one picture, 20 times a second."""
+    """A camera that sees one picture, 20 times a second; it tilts a little, so that its frames differ."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(live=True)
@@ -32,8 +33,14 @@ class Still(Source):
     def __iter__(self) -> Iterator[Frame]:
         started = time.monotonic()
         for index in range(20 * 60):
-            yield Frame("still", index, time.monotonic() - started, self._bgr, 20.0)
+            yield Frame("still", index, time.monotonic() - started, self._tilted(index), 20.0)
             time.sleep(0.05)
+
+    def _tilted(self, index: int) -> np.ndarray:
+        height, width = self._bgr.shape[:2]
+        degrees, scale = 7 * np.sin(index / 9), 1 + 0.06 * np.sin(index / 5)
+        turn = cv2.getRotationMatrix2D((width / 2, height / 2), degrees, scale)
+        return cv2.warpAffine(self._bgr, turn, (width, height), borderMode=cv2.BORDER_REPLICATE)
 
 
 def main(bundle_path: str, picture: str, folder: str) -> None:
@@ -49,11 +56,11 @@ def main(bundle_path: str, picture: str, folder: str) -> None:
             before = names[0]
             print(json.dumps({"shows": before, "at": time.time()}), flush=True)
 
-    def teach(embedding: np.ndarray, label: str) -> int:
-        started = time.perf_counter()
-        [number] = gallery.add(NewFaces(embedding[None], [label], [LIVE], [""])).ids
-        print(json.dumps({"taught": label, "seconds": time.perf_counter() - started}), flush=True)
-        return number
+    def teach(embeddings: np.ndarray, label: str, crops: np.ndarray) -> None:
+        started, n = time.perf_counter(), len(embeddings)
+        gallery.add(NewFaces(embeddings, [label] * n, [LIVE] * n, [""] * n))
+        told = {"taught": label, "faces": n, "seconds": time.perf_counter() - started}
+        print(json.dumps(told), flush=True)
 
     def undo() -> str:
         gallery.undo()
@@ -63,7 +70,7 @@ def main(bundle_path: str, picture: str, folder: str) -> None:
         Still(Path(picture)),
         LivePipeline(open_detector(), recognizer),
         on_result=tell,
-        teach_face=teach,
+        teach=teach,
         undo=undo,
         snapshots=Path(folder),
     )

@@ -5,8 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from moodspace.classifier.face_pictures import gallery_rows
 from moodspace.embeddings.data.labelled import merge
-from moodspace.viz.explore.embeddings import embed_faces, gallery_rows
+from moodspace.viz.explore.embeddings import embed_faces
 from tests.drawn_faces import drawn_faces
 from tests.fake_encoder import fake_bundle
 

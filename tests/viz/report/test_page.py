@@ -3,6 +3,7 @@
 import json
 import re
 import time
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -233,3 +234,21 @@ def test_columns_of_other_lengths_are_refused():
         seconds([CALM] * 2, faces=[5], readable=[5, 5])
     with pytest.raises(ValueError, match=r"expected probabilities of shape \(2, 4\)"):
         report(seconds([CALM] * 2), classes=(*CLASSES, "more"))
+
+
+def test_the_change_from_the_baseline_is_shown_where_it_was_recorded():
+    group = seconds([CALM, GLAD, CALM])
+    assert "Change from baseline" not in report_page(report(group))
+    change = np.array([[np.nan] * 3, [0.5, -0.5, 0.0], [0.1, -0.1, 0.0]], np.float32)
+    made = report_page(report(replace(group, change=change)))
+    section = made.partition("<section id=baseline>")[2].partition("</section>")[0]
+    cells = re.findall(r'<td class="number">([\d:]+|\d+ %) ?(?:<span class="faint">(.*?)</span>)?</td>', section)
+    assert "<th>group</th>" in section and cells == [("0:02", ""), ("45 %", "-30"), ("45 %", "+30"), ("10 %", "+0")]
+
+
+def test_single_faces_have_their_change_from_the_baseline():
+    faces = face_seconds(np.array([0, 0, 1]), np.array([1, 2, 1]), np.array([0, 0, 0]))
+    change = np.array([[0.2, -0.2, 0], [np.nan] * 3, [0.4, -0.4, 0]], np.float32)
+    session = report(seconds([CALM] * 2), individuals=True, faces=replace(faces, change=change))
+    section = report_page(session).partition("<section id=baseline>")[2].partition("</section>")[0]
+    assert "face 1" in section and "face 2" not in section and "+30" in section

@@ -48,3 +48,7 @@ def test_packages_that_are_not_installed_have_no_version(monkeypatch) -> None:
 def test_what_is_kept_is_told_as_it_is() -> None:
     assert "deleted a few seconds after you leave" in privacy(keeps_taught=False)
     assert "stays on this server until you forget it" in privacy(keeps_taught=True)
+    assert "other programs" not in privacy(keeps_taught=True)
+    told = "this server also sends what groups of at least 5 faces show to other programs: numbers, never pictures"
+    assert told in privacy(keeps_taught=False, sends_from=5)
+    assert "sends what your faces show" in privacy(keeps_taught=False, sends_from=1)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from starlette.requests import Request
 
+from moodspace.classifier.face_pictures import FacePictures
 from moodspace.classifier.recognizer import Recognizer
 from moodspace.index.store.manifest import StorageError
 from moodspace.index.taught.faces import NewFaces
@@ -26,7 +27,8 @@ WITH_MAP = Recognizer(replace(RECOGNIZER.bundle, map_coordinates=PLACES, meta={"
 @pytest.fixture
 def visitor(tmp_path, monkeypatch):
     with open_gallery(tmp_path / "gallery", WITH_MAP.bundle.encoder_spec, create=True) as gallery:
-        one = SimpleNamespace(gallery=gallery, recognizer=WITH_MAP, in_use=nullcontext)
+        engine = SimpleNamespace(pictures=FacePictures.none())
+        one = SimpleNamespace(gallery=gallery, recognizer=WITH_MAP, in_use=nullcontext, engine=engine)
         monkeypatch.setattr(map_route, "visitor_of", lambda request: one)
         yield one
 

@@ -56,5 +56,5 @@ def test_a_bundle_without_a_map_has_none() -> None:
 
 
 def test_the_page_is_closed_and_has_the_taught_class(recognizer, base) -> None:
-    page = map_html(with_taught(base, recognizer, taught("verwirrt"))).decode()
+    page = map_html(with_taught(base, recognizer, taught("verwirrt")), recognizer.pictures).decode()
     assert "verwirrt" in page and "default-src 'none'" in page

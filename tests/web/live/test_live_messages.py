@@ -48,7 +48,9 @@ def test_bad_requests_are_refused_in_one_line(text) -> None:
 @pytest.mark.parametrize(
     "request_",
     [{"type": "start", "mirror": True}, {"type": "undo"}, {"type": "reset"},
-     {"type": "teach", "track": 3, "label": "confused"}, {"type": "record", "on": True, "min_group": 3}],
+     {"type": "teach", "track": 3, "label": "confused"}, {"type": "record", "on": True, "min_group": 3},
+     {"type": "collect", "track": 3}, {"type": "collect", "track": None}, {"type": "drop", "number": 2},
+     {"type": "lesson", "label": "confused", "keep": False}, {"type": "discard"}, {"type": "baseline", "track": 2}],
 )  # fmt: skip
 def test_good_requests_are_understood(request_) -> None:
     assert read_request(json.dumps(request_)) == request_

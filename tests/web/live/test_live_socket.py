@@ -340,3 +340,18 @@ def test_what_fails_inside_is_logged_and_does_not_count_against_the_browser(pool
 def test_health_says_nothing(server) -> None:
     with urllib.request.urlopen(f"http://127.0.0.1:{server.port}/_stcore/health") as response:
         assert response.read() == b"ok" and "server" not in response.headers
+
+
+def test_a_resting_face_is_measured_on_request_and_a_smile_is_refused(server) -> None:
+    with server.live(ANNA) as anna:
+        receive(anna, "ready")
+        anna.send(frame(0, JPEG))
+        (face,) = receive(anna, "result")["faces"]
+        assert (face["baseline"], face["measuring"], face["baseline_note"]) == (False, None, "")
+        anna.send(json.dumps({"type": "baseline", "track": face["id"]}))
+        measured, until = False, time.monotonic() + 30
+        while not face["baseline_note"] and time.monotonic() < until:
+            anna.send(frame(0, JPEG))
+            (face,) = receive(anna, "result")["faces"]
+            measured = measured or face["measuring"] is not None
+        assert measured and "shows happy" in face["baseline_note"] and not face["baseline"]

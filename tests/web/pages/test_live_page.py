@@ -148,6 +148,18 @@ def test_a_name_that_cannot_be_taught_is_refused_in_words(visit: Visit) -> None:
     shown(page, "happy")
 
 
+def test_a_smile_is_refused_as_a_resting_face(visit: Visit) -> None:
+    page = visit()
+    start(page)
+    shown(page, "happy")
+    button = page.locator(".zero")
+    expect(button).to_have_text("Set the resting face as baseline")
+    button.click()
+    expect(button).to_have_text("Stop measuring", timeout=WAIT_MS)
+    expect(page.locator(".status")).to_contain_text("it is not at rest; look relaxed and try again.", timeout=WAIT_MS)
+    expect(button).to_have_text("Set the resting face as baseline", timeout=WAIT_MS)
+
+
 def test_stopping_gives_the_camera_back_and_starting_again_works(visit: Visit) -> None:
     page = visit()
     start(page)

@@ -66,7 +66,7 @@ function neighborList(i) {
     item.append(go);
     list.append(item);
   }
-  list.classList.toggle("pictured", rows.some((row) => faces.picture[row] >= 0));
+  list.classList.toggle("pictured", rows.some((row) => faces.picture[row] >= 0 || faces.served?.[row]));
   return [element("h3", "", "Most similar"), list];
 }
 

@@ -143,6 +143,7 @@ function start() {
   paint();
   resize();
   apply();
+  tellSelection([]);
 }
 
 start();

@@ -14,6 +14,7 @@ const ORIGINS = { gallery: "gallery", taught: "taught by you", session: "this se
 function unpacked(packed) { // assumes little-endian, as in all browsers
   const kinds = { x: Uint16Array, y: Uint16Array, group: Int16Array, predicted: Int16Array, confidence: Uint16Array,
     split: Uint16Array, origin: Uint16Array, neighbors: Int32Array, picture: Int32Array, id: BigInt64Array };
+  if (packed.served) kinds.served = Uint8Array;
   for (const [name, Kind] of Object.entries(kinds)) {
     const bytes = atob(packed[name]), column = new Uint8Array(bytes.length);
     for (let i = 0; i < bytes.length; i++) column[i] = bytes.charCodeAt(i);

@@ -19,6 +19,7 @@ function inside(polygon) { // rows of the shown faces inside, by the even-odd ru
 
 function list(rows) {
   listed = rows;
+  tellSelection(rows);
   byId("list").hidden = !rows.length;
   refocus();
   if (!rows.length) return;

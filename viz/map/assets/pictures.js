@@ -10,9 +10,15 @@ function sheet(number) {
   return sheets.get(number);
 }
 
+function fetched(i) { // an image that only the server has
+  const picture = element("img", "thumb");
+  [picture.src, picture.alt] = [`${faces.at}/${faces.id[i]}`, faces.source[i]];
+  return picture;
+}
+
 function thumbnail(i) { // null without an image
   const place = faces.picture[i], { side, size } = faces.atlas;
-  if (place < 0) return null;
+  if (place < 0) return faces.served?.[i] ? fetched(i) : null;
   const canvas = element("canvas", "thumb");
   canvas.width = canvas.height = size;
   canvas.setAttribute("role", "img");

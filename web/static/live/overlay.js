@@ -40,7 +40,7 @@ class Overlay {
       pen.roundRect(x, y, wide, high, 10);
       pen.stroke();
     }
-    const label = face.expression === null ? unsure(face) : `${face.expression} ${Math.round(100 * face.confidence)} %`;
+    const label = (face.expression === null ? unsure(face) : `${face.expression} ${Math.round(100 * face.confidence)} %`) + zeroOf(face);
     pen.font = "600 15px system-ui, sans-serif";
     const labelWidth = pen.measureText(label).width + 18;
     const [at, above] = [Math.max(2, Math.min(x, this.canvas.clientWidth - labelWidth - 2)), y > 32 ? y - 30 : y + 6];
@@ -56,6 +56,11 @@ class Overlay {
   at(x, y) { // returns the id of the face at a point in CSS pixels
     return this.boxes.find(([, left, top, w, h]) => x >= left && y >= top && x <= left + w && y <= top + h)?.[0];
   }
+}
+
+function zeroOf({ baseline, measuring }) { // what a label says of the resting face
+  if (measuring !== null) return ` · look relaxed ${Math.ceil(measuring)} s`;
+  return baseline ? " · baseline" : "";
 }
 
 function unsure({ quality }) {

@@ -9,7 +9,7 @@ const sessions = new WeakMap();
 
 class Session {
   constructor(root, data) {
-    Object.assign(this, { root, data, faces: [], selected: null, shades: new Map(), answers: [] });
+    Object.assign(this, { root, data, faces: [], selected: null, shades: new Map(), zeros: new Map(), answers: [] });
     this.find = (name) => root.querySelector(name);
     this.video = this.find("video");
     this.overlay = new Overlay(this.find(".over"), this.video);
@@ -19,6 +19,7 @@ class Session {
       choose: (id) => { this.selected = id; },
       teach: (label) => this.teach(label),
       undo: () => this.ask({ type: "undo" }),
+      zero: () => this.zero(),
     });
     this.recorder = new Recorder(this.find, {
       ask: (on, least) => this.ask({ type: "record", on, min_group: least }),
@@ -119,6 +120,7 @@ class Session {
     this.answers = [...this.answers.filter(([at]) => now - at < RATE_WINDOW), [now, now - result.sent]];
     if (now - (this.paced ?? 0) > 500) this.showPace(now);
     if (this.find(".status").textContent === LOOKING) this.say("");
+    this.sayNotes();
     this.recorder.update(result, now);
     this.announce(now);
   }
@@ -154,6 +156,23 @@ class Session {
   teach(label) {
     if (this.selected === null) this.say("There is no face to teach. Move into view.");
     else this.ask({ type: "teach", track: this.selected, label });
+  }
+
+  zero() { // measures the selected face at rest, or clears its baseline
+    const face = this.faces.find(({ id }) => id === this.selected);
+    if (!face) return;
+    this.ask({ type: "baseline", track: face.id });
+    this.say(face.measuring !== null ? "Stopped measuring." : face.baseline ? "The baseline is cleared."
+      : "Look relaxed for three seconds and hold still.");
+  }
+
+  sayNotes() { // why a face made no baseline, and that one is in use, once each
+    for (const { id, baseline, baseline_note: note } of this.faces) {
+      const before = this.zeros.get(id) ?? {};
+      if (note && note !== before.note) this.say(sentence(`face ${id}: ${note}`));
+      else if (baseline && !before.baseline) this.say(`Face ${id} is compared with its resting face now.`);
+    }
+    this.zeros = new Map(this.faces.map(({ id, baseline, baseline_note: note }) => [id, { baseline, note }]));
   }
 
   ask(message) {

@@ -11,10 +11,10 @@ function element(tag, text, name) {
 const LISTED = 12, PER_CENT = (share) => `${Math.round(100 * share)} %`;
 
 class Panel {
-  // Calls choose(id) when a face is selected, and teach(label) and undo() when the visitor asks for them.
-  constructor(root, { choose, teach, undo }) {
+  // Calls choose(id) when a face is selected, and teach(label), undo() and zero() when the visitor asks for them.
+  constructor(root, { choose, teach, undo, zero }) {
     this.find = (name) => root.querySelector(name);
-    Object.assign(this, { choose, teach, classes: [], names: "" });
+    Object.assign(this, { choose, teach, classes: [], names: "", pictures: new Map() });
     const own = this.find(".own input");
     this.find(".teach").addEventListener("submit", (event) => {
       event.preventDefault();
@@ -22,6 +22,7 @@ class Panel {
       own.value = "";
     });
     this.find(".undo").addEventListener("click", undo);
+    this.find(".zero").addEventListener("click", zero);
   }
 
   setClasses(classes, shade) { // one button per class
@@ -43,8 +44,13 @@ class Panel {
     this.find(".shown").textContent = !face ? "No face in view"
       : face.expression === null ? (face.quality?.reason ? `Unsure: ${face.quality.reason}` : "Unsure") : `${face.expression}, ${PER_CENT(face.confidence)}`;
     this.showBars(face, shade);
-    const evidence = (face?.evidence ?? []).map(({ label, similarity, source, taught }) => {
+    const button = this.find(".zero");
+    const words = face?.measuring != null ? "Stop measuring" : face?.baseline ? "Clear the baseline" : "Set the resting face as baseline";
+    if (button.textContent !== words) button.textContent = words;
+    button.disabled = !face;
+    const evidence = (face?.evidence ?? []).map(({ label, similarity, source, taught, picture }) => {
       const row = element("li");
+      if (picture) row.append(this.picture(picture));
       const name = row.appendChild(element("b", (label ?? "no label") + (taught ? " (taught)" : "")));
       name.style.setProperty("--shade", label === null ? UNSURE : shade(label));
       row.append(element("span", similarity.toFixed(3)));
@@ -53,6 +59,12 @@ class Panel {
     });
     this.find(".evidence").replaceChildren(...evidence);
     this.find(".reason").textContent = face?.reason ?? "";
+  }
+
+  picture(address) { // one element per face, because a new one would flicker in every frame
+    if (this.pictures.size > 200) this.pictures.clear();
+    if (!this.pictures.has(address)) this.pictures.set(address, Object.assign(element("img"), { src: address, alt: "" }));
+    return this.pictures.get(address);
   }
 
   showFaces(faces, selected, shade) {

@@ -1,0 +1,1 @@
+"""Send the values of a live session to other programs and files, by default what the group shows."""

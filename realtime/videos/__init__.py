@@ -1,0 +1,1 @@
+"""Recognize many videos into one table: read, in parallel, resumable."""

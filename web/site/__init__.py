@@ -1,0 +1,1 @@
+"""The static site: Moodspace without a server, in the visitor's browser."""
