@@ -17,16 +17,9 @@ _FOLDER = Path(__file__).parents[1] / "static" / "live"
 _FOLDERS = _FOLDER, _FOLDER.with_name("collect")
 # Joined into one module in this order, because Streamlit takes a single script.
 _SCRIPTS = (
-    "camera.js",
-    "frames.js",
-    "link.js",
-    "overlay.js",
-    "minimap.js",
-    "beside.js",
-    "panel.js",
-    "recorder.js",
-    "page.js",
-)
+    "camera.js", "frames.js", "link.js", "overlay.js", "minimap.js", "beside.js", "panel.js", "recorder.js",
+    "marker.js", "recent.js", "dock.js", "page.js",
+)  # fmt: skip
 # Number of faces that show the shape of the map in the minimap.
 _POINTS = 4000
 _SEED = 0
