@@ -214,7 +214,8 @@ def measure_teaching(engine: Engine, bundle: Bundle) -> dict[str, float]:
 
 
 def _memory_growth(browser: "Browser", page: "Page", minutes: float) -> float:
-    page.wait_for_timeout(min(60.0, 30 * minutes) * 1000)
+    # The browser frees memory late: it takes some minutes until what it holds no longer grows.
+    page.wait_for_timeout(min(180.0, 60 * minutes) * 1000)
     before = _browser_memory()
     page.wait_for_timeout(60_000 * minutes)
     return _browser_memory() / before - 1

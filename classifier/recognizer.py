@@ -156,31 +156,31 @@ class Recognizer:
         return (self._blend or self.bundle.calibrations[self.label_set]).unknown_below
 
     def predict(
-        self, crops: ByteArray, shift: Shift | None = None, *, quality: FaceQuality | None = None
+        self, crops: ByteArray, quality: FaceQuality | None = None, *, shift: Shift | None = None
     ) -> Prediction:
         """Predict the expression of each face.
 
         Args:
             crops: `(n, 48, 48)` uint8 in [0, 255], gray, as `moodspace.embeddings.crops` makes them; `n = 0` is legal.
-            shift: See `decide`.
             quality: How well the faces can be read; it lowers the confidence. None to measure what the crops tell.
+            shift: See `decide`.
 
         Returns:
             The prediction, one row per crop.
         """
         quality = assess_crops_alone(crops) if quality is None else quality
-        return self.predict_encoded(self.bundle.encoder.encode(crops), shift, quality=quality)
+        return self.predict_encoded(self.bundle.encoder.encode(crops), quality, shift=shift)
 
     def predict_encoded(
-        self, encoded: Encoded, shift: Shift | None = None, *, quality: FaceQuality | None = None
+        self, encoded: Encoded, quality: FaceQuality | None = None, *, shift: Shift | None = None
     ) -> Prediction:
         """Predict from encoded faces: `predict` without the encoder. Without quality no confidence is lowered."""
-        return self.decide(encoded, self.search(encoded), shift, quality=quality)
+        return self.decide(encoded, self.search(encoded), quality, shift=shift)
 
-    def untaught(self, encoded: Encoded, shift: Shift | None = None) -> Prediction:
+    def untaught(self, encoded: Encoded, *, shift: Shift | None = None) -> Prediction:
         """Predict from encoded faces without what the user taught."""
         neighbors = self.bundle.index.search(encoded.embeddings, self._most_neighbors)
-        return self._view_prediction(encoded, neighbors, shift)
+        return self._view_prediction(encoded, neighbors, None, shift)
 
     def search(self, encoded: Encoded) -> Evidence:
         """Find the most similar faces of the bundle's gallery and score the taught classes."""
@@ -209,24 +209,19 @@ class Recognizer:
         return replace(scores, odds=odds)
 
     def decide(
-        self,
-        encoded: Encoded,
-        evidence: Evidence,
-        shift: Shift | None = None,
-        *,
-        quality: FaceQuality | None = None,
+        self, encoded: Encoded, evidence: Evidence, quality: FaceQuality | None = None, *, shift: Shift | None = None
     ) -> Prediction:
         """Predict from encoded faces and the search results of the same faces.
 
         Args:
             encoded: The n faces.
             evidence: Their search results.
+            quality: How well they can be read; None lowers no confidence.
             shift: For each label set `(C,)` or `(n, C)`, added to the log-probabilities of its classes, see
                 `baseline.rest_of`; taught classes and the probabilities of head and votes are not shifted. None, and
                 a label set that is missing, changes nothing.
-            quality: How well the faces can be read; None lowers no confidence.
         """
-        prediction = self._adjusted(self._view_prediction(encoded, evidence.neighbors, shift), quality)
+        prediction = self._view_prediction(encoded, evidence.neighbors, quality, shift)
         if evidence.taught_scores is None:
             return prediction
         return with_taught(prediction, evidence.taught_scores, self.label_set, self.unknown_below)
@@ -240,7 +235,9 @@ class Recognizer:
         """The label sets that the view is made of."""
         return tuple(_label_sets(self.bundle, self.label_set))
 
-    def _view_prediction(self, encoded: Encoded, neighbors: Neighbors, shift: Shift | None) -> Prediction:
+    def _view_prediction(
+        self, encoded: Encoded, neighbors: Neighbors, quality: FaceQuality | None, shift: Shift | None
+    ) -> Prediction:
         bundle = self.bundle
         predictions = {
             name: combine(encoded.logits[name], neighbors, bundle.calibrations[name], name, bundle.classes[name])
@@ -251,7 +248,8 @@ class Recognizer:
                 proba = shifted_probabilities(predictions[name].proba, by)
                 unknown = proba.max(axis=1, initial=0.0) < bundle.calibrations[name].unknown_below
                 predictions[name] = replace(predictions[name], proba=proba, unknown=unknown)
-        return self._blend.predict(predictions, neighbors) if self._blend else predictions[self.label_set]
+        prediction = self._blend.predict(predictions, neighbors) if self._blend else predictions[self.label_set]
+        return self._adjusted(prediction, quality)
 
     def _adjusted(self, prediction: Prediction, quality: FaceQuality | None) -> Prediction:
         """Lower the confidence of faces that are hard to read, and adjust to the prior."""

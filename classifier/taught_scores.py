@@ -391,20 +391,6 @@ class TaughtScorer:
         )
 
 
-def common_classes(labels: IntArray, classes: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the classes that are common enough among the bundle's faces for a network to learn them.
-
-    A network hardly ever predicts a class that it has seen in a few of a hundred faces. If a user teaches such a class,
-    it is treated like a new one.
-
-    Args:
-        labels: `(n,)` int64 in [-1, C), the labels of the bundle's faces, -1 for none.
-        classes: Names of the C classes.
-    """
-    counts = np.bincount(labels[labels >= 0], minlength=len(classes))
-    return tuple(name for name, count in zip(classes, counts, strict=True) if count >= _COMMON * counts.sum())
-
-
 def _distinct(rows: FloatArray, closeness: float) -> int:
     """Return how many examples are no near copies of an earlier one.
 
@@ -421,6 +407,20 @@ def _distinct(rows: FloatArray, closeness: float) -> int:
         if not similar[row, kept].any():
             kept.append(row)
     return len(kept)
+
+
+def common_classes(labels: IntArray, classes: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the classes that are common enough among the bundle's faces for a network to learn them.
+
+    A network hardly ever predicts a class that it has seen in a few of a hundred faces. If a user teaches such a class,
+    it is treated like a new one.
+
+    Args:
+        labels: `(n,)` int64 in [-1, C), the labels of the bundle's faces, -1 for none.
+        classes: Names of the C classes.
+    """
+    counts = np.bincount(labels[labels >= 0], minlength=len(classes))
+    return tuple(name for name, count in zip(classes, counts, strict=True) if count >= _COMMON * counts.sum())
 
 
 def nearest_wins(odds: DoubleArray, nearness: DoubleArray) -> DoubleArray:

@@ -535,7 +535,7 @@ class Model:
         return LivePipeline(self._detector(picture=False), self.recognizer, half_life=half_life, baselines=baselines)
 
     def _predict(self, crops: ByteArray, baseline: Baseline | None = None) -> Prediction:
-        return self.recognizer.predict(crops, self._shift(baseline))
+        return self.recognizer.predict(crops, shift=self._shift(baseline))
 
     def _shift(self, baseline: Baseline | None) -> Shift | None:
         return None if baseline is None else rest_of(baseline, self.recognizer).shift

@@ -104,7 +104,7 @@ class Pipeline:
         detected = self._clock()
         crops, quality = self._crop(frame_bgr, faces)
         cropped = self._clock()
-        prediction = self.recognizer.predict(crops, self.shift, quality=quality).withheld(quality.good)
+        prediction = self.recognizer.predict(crops, quality, shift=self.shift).withheld(quality.good)
         recognized = self._clock()
         timings_ms = {
             "detect": 1000 * (detected - started),
@@ -144,7 +144,7 @@ class WholePicture:
         started = self._clock()
         faces, crops, quality = self.find(frame_bgr)
         cropped = self._clock()
-        prediction = self.recognizer.predict(crops, self.shift, quality=quality).withheld(quality.good)
+        prediction = self.recognizer.predict(crops, quality, shift=self.shift).withheld(quality.good)
         recognized = self._clock()
         timings_ms = {"detect": 0.0, "crop": 1000 * (cropped - started), "recognise": 1000 * (recognized - cropped)}
         return FrameResult(now, faces, prediction, timings_ms, quality, self.shift is not None)
@@ -294,7 +294,7 @@ class LivePipeline:
         for row in self.baselines.update(ids, tracked.remembered, due, crops, encoded, quality, now):
             states[row].reset()
         shifts = self.baselines.shifts(ids)
-        prediction = self.recognizer.decide(encoded, evidence, shifts, quality=quality).withheld(quality.good)
+        prediction = self.recognizer.decide(encoded, evidence, quality, shift=shifts).withheld(quality.good)
         smoothed, shown = self._smooth(states, due, prediction, quality, now)
         nearest, votes = _smoothed_evidence(states, smoothed, prediction.classes)
         marks.append(self._clock())

@@ -271,9 +271,9 @@ def tell_some(named: list[tuple[str, str]], what: str, most: int = 20) -> None:
 
 
 def open_recognizer(
-    bundle: Path, labels: str | None, pictures: Path | None = None, *, prior: str = "data"
+    bundle: Path, labels: str | None, *, prior: str = "data", pictures: Path | None = None
 ) -> "Recognizer":
-    """Load a bundle, choose one of its views, adjust it to a prior, and read pictures of its faces from a data set."""
+    """Load a bundle, choose one of its views, and adjust it to a prior; read pictures of its faces if named."""
     from moodspace.classifier.bundle.bundle import load_bundle
     from moodspace.classifier.priors import read_prior
     from moodspace.classifier.recognizer import Recognizer
@@ -281,8 +281,7 @@ def open_recognizer(
     loaded = load_bundle(bundle)
     if labels is not None and labels not in loaded.views:
         raise typer.BadParameter(f"expected one of {', '.join(loaded.views)}, got {labels!r}", param_hint="--labels")
-    wanted = read_prior(prior, loaded.views[labels or loaded.default_labels])
-    recognizer = Recognizer(loaded, labels, prior=wanted)
+    recognizer = Recognizer(loaded, labels, prior=read_prior(prior, loaded.views[labels or loaded.default_labels]))
     if pictures is not None:
         from moodspace.classifier.face_pictures import FacePictures
 
@@ -292,7 +291,7 @@ def open_recognizer(
 
 
 def open_taught_recognizer(
-    bundle: Path, labels: str | None, gallery: Path | None, pictures: Path | None = None, *, prior: str = "data"
+    bundle: Path, labels: str | None, gallery: Path | None, *, prior: str = "data", pictures: Path | None = None
 ) -> "Recognizer":
     """Load a bundle, choose one of its views, and follow the user's gallery.
 
@@ -301,7 +300,7 @@ def open_taught_recognizer(
     from moodspace.index.store.commit import GalleryError
     from moodspace.index.taught.user_gallery import FollowedGallery, default_gallery
 
-    recognizer = open_recognizer(bundle, labels, pictures, prior=prior)
+    recognizer = open_recognizer(bundle, labels, prior=prior, pictures=pictures)
     try:
         followed = FollowedGallery(gallery or default_gallery(), recognizer.bundle.encoder_spec)
         recognizer.taught, recognizer.pictures = followed, recognizer.pictures.with_taught(followed.pictures)

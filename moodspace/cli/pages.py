@@ -64,6 +64,9 @@ def web(
     unprotected: UnprotectedOption = False,
     bundle: BundleOption = DEFAULT_BUNDLE,
     labels: LabelsOption = None,
+    compare: Annotated[
+        Path | None, typer.Option("--compare", help="Second bundle, to compare with on the Photo page.")
+    ] = None,
     open_browser: Annotated[bool, typer.Option("--open", help="Open the app in a browser.")] = False,
     static: Annotated[
         Path | None,
@@ -93,6 +96,7 @@ def web(
     settings = WebSettings(
         bundle=bundle.resolve(),
         labels=labels,
+        compare=compare and compare.resolve(),
         host=host,
         port=port,
         token=token_for(host, token, public=public),
@@ -170,9 +174,9 @@ def visualize(
         if (path / DATABASE).is_file():
             raise ValueError(f"{path}: expected labelled faces, got a session, which keeps none; see it with `report`")
     if own:
-        recognizer = open_taught_recognizer(bundle, labels, gallery, pictures)
+        recognizer = open_taught_recognizer(bundle, labels, gallery, pictures=pictures)
     else:
-        recognizer = open_recognizer(bundle, labels, pictures)
+        recognizer = open_recognizer(bundle, labels, pictures=pictures)
     with progress_bars() as start:
         parts = read_parts(data, start) if data else None
         taught = taught_on_map(recognizer, gallery, start("look for taught pictures")) if recognizer.taught else None

@@ -141,9 +141,20 @@ function shrinkRow(data: Uint8Array, start: number, across: Weights, row: Float3
   }
 }
 
+/** The newest inputs by their sizes. Each is used again, because browsers free large arrays late. */
+const inputs = new Map<string, Float32Array<ArrayBuffer>>();
+const MOST_INPUTS = 3;
+
+function inputOf(key: string, size: number): Float32Array<ArrayBuffer> {
+  const input = inputs.get(key) ?? new Float32Array(size);
+  if (!inputs.has(key) && inputs.size >= MOST_INPUTS) inputs.clear();
+  inputs.set(key, input);
+  return input;
+}
+
 /**
  * Resize a region of a picture for a network: 3 floats a pixel, red, green and blue in [0, 255], rounded; zeros beyond
- * the width and height up to the padded ones.
+ * the width and height up to the padded ones. The next call with the same sizes overwrites the result.
  */
 export function resizeForNetwork(
   picture: Rgba,
@@ -153,7 +164,7 @@ export function resizeForNetwork(
   paddedWidth: number,
   paddedHeight: number,
 ): Float32Array<ArrayBuffer> {
-  const out = new Float32Array(3 * paddedWidth * paddedHeight);
+  const out = inputOf(`${width} ${height} ${paddedWidth} ${paddedHeight}`, 3 * paddedWidth * paddedHeight);
   const regionWidth = region.right - region.left;
   const across = weightsOf(regionWidth, width);
   const down = weightsOf(region.bottom - region.top, height);

@@ -92,7 +92,7 @@ export class Lesson {
 
   /** The space bar holds the last class, unless something that uses it has the focus. */
   #space(event: KeyboardEvent, down: boolean): void {
-    if (event.key !== " " || !this.#last || !this.state.live.running || !this.root.checkVisibility()) return;
+    if (event.key !== " " || !this.#last || !this.state.live.running || this.root.offsetParent === null) return;
     if ((event.target as HTMLElement).closest("button, input, select, textarea, a, summary, label")) return;
     event.preventDefault();
     if (down && !event.repeat) this.#begin(this.#last);
