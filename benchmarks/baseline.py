@@ -136,7 +136,7 @@ def shift_label_sets(strength: float) -> Form:
             at_rest = log_probabilities(Recognizer(recognizer.bundle, name).untaught(mean).proba)[0]
             typical = typical_neutral(recognizer.bundle, name)
             shift[name] = -strength * ((at_rest - at_rest[neutral]) - (typical - typical[neutral]))
-        return recognizer.untaught(faces, shift).proba
+        return recognizer.untaught(faces, shift=shift).proba
 
     return form
 
@@ -175,7 +175,7 @@ def shift_embeddings(strength: float) -> Form:
 def in_use(recognizer: Recognizer, rest: Encoded, faces: Encoded) -> FloatArray:
     """Predict as the program does."""
     found = rest_of(Baseline.mean(rest, recognizer.bundle.encoder_spec.fingerprint), recognizer)
-    return recognizer.predict_encoded(faces, found.shift).proba
+    return recognizer.predict_encoded(faces, shift=found.shift).proba
 
 
 def without(recognizer: Recognizer, rest: Encoded, faces: Encoded) -> FloatArray:

@@ -283,7 +283,7 @@ def rest_of(baseline: Baseline, recognizer: Recognizer) -> Rest:
             at_rest = log_probabilities(Recognizer(recognizer.bundle, name).untaught(baseline.encoded()).proba)[0]
             shift[name] = STRENGTH * ((typical - typical[neutral]) - (at_rest - at_rest[neutral]))
     neutral = recognizer.classes.index(NEUTRAL)
-    read, shifted = (recognizer.untaught(baseline.encoded(), by).proba[0] for by in (None, shift))
+    read, shifted = (recognizer.untaught(baseline.encoded(), shift=by).proba[0] for by in (None, shift))
     if shifted[neutral] < read[neutral]:
         # This face at rest is more clearly neutral than others: there is nothing to correct.
         return Rest({name: np.zeros_like(by) for name, by in shift.items()}, read)

@@ -125,12 +125,12 @@ def softmax(logits: npt.NDArray[np.floating]) -> DoubleArray:
     return powers / powers.sum(axis=1, keepdims=True)
 
 
-def sharpen(proba: npt.NDArray[np.floating], temperature: float) -> DoubleArray:
+def sharpen(proba: npt.NDArray[np.floating], temperature: float | DoubleArray) -> DoubleArray:
     """Raise probabilities to the power of `1 / temperature` and normalize each row.
 
     Args:
         proba: `(n, C)` >= 0, each row with a value above 0; rows need not sum to 1.
-        temperature: > 0; below 1 sharpens the rows, 1 only normalizes them.
+        temperature: > 0, for all rows or `(n, 1)`; below 1 sharpens the rows, 1 only normalizes them.
 
     Returns:
         `(n, C)` float64, rows sum to 1. The order of the classes within a row does not change.

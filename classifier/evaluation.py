@@ -6,12 +6,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from moodspace.arrays import BoolArray, FloatArray, IntArray
+from moodspace.arrays import BoolArray, ByteArray, DoubleArray, FloatArray, IntArray
 from moodspace.classifier.bundle.bundle import Bundle
 from moodspace.classifier.metrics import Coverage, PerClass, Retrieval, Scores, confusion, per_class, retrieval
 from moodspace.classifier.recognizer import Recognizer
 from moodspace.embeddings.data.labelled import LabelledFaces, label_sets
 from moodspace.embeddings.data.labels import shared_columns
+from moodspace.embeddings.detection.quality import assess_crops_alone
 from moodspace.embeddings.encoder import BATCH, Encoded, Progress, encode_all
 
 
@@ -148,6 +149,7 @@ def score_faces(
     labels: str | None = None,
     *,
     encoded: Encoded | None = None,
+    prior: DoubleArray | None = None,
     progress: Progress | None = None,
 ) -> ScoredFaces:
     """Predict every face whose label the bundle knows.
@@ -161,12 +163,13 @@ def score_faces(
         faces: The labelled faces.
         labels: The view to score: a label set or "blend". None for the bundle's default.
         encoded: All `faces` as the bundle's encoder encodes them; saves encoding again to score several views.
+        prior: How common each class is, as for `Recognizer`.
         progress: Called with the number of faces done and the total, after each batch.
 
     Raises:
         ValueError: The view is unknown, or the data set shares no class with it.
     """
-    recognizer = Recognizer(bundle, labels)
+    recognizer = Recognizer(bundle, labels, prior=prior)
     truth = match_truth(faces, recognizer.label_set, recognizer.classes)
     scored = np.flatnonzero(truth.labels >= 0)
     if not len(scored):
@@ -175,7 +178,7 @@ def score_faces(
             f"got {len(faces)} faces of {', '.join(faces.classes) or 'no class'}; choose another label set"
         )
     encoded = encode_all(bundle.encoder, faces.crops[scored], progress) if encoded is None else encoded.take(scored)
-    *probas, unknown = _predict(recognizer, encoded)
+    *probas, unknown = _predict(recognizer, encoded, faces.crops[scored])
     head, knn, ensemble = (_restrict(proba, truth.columns) for proba in probas)
     return ScoredFaces(
         label_set=recognizer.label_set,
@@ -197,10 +200,11 @@ def evaluate(
     labels: str | None = None,
     *,
     encoded: Encoded | None = None,
+    prior: DoubleArray | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
     """Predict and score every face. Arguments and errors are those of `score_faces`."""
-    return score(score_faces(bundle, faces, labels, encoded=encoded, progress=progress), faces)
+    return score(score_faces(bundle, faces, labels, encoded=encoded, prior=prior, progress=progress), faces)
 
 
 def score(scored: ScoredFaces, faces: LabelledFaces) -> Evaluation:
@@ -234,11 +238,12 @@ def _left_out(scored: ScoredFaces, faces: LabelledFaces) -> dict[str, int]:
     return {name: int(count) for name, count in zip(classes, counts, strict=True) if count}
 
 
-def _predict(recognizer: Recognizer, encoded: Encoded) -> list[npt.NDArray[Any]]:
+def _predict(recognizer: Recognizer, encoded: Encoded, crops: ByteArray) -> list[npt.NDArray[Any]]:
     """Return the probabilities of head, votes and ensemble, each `(n, C)`, and `unknown`, `(n,)` bool."""
     parts = []
     for start in range(0, len(encoded), BATCH):
-        found = recognizer.predict_encoded(encoded.take(slice(start, start + BATCH)))
+        rows = slice(start, start + BATCH)
+        found = recognizer.predict_encoded(encoded.take(rows), assess_crops_alone(crops[rows]))
         # The neighbors are not kept: for a whole data set they would take hundreds of megabytes.
         parts.append((found.head_proba, found.knn_proba, found.proba, found.unknown))
     return [np.concatenate(column) for column in zip(*parts, strict=True)]

@@ -1,9 +1,10 @@
 """Fit calibrations to validation faces, and measure them by cross-fitting.
 
-`fit_calibration` fits the head first, then for each k the votes and the shares of both, and chooses the likeliest.
+`fit_calibration` fits the head first. Then it chooses tau and k one after the other: for each value it fits the votes
+and the shares of both, and keeps the value that makes the ensemble likeliest.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,12 +14,12 @@ from scipy.optimize import isotonic_regression, minimize, minimize_scalar
 
 from moodspace.arrays import BoolArray, DoubleArray, FloatArray, IntArray
 from moodspace.classifier.calibration import Calibration, calibrated, sharpen
-from moodspace.classifier.ensemble import calibrated_votes, mix, neighbor_labels, vote, vote_weights
-from moodspace.classifier.metrics import PROBA_FLOOR, Coverage, Scores, accuracy, ece, nll
+from moodspace.classifier.ensemble import calibrated_votes, mix, neighbor_labels, vote
+from moodspace.classifier.metrics import Coverage, Scores, accuracy, ece, nll
 from moodspace.index.search import Neighbors
 
 K_GRID = (3, 5, 10, 15, 20, 30, 50, 75, 100)
-TAU_GRID = np.geomspace(0.003, 1.0, 12)
+TAU_GRID = np.geomspace(0.005, 1.0, 16)
 ALPHA_GRID = np.linspace(0.0, 1.0, 21)
 # The number of neighbors to search for: the largest k that the fit considers.
 K_MAX = K_GRID[-1]
@@ -125,16 +126,25 @@ def fit_calibration(data: CalibrationData, *, unknown_accuracy: float = UNKNOWN_
         unknown_accuracy: Predictions are called unknown where fewer than this share of them would be right, in (0, 1).
     """
     scale, bias = fit_scaling(data.logits, data.labels)
-    draft = Calibration(scale, bias, alpha=1.0, tau=1.0, k=1, unknown_below=0.0)
-    widths = likeliest_taus(data.similarities, data.neighbor_labels, data.labels, len(scale))
-    drafts = [_with_votes(data, replace(draft, tau=tau, k=k)) for tau, k in widths]
-    fitted, scores = min(drafts, key=lambda found: _costs(found[1], data.labels))
+    k_max = data.similarities.shape[1]
+    ks = [k for k in K_GRID if k < k_max] + [max(1, min(k_max, K_GRID[-1]))]
+    draft = Calibration(scale, bias, alpha=1.0, tau=float(TAU_GRID[-1]), k=ks[-1], unknown_below=0.0)
+    if not (data.neighbor_labels >= 0).any():
+        fitted, scores = _with_votes(data, replace(draft, k=ks[0]))
+    else:
+        tau = _likeliest(data, [replace(draft, tau=float(tau)) for tau in TAU_GRID[::-1]])[0].tau
+        fitted, scores = _likeliest(data, [replace(draft, tau=tau, k=k) for k in ks])
     voted = scores.voted  # other faces keep the head's probabilities
     temperature = _fit_ensemble_temperature(scores.ensemble[voted], data.labels[voted])
     fitted = replace(fitted, ensemble_temperature=temperature)
     proba = calibration_scores(data, fitted).ensemble.astype(np.float32)
     threshold = fit_unknown_threshold(proba, data.labels, unknown_accuracy=unknown_accuracy)
     return replace(fitted, unknown_below=threshold)
+
+
+def _likeliest(data: CalibrationData, drafts: Sequence[Calibration]) -> tuple[Calibration, CalibrationScores]:
+    """Fit each draft; return the one whose ensemble is likeliest, and its scores."""
+    return min((_with_votes(data, draft) for draft in drafts), key=lambda found: _costs(found[1], data.labels))
 
 
 def _with_votes(data: CalibrationData, draft: Calibration) -> tuple[Calibration, CalibrationScores]:
@@ -205,41 +215,6 @@ def _cost_and_gradient(parameters: DoubleArray, logits: DoubleArray, labels: Int
     return float(cost), np.concatenate(
         [(slope * scaled).sum(axis=0) + 2 * weight * apart, slope.sum(axis=0) + 2 * weight * bias]
     )
-
-
-def likeliest_taus(
-    similarities: npt.NDArray[np.floating], labels: IntArray, truth: IntArray, n_classes: int
-) -> list[tuple[float, int]]:
-    """Return the likeliest tau by the votes alone, for each k of the grid that the gallery allows.
-
-    Args:
-        similarities: `(n, k_max)` cosine similarities of the nearest faces, best first.
-        labels: `(n, k_max)` int64, the class of each of them, -1 for none.
-        truth: `(n,)` int64 in [0, n_classes).
-        n_classes: Number of classes.
-
-    Returns:
-        Pairs of tau and k, k ascending; a single pair if there are no votes.
-    """
-    k_max = similarities.shape[1]
-    ks = np.array([k for k in K_GRID if k < k_max] + [max(1, min(k_max, K_GRID[-1]))])
-    if not (labels >= 0).any():
-        return [(float(TAU_GRID[-1]), int(ks[0]))]
-    rows = np.arange(len(truth))
-    shares = np.stack([_shares(similarities, labels, n_classes, tau, ks)[:, rows, truth] for tau in TAU_GRID])
-    costs = -np.log(np.maximum(shares, PROBA_FLOOR)).mean(axis=2)  # (taus, ks)
-    return [(float(tau), int(k)) for tau, k in zip(TAU_GRID[costs.argmin(axis=0)], ks, strict=True)]
-
-
-def _shares(
-    similarities: npt.NDArray[np.floating], labels: IntArray, n_classes: int, tau: float, ks: IntArray
-) -> FloatArray:
-    """Return the vote shares for every k at once, `(ks, n, C)`; uniform where no neighbor votes."""
-    neighbor_labels = labels[:, :, None] == np.arange(n_classes)
-    totals = np.cumsum(vote_weights(similarities, labels, tau)[:, :, None] * neighbor_labels, axis=1)[:, ks - 1]
-    totals = totals.transpose(1, 0, 2)
-    mass = totals.sum(axis=2, keepdims=True)
-    return np.where(mass > 0, totals / np.where(mass > 0, mass, 1.0), 1.0 / n_classes).astype(np.float32)
 
 
 def fit_votes_scaling(shares: npt.NDArray[np.floating], labels: IntArray) -> tuple[float, float]:

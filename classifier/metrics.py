@@ -110,6 +110,21 @@ def nll(proba: npt.NDArray[np.floating], labels: IntArray) -> float:
     return float(-np.mean(np.log(np.maximum(true, PROBA_FLOOR))))
 
 
+def confidence_gap(proba: npt.NDArray[np.floating], labels: IntArray) -> float:
+    """Return the mean confidence minus the accuracy; positive if the predictions are too sure.
+
+    Args:
+        proba: `(n, C)`, rows sum to 1.
+        labels: `(n,)` int64 in [0, C).
+
+    Returns:
+        In [-1, 1]; NaN without faces.
+    """
+    if not len(labels):
+        return float("nan")
+    return float(proba.max(axis=1).mean(dtype=np.float64)) - accuracy(proba.argmax(axis=1).astype(np.int64), labels)
+
+
 def ece(proba: npt.NDArray[np.floating], labels: IntArray, *, bins: int = 15) -> float:
     """Return the expected calibration error of the most probable class.
 

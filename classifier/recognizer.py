@@ -8,10 +8,14 @@ import numpy as np
 
 from moodspace.arrays import BoolArray, ByteArray, DoubleArray, FloatArray, IntArray
 from moodspace.classifier.bundle.bundle import Bundle
+from moodspace.classifier.calibration import sharpen
 from moodspace.classifier.ensemble import Prediction, calibrated_votes, combine, shifted_probabilities, vote
 from moodspace.classifier.face_pictures import FacePictures
-from moodspace.classifier.taught_scores import TaughtScorer, TaughtScores, Whitening, with_taught
+from moodspace.classifier.priors import adjust, class_frequencies
+from moodspace.classifier.quality_effect import QualityEffect
+from moodspace.classifier.taught_scores import TaughtScorer, TaughtScores, Whitening, common_classes, with_taught
 from moodspace.classifier.views import BLEND
+from moodspace.embeddings.detection.quality import FaceQuality, assess_crops_alone
 from moodspace.embeddings.encoder import Encoded
 from moodspace.index.search import Neighbors
 from moodspace.index.taught.search import TaughtIndex
@@ -57,6 +61,10 @@ def _label_sets(bundle: Bundle, view: str) -> list[str]:
     return list(bundle.blend.shares) if view == BLEND and bundle.blend else [view]
 
 
+# The largest probability of another label set that counts for a taught class; 1 would make the odds infinite.
+_SUREST = 0.98
+
+
 class Taught(Protocol):
     """A source of taught faces."""
 
@@ -85,15 +93,24 @@ class Recognizer:
         bundle: The bundle.
         labels: The view to predict: a label set or "blend". None for the bundle's default.
         taught: The user's gallery, if any. Changes count from the next prediction on.
+        prior: `(C,)` > 0, sums to 1, how common each class of the view is where the predictions are made; see
+            `priors.read_prior`. None for the frequencies of the bundle's gallery.
 
     Attributes:
         pictures: The pictures of known faces, to show as evidence.
 
     Raises:
-        ValueError: The bundle has no such view.
+        ValueError: The bundle has no such view, or the prior another number of classes.
     """
 
-    def __init__(self, bundle: Bundle, labels: str | None = None, taught: Taught | None = None) -> None:
+    def __init__(
+        self,
+        bundle: Bundle,
+        labels: str | None = None,
+        taught: Taught | None = None,
+        *,
+        prior: DoubleArray | None = None,
+    ) -> None:
         label_set = bundle.default_labels if labels is None else labels
         if label_set not in bundle.views:
             raise ValueError(f"labels: expected one of {sorted(bundle.views)}, got {label_set!r}")
@@ -103,6 +120,11 @@ class Recognizer:
         self._blend = bundle.blend if label_set == BLEND else None
         self._scorer: TaughtScorer | None = None
         self.pictures = FacePictures.none()
+        self._quality = bundle.quality.get(label_set, QualityEffect())
+        if prior is not None and len(prior) != len(self.classes):
+            raise ValueError(f"prior: expected a number for each of {', '.join(self.classes)}, got {len(prior)}")
+        self.prior = prior
+        self._gallery_prior = class_frequencies(self.gallery_labels, len(self.classes)) if prior is not None else None
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -119,7 +141,8 @@ class Recognizer:
     def scorer(self) -> TaughtScorer:
         """Scores faces by what the user taught; fitted to the bundle's gallery at first use."""
         if self._scorer is None:
-            self._scorer = TaughtScorer(self.bundle.index.gallery.embeddings, self.classes, self.bundle.gate)
+            common = common_classes(self.gallery_labels, self.classes)
+            self._scorer = TaughtScorer(self.bundle.index.gallery.embeddings, common, self.bundle.gate)
         return self._scorer
 
     @property
@@ -132,26 +155,32 @@ class Recognizer:
         """The confidence, in [0, 1], below which a prediction is called unknown."""
         return (self._blend or self.bundle.calibrations[self.label_set]).unknown_below
 
-    def predict(self, crops: ByteArray, shift: Shift | None = None) -> Prediction:
+    def predict(
+        self, crops: ByteArray, quality: FaceQuality | None = None, *, shift: Shift | None = None
+    ) -> Prediction:
         """Predict the expression of each face.
 
         Args:
             crops: `(n, 48, 48)` uint8 in [0, 255], gray, as `moodspace.embeddings.crops` makes them; `n = 0` is legal.
+            quality: How well the faces can be read; it lowers the confidence. None to measure what the crops tell.
             shift: See `decide`.
 
         Returns:
             The prediction, one row per crop.
         """
-        return self.predict_encoded(self.bundle.encoder.encode(crops), shift)
+        quality = assess_crops_alone(crops) if quality is None else quality
+        return self.predict_encoded(self.bundle.encoder.encode(crops), quality, shift=shift)
 
-    def predict_encoded(self, encoded: Encoded, shift: Shift | None = None) -> Prediction:
-        """Predict from encoded faces: `predict` without the encoder."""
-        return self.decide(encoded, self.search(encoded), shift)
+    def predict_encoded(
+        self, encoded: Encoded, quality: FaceQuality | None = None, *, shift: Shift | None = None
+    ) -> Prediction:
+        """Predict from encoded faces: `predict` without the encoder. Without quality no confidence is lowered."""
+        return self.decide(encoded, self.search(encoded), quality, shift=shift)
 
-    def untaught(self, encoded: Encoded, shift: Shift | None = None) -> Prediction:
+    def untaught(self, encoded: Encoded, *, shift: Shift | None = None) -> Prediction:
         """Predict from encoded faces without what the user taught."""
         neighbors = self.bundle.index.search(encoded.embeddings, self._most_neighbors)
-        return self._view_prediction(encoded, neighbors, shift)
+        return self._view_prediction(encoded, neighbors, None, shift)
 
     def search(self, encoded: Encoded) -> Evidence:
         """Find the most similar faces of the bundle's gallery and score the taught classes."""
@@ -159,19 +188,40 @@ class Recognizer:
         index = self.taught.current() if self.taught else None
         if index is None or not len(index):
             return Evidence(neighbors, None)
-        return Evidence(neighbors, self.scorer.score(encoded.embeddings, index))
+        scores = self.scorer.score(encoded.embeddings, index)
+        return Evidence(neighbors, self._with_other_label_sets(scores, encoded, neighbors))
 
-    def decide(self, encoded: Encoded, evidence: Evidence, shift: Shift | None = None) -> Prediction:
+    def _with_other_label_sets(self, scores: TaughtScores, encoded: Encoded, neighbors: Neighbors) -> TaughtScores:
+        """Add the odds of taught classes that the view lacks and another label set of the bundle has.
+
+        Contempt, taught in a view of FER2013's labels, is such a class: the FER+ head knows something about it. Where
+        the taught faces give no odds, nothing is added.
+        """
+        odds = scores.odds.copy()
+        for column, name in enumerate(scores.classes):
+            for label_set, classes in self.bundle.classes.items():
+                if name in self.classes or name not in classes:
+                    continue
+                calibration = self.bundle.calibrations[label_set]
+                found = combine(encoded.logits[label_set], neighbors, calibration, label_set, classes)
+                share = np.minimum(found.proba[:, classes.index(name)].astype(np.float64), _SUREST)
+                odds[:, column] += np.where(odds[:, column] > 0, share / (1 - share), 0.0)
+        return replace(scores, odds=odds)
+
+    def decide(
+        self, encoded: Encoded, evidence: Evidence, quality: FaceQuality | None = None, *, shift: Shift | None = None
+    ) -> Prediction:
         """Predict from encoded faces and the search results of the same faces.
 
         Args:
             encoded: The n faces.
             evidence: Their search results.
+            quality: How well they can be read; None lowers no confidence.
             shift: For each label set `(C,)` or `(n, C)`, added to the log-probabilities of its classes, see
                 `baseline.rest_of`; taught classes and the probabilities of head and votes are not shifted. None, and
                 a label set that is missing, changes nothing.
         """
-        prediction = self._view_prediction(encoded, evidence.neighbors, shift)
+        prediction = self._view_prediction(encoded, evidence.neighbors, quality, shift)
         if evidence.taught_scores is None:
             return prediction
         return with_taught(prediction, evidence.taught_scores, self.label_set, self.unknown_below)
@@ -185,7 +235,9 @@ class Recognizer:
         """The label sets that the view is made of."""
         return tuple(_label_sets(self.bundle, self.label_set))
 
-    def _view_prediction(self, encoded: Encoded, neighbors: Neighbors, shift: Shift | None) -> Prediction:
+    def _view_prediction(
+        self, encoded: Encoded, neighbors: Neighbors, quality: FaceQuality | None, shift: Shift | None
+    ) -> Prediction:
         bundle = self.bundle
         predictions = {
             name: combine(encoded.logits[name], neighbors, bundle.calibrations[name], name, bundle.classes[name])
@@ -196,7 +248,20 @@ class Recognizer:
                 proba = shifted_probabilities(predictions[name].proba, by)
                 unknown = proba.max(axis=1, initial=0.0) < bundle.calibrations[name].unknown_below
                 predictions[name] = replace(predictions[name], proba=proba, unknown=unknown)
-        return self._blend.predict(predictions, neighbors) if self._blend else predictions[self.label_set]
+        prediction = self._blend.predict(predictions, neighbors) if self._blend else predictions[self.label_set]
+        return self._adjusted(prediction, quality)
+
+    def _adjusted(self, prediction: Prediction, quality: FaceQuality | None) -> Prediction:
+        """Lower the confidence of faces that are hard to read, and adjust to the prior."""
+        proba: DoubleArray | FloatArray = prediction.proba
+        if quality is not None and self._quality != QualityEffect():
+            proba = sharpen(proba, self._quality.temperature(quality)[:, None])
+        if self.prior is not None and self._gallery_prior is not None:
+            proba = adjust(proba, self._gallery_prior, self.prior)
+        if proba is prediction.proba:
+            return prediction
+        proba = proba.astype(np.float32)
+        return replace(prediction, proba=proba, unknown=proba.max(axis=1, initial=0.0) < self.unknown_below)
 
     def neighbor_names(self, prediction: Prediction, row: int) -> list[str | None]:
         """Return the label of each neighbor of a face, best first; None for a missing neighbor or label."""

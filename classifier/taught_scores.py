@@ -240,6 +240,9 @@ _OTHERS = 4000
 _RIVALRY = 0.005
 # How open a gate must be to lower other odds, as an exponent: at 0.9 of the way the effect is about half.
 _OPENNESS = 8
+# Share of the bundle's faces from which on a class is common. Contempt is 0.6 % of FER+'s faces, and the network finds
+# 4 % of it.
+_COMMON = 0.01
 # Odds that differ by less than this share are equal.
 _TIE = 1e-3
 
@@ -306,7 +309,8 @@ class TaughtScorer:
 
     Args:
         embeddings: `(n, d)` float32, rows L2-normalized, the bundle's own faces.
-        known: Names of the classes that the network knows.
+        known: Names of the classes that the network predicts well enough. The mean of the examples counts for all
+            others: for those that it does not know, and for those that are too rare for it (`common_classes`).
         gate: When taught faces change a prediction.
 
     Attributes:
@@ -403,6 +407,20 @@ def _distinct(rows: FloatArray, closeness: float) -> int:
         if not similar[row, kept].any():
             kept.append(row)
     return len(kept)
+
+
+def common_classes(labels: IntArray, classes: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the classes that are common enough among the bundle's faces for a network to learn them.
+
+    A network hardly ever predicts a class that it has seen in a few of a hundred faces. If a user teaches such a class,
+    it is treated like a new one.
+
+    Args:
+        labels: `(n,)` int64 in [-1, C), the labels of the bundle's faces, -1 for none.
+        classes: Names of the C classes.
+    """
+    counts = np.bincount(labels[labels >= 0], minlength=len(classes))
+    return tuple(name for name, count in zip(classes, counts, strict=True) if count >= _COMMON * counts.sum())
 
 
 def nearest_wins(odds: DoubleArray, nearness: DoubleArray) -> DoubleArray:

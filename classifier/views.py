@@ -1,4 +1,19 @@
-"""The blend: one prediction from several label sets, each of which counts most for the classes it is right about."""
+"""The blend: one prediction from several label sets.
+
+Either each label set has a fixed share of each class, or a logistic regression on the log probabilities of all label
+sets decides for each face which set counts (`mixture` fits it). A bundle's manifest has the blend as JSON:
+
+- `classes`: names of the C classes of the blend.
+- `shares`: for each label set C numbers >= 0, in the order of `classes`.
+- `truth`: the label set whose labels the temperature and the threshold were fitted to, if there are no weights.
+- `temperature`, `unknown_below`: numbers.
+- `weights`: optional; for each label set a row of C numbers for each of its own classes, in column order.
+- `bias`: C numbers; present exactly if `weights` is.
+
+Without `weights`, see `Blend._mean_of_shares`. With them, p is the probabilities of a label set, e = log(max(p, 0.001))
+minus the mean of these logarithms over the set's classes, and the prediction is
+softmax((sum over the sets of e @ weights + bias) / temperature).
+"""
 
 import math
 from collections.abc import Mapping
@@ -9,13 +24,16 @@ import numpy as np
 import numpy.typing as npt
 
 from moodspace.arrays import DoubleArray, IntArray
-from moodspace.classifier.calibration import sharpen
+from moodspace.classifier.calibration import sharpen, softmax
 from moodspace.classifier.ensemble import Prediction
 from moodspace.index.search import Neighbors
 
 BLEND = "blend"
 
 Classes = Mapping[str, tuple[str, ...]]
+
+# The lowest probability that the fitted weights see; the logarithm of 0 is infinite.
+_LOWEST = 1e-3
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +46,12 @@ class Blend:
         truth: The label set whose labels the temperature and the threshold are fitted to.
         temperature: > 0; the mean is raised to the power of its inverse and normalized.
         unknown_below: In [0, 1]; predictions with a lower confidence are called unknown.
+        weights: For each label set `(C_set, C)`, the weight of the logarithm of each of its probabilities for each
+            class of the blend. If there are weights, predictions use them instead of the shares. None if not fitted.
+        bias: `(C,)`, added to the weighted logarithms; empty without weights.
 
     Raises:
-        ValueError: A value is outside its range, or the shares do not fit the classes.
+        ValueError: A value is outside its range, or the shares or weights do not fit the classes.
     """
 
     classes: tuple[str, ...]
@@ -38,6 +59,8 @@ class Blend:
     truth: str
     temperature: float = 1.0
     unknown_below: float = 0.0
+    weights: Mapping[str, tuple[tuple[float, ...], ...]] | None = None
+    bias: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         values = np.array(list(self.shares.values()), np.float64)
@@ -50,11 +73,27 @@ class Blend:
             raise ValueError(f"temperature: expected a finite number > 0, got {self.temperature}")
         if not 0 <= self.unknown_below <= 1:
             raise ValueError(f"unknown_below: expected a number in [0, 1], got {self.unknown_below}")
+        self._check_weights()
+
+    def _check_weights(self) -> None:
+        if self.weights is None:
+            if self.bias:
+                raise ValueError(f"bias: expected none without weights, got {self.bias}")
+            return
+        if self.weights.keys() != self.shares.keys():
+            raise ValueError(f"weights: expected the sets {sorted(self.shares)}, got {sorted(self.weights)}")
+        rows = [self.bias, *(row for matrix in self.weights.values() for row in matrix)]
+        fits = all(len(row) == len(self.classes) and all(map(math.isfinite, row)) for row in rows)
+        if not fits:
+            raise ValueError(f"weights, bias: expected rows of {len(self.classes)} finite numbers, got others")
 
     def to_json(self) -> dict[str, Any]:
         """Return the values by name, ready for `json.dumps`."""
         shares = {name: list(values) for name, values in self.shares.items()}
-        values = {"temperature": self.temperature, "unknown_below": self.unknown_below}
+        values: dict[str, Any] = {"temperature": self.temperature, "unknown_below": self.unknown_below}
+        if self.weights is not None:
+            values["weights"] = {name: [list(row) for row in matrix] for name, matrix in self.weights.items()}
+            values["bias"] = list(self.bias)
         return {"classes": list(self.classes), "shares": shares, "truth": self.truth, **values}
 
     @classmethod
@@ -66,7 +105,12 @@ class Blend:
         """
         try:
             shares = {name: tuple(map(float, row)) for name, row in values["shares"].items()}
-            rest = {name: float(values[name]) for name in ("temperature", "unknown_below")}
+            rest: dict[str, Any] = {name: float(values[name]) for name in ("temperature", "unknown_below")}
+            if (weights := values.get("weights")) is not None:
+                rest["weights"] = {
+                    name: tuple(tuple(map(float, row)) for row in rows) for name, rows in weights.items()
+                }
+                rest["bias"] = tuple(map(float, values["bias"]))
             return cls(tuple(map(str, values["classes"])), shares, str(values["truth"]), **rest)
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(
@@ -74,15 +118,22 @@ class Blend:
             ) from error
 
     def mean(self, proba: Mapping[str, npt.NDArray[np.floating]], classes: Classes) -> DoubleArray:
-        """Return the weighted mean of the label sets' probabilities, normalized and at the temperature.
+        """Return the blend's probabilities, by its weights or else its shares, at the temperature.
 
         Args:
-            proba: For each label set `(n, C_set)`, rows sum to 1; only the blend's classes count.
+            proba: For each label set `(n, C_set)`, rows sum to 1; the shares count only the blend's classes.
             classes: Class names of each label set, in column order.
 
         Returns:
             `(n, C)` float64, rows sum to 1.
         """
+        if self.weights is not None:
+            evidence = [log_evidence(proba[name]) @ np.array(rows) for name, rows in self.weights.items()]
+            return softmax((sum(evidence) + np.array(self.bias)) / self.temperature)
+        return self._mean_of_shares(proba, classes)
+
+    def _mean_of_shares(self, proba: Mapping[str, npt.NDArray[np.floating]], classes: Classes) -> DoubleArray:
+        """Return the weighted mean of the sets' probabilities, each normalized over the blend's classes."""
         total = np.zeros((len(next(iter(proba.values()))), len(self.classes)))
         for name, shares in self.shares.items():
             shared = proba[name][:, self._columns(classes[name])].astype(np.float64)
@@ -123,3 +174,13 @@ class Blend:
 
     def _columns(self, classes: tuple[str, ...]) -> IntArray:
         return np.array([classes.index(name) for name in self.classes], np.int64)
+
+
+def log_evidence(proba: npt.NDArray[np.floating]) -> DoubleArray:
+    """Return the logarithms of probabilities, minus the mean of each row; probabilities below 0.001 count as 0.001.
+
+    Args:
+        proba: `(n, C)`, rows sum to 1.
+    """
+    logs = np.log(np.maximum(proba.astype(np.float64), _LOWEST))
+    return np.asarray(logs - logs.mean(axis=1, keepdims=True))

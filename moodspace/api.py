@@ -1,6 +1,6 @@
 """The functions of the public API. Import them from `moodspace`."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from functools import lru_cache
 from pathlib import Path
@@ -25,6 +25,7 @@ def load(
     bundle: str | Path | None = None,
     *,
     view: str | None = None,
+    prior: str | Path | Mapping[str, float] = "data",
     gallery: str | Path | None = None,
     threads: int = 2,
 ) -> Model:
@@ -33,11 +34,14 @@ def load(
     Args:
         bundle: A bundle's folder; the one that ships when None.
         view: The label set to predict, or "blend"; the bundle's default when None.
+        prior: How common each class is where you use it: "data" as in the training faces, "balanced" for all equally,
+            a number for each class, or a JSON file with these.
         gallery: Folder of the faces that you taught; when None, what you teach is forgotten with the model.
         threads: How many threads the encoder may use.
 
     Raises:
-        MoodspaceError: The bundle or the gallery is missing, damaged, or they do not fit each other.
+        MoodspaceError: The bundle or the gallery is missing, damaged, or they do not fit each other; or the prior does
+            not have a number > 0 for each class.
         ValueError: The bundle has no such view.
 
     Examples:
@@ -47,7 +51,8 @@ def load(
         True
     """
     loaded = load_bundle(bundle_path(bundle), threads=threads)
-    return Model(loaded, view=view, gallery=None if gallery is None else Gallery(gallery, bundle=loaded))
+    taught = None if gallery is None else Gallery(gallery, bundle=loaded)
+    return Model(loaded, view=view, prior=prior, gallery=taught)
 
 
 @lru_cache(maxsize=1)
@@ -214,7 +219,7 @@ def evaluate(
 
     used = model or _default_model()
     faces = read_labelled_faces(Path(data), split=split) if isinstance(data, str | Path) else data
-    return score(used.bundle, faces, used.view)
+    return score(used.bundle, faces, used.view, prior=used.recognizer.prior)
 
 
 def train(
@@ -224,6 +229,7 @@ def train(
     validation: str | Path | None = None,
     split: str | None = None,
     validation_split: str | float | None = None,
+    everyday: str | Path | None = None,
     labels: Sequence[str] = (),
     resume: bool = False,
     **recipe: Any,
@@ -236,6 +242,7 @@ def train(
         validation: Labelled faces to validate on; a split or a part of `data` when None.
         split: The split of `data` to train on; "train" or the only one when None.
         validation_split: The split to validate on, or a share in (0, 1) of the training faces to hold out.
+        everyday: Labelled faces of everyday life to fit the default view to; never learned.
         labels: Label sets to learn; all when empty.
         resume: Go on with an interrupted training.
         recipe: Fields of `moodspace.embeddings.training.recipe.Recipe`, such as `arch="cnn"`, `epochs=30`, `seed=1`.
@@ -249,6 +256,7 @@ def train(
     """
     from moodspace.classifier.bundle.splits import read_training_faces
     from moodspace.classifier.bundle.train import train_bundle
+    from moodspace.embeddings.data.readers import read_labelled_faces
     from moodspace.embeddings.training.backend import prepare_keras
     from moodspace.embeddings.training.recipe import recipe_for
 
@@ -258,4 +266,5 @@ def train(
         Path(data), Path(validation) if validation is not None else None, split=split,
         validation_split=validation_split, seed=chosen.seed,
     )  # fmt: skip
-    return train_bundle(Path(out), read.train, read.validation, chosen, labels=labels, resume=resume)
+    faces = None if everyday is None else read_labelled_faces(Path(everyday))
+    return train_bundle(Path(out), read.train, read.validation, chosen, labels=labels, resume=resume, everyday=faces)

@@ -3,7 +3,7 @@
 import math
 import tempfile
 import weakref
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from moodspace.arrays import ByteArray, FloatArray, IntArray
+from moodspace.arrays import ByteArray, DoubleArray, FloatArray, IntArray
 from moodspace.bundles import shipped_bundle
 from moodspace.classifier.baseline import Baseline, load_baseline, measure_baseline, rest_of
 from moodspace.classifier.bundle.bundle import Bundle, load_bundle
 from moodspace.classifier.ensemble import Prediction
+from moodspace.classifier.priors import check_prior, read_prior
 from moodspace.classifier.recognizer import Recognizer, Shift
 from moodspace.embeddings.crops import SIZE, crop_faces
 from moodspace.embeddings.detection.detectors import PICTURE_SIZES, Detector, open_detector
@@ -185,6 +186,7 @@ class Model:
     Args:
         bundle: The bundle.
         view: The label set to predict, or "blend"; the bundle's default when None.
+        prior: How common each class is, see `moodspace.load`.
         gallery: The faces that you taught; None for a temporary gallery that is deleted with the model.
 
     Attributes:
@@ -192,12 +194,22 @@ class Model:
         view: The label set that is predicted.
     """
 
-    def __init__(self, bundle: Bundle, *, view: str | None = None, gallery: Gallery | None = None) -> None:
+    def __init__(
+        self,
+        bundle: Bundle,
+        *,
+        view: str | None = None,
+        prior: str | Path | Mapping[str, float] = "data",
+        gallery: Gallery | None = None,
+    ) -> None:
         self.bundle = bundle
         self._stack = ExitStack()
         weakref.finalize(self, self._stack.close)
         self._gallery = gallery
-        self.recognizer = Recognizer(bundle, view, _Taught(self))
+        classes = bundle.views.get(view or bundle.default_labels, ())
+        known = view is None or view in bundle.views  # otherwise the recognizer says what is wrong
+        wanted = _prior(prior, classes) if known else None
+        self.recognizer = Recognizer(bundle, view, _Taught(self), prior=wanted)
         self.view = self.recognizer.label_set
         self._detectors: dict[bool, Detector] = {}
 
@@ -523,7 +535,7 @@ class Model:
         return LivePipeline(self._detector(picture=False), self.recognizer, half_life=half_life, baselines=baselines)
 
     def _predict(self, crops: ByteArray, baseline: Baseline | None = None) -> Prediction:
-        return self.recognizer.predict(crops, self._shift(baseline))
+        return self.recognizer.predict(crops, shift=self._shift(baseline))
 
     def _shift(self, baseline: Baseline | None) -> Shift | None:
         return None if baseline is None else rest_of(baseline, self.recognizer).shift
@@ -608,6 +620,10 @@ def as_bgr(picture: Picture, channels: Channels | None) -> ByteArray:
     if channels not in ("rgb", "bgr"):
         raise ValueError(f"channels: expected 'rgb' or 'bgr' for a color array, got {channels!r}")
     return np.ascontiguousarray(picture[..., ::-1] if channels == "rgb" else picture)
+
+
+def _prior(prior: str | Path | Mapping[str, float], classes: tuple[str, ...]) -> DoubleArray | None:
+    return check_prior(dict(prior), classes) if isinstance(prior, Mapping) else read_prior(str(prior), classes)
 
 
 def _encode(bundle: Bundle, crops: ByteArray, batch_size: int) -> Encoded:

@@ -17,7 +17,7 @@ from moodspace.classifier.recognizer import Evidence, Recognizer, Shift
 from moodspace.embeddings.crops import SIZE, crop_faces
 from moodspace.embeddings.detection.faces import Detector, Faces
 from moodspace.embeddings.detection.occlusion import mouth_hidden_probability
-from moodspace.embeddings.detection.quality import FaceQuality, assess, assess_crops, sharpness
+from moodspace.embeddings.detection.quality import FaceQuality, assess, assess_crops, noise_level, sharpness
 from moodspace.embeddings.encoder import Encoded
 from moodspace.embeddings.pictures import to_crop
 from moodspace.index.taught.search import TaughtIndex
@@ -104,7 +104,7 @@ class Pipeline:
         detected = self._clock()
         crops, quality = self._crop(frame_bgr, faces)
         cropped = self._clock()
-        prediction = self.recognizer.predict(crops, self.shift).withheld(quality.good)
+        prediction = self.recognizer.predict(crops, quality, shift=self.shift).withheld(quality.good)
         recognized = self._clock()
         timings_ms = {
             "detect": 1000 * (detected - started),
@@ -144,7 +144,7 @@ class WholePicture:
         started = self._clock()
         faces, crops, quality = self.find(frame_bgr)
         cropped = self._clock()
-        prediction = self.recognizer.predict(crops, self.shift).withheld(quality.good)
+        prediction = self.recognizer.predict(crops, quality, shift=self.shift).withheld(quality.good)
         recognized = self._clock()
         timings_ms = {"detect": 0.0, "crop": 1000 * (cropped - started), "recognise": 1000 * (recognized - cropped)}
         return FrameResult(now, faces, prediction, timings_ms, quality, self.shift is not None)
@@ -282,6 +282,7 @@ class LivePipeline:
         crops = self._crop(frame_bgr, tracked, due)
         for row, crop, hiding in zip(due, crops, mouth_hidden_probability(crops).tolist(), strict=True):
             states[row].cropped_at, states[row].sharpness, states[row].hidden = now, sharpness(crop), hiding
+            states[row].noise = noise_level(crop)
         quality = _quality(tracked.faces, states, frame_bgr.shape)
         marks.append(self._clock())
         wanted = [at for at, row in enumerate(due) if quality.good[row] or ids[row] not in self._encoded_faces]
@@ -293,7 +294,7 @@ class LivePipeline:
         for row in self.baselines.update(ids, tracked.remembered, due, crops, encoded, quality, now):
             states[row].reset()
         shifts = self.baselines.shifts(ids)
-        prediction = self.recognizer.decide(encoded, evidence, shifts).withheld(quality.good)
+        prediction = self.recognizer.decide(encoded, evidence, quality, shift=shifts).withheld(quality.good)
         smoothed, shown = self._smooth(states, due, prediction, quality, now)
         nearest, votes = _smoothed_evidence(states, smoothed, prediction.classes)
         marks.append(self._clock())
@@ -350,6 +351,7 @@ class _FaceState:
         cropped_at: When it was last cropped, in seconds; -1 for never.
         sharpness: Of that crop.
         hidden: How likely the mouth is hidden in that crop, in [0, 1].
+        noise: Of that crop, gray levels.
     """
 
     smoother: LabelSmoother
@@ -357,6 +359,7 @@ class _FaceState:
     cropped_at: float = -1.0
     sharpness: float = 0.0
     hidden: float = 0.0
+    noise: float = 0.0
 
     @classmethod
     def new(cls, half_life: float) -> "_FaceState":
@@ -382,7 +385,8 @@ def _due_rows(states: list[_FaceState], tracked: TrackedFaces, *, every: bool) -
 def _quality(faces: Faces, states: list[_FaceState], frame_shape: tuple[int, ...]) -> FaceQuality:
     sharpnesses = np.array([state.sharpness for state in states], np.float32)
     hiddenness = np.array([state.hidden for state in states], np.float32)
-    return assess(faces, sharpnesses, hiddenness, frame_shape)
+    noise = np.array([state.noise for state in states], np.float32)
+    return assess(faces, sharpnesses, hiddenness, frame_shape, noise)
 
 
 def _smoothed_evidence(

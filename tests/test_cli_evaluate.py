@@ -38,7 +38,9 @@ def test_the_default_says_what_it_is_compared_with_and_why_it_scores_lower(run, 
     first, *why = told.splitlines()[:4]
     assert first == "14 faces, view blend, a mix of fer2013 and ferplus, compared with the labels fer2013 of the data"
     words = " ".join(line.strip() for line in why)
-    assert words.startswith("These label many of the same faces differently, and the confidence is fitted to ferplus.")
+    assert words.startswith(
+        "These label many of the same faces differently, and the confidence is a compromise between them."
+    )
     assert "Against fer2013 alone accuracy is lower and the calibration error (ece) higher" in words
     assert "14 faces, view fer2013, compared with the labels fer2013 of the data" in told
     assert "The data have no labels ferplus: classes are matched by name" in told
@@ -71,3 +73,21 @@ def test_a_score_without_faces_is_a_dash(capsys):
     lines = capsys.readouterr().out.splitlines()
     assert lines[4].split()[1:] == ["accuracy", "-", "macro_f1", "-", "ece", "-", "nll", "-"]
     assert lines[6].split("unknown")[1].split() == ["accuracy", "-", "at", "0.0%"]
+
+
+def test_a_prior_changes_what_is_predicted_and_a_wrong_one_is_one_line(run, shipped, data, tmp_path):
+    def happy(*options):
+        rows = json.loads(run("evaluate", data, "--labels", "fer2013", "--json", *options).stdout)["confusion"]
+        return sum(row[FER2013_CLASSES.index("happy")] for row in rows)
+
+    prior = tmp_path / "prior.json"
+    prior.write_text(json.dumps({name: 1000 if name == "happy" else 1 for name in FER2013_CLASSES}))
+    assert happy("--prior", prior) > happy()
+    assert happy("--prior", "data") == happy()
+    balanced = run("evaluate", data, "--prior", "balanced")
+    assert balanced.exit_code == 0 and "view ferplus" in balanced.stdout
+    every = run("evaluate", data, "--prior", prior)
+    assert every.exit_code == 0 and "view ferplus" not in every.stdout
+    wrong = run("evaluate", data, "--prior", "even")
+    assert wrong.exit_code == 1
+    assert "prior: expected balanced, data or a JSON file, got 'even'" in wrong.stderr

@@ -22,6 +22,7 @@ import numpy as np
 
 from moodspace.arrays import FloatArray
 from moodspace.classifier.calibration import Calibration
+from moodspace.classifier.quality_effect import QualityEffect
 from moodspace.classifier.taught_scores import Gate
 from moodspace.classifier.views import BLEND, Blend
 from moodspace.embeddings.crops import CropGeometry
@@ -59,6 +60,7 @@ class Bundle:
         weights: The Keras weights to train on from, or None.
         blend: How several label sets make one prediction, or None.
         gate: When the faces that a user taught change a prediction.
+        quality: For each view how low quality lowers the confidence; views may be missing.
 
     Raises:
         BundleError: The parts do not fit one another.
@@ -76,6 +78,7 @@ class Bundle:
     weights: Path | None = None
     blend: Blend | None = None
     gate: Gate = field(default_factory=Gate)
+    quality: Mapping[str, QualityEffect] = field(default_factory=dict)
 
     @property
     def views(self) -> dict[str, tuple[str, ...]]:
@@ -111,6 +114,10 @@ class Bundle:
             raise _error(self.path, f"a default label set among {sorted(self.views)}", repr(self.default_labels))
         if self.blend and not all(set(self.blend.classes) <= set(self.classes.get(n, ())) for n in self.blend.shares):
             raise _error(self.path, "a blend of the bundle's label sets", str(self.blend))
+        for name, rows in ((self.blend.weights if self.blend else None) or {}).items():
+            self._check(f"blend weights for the classes of {name}:", len(self.classes[name]), len(rows))
+        if unknown := sorted(set(self.quality) - set(self.views)):
+            raise _error(self.path, f"quality for views among {sorted(self.views)}", str(unknown))
         if self.map_coordinates is not None:
             self._check("map coordinates of shape", (len(self.index), 2), self.map_coordinates.shape)
             if not np.isfinite(self.map_coordinates).all():
@@ -167,6 +174,7 @@ def _open(manifest: Manifest, *, threads: int) -> Bundle:
             weights=manifest.path(WEIGHTS) if WEIGHTS in manifest.files else None,
             blend=Blend.from_json(meta["blend"]) if meta.get("blend") else None,
             gate=Gate.from_json(meta.get("gate") or {}),
+            quality={view: QualityEffect.from_json(one) for view, one in (meta.get("quality") or {}).items()},
         )
 
 
@@ -182,6 +190,7 @@ def save_bundle(
     calibrations: Mapping[str, Calibration],
     blend: Blend | None = None,
     gate: Gate | None = None,
+    quality: Mapping[str, QualityEffect] | None = None,
     map_coordinates: FloatArray | None = None,
     weights: Path | None = None,
     training: Mapping[str, Any] | None = None,
@@ -194,7 +203,7 @@ def save_bundle(
         encoder: The exported network.
         flip: Whether the encoder returns the mean over a face and its mirror image.
         gallery: The labelled faces, embedded by this encoder with this `flip`.
-        classes, default_labels, geometry, calibrations, blend, gate, map_coordinates, weights: As in `Bundle`.
+        classes, default_labels, geometry, calibrations, blend, gate, quality, map_coordinates, weights: As in `Bundle`.
         training, metrics: How the network was trained, and its measured figures, as plain JSON values.
 
     Raises:
@@ -213,6 +222,7 @@ def save_bundle(
             map_coordinates=map_coordinates,
             blend=blend,
             gate=gate or Gate(),
+            quality=quality or {},
         )
         sources = {ENCODER: encoder} | ({WEIGHTS: weights} if weights else {})
         copies: dict[str, Writer] = {name: partial(_copy, source) for name, source in sources.items()}
@@ -225,6 +235,7 @@ def update_bundle(
     gallery: Gallery | None = None,
     calibrations: Mapping[str, Calibration] | None = None,
     gate: Gate | None = None,
+    quality: Mapping[str, QualityEffect] | None = None,
     map_coordinates: FloatArray | None = None,
     metrics: Mapping[str, Any] | None = None,
     made_from: Bundle | None = None,
@@ -237,7 +248,7 @@ def update_bundle(
         path: The bundle's folder.
         gallery: New labelled faces, embedded by the bundle's encoder. The old map is dropped.
         calibrations: New fitted values, for each label set that changes.
-        gate, map_coordinates: As in `Bundle`.
+        gate, quality, map_coordinates: As in `Bundle`.
         metrics: Measured figures by name, as plain JSON values. Other names stay.
         made_from: The bundle that the new parts were computed from. The update fails if its network or gallery has
             been replaced since. None for parts that depend on neither.
@@ -257,6 +268,7 @@ def update_bundle(
             index=old.index if gallery is None else GalleryIndex(gallery, encoder=old.index.encoder),
             calibrations={**old.calibrations, **(calibrations or {})},
             gate=gate or old.gate,
+            quality=old.quality if quality is None else quality,
             map_coordinates=places,
             meta={**old.meta, "metrics": {**old.meta["metrics"], **(metrics or {})}},
         )
@@ -277,6 +289,7 @@ def _commit(bundle: Bundle, files: Mapping[str, Writer], keep: Iterable[str] = (
         "geometry": bundle.geometry.to_json(),
         "blend": bundle.blend.to_json() if bundle.blend else None,
         "gate": bundle.gate.to_json(),
+        "quality": {view: effect.to_json() for view, effect in bundle.quality.items()},
         "calibrations": {name: values.to_json() for name, values in bundle.calibrations.items()},
         **gallery_meta(bundle.index),
     }

@@ -44,6 +44,7 @@ def train_bundle(
     flip: bool = True,
     int8: bool = False,
     keep_weights: bool = True,
+    everyday: LabelledFaces | None = None,
     report: Callable[[int, dict[str, float]], None] | None = None,
     progress: Callable[[str], Progress | None] = lambda stage: None,
 ) -> dict[str, Any]:
@@ -63,6 +64,7 @@ def train_bundle(
         int8: Export 8-bit weights and activations, for small devices. The gallery is embedded and the calibration
             fitted by that network. With `finish` this makes a second, smaller bundle of a copied training.
         keep_weights: Put the Keras weights into the bundle, to train on from.
+        everyday: Labelled faces of everyday life to fit the default view to; never trained on.
         report: Called after each epoch with its number and its figures.
         progress: Called with the name of a later stage; returns the progress callback of that stage.
 
@@ -101,7 +103,7 @@ def train_bundle(
         exported = Path(scratch) / "encoder.tflite"
         int8_faces = _draw(train, description.get("recipe", {}).get("seed", 0)) if int8 else None
         exporting = progress("export")
-        difference = _export(folder, exported, classes, validation.crops[:_COMPARED_FACES], int8_faces)
+        difference = _export(folder, exported, classes, train.crops, validation.crops[:_COMPARED_FACES], int8_faces)
         if exporting is not None:
             exporting(1, 1)
         export = {"export_precision": "int8" if int8 else "float16", "export_difference": difference}
@@ -116,6 +118,7 @@ def train_bundle(
             training=description | export,
             blend=default_blend(classes),
             weights=folder / WEIGHTS if keep_weights else None,
+            everyday=everyday,
             progress=progress,
         )
 
@@ -157,15 +160,20 @@ def _export(
     folder: Path,
     exported: Path,
     classes: Mapping[str, tuple[str, ...]],
+    train_crops: ByteArray,
     crops: ByteArray,
     int8_faces: ByteArray | None,
 ) -> float:
-    """Export a training's best weights; return the largest difference of a probability from Keras on `crops`."""
+    """Export a training's best weights; return the largest difference of a probability from Keras on `crops`.
+
+    The exported embedding is the features, whitened on `train_crops`.
+    """
     from moodspace.embeddings.encoder import LiteRTEncoder
     from moodspace.embeddings.training.export import ExportError, differences, export_encoder
     from moodspace.embeddings.training.trained import load_encoder
+    from moodspace.embeddings.training.whitened import whitened_encoder
 
-    network = load_encoder(folder)
+    network = whitened_encoder(load_encoder(folder), train_crops)
     export_encoder(network, exported, int8_faces=int8_faces)
     apart = differences(network, LiteRTEncoder(exported, classes, flip=False), crops)
     mean, largest = float(apart.mean()), float(apart.max())

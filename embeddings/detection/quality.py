@@ -4,7 +4,7 @@ The limits are where the accuracy of the network becomes low. They were measured
 FER2013, 76 % of which are recognized, and on degraded copies of them (`benchmarks.webcam`).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
@@ -28,8 +28,12 @@ LEAST_MARGIN = 0.2
 # Reasons why a face cannot be read, as shown to users. The first that applies counts.
 TOO_SMALL, CUT_OFF, TURNED, BLURRED, HIDDEN = "too small", "cut off", "turned away", "blurred", "mouth hidden"
 
+_NOTHING = np.zeros(0, np.float32)
+
 # Pixels of the crop; removes most of the sensor noise before sharpness is measured.
 _NOISE_SIGMA = 1.0
+# Zero for gray levels that change linearly.
+_NOISE_FILTER = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
 # How far the tip of the nose is in front of the eyes, in eye distances. Fitted so that the eye distance shrinks with
 # the angle as it should, on the 1,473 faces that CenterFace finds among 1,800 of FER2013.
 _NOSE = 0.35
@@ -45,6 +49,8 @@ class FaceQuality:
         yaw: `(n,)` float32 in [-90, 90], degrees; positive if the face is turned to the viewer's right.
         good: `(n,)` bool, whether the face can be read.
         reasons: The n reasons why a face cannot be read, "" for good ones. Derived from the numbers if omitted.
+        noise: `(n,)` float32, gray levels, as `noise_level` measures it; NaN where it was not measured.
+        hidden: `(n,)` float32 in [0, 1], the probability that the mouth is hidden; NaN where it was not measured.
     """
 
     size: FloatArray
@@ -52,8 +58,13 @@ class FaceQuality:
     yaw: FloatArray
     good: BoolArray
     reasons: tuple[str, ...] = ()
+    noise: FloatArray = field(default_factory=lambda: _NOTHING)
+    hidden: FloatArray = field(default_factory=lambda: _NOTHING)
 
     def __post_init__(self) -> None:
+        for name in ("noise", "hidden"):
+            if getattr(self, name) is _NOTHING:
+                object.__setattr__(self, name, np.full(len(self.good), np.nan, np.float32))
         if not self.reasons:
             words = [_reason(*row) for row in zip(self.good, self.size, self.yaw, strict=True)]
             object.__setattr__(self, "reasons", tuple(words))
@@ -69,6 +80,7 @@ def assess(
     sharpnesses: FloatArray,
     hiddenness: FloatArray | None = None,
     frame_shape: tuple[int, ...] | None = None,
+    noise: FloatArray | None = None,
 ) -> FaceQuality:
     """Assess faces from the sharpness of their crops.
 
@@ -78,6 +90,7 @@ def assess(
         hiddenness: `(n,)` float32 in [0, 1], the probability that the mouth is hidden (see `occlusion`); None if it
             was not measured.
         frame_shape: Height and width of the frame, pixels; None to ignore its border.
+        noise: `(n,)` float32, `noise_level` of their crops; None if it was not measured.
     """
     size = faces.xywh[:, 2:].max(axis=1, initial=0.0)
     yaw = estimate_yaw(faces.landmarks)
@@ -91,7 +104,12 @@ def assess(
         HIDDEN: covered,
     }
     reasons = tuple(next((word for word, rows in wrong.items() if rows[row]), "") for row in range(len(faces)))
-    return FaceQuality(size, sharpnesses, yaw, np.array([not word for word in reasons], bool), reasons)
+    good = np.array([not word for word in reasons], bool)
+    unknown = np.full(len(faces), np.nan, np.float32)
+    return FaceQuality(
+        size, sharpnesses, yaw, good, reasons,
+        unknown if noise is None else noise, unknown if hiddenness is None else hiddenness,
+    )  # fmt: skip
 
 
 def assess_crops(faces: Faces, crops: ByteArray, frame_shape: tuple[int, ...] | None = None) -> FaceQuality:
@@ -102,9 +120,28 @@ def assess_crops(faces: Faces, crops: ByteArray, frame_shape: tuple[int, ...] | 
         crops: `(n, 48, 48)` uint8 gray, their crops.
         frame_shape: As for `assess`.
     """
-    return assess(
-        faces, np.array([sharpness(crop) for crop in crops], np.float32), mouth_hidden_probability(crops), frame_shape
-    )
+    sharpnesses, noise = sharpness_and_noise(crops)
+    return assess(faces, sharpnesses, mouth_hidden_probability(crops), frame_shape, noise)
+
+
+def assess_crops_alone(crops: ByteArray) -> FaceQuality:
+    """Assess crops whose picture is not at hand. Size and yaw are not known, NaN.
+
+    Args:
+        crops: `(n, 48, 48)` uint8 gray.
+    """
+    sharpnesses, noise = sharpness_and_noise(crops)
+    hidden, unknown = mouth_hidden_probability(crops), np.full(len(crops), np.nan, np.float32)
+    wrong = {BLURRED: sharpnesses < LEAST_SHARPNESS, HIDDEN: hidden > MOST_HIDDEN}
+    reasons = tuple(next((word for word, rows in wrong.items() if rows[row]), "") for row in range(len(crops)))
+    good = np.array([not word for word in reasons], bool)
+    return FaceQuality(unknown, sharpnesses, unknown, good, reasons, noise, hidden)
+
+
+def sharpness_and_noise(crops: ByteArray) -> tuple[FloatArray, FloatArray]:
+    """Return `sharpness` and `noise_level` of `(n, 48, 48)` uint8 crops, each `(n,)` float32."""
+    sharpnesses = np.array([sharpness(crop) for crop in crops], np.float32)
+    return sharpnesses, np.array([noise_level(crop) for crop in crops], np.float32)
 
 
 def cut_off(landmarks: FloatArray, frame_shape: tuple[int, ...]) -> BoolArray:
@@ -143,6 +180,19 @@ def sharpness(crop: ByteArray) -> float:
     """
     edges = cv2.Laplacian(cv2.GaussianBlur(crop, (0, 0), _NOISE_SIGMA), cv2.CV_32F)
     return float(edges.var() / max(float(crop.var()), 1.0))
+
+
+def noise_level(crop: ByteArray) -> float:
+    """Return the standard deviation of the sensor noise in gray levels; fine structure of the face counts as noise too.
+
+    Args:
+        crop: `(48, 48)` uint8 gray in [0, 255].
+
+    Source:
+        Immerkaer, "Fast noise variance estimation", CVIU 1996.
+    """
+    rough = cv2.filter2D(crop, cv2.CV_32F, _NOISE_FILTER)[1:-1, 1:-1]
+    return float(np.sqrt(np.pi / 2) / 6 * np.abs(rough).mean())
 
 
 def estimate_yaw(landmarks: FloatArray) -> FloatArray:

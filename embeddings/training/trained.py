@@ -17,7 +17,7 @@ from moodspace.embeddings.training.recipe import Recipe
 from moodspace.embeddings.training.training_folder import CONFIG, WEIGHTS, describe_training
 from moodspace.errors import MoodspaceError
 
-PROJECTION = "joint_projection"
+PROJECTION, JOINED = "joint_projection", "joined"
 
 
 def merge_encoders(members: Sequence[keras.Model], *, dim: int) -> keras.Model:
@@ -46,7 +46,7 @@ def merge_encoders(members: Sequence[keras.Model], *, dim: int) -> keras.Model:
     faces = keras.Input(members[0].input.shape[1:], name="crops")
     named = [keras.Model(m.input, m.output, name=f"member_{place}") for place, m in enumerate(members)]
     predictions = [member(faces) for member in named]
-    joined = layers.Concatenate(dtype="float32", name="joined")([one[EMBEDDING] for one in predictions])
+    joined = layers.Concatenate(dtype="float32", name=JOINED)([one[EMBEDDING] for one in predictions])
     joined = layers.Dense(
         dim, use_bias=False, kernel_initializer="orthogonal", trainable=False, dtype="float32", name=PROJECTION
     )(joined)
@@ -69,7 +69,7 @@ def fit_projection(encoder: keras.Model, crops: ByteArray) -> float:
     Returns:
         The share of the squared length of the concatenated embeddings that `dim` numbers keep, in [0, 1].
     """
-    joined = keras.Model(encoder.input, encoder.get_layer("joined").output)
+    joined = keras.Model(encoder.input, encoder.get_layer(JOINED).output)
     vectors = np.asarray(joined.predict(crops[..., None], batch_size=256, verbose=0), np.float64)
     power, directions = np.linalg.eigh(vectors.T @ vectors)
     kernel = encoder.get_layer(PROJECTION).kernel

@@ -63,6 +63,16 @@ BundleOption = Annotated[Path, typer.Option("--bundle", help="Bundle to use.")]
 LabelsOption = Annotated[str | None, typer.Option("--labels", help="View to predict: blend, fer2013 or ferplus.")]
 
 
+PriorOption = Annotated[
+    str,
+    typer.Option(
+        "--prior",
+        help="How common each class is where you use it: data (as in the training faces), balanced (all equally, "
+        "which finds more of the rare ones), or a JSON file with a number for each class.",
+    ),
+]
+
+
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
 
 
@@ -260,15 +270,18 @@ def tell_some(named: list[tuple[str, str]], what: str, most: int = 20) -> None:
         say(f"and {len(named) - most} more; --json lists all")
 
 
-def open_recognizer(bundle: Path, labels: str | None, pictures: Path | None = None) -> "Recognizer":
-    """Load a bundle and choose one of its views; read the pictures of its faces if a data set is named."""
+def open_recognizer(
+    bundle: Path, labels: str | None, *, prior: str = "data", pictures: Path | None = None
+) -> "Recognizer":
+    """Load a bundle, choose one of its views, and adjust it to a prior; read pictures of its faces if named."""
     from moodspace.classifier.bundle.bundle import load_bundle
+    from moodspace.classifier.priors import read_prior
     from moodspace.classifier.recognizer import Recognizer
 
     loaded = load_bundle(bundle)
     if labels is not None and labels not in loaded.views:
         raise typer.BadParameter(f"expected one of {', '.join(loaded.views)}, got {labels!r}", param_hint="--labels")
-    recognizer = Recognizer(loaded, labels)
+    recognizer = Recognizer(loaded, labels, prior=read_prior(prior, loaded.views[labels or loaded.default_labels]))
     if pictures is not None:
         from moodspace.classifier.face_pictures import FacePictures
 
@@ -278,7 +291,7 @@ def open_recognizer(bundle: Path, labels: str | None, pictures: Path | None = No
 
 
 def open_taught_recognizer(
-    bundle: Path, labels: str | None, gallery: Path | None, pictures: Path | None = None
+    bundle: Path, labels: str | None, gallery: Path | None, *, prior: str = "data", pictures: Path | None = None
 ) -> "Recognizer":
     """Load a bundle, choose one of its views, and follow the user's gallery.
 
@@ -287,7 +300,7 @@ def open_taught_recognizer(
     from moodspace.index.store.commit import GalleryError
     from moodspace.index.taught.user_gallery import FollowedGallery, default_gallery
 
-    recognizer = open_recognizer(bundle, labels, pictures)
+    recognizer = open_recognizer(bundle, labels, prior=prior, pictures=pictures)
     try:
         followed = FollowedGallery(gallery or default_gallery(), recognizer.bundle.encoder_spec)
         recognizer.taught, recognizer.pictures = followed, recognizer.pictures.with_taught(followed.pictures)

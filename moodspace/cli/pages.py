@@ -170,9 +170,9 @@ def visualize(
         if (path / DATABASE).is_file():
             raise ValueError(f"{path}: expected labelled faces, got a session, which keeps none; see it with `report`")
     if own:
-        recognizer = open_taught_recognizer(bundle, labels, gallery, pictures)
+        recognizer = open_taught_recognizer(bundle, labels, gallery, pictures=pictures)
     else:
-        recognizer = open_recognizer(bundle, labels, pictures)
+        recognizer = open_recognizer(bundle, labels, pictures=pictures)
     with progress_bars() as start:
         parts = read_parts(data, start) if data else None
         taught = taught_on_map(recognizer, gallery, start("look for taught pictures")) if recognizer.taught else None

@@ -20,6 +20,7 @@ from moodspace.cli.app import (
     KeepPicturesOption,
     LabelsOption,
     PicturesOption,
+    PriorOption,
     TLSCAOption,
     TLSCertOption,
     TLSKeyOption,
@@ -120,6 +121,7 @@ def live(
     ] = None,
     bundle: BundleOption = DEFAULT_BUNDLE,
     labels: LabelsOption = None,
+    prior: PriorOption = "data",
     gallery: GalleryOption = None,
     detector: DetectorOption = "centerface",
     detector_model: DetectorModelOption = None,
@@ -144,7 +146,7 @@ def live(
     sending = sink_options(to, individuals, min_group, unprotected, tls_cert, tls_key, tls_ca)
     if not headless:
         require_display()
-    recognizer = open_taught_recognizer(bundle, labels, gallery, pictures)
+    recognizer = open_taught_recognizer(bundle, labels, gallery, prior=prior, pictures=pictures)
     baselines = _live_baselines(recognizer, baseline, baseline_file, on_refused=say if headless else None)
     pipeline = LivePipeline(
         open_detector(detector, detector_model), recognizer, half_life=half_life, baselines=baselines
@@ -329,6 +331,7 @@ def predict(
     ] = None,
     bundle: BundleOption = DEFAULT_BUNDLE,
     labels: LabelsOption = None,
+    prior: PriorOption = "data",
     gallery: GalleryOption = None,
     detector: DetectorOption = "centerface",
     detector_model: DetectorModelOption = None,
@@ -358,6 +361,8 @@ def predict(
             raise typer.BadParameter("expected one of --out and --annotate, got both", param_hint="--out")
         if baseline is not None:
             raise typer.BadParameter("expected one of --out and --baseline, got both", param_hint="--out")
+        if prior != "data":
+            raise typer.BadParameter("expected one of --out and --prior, got both", param_hint="--out")
         reading = {"crops": crops, "detector": detector, "detector_model": detector_model, "sampling": sampling}
         running = {"workers": workers, "ray": engine == "ray", "address": ray_address}
         predict_table(sources, out, bundle, labels, gallery, reading, running, restart=restart, as_json=as_json)
@@ -369,7 +374,7 @@ def predict(
         if not sampling.all_frames:
             raise typer.BadParameter("expected --annotate without --every, got both", param_hint="--every")
         require_folder_at(annotate)
-    recognizer = open_taught_recognizer(bundle, labels, gallery)
+    recognizer = open_taught_recognizer(bundle, labels, gallery, prior=prior)
     pictures: Process = WholePicture(recognizer)
     videos: Process | None = None
     if not crops:
@@ -523,7 +528,7 @@ def similar(
         require_file_at(sheet)
     if pictures is not None and sheet is None:
         raise typer.BadParameter("expected --sheet beside it", param_hint="--pictures")
-    recognizer = open_taught_recognizer(bundle, labels, gallery, pictures)
+    recognizer = open_taught_recognizer(bundle, labels, gallery, pictures=pictures)
     cropper = ReadOptions(recognizer.bundle.encoder_spec, crops, detector, detector_model).open_cropper()
     crop = crop_of(picture, cropper)
     found = similar_faces(recognizer, crop, k)

@@ -11,6 +11,7 @@ from moodspace.cli.app import (
     BundleOption,
     JsonOption,
     LabelsOption,
+    PriorOption,
     command,
     open_recognizer,
     print_json,
@@ -44,6 +45,10 @@ def train(
             "or 0.1 where there is none.",
         ),
     ] = None,
+    everyday: Annotated[
+        Path | None,
+        typer.Option("--everyday", help="Labelled faces of everyday life to fit the default view to; never learned."),
+    ] = None,
     labels: Annotated[str, typer.Option("--labels", help="Label sets to learn, comma-separated; by default all.")] = "",
     arch: Annotated[
         str, typer.Option("--arch", help="Backbone: Backbone: mobilenet_v2, cnn, vgg or resnet_se.")
@@ -76,6 +81,7 @@ def train(
     from moodspace.classifier.bundle.splits import read_training_faces
     from moodspace.classifier.bundle.train import train_bundle
     from moodspace.classifier.metrics import wilson
+    from moodspace.embeddings.data.readers import read_labelled_faces
     from moodspace.embeddings.files.paths import require_folder_at
     from moodspace.embeddings.training.backend import native_log_filtered, prepare_keras
     from moodspace.embeddings.training.recipe import parse_settings, recipe_for
@@ -98,8 +104,10 @@ def train(
             data, validation, split=split, validation_split=split_or_share(validation_split), seed=recipe.seed,
             progress=start,
         )  # fmt: skip
+        everyday_faces = None if everyday is None else read_labelled_faces(everyday, progress=start("read"))
     faces, held_out = read.train, read.validation
-    tell_skipped([(s.source, s.reason) for s in read.skipped])
+    skipped = [*read.skipped, *(everyday_faces.skipped if everyday_faces is not None else ())]
+    tell_skipped([(s.source, s.reason) for s in skipped])
     for note in read.notes:
         say(note)
     say(f"{len(faces)} faces to train on, {len(held_out)} to validate on")
@@ -118,7 +126,8 @@ def train(
 
         figures = train_bundle(
             out, faces, held_out, recipe, labels=names, teachers=teachers or [], merge=merge or [], resume=resume,
-            finish=finish, flip=flips, int8=int8, keep_weights=keep_weights, report=report, progress=start,
+            finish=finish, flip=flips, int8=int8, keep_weights=keep_weights, everyday=everyday_faces, report=report,
+            progress=start,
         )  # fmt: skip
     if as_json:
         print_json({"bundle": str(out), "validation": figures, "n": len(held_out)})
@@ -127,6 +136,10 @@ def train(
             if scores is None:
                 typer.echo(f"{name}: no accuracy, as a single validation face cannot be cross-fitted")
                 continue
+            if "ensemble" not in scores:  # the blend, by scene
+                by_scene = (f"{scene} {one['accuracy']:.1%}" for scene, one in scores.items())
+                typer.echo(f"{name}: " + ", ".join(by_scene) + ", cross-fitted")
+                continue
             parts = []
             for part in ("head", "knn", "ensemble"):
                 low, high = wilson(scores[part]["accuracy"], scores["n"])
@@ -134,7 +147,7 @@ def train(
             told = f"{name}: " + ", ".join(parts)
             typer.echo(f"{told} on {scores['n']} validation faces, cross-fitted (95 % intervals)")
         typer.echo(f"wrote {out}")
-    if read.skipped:
+    if skipped:
         raise typer.Exit(1)
 
 
@@ -153,6 +166,7 @@ def evaluate(
     data: Annotated[Path, typer.Argument(help="Labelled face crops.")],
     bundle: BundleOption = DEFAULT_BUNDLE,
     labels: LabelsOption = None,
+    prior: PriorOption = "data",
     split: Annotated[str | None, typer.Option("--split", help="Split to read, if there are several.")] = None,
     plots: Annotated[
         Path | None,
@@ -168,17 +182,19 @@ def evaluate(
     from moodspace.classifier.evaluation import evaluate as score
     from moodspace.classifier.evaluation import score as score_judged
     from moodspace.classifier.evaluation import score_faces
+    from moodspace.classifier.priors import BALANCED, DATA, read_prior
     from moodspace.embeddings.data.readers import read_labelled_faces
     from moodspace.embeddings.encoder import encode_all
     from moodspace.embeddings.files.paths import require_folder_at
 
     if plots is not None:
         require_folder_at(plots)
-    loaded = open_recognizer(bundle, labels).bundle
+    recognizer = open_recognizer(bundle, labels, prior=prior)
+    loaded = recognizer.bundle
     with progress_bars() as start:
         faces = read_labelled_faces(data, split=split, progress=start("read"))
         encoded = encode_all(loaded.encoder, faces.crops, start("evaluate"))
-    judged = score_faces(loaded, faces, labels, encoded=encoded)
+    judged = score_faces(loaded, faces, labels, encoded=encoded, prior=recognizer.prior)
     figures = score_judged(judged, faces).to_json()
     if plots is not None:
         from moodspace.viz.evaluation_plots import plot_evaluation
@@ -187,7 +203,12 @@ def evaluate(
         say("wrote " + ", ".join(str(path) for path in plot_evaluation(judged, faces.crops, plots, compared=note)))
     # What to hold the default against, unless one view was asked for.
     others = [] if labels else [name for name in loaded.views if name != loaded.default_labels]
-    views = {name: score(loaded, faces, name, encoded=encoded).to_json() for name in others}
+    if prior not in (BALANCED, DATA):  # a file is made for the classes of one view
+        others = [name for name in others if loaded.views[name] == recognizer.classes]
+    views = {
+        name: score(loaded, faces, name, encoded=encoded, prior=read_prior(prior, loaded.views[name])).to_json()
+        for name in others
+    }
     tell_skipped([(s.source, s.reason) for s in faces.skipped])
     if as_json:
         print_json(figures | ({"views": views} if views else {}))
@@ -207,7 +228,8 @@ def compared_with(bundle: "Bundle", faces: "LabelledFaces", view: str) -> list[s
     mixed = f", a mix of {' and '.join(blend.shares)}" if blend is not None else ""
     lines = [f"view {view}{mixed}, compared with the labels {truth} of the data"]
     if blend is not None:
-        lines.append(f"These label many of the same faces differently, and the confidence is fitted to {blend.truth}.")
+        fitted = f"is fitted to {blend.truth}" if blend.weights is None else "is a compromise between them"
+        lines.append(f"These label many of the same faces differently, and the confidence {fitted}.")
         lines.append(
             f"Against {truth} alone accuracy is lower and the calibration error (ece) higher than those of a view"
         )

@@ -18,7 +18,7 @@ _PART_ROWS = 1000
 
 
 class JSONLinesFile(Sink):
-    """Write one document a line. A line is on its way to the disk before the next one: a kill loses no whole line.
+    """Write one document a line. A line is on its way to the disk before the next: a kill cuts the last one at most.
 
     Args:
         destination: The file, which must not exist yet.
@@ -163,7 +163,7 @@ def face_rows(document: dict[str, Any]) -> list[Row]:
     for face in document.get("faces") or ():
         left, top, width, height = face["xywh"]
         row = {**common, "face": face["id"], "left": left, "top": top, "width": width, "height": height}
-        row |= {name: face[name] for name in ("detection", "expression", "unknown")}
+        row |= {name: face[name] for name in ("detection", "expression", "unknown", "baseline")}
         row |= {f"smoothed_{name}": value for name, value in face["smoothed"].items()}
         row |= {f"probability_{name}": value for name, value in face["probabilities"].items()}
         rows.append(row | face["quality"])
@@ -188,6 +188,7 @@ def _face_types() -> dict[str, Any]:
     return {
         "source": text, "frame": count, "time": number, "captured": number, "face": count, "left": number,
         "top": number, "width": number, "height": number, "detection": number, "expression": text, "unknown": truth,
+        "baseline": truth,
         "size": number, "sharpness": number, "yaw": number, "good": truth, "reason": text,
     }  # fmt: skip
 

@@ -92,6 +92,11 @@ def crop_geometry(tmp_path: Path, astronaut: Path) -> Arguments:
     return [tmp_path, "--count", 1, "--bundle", "bundles/fer2013"]
 
 
+def fairness(tmp_path: Path, astronaut: Path) -> Arguments:
+    folder, *_ = crop_geometry(tmp_path, astronaut)
+    return [folder, "--json"]
+
+
 def map_page(tmp_path: Path) -> Arguments:
     from benchmarks.map_page import synthetic
     from moodspace.viz.map.page import write_page
@@ -115,10 +120,12 @@ def arguments_of(command: str, request: pytest.FixtureRequest) -> Arguments:
         "ablation": lambda: ablation(*map(request.getfixturevalue, ("tmp_path", "monkeypatch"))),
         "baseline": lambda: ["--faces", request.getfixturevalue("voted"), "--people", 2, "--json"],
         "browser": lambda: browser(request.getfixturevalue("voted")),
+        "confidence": lambda: [request.getfixturevalue("voted"), "--limit", 2, "--labels", "blend", "--json"],
         "corruptions": lambda: [request.getfixturevalue("voted"), "--bundle", "bundles/fer2013", "--limit", 4],
         "cost": lambda: ["--bundle", "bundles/fer2013", "--rounds", 1, "--runs", 2, "--json"],
         "crop_geometry": lambda: crop_geometry(*map(request.getfixturevalue, ("tmp_path", "astronaut"))),
         "ensemble_curve": lambda: [request.getfixturevalue("voted"), "--bundle", "bundles/fer2013", "--json"],
+        "fairness": lambda: fairness(*map(request.getfixturevalue, ("tmp_path", "astronaut"))),
         "gallery_scale": lambda: ["--faces", 2000, "--json"],
         "hold": lambda: [request.getfixturevalue("clip"), "0-0.5", "--seconds", 0.2, "--old",
                          request.getfixturevalue("voted"), "--json"],

@@ -75,9 +75,11 @@ def test_each_label_set_of_a_blend_is_shifted_before_they_are_blended() -> None:
         alone = rest_of(Baseline.mean(rest, "fake"), Recognizer(recognizer.bundle, name))
         np.testing.assert_array_equal(shift, alone.shift[name])
     classes = {name: recognizer.bundle.classes[name] for name in found.shift}
-    parts = {name: Recognizer(recognizer.bundle, name).predict_encoded(rest, found.shift).proba for name in found.shift}
+    parts = {
+        name: Recognizer(recognizer.bundle, name).predict_encoded(rest, shift=found.shift).proba for name in found.shift
+    }
     blended = recognizer.bundle.blend.mean(parts, classes)
-    np.testing.assert_allclose(recognizer.predict_encoded(rest, found.shift).proba, blended, atol=1e-5)
+    np.testing.assert_allclose(recognizer.predict_encoded(rest, shift=found.shift).proba, blended, atol=1e-5)
 
 
 def test_a_face_that_is_clearly_neutral_at_rest_is_not_shifted(recognizer: Recognizer) -> None:
@@ -97,9 +99,9 @@ def test_a_stern_face_at_rest_reads_neutral_and_its_smile_happy(recognizer: Reco
     smile = stern(recognizer, encoded(recognizer, "happy"))
     neutral, happy = (recognizer.classes.index(name) for name in ("neutral", "happy"))
     shift = rest_of(Baseline.mean(rest, "fake"), recognizer).shift
-    before, after = recognizer.predict_encoded(rest), recognizer.predict_encoded(rest, shift)
+    before, after = recognizer.predict_encoded(rest), recognizer.predict_encoded(rest, shift=shift)
     assert (after.proba[:, neutral] > before.proba[:, neutral] + 0.02).all()
-    assert (recognizer.predict_encoded(smile, shift).labels == happy).all()
+    assert (recognizer.predict_encoded(smile, shift=shift).labels == happy).all()
 
 
 def test_typical_neutral_is_the_vote_of_the_other_faces() -> None:
@@ -129,7 +131,7 @@ def test_rows_without_a_shift_do_not_change(recognizer: Recognizer) -> None:
     faces = encoded(recognizer, "sad", 2)
     shift = np.zeros((2, len(recognizer.classes)))
     shift[1, 0] = 3.0
-    plain, shifted = recognizer.predict_encoded(faces), recognizer.predict_encoded(faces, {"fer2013": shift})
+    plain, shifted = recognizer.predict_encoded(faces), recognizer.predict_encoded(faces, shift={"fer2013": shift})
     assert shifted.proba[0] == pytest.approx(plain.proba[0], abs=1e-6)
     assert shifted.proba[1, 0] > plain.proba[1, 0]
     np.testing.assert_array_equal(shifted.head_proba, plain.head_proba)
@@ -140,7 +142,7 @@ def test_a_shift_decides_anew_what_is_unknown(recognizer: Recognizer) -> None:
     faces = encoded(recognizer, "neutral", 1)
     flat = -np.log(recognizer.predict_encoded(faces).proba[0].astype(np.float64))
     assert not recognizer.predict_encoded(faces).unknown[0]
-    assert recognizer.predict_encoded(faces, {"fer2013": flat}).unknown[0]
+    assert recognizer.predict_encoded(faces, shift={"fer2013": flat}).unknown[0]
 
 
 def test_taught_classes_are_not_shifted(tmp_path: Path) -> None:
@@ -155,7 +157,7 @@ def test_taught_classes_are_not_shifted(tmp_path: Path) -> None:
 
         recognizer = Recognizer(bundle, taught=Taught())
         shift = np.linspace(-2, 2, 7)
-        plain, shifted = recognizer.predict(crop), recognizer.predict(crop, {"fer2013": shift})
+        plain, shifted = recognizer.predict(crop), recognizer.predict(crop, shift={"fer2013": shift})
     assert plain.classes[-1] == shifted.classes[-1] == "tired"
     assert shifted.proba[0, -1] == pytest.approx(plain.proba[0, -1], abs=1e-6) and plain.proba[0, -1] > 0.9
 

@@ -1,6 +1,7 @@
 """Taught faces win near themselves, change nothing far away, and bring classes of their own."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,9 +9,10 @@ import pytest
 
 from moodspace.classifier.bundle.bundle import Bundle
 from moodspace.classifier.recognizer import Recognizer
-from moodspace.classifier.taught_scores import SUREST_ODDS, Gate, nearest_wins
+from moodspace.classifier.taught_scores import SUREST_ODDS, Gate, common_classes, nearest_wins
 from moodspace.embeddings.data.labelled import LabelledFaces
 from moodspace.embeddings.encoder import Encoded
+from moodspace.index.search import GalleryIndex
 from moodspace.index.taught.faces import NewFaces
 from moodspace.index.taught.gallery import TaughtGallery, open_taught
 from moodspace.index.taught.search import TaughtIndex
@@ -109,6 +111,53 @@ def test_a_new_class_is_recognised_away_from_its_examples(bundle: Bundle, galler
         Encoded(own, {name: np.zeros((len(own), 7), np.float32) for name in ("fer2013",)})
     )
     assert (ordinary.labels == 7).mean() < 0.05
+
+
+def test_a_known_class_that_the_bundle_hardly_has_is_taught_like_a_new_one(
+    bundle: Bundle, gallery: TaughtGallery, encoded: Encoded
+) -> None:
+    teach(gallery, encoded, ["disgust"] * len(encoded))
+    labels = dict(bundle.index.gallery.labels)
+    column = bundle.classes["fer2013"].index("disgust")
+    labels["fer2013"] = np.where(labels["fer2013"] == column, -1, labels["fer2013"])
+    without = replace(bundle, index=GalleryIndex(replace(bundle.index.gallery, labels=labels), encoder="fake"))
+    by_mean = {}
+    for one in (bundle, without):
+        recognizer = Recognizer(one, "fer2013", Following(gallery))
+        recognizer.search(encoded)
+        assert recognizer._scorer is not None and recognizer._scorer._means is not None
+        by_mean[one] = recognizer._scorer._means.new.tolist()
+    assert by_mean == {bundle: [], without: [0]}
+
+
+def test_a_class_of_another_label_set_is_helped_by_its_head_where_it_was_taught(
+    bundle: Bundle, gallery: TaughtGallery, encoded: Encoded
+) -> None:
+    column = bundle.classes["ferplus"].index("contempt")
+    teach(gallery, encoded.take(slice(0, 1)), ["contempt"])
+    plain = Recognizer(bundle, "fer2013", Following(gallery)).search(encoded).taught_scores
+    assert plain is not None and plain.odds[0, 0] > 0
+    logits = dict(encoded.logits)
+    logits["ferplus"] = logits["ferplus"] + 50 * np.eye(logits["ferplus"].shape[1], dtype=np.float32)[column]
+    sure = Encoded(encoded.embeddings, logits)
+    helped = Recognizer(bundle, "fer2013", Following(gallery)).search(sure).taught_scores
+    assert helped is not None
+    near = plain.odds[:, 0] > 0
+    assert (helped.odds[near] > plain.odds[near]).all()
+    assert (helped.odds[~near] == 0).all()
+    teach(gallery, encoded.take(slice(0, 1)), ["confused"])  # no label set has this class
+    both_taught = Recognizer(bundle, "fer2013", Following(gallery))
+    one, other = (both_taught.search(faces).taught_scores for faces in (encoded, sure))
+    assert one is not None and other is not None
+    confused = one.classes.index("confused")
+    np.testing.assert_array_equal(one.odds[:, confused], other.odds[:, confused])
+
+
+def test_classes_are_common_from_a_hundredth_of_the_faces_on() -> None:
+    labels = np.repeat([0, 1, 2], [180, 18, 2])
+    assert common_classes(labels, ("a", "b", "c", "d")) == ("a", "b", "c")
+    assert common_classes(np.append(labels, [0] * 200), ("a", "b", "c", "d")) == ("a", "b")
+    assert common_classes(np.array([-1, -1]), ("a", "b")) == ("a", "b")
 
 
 def test_forgetting_takes_it_back(bundle: Bundle, gallery: TaughtGallery, encoded: Encoded) -> None:

@@ -101,7 +101,7 @@ def test_a_video_is_recognized_frame_by_frame(model: ms.Model, rgb: np.ndarray, 
     assert [round(one.time, 2) for one in model.recognize_video(clip, every="0.3s")] == [0.0, 0.3]
 
 
-def test_videos_become_a_table_that_knows_what_was_taught(crops: np.ndarray, rgb: np.ndarray, tmp_path: Path) -> None:
+def test_videos_become_a_table_that_knows_what_was_taught(rgb: np.ndarray, tmp_path: Path) -> None:
     face = np.ascontiguousarray(rgb[..., ::-1][FACE])
     clip = write_video(tmp_path / "clip.mp4", [face] * 4, fps=10)
     with ms.load() as model:
@@ -110,7 +110,7 @@ def test_videos_become_a_table_that_knows_what_was_taught(crops: np.ndarray, rgb
         before = (tmp_path / "a.csv").read_bytes()
         (again,) = model.recognize_videos([str(clip)], tmp_path / "a.csv", every="2", workers=1)
         assert again == summary and (tmp_path / "a.csv").read_bytes() == before
-        model.teach(crops, "proud")
+        model.teach(np.concatenate([model.crops(frame, channels="rgb") for _, frame in ms.read_video(clip)]), "proud")
         with pytest.raises(ms.MoodspaceError, match=r"expected .*, as its 1 finished video had, got"):
             model.recognize_videos([clip], tmp_path / "a.csv", every=2)
         (taught,) = model.recognize_videos([clip], tmp_path / "a.csv", every=2, restart=True)
@@ -228,6 +228,18 @@ def test_evaluate_reads_folders(model: ms.Model, crops: np.ndarray, tmp_path: Pa
         Image.fromarray(np.ascontiguousarray(crop)).save(tmp_path / name / "1.png")
     figures = ms.evaluate(tmp_path, model=model).to_json()
     assert figures["n"] == 2 and figures["per_class"]["happy"]["recall"] == 1.0
+
+
+def test_a_prior_makes_a_class_more_probable(model: ms.Model, crops: np.ndarray, tmp_path: Path) -> None:
+    numbers = {str(name): 1.0 for name in model.classes_} | {"sad": 1e6}
+    column = list(model.classes_).index("sad")
+    (tmp_path / "prior.json").write_text(json.dumps(numbers))
+    shifted = ms.load(prior=numbers).predict_proba(crops)
+    assert shifted[0, column] > model.predict_proba(crops)[0, column]
+    np.testing.assert_allclose(ms.load(prior=tmp_path / "prior.json").predict_proba(crops), shifted)
+    np.testing.assert_array_equal(ms.load(prior="data").predict_proba(crops), model.predict_proba(crops))
+    with pytest.raises(ms.MoodspaceError, match="prior: expected a number for each of"):
+        ms.load(prior={"sad": 1})
 
 
 def test_wrong_bundles_are_refused(tmp_path: Path) -> None:

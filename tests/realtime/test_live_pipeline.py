@@ -14,6 +14,7 @@ from moodspace.classifier.ensemble import Prediction
 from moodspace.classifier.recognizer import Evidence, Recognizer, Shift
 from moodspace.embeddings.crops import crop_faces
 from moodspace.embeddings.detection.faces import Faces
+from moodspace.embeddings.detection.quality import FaceQuality
 from moodspace.embeddings.encoder import Encoded
 from moodspace.index.taught.faces import NewFaces
 from moodspace.index.taught.gallery import TaughtGallery, open_taught
@@ -230,7 +231,7 @@ def test_a_change_takes_its_half_life(recognizer: Recognizer, monkeypatch: pytes
     decide = recognizer.decide
     column = {"shown": 0}
 
-    def told(encoded: Encoded, evidence: Evidence, shift: Shift | None) -> Prediction:
+    def told(encoded: Encoded, evidence: Evidence, quality: FaceQuality, *, shift: Shift | None) -> Prediction:
         proba = np.tile(np.eye(len(recognizer.classes), dtype=np.float32)[column["shown"]], (len(encoded), 1))
         return replace(decide(encoded, evidence), proba=proba)
 
@@ -250,7 +251,7 @@ def test_the_evidence_is_of_the_same_moment_as_the_bars(
     pipeline = LivePipeline(scene, recognizer, half_life=0.5)
     labels = recognizer.gallery_labels
 
-    def decided(encoded: Encoded, evidence: Evidence, shift: Shift | None) -> Prediction:
+    def decided(encoded: Encoded, evidence: Evidence, quality: FaceQuality, *, shift: Shift | None) -> Prediction:
         prediction, column = decide(encoded, evidence), told["column"]
         neighbors = prediction.neighbors
         ids = recognizer.bundle.index.gallery.ids[labels == column][: neighbors.ids.shape[1]]
@@ -288,7 +289,7 @@ def test_classes_may_grow_while_it_runs(recognizer: Recognizer, monkeypatch: pyt
     before = run(scene, pipeline, 0.5)[-1]
     decide = recognizer.decide
 
-    def grown(encoded: Encoded, evidence: Evidence, shift: Shift | None) -> Prediction:
+    def grown(encoded: Encoded, evidence: Evidence, quality: FaceQuality, *, shift: Shift | None) -> Prediction:
         plain, new = decide(encoded, evidence), np.zeros((len(encoded), 1), np.float32)
         halved = np.hstack([new + 0.9, plain.proba * np.float32(0.1)])
         wide = {"head_proba": np.hstack([new, plain.head_proba]), "knn_proba": np.hstack([new, plain.knn_proba])}

@@ -33,9 +33,11 @@ def export(monkeypatch):
         monkeypatch.setitem(
             sys.modules, "moodspace.embeddings.training.trained", SimpleNamespace(load_encoder=lambda folder: None)
         )
+        whitened = SimpleNamespace(whitened_encoder=lambda encoder, crops: encoder)
+        monkeypatch.setitem(sys.modules, "moodspace.embeddings.training.whitened", whitened)
         monkeypatch.setattr("moodspace.embeddings.encoder.LiteRTEncoder", lambda *args, **kwargs: None)
         crops = np.zeros((0, 48, 48), np.uint8)
-        return train._export(Path("training"), Path("encoder.tflite"), {}, crops, int8_faces)
+        return train._export(Path("training"), Path("encoder.tflite"), {}, crops, crops, int8_faces)
 
     return run
 

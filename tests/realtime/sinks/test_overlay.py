@@ -31,7 +31,7 @@ def face(expression: str | None) -> dict[str, Any]:
     return {
         "id": 3, "xywh": [320, 90, 80, 100], "detection": 0.9, "expression": expression,
         "unknown": expression is None, "smoothed": {"happy": 0.9, "sad": 0.1},
-        "probabilities": {"happy": 0.9, "sad": 0.1}, "quality": quality,
+        "probabilities": {"happy": 0.9, "sad": 0.1}, "quality": quality, "baseline": False,
     }  # fmt: skip
 
 
