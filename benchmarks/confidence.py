@@ -139,7 +139,7 @@ def judge(bundle: Bundle, view: str, made: Sequence[tuple[Scene, Encoded]]) -> l
     truths = list(bundle.blend.shares) if view == BLEND and bundle.blend else [view]
     found = []
     for scene, encoded in made:
-        proba = recognizer.predict_encoded(encoded, scene.quality).proba.astype(np.float64)
+        proba = recognizer.predict_encoded(encoded, quality=scene.quality).proba.astype(np.float64)
         for truth in truths if scene.faces.votes is not None else truths[:1]:
             labels = match_truth(scene.faces, truth, recognizer.classes).labels
             known = labels >= 0

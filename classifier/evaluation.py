@@ -243,7 +243,7 @@ def _predict(recognizer: Recognizer, encoded: Encoded, crops: ByteArray) -> list
     parts = []
     for start in range(0, len(encoded), BATCH):
         rows = slice(start, start + BATCH)
-        found = recognizer.predict_encoded(encoded.take(rows), assess_crops_alone(crops[rows]))
+        found = recognizer.predict_encoded(encoded.take(rows), quality=assess_crops_alone(crops[rows]))
         # The neighbors are not kept: for a whole data set they would take hundreds of megabytes.
         parts.append((found.head_proba, found.knn_proba, found.proba, found.unknown))
     return [np.concatenate(column) for column in zip(*parts, strict=True)]

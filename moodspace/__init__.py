@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         evaluate,
         live,
         load,
+        open_session,
         read,
         read_video,
         recognize,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from moodspace.realtime.pipeline import LivePipeline
     from moodspace.realtime.sinks.destination import SinkOptions
     from moodspace.realtime.sinks.hub import Sinks
+    from moodspace.sessions import Epochs, Mark, Session
 
 __version__ = "0.2.0"
 
@@ -49,6 +51,7 @@ _PLACES = {
     "load": "moodspace.api",
     "train": "moodspace.api",
     "evaluate": "moodspace.api",
+    "open_session": "moodspace.api",
     "Model": "moodspace.model",
     "Encoder": "moodspace.model",
     "Recognition": "moodspace.model",
@@ -62,26 +65,33 @@ _PLACES = {
     "SinkOptions": "moodspace.realtime.sinks.destination",
     "Baseline": "moodspace.classifier.baseline",
     "Evaluation": "moodspace.classifier.evaluation",
+    "Session": "moodspace.sessions",
+    "Mark": "moodspace.sessions",
+    "Epochs": "moodspace.sessions",
 }
 
 __all__ = [
     "Baseline",
     "Encoder",
     "Ensemble",
+    "Epochs",
     "Evaluation",
     "Face",
     "Gallery",
     "LivePipeline",
     "Map",
+    "Mark",
     "Model",
     "MoodspaceError",
     "Neighbor",
     "Recognition",
+    "Session",
     "SinkOptions",
     "Sinks",
     "evaluate",
     "live",
     "load",
+    "open_session",
     "read",
     "read_video",
     "recognize",

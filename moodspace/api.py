@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from moodspace.realtime.capture.source import Frame
     from moodspace.realtime.sinks.destination import SinkOptions
     from moodspace.realtime.videos.reading import Summary as VideoSummary
+    from moodspace.sessions import Session
 
 
 def load(
@@ -268,3 +269,27 @@ def train(
     )  # fmt: skip
     faces = None if everyday is None else read_labelled_faces(Path(everyday))
     return train_bundle(Path(out), read.train, read.validation, chosen, labels=labels, resume=resume, everyday=faces)
+
+
+def open_session(path: str | Path, *, marks: str | Path | None = None) -> "Session":
+    """Read a session that `moodspace live --record` recorded.
+
+    Args:
+        path: The session's folder.
+        marks: A table of further events, CSV with the columns `time` (seconds since the session began, or date and
+            time) and `name`.
+
+    Raises:
+        MoodspaceError: There is no session, or it cannot be read.
+        ValueError: The table cannot be used; says in which line.
+
+    Examples:
+        >>> import moodspace as ms
+        >>> session = ms.open_session("sessions/2026-11-23_101500")  # doctest: +SKIP
+        >>> session.epochs(-2, 5).to_pandas()  # doctest: +SKIP
+    """
+    from moodspace.realtime.session.marks import with_marks
+    from moodspace.realtime.session.reading import open_session as read_session
+
+    session = read_session(Path(path))
+    return session if marks is None else with_marks(session, Path(marks))

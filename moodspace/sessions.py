@@ -3,14 +3,21 @@
 The types live here, beside `arrays` and `errors`, because `viz` must not import `realtime`; they need NumPy alone.
 """
 
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from moodspace.arrays import BoolArray, DoubleArray, FloatArray, IntArray
 
+if TYPE_CHECKING:
+    import pandas as pd
+
+# Seconds; a longer time between two frames is a gap, which a kept video leaves out.
+LONGEST_STEP_S = 2.0
 # Stands for a count that was not recorded because the group was too small.
 WITHHELD = -1
 
@@ -27,6 +34,20 @@ class Gap(NamedTuple):
     start: float
     stop: float
     reason: str
+
+
+class Mark(NamedTuple):
+    """An event that somebody marked: a moment with a name.
+
+    Attributes:
+        time: Seconds since the session began.
+        name: What happened.
+        source: Where the mark came from: "window", "web", "http", "lsl" or "file".
+    """
+
+    time: float
+    name: str
+    source: str
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -116,6 +137,8 @@ class Session:
         gaps: The parts without frames.
         missing: What the recording lacks, in sentences.
         keeps_video: Whether an annotated video was recorded too.
+        marks: The marked events, ordered by time.
+        clock: `(k, 2)` float64, ascending: session time and unix time of some frames, for `time_of`.
     """
 
     folder: Path
@@ -133,6 +156,8 @@ class Session:
     gaps: tuple[Gap, ...]
     missing: tuple[str, ...]
     keeps_video: bool
+    marks: tuple[Mark, ...] = ()
+    clock: DoubleArray = field(default_factory=lambda: np.zeros((0, 2)))
 
     def __post_init__(self) -> None:
         expected = (len(self.group.second), len(self.classes))
@@ -143,6 +168,162 @@ class Session:
     def length(self) -> int:
         """Duration in whole seconds, at least 1; covers every row of `group`."""
         return max(round(self.duration), int(self.group.second[-1:].sum()) + 1)
+
+    def time_of(self, wall: float) -> float:
+        """Return the session time of a unix time, both in seconds; negative if the session had not begun."""
+        if not len(self.clock):
+            return wall - self.started
+        position, walls = self.clock.T
+        if not walls[0] <= wall <= walls[-1]:
+            at = 0 if wall < walls[0] else -1
+            return float(position[at] + wall - walls[at])
+        return float(np.interp(wall, walls, position))
+
+    def epochs(self, start: float, stop: float, *, individuals: bool = False) -> "Epochs":
+        """Summarize the seconds around each mark.
+
+        Each recorded second counts as a whole, at its middle. The seconds from the mark until `stop` are the response,
+        or from `start` if that is later; those from `start` until the mark are the baseline.
+
+        Args:
+            start: Beginning of the window in seconds from the mark; negative for a baseline.
+            stop: End of the window in seconds from the mark, > 0 and > `start`.
+            individuals: Summarize single faces, if the session has them, instead of the group.
+
+        Raises:
+            ValueError: The window is empty or ends before the mark, or single faces were not recorded.
+        """
+        if not (math.isfinite(start) and math.isfinite(stop) and stop > max(start, 0)):
+            raise ValueError(f"epochs: expected a window that ends after 0 and after its start, got {start:g}:{stop:g}")
+        if individuals and not self.individuals:
+            raise ValueError("epochs: expected a session with single faces, got one without")
+        if individuals:
+            rows = [
+                row for number, mark in enumerate(self.marks, 1) for row in self._face_rows(number, mark, start, stop)
+            ]
+        else:
+            rows = [
+                row for number, mark in enumerate(self.marks, 1) for row in self._group_rows(number, mark, start, stop)
+            ]
+        names = ("face", *EPOCH_COLUMNS) if individuals else tuple(EPOCH_COLUMNS)
+        return Epochs(start, stop, {name: [row[name] for row in rows] for name in names})
+
+    def _group_rows(self, number: int, mark: Mark, start: float, stop: float) -> Iterator[dict[str, Any]]:
+        group = self.group
+        around = _Around(group.second[group.recorded], mark.time, start, stop)
+        shares, readable = group.proba[group.recorded], group.readable[group.recorded]
+        missing = "" if around.response.any() else self._why_missing(mark.time + max(start, 0.0), mark.time + stop)
+        for column, expression in enumerate(self.classes):
+            yield _epoch(number, mark, expression, around, shares[:, column], readable, missing)
+
+    def _face_rows(self, number: int, mark: Mark, start: float, stop: float) -> Iterator[dict[str, Any]]:
+        faces = self.faces
+        for track in np.unique(faces.track_ids).tolist():
+            rows = np.flatnonzero((faces.track_ids == track) & faces.readable)
+            around = _Around(faces.second[rows], mark.time, start, stop)
+            if not around.response.any():
+                continue
+            for column, expression in enumerate(self.classes):
+                ones = np.ones(len(rows), np.int64)
+                row = _epoch(number, mark, expression, around, faces.proba[rows, column], ones, "")
+                yield {"face": track, **row}
+
+    def _why_missing(self, start: float, stop: float) -> str:
+        middle = self.group.second + 0.5
+        if ((middle >= start) & (middle < stop)).any():
+            return f"fewer than {self.min_group} readable faces"
+        return "no frames"
+
+
+# The columns of a table of epochs: kind, unit and meaning.
+EPOCH_COLUMNS: dict[str, tuple[str, str, str]] = {
+    "event": ("integer", "", "Number of the event in the session, from 1, by time."),
+    "name": ("text", "", "Name of the event."),
+    "source": ("text", "", "Where the mark came from: window, web, http, lsl or file."),
+    "time": ("number", "s", "Time of the event, in seconds since the session began."),
+    "expression": ("text", "", "The expression that this row is about."),
+    "mean": ("number", "", "Mean share of the expression in the response, 0 to 1."),
+    "peak": ("number", "", "Largest share of the expression in one second of the response, 0 to 1."),
+    "latency": ("number", "s", "From the event to the middle of the first second with the peak."),
+    "baseline": ("number", "", "Mean share of the expression in the baseline, 0 to 1."),
+    "change": ("number", "", "mean minus baseline, -1 to 1."),
+    "seconds": ("integer", "s", "Number of recorded seconds in the response."),
+    "baseline_seconds": ("integer", "s", "Number of recorded seconds in the baseline."),
+    "faces": ("number", "", "Mean number of readable faces in the response."),
+    "faces_min": ("integer", "", "Smallest number of readable faces in a second of the response."),
+    "missing": ("text", "", "Why the response is empty; empty if it is not."),
+}
+# Shares are recorded with four digits; further ones of their means come from rounding.
+_DIGITS = 6
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Epochs:
+    """A tidy table: one row for each event and expression and, of single faces, for each face.
+
+    Attributes:
+        start: Beginning of the window in seconds from the event.
+        stop: End of the window in seconds from the event.
+        columns: The values of each column of `EPOCH_COLUMNS`, of single faces with `face` first; None where missing.
+    """
+
+    start: float
+    stop: float
+    columns: dict[str, list[Any]]
+
+    def __len__(self) -> int:
+        return len(self.columns["event"])
+
+    def to_pandas(self) -> "pd.DataFrame":
+        """Return the table; missing numbers are NaN.
+
+        Raises:
+            ImportError: pandas is not installed.
+        """
+        import pandas as pd
+
+        kinds = {"integer": "Int64", "number": "float64", "text": "object"}
+        types = {name: kinds[EPOCH_COLUMNS[name][0]] if name in EPOCH_COLUMNS else "Int64" for name in self.columns}
+        return pd.DataFrame({name: pd.Series(values, dtype=types[name]) for name, values in self.columns.items()})
+
+
+class _Around:
+    """Which of some seconds belong to the response and to the baseline of an event."""
+
+    def __init__(self, second: IntArray, time: float, start: float, stop: float) -> None:
+        self.lag = np.round(second + 0.5 - time, _DIGITS)
+        self.response = (self.lag >= max(start, 0.0)) & (self.lag < stop)
+        self.baseline = (self.lag >= start) & (self.lag < 0)
+
+
+def _epoch(
+    number: int, mark: Mark, expression: str, around: _Around, share: FloatArray, readable: IntArray, missing: str
+) -> dict[str, Any]:
+    response, lag = share[around.response].astype(np.float64), around.lag[around.response]
+    before, faces = share[around.baseline].astype(np.float64), readable[around.response]
+    mean = float(response.mean()) if len(response) else None
+    baseline = float(before.mean()) if len(before) else None
+    return {
+        "event": number,
+        "name": mark.name,
+        "source": mark.source,
+        "time": mark.time,
+        "expression": expression,
+        "mean": _rounded(mean),
+        "peak": _rounded(float(response.max())) if len(response) else None,
+        "latency": float(lag[response.argmax()]) if len(response) else None,
+        "baseline": _rounded(baseline),
+        "change": None if mean is None or baseline is None else _rounded(mean - baseline),
+        "seconds": len(response),
+        "baseline_seconds": len(before),
+        "faces": _rounded(float(faces.mean())) if len(faces) else None,
+        "faces_min": int(faces.min()) if len(faces) else None,
+        "missing": missing,
+    }
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, _DIGITS)
 
 
 def _fill_change(columns: GroupSeconds | FaceSeconds) -> None:

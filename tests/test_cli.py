@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import av
 import cv2
@@ -198,10 +199,55 @@ def test_a_recorded_session_is_reported_exported_and_deleted(run, clip, tmp_path
     assert "<html" in (session / "session.html").read_text()
     succeeded(run("report", session, "--export", tmp_path / "told.csv"))
     assert "share_happy" in (tmp_path / "told.csv").read_text()
+    times = tmp_path / "times.csv"
+    times.write_text("time;name\n0,1;joke\n")
+    succeeded(run("report", session, "--marks", times, "--epochs", "-2:5"))
+    assert {path.name for path in session.iterdir()} > {"session-epochs.csv", "session-epochs.json"}
+    assert "1,joke,file,0.1,angry," in (session / "session-epochs.csv").read_text()
+    succeeded(run("report", session, "--marks", times, "--out", tmp_path / "page.html"))
+    assert "joke" in (tmp_path / "page.html").read_text()
     succeeded(run("report", session, "--delete"))
     assert not session.exists()
     assert run("report", session).exit_code == 3
     assert run("live", "--source", clip, "--headless", "--keep-video").exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "words"),
+    [
+        (["--epochs", "2"], 2, "expected START:STOP as -2:5, got '2'"),
+        (["--epochs", "5:-2"], 2, "expected seconds around 0 that end after it"),
+        (["--epochs", "-2:nan"], 2, "expected seconds around 0 that end after it"),
+        (["--epochs", "-2:5"], 1, "expected a session with marks, got none; give them with --marks"),
+        (["--epochs", "-2:5", "--marks", "times.csv", "--out", "a.xlsx"], 3, "ends in .csv or .parquet"),
+        (["--marks", "bad.csv"], 1, "bad.csv: line 2: time: expected seconds"),
+        (["--marks", "none.csv"], 1, "none.csv: no such file or directory"),
+        (["--offset", "3"], 2, "expected --beside with --offset"),
+        (["--beside", "clip.avi"], 1, "expected a recording that browsers play"),
+        (["--beside", "none.mp4"], 1, "none.mp4: no such file or directory"),
+        (["--delete", "--marks", "times.csv"], 2, "expected no other option with --delete"),
+    ],
+)
+def test_what_a_report_cannot_do_is_said_in_one_line(run, tmp_path, monkeypatch, options, code, words):
+    from moodspace.realtime.session.recorder import SessionRecorder
+    from tests.realtime.session.recordings import CLASSES, STARTED, group
+
+    with SessionRecorder(tmp_path / "kept", classes=CLASSES, source="camera 0", now=lambda: STARTED) as recorder:
+        for second in range(9):
+            recorder.add(group(5, time=float(second)), STARTED + second)
+    monkeypatch.chdir(tmp_path)
+    Path("times.csv").write_text("time,name\n3,joke\n")
+    Path("bad.csv").write_text("time,name\nsoon,joke\n")
+    refused = run("report", "kept", *options)
+    assert refused.exit_code == code and words in " ".join(refused.stderr.split()).replace("│ ", ""), refused.stderr
+    assert [path.name for path in Path("kept").iterdir()] == ["session.sqlite"]
+
+
+@pytest.mark.parametrize("stream", ["NAME", "lsl:", "osc:9000"])
+def test_marks_come_from_a_named_stream(run, clip, tmp_path, stream):
+    refused = run("live", "--source", clip, "--headless", "--record", tmp_path / "a", "--marks-from", stream)
+    assert refused.exit_code == 2 and "expected lsl:NAME" in refused.stderr
+    assert run("live", "--source", clip, "--headless", "--marks-from", "lsl:NAME").exit_code == 2
 
 
 def test_live_without_json_prints_nothing_to_stdout(run, clip):

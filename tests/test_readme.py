@@ -18,7 +18,9 @@ import moodspace
 from moodspace import cli
 from moodspace.embeddings.pictures import read_bgr
 from moodspace.realtime.demo import picture_path
+from moodspace.realtime.session.recorder import SessionRecorder
 from tests.made_videos import write_video
+from tests.realtime.session.recordings import CLASSES, STARTED, group
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -139,6 +141,11 @@ def album(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("party", "anna", "ben", "carla"):
         cv2.imwrite(str(tmp_path / f"{name}.jpg"), bgr)
     write_video(tmp_path / "clip.mp4", [bgr] * 3)
+    session = tmp_path / "sessions" / "2026-11-23_101500"
+    with SessionRecorder(session, classes=CLASSES, source="camera 0", now=lambda: STARTED) as recorder:
+        for second in range(9):
+            recorder.add(group(5, time=float(second)), STARTED + second)
+    (tmp_path / "times.csv").write_text("time,name\n3,joke\n")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

@@ -60,7 +60,13 @@ def stylesheet() -> str:
     )
 
 
-def page(title: str, body: str, *, style: str = "", script: str = "", own_images: bool = False) -> str:
+# A recording that the page holds (blob:), or that lies beside it.
+_MEDIA_POLICY = "; media-src blob: file: 'self'"
+
+
+def page(
+    title: str, body: str, *, style: str = "", script: str = "", own_images: bool = False, media: bool = False
+) -> str:
     """Return a self-contained HTML document in the common style, which loads nothing.
 
     Args:
@@ -69,13 +75,14 @@ def page(title: str, body: str, *, style: str = "", script: str = "", own_images
         style: CSS of this page, after the common rules.
         script: JavaScript of this page, run after the body is parsed.
         own_images: Whether the page may load images from the server that it came from.
+        media: Whether the page plays a recording: its own, or a file beside it.
     """
     policy = _POLICY.replace("img-src data:", "img-src data: 'self'") if own_images else _POLICY
     running = f"<script>{script}</script>\n" if script else ""
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}{_MEDIA_POLICY if media else ""}">\n'
         f"<title>{text(title)}</title>\n<style>{stylesheet()}{style}</style>\n</head>\n"
         f"<body>\n{body}\n{running}</body>\n</html>\n"
     )

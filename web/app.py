@@ -13,6 +13,8 @@ from starlette.middleware import Middleware
 from moodspace.web.components.face_route import face_route
 from moodspace.web.components.map import map_route
 from moodspace.web.live.socket import live_route
+from moodspace.web.server.first_load import FirstLoadMiddleware
+from moodspace.web.server.marks import mark_route
 from moodspace.web.server.middleware import AuthMiddleware, UploadQuotaMiddleware
 from moodspace.web.server.visitors import all_visitors
 
@@ -28,8 +30,8 @@ def create_app() -> st.App:
 def app_options() -> dict[str, Any]:
     """Return the keyword arguments of `st.App`: routes, middleware and lifespan."""
     return {
-        "routes": [live_route(), map_route(), face_route()],
-        "middleware": [Middleware(AuthMiddleware), Middleware(UploadQuotaMiddleware)],
+        "routes": [live_route(), map_route(), face_route(), mark_route()],
+        "middleware": [Middleware(AuthMiddleware), Middleware(UploadQuotaMiddleware), Middleware(FirstLoadMiddleware)],
         "lifespan": _lifespan,
     }
 

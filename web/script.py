@@ -27,3 +27,5 @@ with body:
     except Exception:  # its message may name a folder; Streamlit's rerun and stop derive from BaseException
         logger.exception("a page could not be shown")
         html(notice("This page could not be shown. Reload it; if that does not help, ask the operator of this server."))
+# Tells `static/first_load.html` that all of the page was sent; an element of style alone takes no room.
+st.html("<style>:root { --loaded: 1; }</style>")

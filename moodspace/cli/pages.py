@@ -64,6 +64,9 @@ def web(
     unprotected: UnprotectedOption = False,
     bundle: BundleOption = DEFAULT_BUNDLE,
     labels: LabelsOption = None,
+    compare: Annotated[
+        Path | None, typer.Option("--compare", help="Second bundle, to compare with on the Photo page.")
+    ] = None,
     open_browser: Annotated[bool, typer.Option("--open", help="Open the app in a browser.")] = False,
     static: Annotated[
         Path | None,
@@ -93,6 +96,7 @@ def web(
     settings = WebSettings(
         bundle=bundle.resolve(),
         labels=labels,
+        compare=compare and compare.resolve(),
         host=host,
         port=port,
         token=token_for(host, token, public=public),

@@ -1,6 +1,7 @@
 """The commands that recognize: `demo`, `live`, `report`, `predict`, `baseline`, `similar`."""
 
 import contextlib
+import math
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -44,8 +45,10 @@ if TYPE_CHECKING:
     from moodspace.realtime.capture.source import Frame, Source
     from moodspace.realtime.pipeline import FrameResult, LiveResult
     from moodspace.realtime.progress import VideosProgress
+    from moodspace.realtime.session.recording import Recording
     from moodspace.realtime.sinks.hub import Sinks
     from moodspace.realtime.videos.reading import Summary as VideoSummary
+    from moodspace.sessions import Mark
 
 
 @command
@@ -93,6 +96,10 @@ def live(
         int, typer.Option("--min-group", min=1, help="Record and send only while at least this many faces can be read.")
     ] = 5,
     keep_video: Annotated[bool, typer.Option("--keep-video", help="Also record an annotated video.")] = False,
+    marks_from: Annotated[
+        str | None,
+        typer.Option("--marks-from", help="Record the events of a Lab Streaming Layer stream too: lsl:NAME."),
+    ] = None,
     keep_days: Annotated[
         float | None,
         typer.Option("--keep-days", min=0, help="Delete sessions in the folder that are older than this many days."),
@@ -133,6 +140,7 @@ def live(
     from moodspace.realtime.capture.files import open_source, without_password
     from moodspace.realtime.documents import live_document
     from moodspace.realtime.pipeline import LivePipeline
+    from moodspace.realtime.session.lsl_marks import LslMarks
     from moodspace.realtime.session.notice import start_notice
     from moodspace.realtime.session.recording import Recording, RecordingOptions
     from moodspace.realtime.window.loop import live as watch
@@ -143,6 +151,9 @@ def live(
         raise typer.BadParameter("expected --record beside --keep-video and --keep-days", param_hint="--record")
     if record is None and not to and individuals:
         raise typer.BadParameter("expected --record or --to beside --individuals", param_hint="--individuals")
+    if record is None and marks_from is not None:
+        raise typer.BadParameter("expected --record beside --marks-from", param_hint="--marks-from")
+    stream = None if marks_from is None else lsl_name(marks_from)
     sending = sink_options(to, individuals, min_group, unprotected, tls_cert, tls_key, tls_ca)
     if not headless:
         require_display()
@@ -182,9 +193,13 @@ def live(
 
         if record is not None:
             keeping = RecordingOptions(record, individuals, min_group, keep_video, keep_days)
-            recording = stack.enter_context(Recording(keeping, recognizer.classes, without_password(source)))
+            recording = stack.enter_context(
+                Recording(keeping, recognizer.classes, without_password(source), live=opened.live)
+            )
             group = "" if individuals or keep_video else f", once at least {min_group} faces can be read"
             say(f"recording to {recording.folder}{group}")
+            if stream is not None:
+                stack.enter_context(LslMarks(stream, marker(recording, sinks), say))
 
         def state() -> str:
             recorded = [] if recording is None else [recording.state()]
@@ -194,6 +209,7 @@ def live(
             opened, pipeline, show=not headless, fast=fast, on_result=on_result,
             record=recording.add if recording else None,
             recording=state if recording or to else None, teach=teacher.teach, undo=teacher.undo,
+            mark=window_marker(marker(recording, sinks)) if recording else None,
         )  # fmt: skip
     tell_skipped([(s.source, s.reason) for s in opened.skipped])
     tell_unread(opened)
@@ -203,6 +219,31 @@ def live(
         say(f"nothing was recorded: {few if not individuals else 'no face was in view'}")
     if opened.skipped or opened.incomplete or (sinks is not None and sinks.lost):
         raise typer.Exit(1)
+
+
+def lsl_name(spec: str) -> str:
+    """Return the name of the stream in `lsl:NAME`."""
+    kind, _, name = spec.partition(":")
+    if kind != "lsl" or not name:
+        raise typer.BadParameter(f"expected lsl:NAME, got {spec!r}", param_hint="--marks-from")
+    return name
+
+
+def marker(recording: "Recording", sinks: "Sinks | None") -> "Callable[[str, str, float], Mark]":
+    """Return a function that records an event and sends it to the sinks: name, source, and unix time."""
+
+    def mark(name: str, source: str, wall_time: float) -> "Mark":
+        made = recording.mark(name, source, wall_time)
+        if sinks is not None:
+            sinks.mark(made.name, wall_time, by="key" if source == "window" else source)
+        return made
+
+    return mark
+
+
+def window_marker(mark: "Callable[[str, str, float], Mark]") -> "Callable[[str, float], float]":
+    """Return a function that marks an event of the window and returns its time in the recording."""
+    return lambda name, wall_time: mark(name, "window", wall_time).time
 
 
 def _live_baselines(
@@ -271,33 +312,83 @@ def report(
         ),
     ] = None,
     export: Annotated[Path | None, typer.Option("--export", help="Write tables instead: .csv or .parquet.")] = None,
+    marks: Annotated[
+        Path | None,
+        typer.Option("--marks", help="CSV with further events: columns time (seconds, or date and time) and name."),
+    ] = None,
+    epochs: Annotated[
+        str | None,
+        typer.Option(
+            "--epochs",
+            metavar="START:STOP",
+            help="Write a table of the seconds around each event instead, as -2:5, to --out (.csv or .parquet), with "
+            "a codebook; the seconds before 0 are the baseline.",
+        ),
+    ] = None,
+    beside: Annotated[
+        Path | None, typer.Option("--beside", help="Video or sound to play in step, such as the stimulus.")
+    ] = None,
+    offset: Annotated[
+        float | None, typer.Option("--offset", help="Second of the session at which --beside begins; default 0.")
+    ] = None,
     delete: Annotated[bool, typer.Option("--delete", help="Delete the session instead.")] = False,
 ) -> None:
-    """Summarize a recorded session on one page: what the group showed, when it changed, what is missing."""
+    """Summarize a recorded session on one page that can be scrubbed, or write its numbers as tables."""
     from moodspace.embeddings.files.paths import require_file_at
     from moodspace.realtime.session.document import SUFFIX
-    from moodspace.realtime.session.export import export_session
-    from moodspace.realtime.session.file import REPORT, delete_session
+    from moodspace.realtime.session.export import export_epochs, export_session
+    from moodspace.realtime.session.file import EPOCHS, REPORT, VIDEO, delete_session
+    from moodspace.realtime.session.marks import with_marks
     from moodspace.realtime.session.reading import open_session
+    from moodspace.viz.report.beside import put_beside
     from moodspace.viz.report.page import write_report
 
     if delete:
-        if out or export:
+        if out or export or marks or epochs or beside or offset is not None:
             raise typer.BadParameter("expected no other option with --delete", param_hint="--delete")
         typer.echo("deleted " + ", ".join(str(path) for path in delete_session(session)))
         return
+    if offset is not None and beside is None:
+        raise typer.BadParameter("expected --beside with --offset", param_hint="--offset")
+    if epochs is not None and beside is not None:
+        raise typer.BadParameter("expected --beside with a page, got it with --epochs", param_hint="--beside")
+    window = None if epochs is None else epoch_window(epochs)
     for path in (out, export):
         if path is not None:
             require_file_at(path)
     opened = open_session(session)
+    folder = session if session.is_dir() else session.parent
+    if marks is not None:
+        opened = with_marks(opened, marks)
+    if window is not None:
+        written = export_epochs(opened, *window, out or folder / EPOCHS)
+        typer.echo("wrote " + ", ".join(map(str, written)))
     if export is not None:
         typer.echo("wrote " + ", ".join(str(path) for path in export_session(opened, export)))
-    if export is None or out is not None:
-        page = out or (session if session.is_dir() else session.parent) / REPORT
+    if window is None and (export is None or out is not None):
+        page = out or folder / REPORT
         if out is None and session.suffix.lower() == SUFFIX:
             page = session.with_suffix(".html")
-        write_report(opened, page)
+        if beside is None and opened.keeps_video and page.resolve().parent == folder.resolve():
+            beside = folder / VIDEO
+        player = None if beside is None else put_beside(beside, page, opened, offset=offset)
+        write_report(opened, page, player)
         typer.echo(f"wrote {page}")
+        if player is not None and player.file is not None:
+            say(f"it plays {page.with_name(player.file)}; keep both in one folder")
+
+
+def epoch_window(spec: str) -> tuple[float, float]:
+    """Return the start and stop of START:STOP in seconds."""
+    try:
+        start, stop = (float(part) for part in spec.split(":"))
+    except ValueError:
+        raise typer.BadParameter(f"expected START:STOP as -2:5, got {spec!r}", param_hint="--epochs") from None
+    if not (-math.inf < start < stop < math.inf and stop > 0):
+        raise typer.BadParameter(
+            f"expected seconds around 0 that end after it, as -2:5, got {spec!r}", param_hint="--epochs"
+        )
+    return start, stop
 
 
 @command

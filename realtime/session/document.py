@@ -10,7 +10,8 @@ import numpy as np
 
 from moodspace.arrays import FloatArray, IntArray
 from moodspace.realtime.session.file import SessionError
-from moodspace.sessions import WITHHELD, FaceSeconds, Gap, GroupSeconds, Session
+from moodspace.realtime.session.marks import mark_name
+from moodspace.sessions import WITHHELD, FaceSeconds, Gap, GroupSeconds, Mark, Session
 
 SUFFIX = ".json"
 FORMAT, VERSION = "moodspace-session", 1
@@ -91,7 +92,17 @@ def _session(document: dict[str, Any], folder: Path) -> Session:
         gaps=tuple(Gap(float(gap["start"]), float(gap["stop"]), str(gap["reason"])) for gap in document["gaps"]),
         missing=tuple(str(sentence) for sentence in document["missing"]),
         keeps_video=False,
+        marks=_marks(document.get("marks", [])),
+        clock=np.column_stack([group.second, group.wall]).astype(np.float64),
     )  # fmt: skip
+
+
+def _marks(marks: Any) -> tuple[Mark, ...]:
+    """Return the marks, ordered by time; documents of earlier programs have none."""
+    read = [Mark(float(mark["time"]), mark_name(mark["name"]), str(mark["source"])) for mark in marks]
+    if not all(math.isfinite(mark.time) and mark.time >= 0 for mark in read):
+        raise ValueError("expected the times of marks from 0, got others")
+    return tuple(sorted(read, key=lambda mark: mark.time))
 
 
 def _unix(time: str) -> float:

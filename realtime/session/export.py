@@ -1,6 +1,8 @@
-"""Export a recorded session as tables: CSV, or Parquet if pyarrow is installed."""
+"""Export a recorded session and its epochs as tables: CSV, or Parquet if pyarrow is installed."""
 
 import csv
+import json
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -9,18 +11,25 @@ import numpy as np
 
 from moodspace.arrays import FloatArray, IntArray
 from moodspace.realtime.session.file import SessionError
-from moodspace.sessions import WITHHELD, FaceSeconds, Session
+from moodspace.sessions import EPOCH_COLUMNS, WITHHELD, Epochs, FaceSeconds, Mark, Session
 
 Table = dict[str, list[Any]]
 
+# The kinds of the columns; the others are shares, of 32 bits.
+_GROUP_KINDS = dict.fromkeys(("second", "frames", "faces", "readable", "unsure"), "integer")
+_GROUP_KINDS |= {"time": "moment", "withheld": "text"}
+_FACE_KINDS = {"second": "integer", "face": "integer", "shown": "text", "readable": "yes or no"}
+_MARK_KINDS = {"time": "number", "name": "text", "source": "text"}
+
 
 def export_session(session: Session, out: Path) -> list[Path]:
-    """Write the group's table with one row a second and, if single faces were recorded, a second table of them.
+    """Write the group's table with one row a second and, if there are any, tables of single faces and of marks.
 
     The group's columns are `second`, `time` (UTC), `frames`, `faces`, `readable`, `unsure`, `withheld` (why counts and
     shares are empty), and `share_NAME` for each class. The faces' columns, in a file that ends in `-faces`, are
     `second`, `face`, `shown`, `readable`, `size_px`, `sharpness`, `yaw_degrees` and `probability_NAME`. If faces had a
     baseline, both tables also have `change_NAME`, the change from what the faces are read as at rest.
+    The marks' columns, in a file that ends in `-marks`, are `time` (seconds), `name` and `source`.
 
     Args:
         session: The session.
@@ -33,19 +42,104 @@ def export_session(session: Session, out: Path) -> list[Path]:
         SessionError: The name has another ending, or pyarrow is missing for Parquet.
         OSError: A file cannot be written.
     """
-    tables = {out: _group_table(session)}
+    write = _writer(out)
+    tables = {out: (_group_table(session), _GROUP_KINDS)}
     if session.individuals:
-        tables[out.with_name(f"{out.stem}-faces{out.suffix}")] = _face_table(session.faces, session.classes)
+        faces = _face_table(session.faces, session.classes)
+        tables[out.with_name(f"{out.stem}-faces{out.suffix}")] = faces, _FACE_KINDS
+    if session.marks:
+        tables[out.with_name(f"{out.stem}-marks{out.suffix}")] = _mark_table(session.marks), _MARK_KINDS
+    for path, (table, kinds) in tables.items():
+        write(table, path, kinds)
+    return list(tables)
+
+
+def export_epochs(session: Session, start: float, stop: float, out: Path) -> list[Path]:
+    """Write the epochs around the marks of a session as a tidy table, and a codebook beside it.
+
+    If single faces were recorded, a second table, in a file that ends in `-faces`, has a row for each of them. The
+    codebook, `NAME.json`, describes every column.
+
+    Args:
+        session: The session, with its marks.
+        start: Beginning of the window in seconds from each mark.
+        stop: End of the window.
+        out: The table, `.csv` or `.parquet`; existing files are replaced.
+
+    Returns:
+        The files written.
+
+    Raises:
+        SessionError: The name has another ending, or pyarrow is missing for Parquet.
+        ValueError: The window is empty or ends before the marks, or the session has no marks.
+        OSError: A file cannot be written.
+    """
+    write = _writer(out)
+    if not session.marks:
+        raise ValueError("epochs: expected a session with marks, got none; give them with --marks")
+    tables = {out: session.epochs(start, stop)}
+    if session.individuals:
+        tables[out.with_name(f"{out.stem}-faces{out.suffix}")] = session.epochs(start, stop, individuals=True)
+    kinds = {"face": "integer"} | {name: kind for name, (kind, _, _) in EPOCH_COLUMNS.items()}
+    for path, epochs in tables.items():
+        write(epochs.columns, path, kinds)
+    codebook = out.with_suffix(".json")
+    document = epochs_codebook(session, list(tables.values())[-1])
+    codebook.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    return [*tables, codebook]
+
+
+def epochs_codebook(session: Session, epochs: Epochs) -> dict[str, Any]:
+    """Return the codebook of a table of epochs: the session, the window, and every column."""
+    columns: dict[str, dict[str, Any]] = {
+        name: {"type": kind, **({"unit": unit} if unit else {}), "description": meaning}
+        for name, (kind, unit, meaning) in EPOCH_COLUMNS.items()
+    }
+    columns["expression"]["levels"] = list(session.classes)
+    columns["missing"]["levels"] = ["", f"fewer than {session.min_group} readable faces", "no frames"]
+    if "face" in epochs.columns:
+        meaning = "Number of the face in the session, in the table of single faces only; it does not identify a person."
+        columns = {"face": {"type": "integer", "description": meaning}} | columns
+    start, stop = epochs.start, epochs.stop
+    return {
+        "title": "Expressions shown around marked events",
+        "made_by": f"moodspace report --epochs {epochs.start:g}:{epochs.stop:g}",
+        "session": {
+            "source": session.source,
+            "started": datetime.fromtimestamp(session.started, UTC).isoformat(timespec="seconds"),
+            "duration_s": round(session.duration, 3),
+            "min_group": session.min_group,
+        },
+        "events": len(session.marks),
+        "window_s": {
+            "start": start,
+            "stop": stop,
+            "response": [max(start, 0.0), stop],
+            "baseline": [start, min(stop, 0.0)] if start < 0 else None,
+        },
+        "method": (
+            "Shares are the mean probabilities of the group's readable faces, recorded once a second. A second belongs "
+            "to the window in which its middle lies. Numbers are rounded to 6 digits. They tell which expression a "
+            "network saw, not what anybody felt."
+        ),
+        "missing_values": "An empty cell in CSV, null in Parquet.",
+        "columns": columns,
+    }
+
+
+def _writer(out: Path) -> Callable[[Table, Path, Mapping[str, str]], None]:
+    """Return the function that writes a table with the given kinds of columns, by the ending of a name."""
     match out.suffix.lower():
         case ".csv":
-            write = _write_csv
+            return _write_csv
         case ".parquet":
-            write = _write_parquet
+            return _write_parquet
         case other:
             raise SessionError(f"{out}: expected a name that ends in .csv or .parquet, got {other or 'neither'!r}")
-    for path, table in tables.items():
-        write(table, path)
-    return list(tables)
+
+
+def _mark_table(marks: tuple[Mark, ...]) -> Table:
+    return {name: [getattr(mark, name) for mark in marks] for name in Mark._fields}
 
 
 def _group_table(session: Session) -> Table:
@@ -103,7 +197,7 @@ def _or_none(counts: IntArray) -> list[int | None]:
     return [None if count == WITHHELD else count for count in counts.tolist()]
 
 
-def _write_csv(table: Table, path: Path) -> None:
+def _write_csv(table: Table, path: Path, _: Mapping[str, str]) -> None:
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(table)
@@ -113,18 +207,19 @@ def _write_csv(table: Table, path: Path) -> None:
 def _in_csv(value: Any) -> Any:
     if isinstance(value, datetime):
         return value.isoformat(timespec="milliseconds")
-    return round(value, 4) if isinstance(value, float) else value
+    return round(value, 6) if isinstance(value, float) else value
 
 
-def _write_parquet(table: Table, path: Path) -> None:
+def _write_parquet(table: Table, path: Path, kinds: Mapping[str, str]) -> None:
     try:
         import pyarrow as pa
         from pyarrow import parquet
     except ImportError as error:
         raise SessionError(f"{path}: expected pyarrow for Parquet, got none; install it or write a .csv") from error
     # Explicit, because the type of a column without values cannot be inferred.
-    kinds = {"second": pa.int64(), "face": pa.int64(), "frames": pa.int64(), "faces": pa.int64()}
-    kinds |= {"readable": None, "unsure": pa.int64(), "time": pa.timestamp("us", tz="UTC")}
-    kinds |= {"withheld": pa.string(), "shown": pa.string()}
-    kinds["readable"] = pa.bool_() if "face" in table else pa.int64()
-    parquet.write_table(pa.table({name: pa.array(v, kinds.get(name, pa.float32())) for name, v in table.items()}), path)
+    types = {"integer": pa.int64(), "number": pa.float64(), "text": pa.string(), "yes or no": pa.bool_()}
+    types["moment"] = pa.timestamp("us", tz="UTC")
+    columns = {
+        name: pa.array(values, types[kinds[name]] if name in kinds else pa.float32()) for name, values in table.items()
+    }
+    parquet.write_table(pa.table(columns), path)

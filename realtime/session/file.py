@@ -14,13 +14,22 @@ from moodspace.errors import MoodspaceError
 
 logger = logging.getLogger(__name__)
 
-DATABASE, VIDEO, REPORT = "session.sqlite", "session.mp4", "session.html"
+DATABASE, VIDEO, REPORT, EPOCHS = "session.sqlite", "session.mp4", "session.html", "session-epochs.csv"
+
+# What browsers play, by the ending of a file's name; a report may have a copy beside it.
+PLAYABLE = (".mp4", ".m4v", ".mov", ".webm", ".ogv", ".mp3", ".m4a", ".wav", ".ogg", ".flac")
 
 # The only files that `delete_session` removes: those of SQLite, the video writer, the report and the exports.
 OWN_FILES = (
     *(DATABASE + suffix for suffix in ("", "-wal", "-shm", "-journal")),
     *(VIDEO, f".{VIDEO}.partial", REPORT),
-    *(name + suffix for name in ("session", "session-faces") for suffix in (".csv", ".parquet")),
+    *(
+        f"session{table}{suffix}"
+        for table in ("", "-faces", "-marks", "-epochs", "-epochs-faces")
+        for suffix in (".csv", ".parquet")
+    ),
+    "session-epochs.json",
+    *(f"session-beside{suffix}" for suffix in PLAYABLE),
 )
 
 VERSION = 1
@@ -37,9 +46,10 @@ CREATE TABLE session (source TEXT NOT NULL, started REAL NOT NULL, utc_offset IN
     duration REAL, ending TEXT NOT NULL DEFAULT '', min_group INTEGER NOT NULL, individuals INTEGER NOT NULL);
 -- The columns of every proba, a JSON list. since is the second from which the class was known.
 CREATE TABLE classes (number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, since INTEGER NOT NULL);
--- The group. faces is NULL if fewer than min_group faces were in view, the other columns if fewer were readable.
+-- The group. start is the session time of the second's first frame, and wall its unix time. faces is NULL if fewer than
+-- min_group faces were in view; readable, unsure and proba if fewer were readable.
 CREATE TABLE seconds (second INTEGER PRIMARY KEY, wall REAL NOT NULL, frames INTEGER NOT NULL, faces INTEGER,
-    readable INTEGER, unsure INTEGER, proba TEXT);
+    readable INTEGER, unsure INTEGER, proba TEXT, start REAL);
 -- Single faces, only if individuals is set. shown is NULL for unsure.
 CREATE TABLE faces (second INTEGER NOT NULL, track INTEGER NOT NULL, shown INTEGER, readable INTEGER NOT NULL,
     size REAL NOT NULL, sharpness REAL NOT NULL, yaw REAL NOT NULL, proba TEXT NOT NULL, PRIMARY KEY (second, track));
@@ -50,6 +60,8 @@ CREATE TABLE face_changes (second INTEGER NOT NULL, track INTEGER NOT NULL, chan
     PRIMARY KEY (second, track));
 -- When no frames came, and why; start and stop are seconds since the session began.
 CREATE TABLE gaps (start REAL NOT NULL, stop REAL NOT NULL, reason TEXT NOT NULL);
+-- Marked events; time is seconds since the session began. Older sessions lack this table and seconds.start.
+CREATE TABLE marks (time REAL NOT NULL, name TEXT NOT NULL, source TEXT NOT NULL);
 """
 
 

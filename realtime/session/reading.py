@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from moodspace.arrays import FloatArray, IntArray
+from moodspace.arrays import DoubleArray, FloatArray, IntArray
 from moodspace.realtime.session.document import SUFFIX, read_document
 from moodspace.realtime.session.file import VERSION, VIDEO, SessionError, database_of
-from moodspace.sessions import WITHHELD, FaceSeconds, Gap, GroupSeconds, Session
+from moodspace.sessions import WITHHELD, FaceSeconds, Gap, GroupSeconds, Mark, Session
 
 
 def open_session(path: Path) -> Session:
@@ -79,7 +79,25 @@ def _read(connection: sqlite3.Connection, folder: Path) -> Session:
         gaps=gaps,
         missing=_missing(ended, ending, folder),
         keeps_video=(folder / VIDEO).is_file(),
+        marks=_marks(connection),
+        clock=_clock(connection),
     )
+
+
+def _marks(connection: sqlite3.Connection) -> tuple[Mark, ...]:
+    if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'marks'").fetchone():
+        return ()
+    return tuple(Mark(*row) for row in connection.execute("SELECT time, name, source FROM marks ORDER BY time, rowid"))
+
+
+def _clock(connection: sqlite3.Connection) -> DoubleArray:
+    """Return session and unix time of each second's first frame, without those after which a clock was set back."""
+    columns = {row[1] for row in connection.execute("PRAGMA table_info(seconds)")}
+    start = "start" if "start" in columns else "second"
+    rows = np.array(connection.execute(f"SELECT {start}, wall FROM seconds ORDER BY second").fetchall(), np.float64)
+    rows = rows.reshape(-1, 2)
+    latest = np.minimum.accumulate(rows[::-1, 1])[::-1]
+    return rows[rows[:, 1] <= latest]
 
 
 def _missing(ended: float | None, ending: str, folder: Path) -> tuple[str, ...]:

@@ -8,7 +8,9 @@ still one face.
 import contextlib
 import json
 import sqlite3
+import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,14 +23,19 @@ from moodspace.arrays import FloatArray, IntArray
 from moodspace.embeddings.detection.quality import FaceQuality
 from moodspace.realtime.pipeline import LiveResult
 from moodspace.realtime.session.file import DATABASE, SCHEMA, SessionError
-from moodspace.sessions import Gap
+from moodspace.realtime.session.marks import mark_name
+from moodspace.sessions import LONGEST_STEP_S, Gap, Mark
 
-# A longer time between two frames is a gap.
-LONGEST_STEP_S = 2.0
 # If the source's time jumps farther, as in streams with damaged time stamps, the wall clock must confirm it.
 _LONGEST_JUMP_S = 60.0
 
 NO_FRAMES = "no frames came"
+
+# More are a program that went wrong.
+_MAX_MARKS = 100_000
+
+# How many frames are remembered to find the session time of an event, and how even the pace between two of them is.
+_MAX_ANCHORS, _EVEN_S = 20_000, 0.001
 
 # Further digits of a probability carry no information.
 _DIGITS = 4
@@ -38,7 +45,7 @@ class SessionRecorder:
     """Write a session; use it in a `with` block. Each second is on the disk before the next one begins.
 
     By default only groups of at least `min_group` readable faces are recorded. This does not make the recording
-    anonymous: people who come and go may still be recognized by the change.
+    anonymous: people who come and go may still be recognized by the change. Thread-safe.
 
     Args:
         folder: Gets `session.sqlite`; created if missing, readable by its owner only.
@@ -46,6 +53,7 @@ class SessionRecorder:
         individuals: Whether to record single faces too.
         min_group: Smallest group that is recorded, >= 1.
         source: What is recorded, such as "camera 0".
+        live: Whether frames come as they are captured; False for a file, which may be paused or take longer.
         now: Returns the time in unix seconds.
 
     Raises:
@@ -61,15 +69,18 @@ class SessionRecorder:
         individuals: bool = False,
         min_group: int = 5,
         source: str,
+        live: bool = True,
         now: Callable[[], float] = time.time,
     ) -> None:
         if min_group < 1:
             raise ValueError(f"min_group: expected 1 or more, got {min_group}")
         self.path = folder / DATABASE
         self._first_classes, self._source, self._now = tuple(classes), source, now
-        self._individuals, self._min_group = individuals, min_group
+        self._individuals, self._min_group, self._live = individuals, min_group, live
+        self._lock = threading.RLock()
+        self._marks = 0
         self._columns: dict[str, int] = {}
-        self._second, self._wall = 0, 0.0
+        self._second, self._start, self._wall = 0, 0.0, 0.0
         self._frames: list[FrameStats] = []
 
     def add(self, result: LiveResult, wall_time: float) -> None:
@@ -77,11 +88,42 @@ class SessionRecorder:
 
         Args:
             result: The faces of the frame.
-            wall_time: When the frame came, unix seconds.
+            wall_time: When the frame was captured or, from a file, shown; unix seconds.
 
         Raises:
             SessionError: The session cannot be written.
         """
+        with self._lock:
+            self._add(result, wall_time)
+
+    def mark(self, name: str, source: str, wall_time: float | None = None) -> Mark:
+        """Write a marked event to the disk.
+
+        Args:
+            name: What happened; see `marks.mark_name`.
+            source: Where the mark comes from.
+            wall_time: When it happened, unix seconds; now if None. Earlier moments of the session are found to the
+                frame; a moment before the session began becomes its beginning.
+
+        Returns:
+            The mark with its session time.
+
+        Raises:
+            ValueError: The name cannot be used.
+            SessionError: The session cannot be written, or has too many marks.
+        """
+        named = mark_name(name)
+        with self._lock:
+            if self._marks >= _MAX_MARKS:
+                raise SessionError(f"{self.path}: expected at most {_MAX_MARKS:,} marks, got more")
+            at = self._clock.position_at(self._now() if wall_time is None else wall_time, live=self._live)
+            made = Mark(round(at, _DIGITS), named, source)
+            with self._transaction() as database:
+                database.execute("INSERT INTO marks VALUES (?, ?, ?)", made)
+            self._marks += 1
+        return made
+
+    def _add(self, result: LiveResult, wall_time: float) -> None:
         gap = self._clock.advance(result.time, wall_time)
         second = int(self._clock.position)
         self._add_classes(result.prediction.classes, second)
@@ -90,7 +132,7 @@ class SessionRecorder:
         if gap is not None:
             self._write_gap(gap)
         if not self._frames:
-            self._second, self._wall = second, wall_time
+            self._second, self._start, self._wall = second, self._clock.position, wall_time
         columns = np.array([self._columns[name] for name in result.prediction.classes], np.int64)
         self._frames.append(FrameStats.from_result(result, columns, len(self._columns)))
 
@@ -115,14 +157,15 @@ class SessionRecorder:
             return
         group = group_second(self._frames, self._min_group)
         proba = None if group.proba is None else _to_json(group.proba)
-        row = (self._second, self._wall, len(self._frames), group.faces, group.readable, group.unsure, proba)
+        counts = (len(self._frames), group.faces, group.readable, group.unsure)
+        row = (self._second, self._wall, *counts, proba, round(self._start, _DIGITS))
         faces = face_seconds(self._frames) if self._individuals else []
         changes = [] if group.change is None else [(self._second, _to_json(group.change))]
         face_changes = [
             (self._second, face.track_id, _to_json(face.change)) for face in faces if face.change is not None
         ]
         with self._transaction() as database:
-            database.execute("INSERT INTO seconds VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+            database.execute("INSERT INTO seconds VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
             rows = [_face_row(self._second, face) for face in faces]
             database.executemany("INSERT INTO faces VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
             database.executemany("INSERT INTO changes VALUES (?, ?)", changes)
@@ -179,6 +222,10 @@ class SessionRecorder:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        with self._lock:
+            self._end(error)
+
+    def _end(self, error: BaseException | None) -> None:
         now = self._now()
         ending = "" if error is None or isinstance(error, KeyboardInterrupt) else " ".join(str(error).split())
         try:
@@ -220,6 +267,25 @@ class SessionClock:
         self._time: float | None = None
         self._wall = started
         self._reason = ""
+        # Unix time and position of frames; frames between two others at an even pace are left out.
+        self._anchors: deque[tuple[float, float]] = deque(maxlen=_MAX_ANCHORS)
+
+    def position_at(self, wall: float, *, live: bool = True) -> float:
+        """Return the position at a unix time, interpolated between the frames around it.
+
+        Args:
+            wall: Unix seconds.
+            live: Whether the source goes on after the last frame; if not, later times get the position of that frame.
+        """
+        later: tuple[float, float] | None = None
+        for anchor in reversed(self._anchors):
+            if anchor[0] <= wall:
+                passed = wall - anchor[0]
+                if later is None:
+                    return anchor[1] + (passed if live else 0.0)
+                return anchor[1] + (later[1] - anchor[1]) * passed / (later[0] - anchor[0])
+            later = anchor
+        return 0.0 if later is None else max(later[1] - (later[0] - wall), 0.0)
 
     def interrupt(self, reason: str) -> None:
         """Note why no frames come. Only the first reason of a gap is kept."""
@@ -252,9 +318,18 @@ class SessionClock:
     def _move(self, step: float, wall: float) -> Gap | None:
         start, reason = self.position, self._reason
         self.position, self._wall, self._reason = start + step, wall, ""
+        self._add_anchor(wall)
         if step > LONGEST_STEP_S or reason:
             return Gap(start, self.position, reason or NO_FRAMES)
         return None
+
+    def _add_anchor(self, wall: float) -> None:
+        anchors, offset = self._anchors, self.position - wall
+        while anchors and anchors[-1][0] >= wall:  # the clock was set back
+            anchors.pop()
+        if len(anchors) >= 2 and all(abs(at - then - offset) < _EVEN_S for then, at in (anchors[-1], anchors[-2])):
+            anchors.pop()
+        anchors.append((wall, self.position))
 
     def _clock_change(self, by: float) -> Gap | None:
         """Return a gap without length if the wall clock and the source differ by too many seconds, or None."""

@@ -16,9 +16,10 @@ from moodspace.realtime.capture.source import Frame
 from moodspace.realtime.drawing.video import VideoWriter
 from moodspace.realtime.pipeline import LiveResult
 from moodspace.realtime.session.file import VIDEO, expire_sessions, new_session_folder
-from moodspace.realtime.session.recorder import LONGEST_STEP_S, SessionRecorder
+from moodspace.realtime.session.recorder import SessionRecorder
 from moodspace.realtime.window.draw import draw_live
 from moodspace.realtime.window.state import RECORDING
+from moodspace.sessions import LONGEST_STEP_S, Mark
 
 _VIDEO_FPS = 25.0
 
@@ -50,6 +51,7 @@ class Recording:
         classes: Names of the expressions at the start.
         source: What is recorded, such as "camera 0".
         now: Returns the time in unix seconds.
+        live: Whether frames come as they are captured, as from a camera; False for a file.
 
     Attributes:
         folder: The session's folder.
@@ -61,9 +63,15 @@ class Recording:
     """
 
     def __init__(
-        self, options: RecordingOptions, classes: tuple[str, ...], source: str, now: Callable[[], float] = time.time
+        self,
+        options: RecordingOptions,
+        classes: tuple[str, ...],
+        source: str,
+        now: Callable[[], float] = time.time,
+        *,
+        live: bool = False,
     ) -> None:
-        self._options, self._classes, self._source, self._now = options, classes, source, now
+        self._options, self._classes, self._source, self._now, self._live = options, classes, source, now, live
         self.folder = new_session_folder(options.root, now())
         self.expired: list[Path] = []
         self.kept, self._state = False, RECORDING
@@ -76,10 +84,15 @@ class Recording:
         Raises:
             SessionError, OutputError: The session or its video cannot be written.
         """
-        self._recorder.add(result, self._now())
+        # What is seen in a file is seen when it is shown.
+        self._recorder.add(result, frame.captured if self._live else self._now())
         self._update_state(result)
         if self._video is not None:
             self._video.add(frame.bgr, result)
+
+    def mark(self, name: str, source: str, wall_time: float | None = None) -> Mark:
+        """Record a marked event; see `SessionRecorder.mark`. Safe to call from any thread."""
+        return self._recorder.mark(name, source, wall_time)
 
     def state(self) -> str:
         """Return what is recorded right now, for the window; see `recording_words`."""
@@ -108,6 +121,7 @@ class Recording:
             individuals=options.individuals,
             min_group=options.min_group,
             source=self._source,
+            live=self._live,
             now=self._now,
         )
         self._recorder = self._ending.enter_context(recorder)

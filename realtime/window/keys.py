@@ -12,6 +12,8 @@ BACKSPACE = (8, 127)
 ENTER = (10, 13)
 
 LONGEST_NAME = 24
+# The name of an event that is marked without typing one.
+UNNAMED = "event"
 
 # The lines of the help.
 HELP = (
@@ -19,6 +21,7 @@ HELP = (
     ("c", "collect examples of an expression, again to stop"),
     ("n", "teach it as a new class"),
     ("u", "undo the last teaching"),
+    ("x", "mark an event in the recording"),
     ("b", "take its resting face as zero, or stop"),
     ("tab", "select the next face"),
     ("space", "pause, or next picture"),
@@ -38,6 +41,7 @@ class Command(Enum):
     TEACH = auto()
     COLLECT = auto()
     UNDO = auto()
+    MARK = auto()
     BASELINE = auto()
 
 
@@ -47,7 +51,7 @@ class Action:
 
     Attributes:
         command: What to do.
-        label: The class to teach, canonical; empty for other commands.
+        label: The class to teach, canonical, or the name of the event to mark; empty for other commands.
     """
 
     command: Command
@@ -62,7 +66,8 @@ class Controls:
         evidence: Whether the nearest faces are shown.
         map: Whether the map is shown.
         help: Whether the help is shown.
-        name: The typed part of a new class's name; None unless a name is being typed.
+        name: The typed part of the name of a new class or event; None unless a name is being typed.
+        marking: Whether it is the name of an event.
         classes: Names of the classes; the first nine are taught by the keys 1 to 9.
         track_ids: The faces in view, in the order in which tab selects them.
     """
@@ -73,6 +78,7 @@ class Controls:
         self.map = True
         self.help = False
         self.name: str | None = None
+        self.marking = False
         self.classes: tuple[str, ...] = ()
         self.track_ids: tuple[int, ...] = ()
         self._chosen: int | None = None
@@ -130,7 +136,9 @@ class Controls:
             case "h" | "?":
                 self.help = not self.help
             case "n" if self.track_ids:
-                self.name, self.help = "", False
+                self.name, self.marking, self.help = "", False, False
+            case "x":
+                self.name, self.marking, self.help = "", True, False
         return None
 
     def _select_next(self) -> None:
@@ -142,6 +150,8 @@ class Controls:
         """Add a character to the name, delete one, or finish the name."""
         if key in ENTER:
             self.name = None
+            if self.marking:
+                return Action(Command.MARK, name.strip() or UNNAMED)
             return Action(Command.TEACH, canonical(name)) if name.strip() else None
         if key == ESCAPE:
             self.name = None

@@ -57,6 +57,7 @@ class WindowCallbacks:
         teach: Adds faces to the gallery as one lesson: embeddings `(n, d)` float32 of unit length, their class, and
             their crops `(n, 48, 48)` uint8 gray.
         undo: Undoes the last teaching; returns what was undone.
+        mark: Records an event by its name and when it happened, unix seconds; returns its time in the recording.
         snapshots: Folder for snapshots; created when needed.
         baselines: The resting faces of the session.
     """
@@ -66,6 +67,7 @@ class WindowCallbacks:
     recording: Callable[[], str] | None = None
     teach: Teach | None = None
     undo: Callable[[], str] | None = None
+    mark: Callable[[str, float], float] | None = None
     snapshots: Path = Path("snapshots")
     baselines: LiveBaselines | None = None
 
@@ -94,6 +96,7 @@ def live(
     recording: Callable[[], str] | None = None,
     teach: Teach | None = None,
     undo: Callable[[], str] | None = None,
+    mark: Callable[[str, float], float] | None = None,
     snapshots: Path = Path("snapshots"),
     clock: Callable[[], float] = time.monotonic,
 ) -> int:
@@ -115,6 +118,7 @@ def live(
         teach: Adds faces to the gallery as one lesson: embeddings `(n, d)` float32 of unit length, their class, and
             their crops `(n, 48, 48)` uint8 gray. The window shows the text of a ValueError; the same holds for `undo`.
         undo: Undoes the last teaching; returns what was undone.
+        mark: Records an event by its name and when it happened, unix seconds; returns its time in the recording.
         snapshots: Folder for snapshots; created when needed.
         clock: Returns seconds; sets the speed of a video and the duration of messages.
 
@@ -125,7 +129,7 @@ def live(
         SourceError: The source gives no frames, or a camera stops.
         WindowError: There is no display.
     """
-    callbacks = WindowCallbacks(on_result, record, recording, teach, undo, snapshots, pipeline.baselines)
+    callbacks = WindowCallbacks(on_result, record, recording, teach, undo, mark, snapshots, pipeline.baselines)
     with ExitStack() as stack:
         newest = stack.enter_context(NewestFrames(source)) if source.live else None
         if newest is None:
@@ -177,6 +181,7 @@ class LiveLoop:
         self._current: ProcessedFrame | None = None
         self._positions: dict[int, FloatArray] = {}
         self._face: SelectedFace | None = None
+        self._marked = 0.0
         self._numbers = KeyHold()
         self._holding: Holding | None = None
         # Whether the last tap of a number taught a face, which becomes the first example if the key is held.
@@ -252,9 +257,7 @@ class LiveLoop:
             map=keys.map,
             positions=self._positions,
             help=keys.help,
-            naming=None
-            if keys.name is None or self._face is None
-            else ClassNameInput(keys.name, self._face.picture_bgr),
+            naming=self._name_input(),
             held=self._holding.view() if self._holding else None,
             message=self._current_message(),
             paused=keys.paused and current.frame.fps is not None,
@@ -262,6 +265,12 @@ class LiveLoop:
             fps=self._fps_meter.fps,
             latency_ms=self._fps_meter.latency_ms,
         )
+
+    def _name_input(self) -> ClassNameInput | None:
+        name = self._controls.name
+        if name is not None and self._controls.marking:
+            return ClassNameInput(name, None)
+        return None if name is None or self._face is None else ClassNameInput(name, self._face.picture_bgr)
 
     def _current_message(self) -> str:
         now = self._clock()
@@ -290,8 +299,12 @@ class LiveLoop:
         was_naming = self._controls.name is not None
         action = self._controls.press(key)
         if self._controls.name is not None and not was_naming:
-            # Keep the face as it is now; its expression changes while the name is typed.
+            # Keep the face and the time as they are now; they change while the name is typed.
             self._face = self._selected_face()
+            self._marked = time.time()
+            if self._controls.marking and self._callbacks.mark is None:
+                self._controls.name = None
+                self._say("cannot mark: nothing is recorded; start with --record")
         if action is not None:
             self._do(action)
         if self._controls.name is None:
@@ -302,7 +315,7 @@ class LiveLoop:
             case Answer.TEACH:
                 self._do(Action(Command.TEACH, holding.label))
             case Answer.NAME:
-                self._controls.name, self._controls.help = "", False
+                self._controls.name, self._controls.marking, self._controls.help = "", False, False
                 crop = holding.collector.examples[-1].crop
                 picture = np.repeat(crop[..., None], 3, axis=2)
                 self._face = SelectedFace(holding.track_id, holding.collector.embeddings[-1], picture, crop)
@@ -376,6 +389,8 @@ class LiveLoop:
                 return
             case Command.UNDO:
                 message = undo(self._callbacks)
+            case Command.MARK:
+                message = mark(self._callbacks, action.label, self._marked)
             case Command.BASELINE:
                 message = toggle_baseline(self._callbacks, self._current, self._controls.selected)
         self._say(message)
@@ -440,6 +455,17 @@ def undo(callbacks: WindowCallbacks) -> str:
         return callbacks.undo()
     except ValueError as error:
         return str(error)
+
+
+def mark(callbacks: WindowCallbacks, name: str, wall_time: float) -> str:
+    """Record an event that happened at a unix time; return the message to show."""
+    if callbacks.mark is None:
+        return "cannot mark: nothing is recorded; start with --record"
+    try:
+        minutes, seconds = divmod(callbacks.mark(name, wall_time), 60)
+    except ValueError as error:
+        return str(error)
+    return f"marked {name} at {minutes:.0f}:{seconds:04.1f}"
 
 
 def toggle_baseline(callbacks: WindowCallbacks, current: ProcessedFrame | None, track_id: int | None) -> str:

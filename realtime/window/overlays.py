@@ -27,8 +27,8 @@ from moodspace.realtime.window.held import draw_held
 from moodspace.realtime.window.keys import HELP
 from moodspace.realtime.window.state import RECORDING, SENDING, ClassNameInput, ViewState
 
-_WHO = "name this expression"
-_HOW = "enter: teach · esc: cancel"
+_WHO, _HOW = "name this expression", "enter: teach · esc: cancel"
+_WHAT, _HOW_MARK = "name this event", "enter: mark · esc: cancel"
 _PAUSED = "paused"
 
 
@@ -161,20 +161,24 @@ def _naming_size(area: Rectangle, text_height: int) -> tuple[int, int]:
 
 
 def _draw_naming(picture: ByteArray, plate: Rectangle, naming: ClassNameInput, text_height: int) -> None:
-    """Draw the input of a name beside the face to teach."""
+    """Draw the input of a name, beside the face to teach."""
     margin, large = text_height, round(1.3 * text_height)
     side = plate.height - 2 * margin
     fill(picture, plate, GROUND)
     thumb = Rectangle(plate.left + margin, plate.top + margin, plate.left + margin + side, plate.bottom - margin)
-    _paste(picture, thumb, naming.face_bgr)
     left, right = thumb.right + margin, plate.right - margin
-    write(picture, fitted(_WHO, right - left, text_height), left, thumb.top, DIM, text_height)
+    who, how = _WHO, _HOW
+    if naming.face_bgr is None:
+        left, who, how = thumb.left, _WHAT, _HOW_MARK
+    else:
+        _paste(picture, thumb, naming.face_bgr)
+    write(picture, fitted(who, right - left, text_height), left, thumb.top, DIM, text_height)
     top = thumb.top + text_height + margin
     write(picture, naming.name, left, top, WHITE, large, SEMIBOLD)
     end = left + text_width(naming.name, large, SEMIBOLD) + 2
     fill(picture, Rectangle(end, top, end + max(2, text_height // 8), top + large), WHITE)
     fill(picture, Rectangle(left, top + large + 3, right, top + large + 5), TRACK)
-    write(picture, fitted(_HOW, right - left, text_height), left, thumb.bottom - text_height, DIM, text_height)
+    write(picture, fitted(how, right - left, text_height), left, thumb.bottom - text_height, DIM, text_height)
 
 
 def _paste(picture: ByteArray, area: Rectangle, face_bgr: ByteArray) -> None:

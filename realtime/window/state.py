@@ -26,15 +26,15 @@ _SHARE_BESIDE, _SHARE_ON = 0.235, 0.4
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ClassNameInput:
-    """The input of a new class's name.
+    """The input of the name of a new class or of an event.
 
     Attributes:
         name: The text typed so far.
-        face_bgr: `(h, w, 3)` uint8 in [0, 255], BGR, the face to teach.
+        face_bgr: `(h, w, 3)` uint8 in [0, 255], BGR, the face to teach; None for an event.
     """
 
     name: str
-    face_bgr: ByteArray
+    face_bgr: ByteArray | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,7 +48,7 @@ class ViewState:
         map: Whether the panel shows the map. Without both there is no panel.
         positions: Position of each face on the map by track id, `(2,)` float32.
         help: Whether to show the help.
-        naming: The input of a new class's name, if open.
+        naming: The input of a name, if open.
         held: The frames that are collected or reviewed, if any.
         message: A message; empty for none.
         paused: Whether the picture is paused.

@@ -60,7 +60,7 @@ def test_the_pictures_quality_counts_where_it_is_known() -> None:
     bundle, faces = fake_bundle(drawn_faces(60, seed=0)), drawn_faces(2, seed=1)
     recognizer = Recognizer(replace(bundle, quality={bundle.default_labels: QualityEffect(small=1.0)}))
     small = replace(assess_crops_alone(faces.crops), size=np.array([10, 100], np.float32))
-    plain, known = recognizer.predict(faces.crops), recognizer.predict(faces.crops, small)
+    plain, known = recognizer.predict(faces.crops), recognizer.predict(faces.crops, quality=small)
     assert known.confidence[0] < plain.confidence[0]
     assert known.confidence[1] == pytest.approx(plain.confidence[1])
 

@@ -94,10 +94,41 @@ def test_the_word_on_pictures_goes_when_it_was_read_and_the_law_stays(visit) -> 
     banner = page.get_by_text("Your pictures go to this server and nowhere else.")
     expect(banner).to_be_visible()
     page.get_by_role("button", name="Got it").click()
-    expect(banner).to_have_count(0)
+    expect(banner).to_be_hidden()
     goto(page, "Map")
-    expect(banner).to_have_count(0)
+    expect(banner).to_be_hidden()
     expect(page.locator(".foot")).to_contain_text("Article 5(1)(f) of Regulation (EU) 2024/1689")
+
+
+def test_the_word_on_pictures_comes_once_a_browser(visit, address: str) -> None:
+    page = visit("About")
+    place = page.locator("h1").first.bounding_box()
+    page.get_by_role("button", name="Got it").click()
+    assert page.locator("h1").first.bounding_box() == place  # nothing moves
+    banner = page.get_by_role("region", name="Privacy", include_hidden=True)
+    page.context.clear_cookies()  # the browser is a new visitor, as after the server forgot it
+    again = page.context.new_page()
+    again.goto(address)
+    ready(again)
+    hidden = again.get_by_role("region", name="Privacy", include_hidden=True)
+    expect(hidden).to_be_attached(timeout=WAIT_MS)
+    expect(hidden).to_be_hidden()
+    # Another text, as when the operator begins to keep what is taught, is shown again.
+    again.evaluate("localStorage.setItem('moodspace-notice', 'another')")
+    again.reload()
+    expect(again.get_by_role("button", name="Got it")).to_be_visible(timeout=WAIT_MS)
+    expect(banner).to_be_hidden()
+
+
+def test_a_browser_without_storage_shows_the_word_until_it_is_dismissed(visit, open_page, address: str) -> None:
+    page = open_page("about:blank")
+    page.add_init_script(
+        "Object.defineProperty(window, 'localStorage', { get() { throw new DOMException('no', 'SecurityError'); } });"
+    )
+    page.goto(address)
+    page.get_by_role("button", name="Got it").click(timeout=WAIT_MS)
+    goto(page, "About")
+    expect(page.get_by_role("button", name="Got it")).to_be_hidden()
 
 
 def test_a_photo_is_looked_at_and_its_results_taken_along(visit, run, astronaut: Path) -> None:
@@ -120,6 +151,21 @@ def test_a_photo_is_looked_at_and_its_results_taken_along(visit, run, astronaut:
     assert 0.001 < changed < 0.1
 
 
+def test_two_views_of_a_photo_are_shown_side_by_side(visit, astronaut: Path) -> None:
+    page = visit("Photo")
+    upload(page, astronaut)
+    expect(page.locator(".ms .face")).to_have_count(1, timeout=WAIT_MS)
+    page.get_by_label("Compare with").click()
+    page.get_by_role("option", name="ferplus").click()
+    notice(page, "Both agree.")
+    expect(page.locator(".ms .face h3")).to_have_text([re.compile("happy"), re.compile("happy")], timeout=WAIT_MS)
+    own, second = (page.locator("h2", has_text=name).bounding_box() for name in ("blend", "ferplus"))
+    assert own["y"] == second["y"] and own["x"] + 300 < second["x"]
+    page.get_by_label("Compare with").click()
+    page.get_by_role("option", name="Nothing").click()
+    expect(page.locator(".ms .face")).to_have_count(1, timeout=WAIT_MS)
+
+
 def test_pictures_that_cannot_be_looked_at_are_told_apart(visit, astronaut: Path) -> None:
     page = visit("Photo")
     blank = cv2.imencode(".png", np.full((200, 300, 3), 200, np.uint8))[1].tobytes()
@@ -138,8 +184,9 @@ def test_pictures_that_cannot_be_looked_at_are_told_apart(visit, astronaut: Path
 def test_a_video_is_watched_played_and_taken_along(visit, clip: Path, tmp_path: Path) -> None:
     page = visit("Video")
     upload(page, clip)
-    expect(page.locator(".ms .timeline")).to_be_visible(timeout=WAIT_MS)
-    expect(page.locator(".ms .legend")).to_contain_text("happy")
+    drawing = page.locator(".scrub .drawing")
+    expect(drawing).to_be_visible(timeout=WAIT_MS)
+    expect(page.locator(".scrub .legend")).to_contain_text("happy")
     page.wait_for_function("() => (document.querySelector('video')?.readyState ?? 0) >= 1")
     assert page.evaluate("document.querySelector('video').videoWidth") == 512
     name, content = download(page, "MP4")
@@ -153,6 +200,38 @@ def test_a_video_is_watched_played_and_taken_along(visit, clip: Path, tmp_path: 
     assert [frame["time"] for frame in document["frames"]] == [0.0, 0.1, 0.2, 0.3, 0.4]
     rows = list(csv.DictReader(io.StringIO(download(page, "CSV")[1].decode())))
     assert [row["expression"] for row in rows] == ["happy"] * 5
+
+
+def test_a_video_is_scrubbed_and_shows_single_faces_only_with_consent(visit, clip: Path) -> None:
+    page = visit("Video")
+    upload(page, clip)
+    drawing = page.locator(".scrub .drawing")
+    expect(drawing).to_be_visible(timeout=WAIT_MS)
+    page.wait_for_function("() => (document.querySelector('video')?.readyState ?? 0) >= 1")
+    drawing.scroll_into_view_if_needed()
+    box = drawing.bounding_box()
+
+    def point(share: float) -> None:
+        page.mouse.move(box["x"] + box["width"] * share, box["y"] + 40)
+
+    point(0.5)
+    expect(page.locator(".scrub .tip")).to_contain_text("0:00.2")
+    expect(page.locator(".scrub .tip")).to_contain_text("happy")
+    point(0.25)
+    page.mouse.down()
+    page.wait_for_function("() => Math.abs(document.querySelector('video').currentTime - 0.125) < 0.02")
+    point(0.9)
+    page.wait_for_function("() => Math.abs(document.querySelector('video').currentTime - 0.45) < 0.02")
+    page.mouse.up()
+    expect(page.locator(".scrub .selection")).to_contain_text("Whole video")
+    expect(page.locator(".scrub .facts")).to_contain_text("with a face")
+    drawing.press("Home")
+    page.wait_for_function("() => document.querySelector('video').currentTime === 0")
+    expect(page.locator(".scrub")).not_to_contain_text("Single faces")
+    page.get_by_text("Show each face over time").click()
+    expect(page.locator(".scrub .strips tr")).to_have_count(2, timeout=WAIT_MS)
+    expect(page.locator(".scrub .strips")).to_contain_text("face 1")
+    assert "happy" in page.locator(".scrub .legend").inner_text()
 
 
 def test_a_video_is_left_when_the_visitor_cancels(visit, tmp_path: Path) -> None:

@@ -22,7 +22,9 @@ from moodspace.viz.map.face_map import EXPLANATION, SUBTITLE, FaceMap, Group, de
 from moodspace.viz.theme import page, text
 
 FOLDER = Path(__file__).with_name("assets")
-SCRIPTS = ("data", "drawing", "marks", "filters", "pictures", "card", "outside", "list", "search", "controls")
+SCRIPTS = (
+    "data", "drawing", "marks", "live", "filters", "pictures", "card", "outside", "list", "search", "controls",
+)  # fmt: skip
 STEPS = 65535  # length of the longer side: finer than a pixel at maximum zoom, in 16 bits
 UNSURE = 65535  # confidence (in ten-thousandths) of faces without a prediction
 # Faces per side of a sheet; decoding one takes 5 ms.
@@ -32,7 +34,9 @@ QUALITY = 32
 _STRIPS = 40
 
 
-def write_page(face_map: FaceMap, path: Path, *, served: BoolArray | None = None, at: str = "") -> None:
+def write_page(
+    face_map: FaceMap, path: Path, *, served: BoolArray | None = None, at: str = "", live: bool = False
+) -> None:
     """Write the map as one self-contained HTML file: about 60 bytes a face, its source, and 390 bytes an image.
 
     Args:
@@ -40,12 +44,13 @@ def write_page(face_map: FaceMap, path: Path, *, served: BoolArray | None = None
         path: The file to write; its folder exists.
         served: `(n,)` bool, the faces whose image the server has that the page will come from; None for none.
         at: The path of these images on the server, before their ids.
+        live: Whether the page shows the faces before the camera, as a Live page of the same browser tells them.
 
     Raises:
         OSError: The file cannot be written.
     """
     atlas = atlas_order(face_map.coordinates, face_map.picture)
-    values = _payload(face_map, atlas)
+    values = _payload(face_map, atlas) | {"live": live}
     if served is not None:
         values |= {"served": _packed(served, "<u1"), "at": at}
     payload = json.dumps(values, separators=(",", ":"))

@@ -31,7 +31,7 @@ class TimeBins(NamedTuple):
         seconds: `(s,)` int64, number of recorded seconds.
     """
 
-    width: int
+    width: float
     kept: IntArray
     proba: FloatArray
     faces: FloatArray

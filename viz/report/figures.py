@@ -5,7 +5,8 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from moodspace.sessions import FaceSeconds
+from moodspace.arrays import IntArray
+from moodspace.sessions import Mark
 from moodspace.viz.report.data import Kept, TimeBins
 from moodspace.viz.theme import text
 
@@ -15,6 +16,8 @@ _HEIGHT, _STEP = 1000, 10
 # Possible distances between the labels of a time axis, in seconds.
 _STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400)
 _MAX_LABELS = 8
+# Share of the drawing's width that the name of an event needs.
+_LABEL_SHARE = 0.1
 
 
 def clock(seconds: float) -> str:
@@ -60,17 +63,14 @@ def _band(below: npt.NDArray[np.floating], above: npt.NDArray[np.floating], star
     return "M" + "L".join(f"{at} {height:.0f}" for at, height in (*upper, *lower)) + "z"
 
 
-def strip(faces: FaceSeconds, rows: npt.NDArray[np.intp], bins: TimeBins, fills: Sequence[str]) -> str:
+def strip(shown: IntArray, fills: Sequence[str]) -> str:
     """Draw when one face was visible, colored by the last label it showed in each bin.
 
     Args:
-        faces: All faces.
-        rows: Rows of this face, ascending.
-        bins: The bins.
+        shown: `(s,)` int64, the column of that label in each of s bins, -1 for unsure, -2 if it was not visible.
         fills: Attributes for each class, and last for unsure.
     """
-    shown = np.full(len(bins.kept), -2, np.int64)
-    shown[faces.second[rows] // bins.width] = faces.shown[rows] % len(fills)
+    shown = np.where(shown == -1, len(fills) - 1, shown)
     paths = []
     for column, fill in enumerate(fills):
         shape = "".join(
@@ -93,7 +93,14 @@ def gap_overlays(bins: TimeBins, reasons: dict[Kept, str]) -> str:
     return "".join(marks)
 
 
-def plot(drawing: str, levels: Iterable[tuple[float, str]], length_s: float, bins: TimeBins, label: str) -> str:
+def plot(
+    drawing: str,
+    levels: Iterable[tuple[float, str]],
+    length_s: float,
+    bins: TimeBins,
+    label: str,
+    values: str = "shares",
+) -> str:
     """Return a drawing with its axes.
 
     Args:
@@ -102,6 +109,7 @@ def plot(drawing: str, levels: Iterable[tuple[float, str]], length_s: float, bin
         length_s: Length of the session in seconds.
         bins: The bins of the drawing.
         label: Description for screen readers.
+        values: What `scrub.js` draws when it zooms: "shares" or "counts".
     """
     across = "".join(f'<span style="bottom:{100 * at:.4g}%">{name}</span>' for at, name in levels)
     end = len(bins.kept) * bins.width
@@ -111,14 +119,26 @@ def plot(drawing: str, levels: Iterable[tuple[float, str]], length_s: float, bin
     )
     return (
         f'<figure class="plot"><div class="levels" aria-hidden="true">{across}</div>'
-        f'<div class="drawing" role="img" tabindex="0" aria-label="{text(label)}">{drawing}</div>'
-        f'<div class="times" aria-hidden="true">{along}</div></figure>'
+        f'<div class="scroller"><div class="wide"><div class="drawing" role="img" tabindex="0" data-values="{values}" '
+        f'aria-label="{text(label)}">{drawing}</div>'
+        f'<div class="times" aria-hidden="true">{along}</div></div></div></figure>'
     )
 
 
 def moment_line(number: int, second: float, bins: TimeBins) -> str:
     """Return a numbered vertical line over a drawing."""
     return f'<i class="moment" style="left:{_share(second / bins.width, bins)}"><b>{number}</b></i>'
+
+
+def event_lines(marks: Sequence[Mark], bins: TimeBins, *, named: bool = True) -> str:
+    """Return a dashed line for each marked event, with its name where the next one leaves room for it."""
+    end, lines = len(bins.kept) * bins.width, []
+    following = [mark.time for mark in marks[1:]] + [float("inf")]
+    for mark, later in zip(marks, following, strict=False):
+        name = f"<b>{text(mark.name)}</b>" if named else ""
+        bare = "" if later - mark.time > _LABEL_SHARE * end else " bare"
+        lines.append(f'<i class="event{bare}" style="left:{100 * mark.time / end:.5g}%">{name}</i>')
+    return "".join(lines)
 
 
 def bar(shares: npt.NDArray[np.floating], shades: Sequence[str]) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 
 from moodspace.classifier.palette import class_shades
 from moodspace.sessions import Session
+from moodspace.viz.report.beside import Beside
 from moodspace.viz.report.changes import changes
 from moodspace.viz.report.data import TimeBins, bin_session
 from moodspace.viz.report.figures import clock
@@ -17,8 +18,10 @@ from moodspace.viz.report.sections import (
     by_minute,
     certainty,
     change_from_baseline,
+    events,
     key_figures,
     moments,
+    most_faces,
     not_recorded,
     reasons,
     shown_order,
@@ -33,27 +36,33 @@ _FOLDER = Path(__file__).parent
 _WIDTHS, _MAX_BINS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600, 14400, 86400), 600
 
 
-def write_report(session: Session, path: Path) -> None:
-    """Write the report of a session as one self-contained HTML file.
+# Bins of the data that one scrubs: each second of up to four hours.
+_MAX_SCRUBBED = 4 * 3600
+
+
+def write_report(session: Session, path: Path, beside: Beside | None = None) -> None:
+    """Write the report of a session as one HTML file that loads nothing, except a large recording beside it.
 
     Args:
         session: The session; it may be empty.
         path: The file to write; its folder exists.
+        beside: A recording that plays in step.
 
     Raises:
         OSError: The file cannot be written.
     """
-    path.write_text(report_page(session), encoding="utf-8")
+    path.write_text(report_page(session, beside), encoding="utf-8")
 
 
-def report_page(session: Session) -> str:
+def report_page(session: Session, beside: Beside | None = None) -> str:
     """Return the report of a session as an HTML document; see `write_report`."""
     bins, found = drawing_bins(session), changes(session.group)
     body = [
         f'<header><h1>Expressions shown</h1><p class="faint">{_when(session)}</p></header>',
         f'<p class="card notice">{NOTICE}</p>',
         key_figures(session, found),
-        timeline(session, bins, found),
+        timeline(session, bins, found, tools=True, beside=beside.player() if beside else ""),
+        events(session),
         moments(session, found),
         by_minute(session),
         change_from_baseline(session),
@@ -62,13 +71,17 @@ def report_page(session: Session) -> str:
         not_recorded(session),
         _settings(session),
     ]
-    data = json.dumps(_payload(session, bins), separators=(",", ":")).replace("<", "\\u003c")
-    body.append(f'<div id="tip" hidden></div><script type="application/json" id="data">{data}</script>')
+    payload = _payload(session, bins) | ({"pieces": beside.pieces} if beside else {})
+    data = json.dumps(payload, separators=(",", ":")).replace("<", "\\u003c")
+    body.append(f'<script type="application/json" id="data">{data}</script>')
+    if beside is not None:
+        body.append(beside.embedded())
     return page(
         f"Expressions shown: {session.source}",
         f'<main class="sheet">{"".join(body)}</main>',
         style=(_FOLDER / "report.css").read_text(encoding="utf-8"),
-        script=(_FOLDER / "report.js").read_text(encoding="utf-8"),
+        script="".join((_FOLDER / name).read_text(encoding="utf-8") for name in ("scrub.js", "report.js")),
+        media=beside is not None,
     )
 
 
@@ -103,13 +116,17 @@ def _settings(session: Session) -> str:
     return f'<section id=settings><h2>Settings</h2><table class="narrow">{table}</table></section>'
 
 
-def _payload(session: Session, bins: TimeBins) -> dict[str, Any]:
-    """Return the data of the tooltip as JSON values: shares in thousandths, counts in tenths."""
+def _payload(session: Session, drawn: TimeBins) -> dict[str, Any]:
+    """Return the data of `scrub.js` as JSON values: shares in thousandths, counts in tenths."""
+    bins = bin_session(session, next((w for w in _WIDTHS if session.length / w <= _MAX_SCRUBBED), _WIDTHS[-1]))
     order, shades = shown_order(session), class_shades(session.classes)
     shares = np.rint(1000 * np.nan_to_num(bins.proba[:, order])).astype(int)
     counts = np.rint(10 * np.nan_to_num(np.column_stack([bins.faces, bins.readable, bins.unsure]))).astype(int)
     return {
         "width": bins.width,
+        "span": len(drawn.kept) * drawn.width,
+        "top": most_faces(session),
+        "marks": [[mark.time, mark.name] for mark in session.marks],
         "names": [session.classes[at] for at in order],
         "shades": [shades[at] for at in order],
         "reasons": {int(kept): reason for kept, reason in reasons(session).items()},

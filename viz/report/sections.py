@@ -3,13 +3,24 @@
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from moodspace.classifier.palette import class_shades
 from moodspace.sessions import Session
 from moodspace.viz.map.face_map import UNLABELED_SHADE
 from moodspace.viz.report.changes import DEVIATIONS, MIN_DIFFERENCE, WINDOW_S, Change
 from moodspace.viz.report.data import Kept, TimeBins, bin_session, seconds_kept
-from moodspace.viz.report.figures import bar, clock, gap_overlays, moment_line, percent, plot, stacked_areas, strip
+from moodspace.viz.report.figures import (
+    bar,
+    clock,
+    event_lines,
+    gap_overlays,
+    moment_line,
+    percent,
+    plot,
+    stacked_areas,
+    strip,
+)
 from moodspace.viz.theme import mark, text
 
 NOTICE = (
@@ -18,10 +29,14 @@ NOTICE = (
     "prohibits inferring the emotions of people at work and in education, except for medical or safety reasons."
 )
 
-_SHARES = ((0.0, "0 %"), (0.5, "50 %"), (1.0, "100 %"))
+SHARES = ((0.0, "0 %"), (0.5, "50 %"), (1.0, "100 %"))
 # Possible seconds per row of the table, and the maximum number of rows.
 _TABLE_WIDTHS, _MAX_ROWS = (60, 120, 300, 600, 900, 1800, 3600, 14400, 86400), 60
 _MAX_FACES = 24
+# Maximum numbers of events that are drawn and listed.
+_MAX_LINES, _MAX_EVENTS = 500, 100
+# Seconds before and after an event that its row compares.
+_AROUND_S = 5
 # Minimum change of a share to be listed.
 _MIN_CHANGE = 0.03
 
@@ -58,11 +73,41 @@ def key_figures(session: Session, changes: Sequence[Change]) -> str:
     )
 
 
-def timeline(session: Session, bins: TimeBins, changes: Sequence[Change]) -> str:
-    """Return the section with the group's shares over time and the moments of change."""
+# What `scrub.js` needs besides the drawings; hidden until it runs.
+TOOLS = """
+<div class="tools" hidden><button type="button" data-do="zoom-in">Zoom in</button>
+<button type="button" data-do="zoom-out">Zoom out</button>
+<button type="button" data-do="zoom-all">Whole session</button>
+<details class="keys faint"><summary>Point at a second; drag to select a span</summary><p>With the keyboard, focus the
+drawing: arrow keys move by a second and page keys by ten, with Shift they select; + and - zoom, 0 shows the whole
+session, Enter zooms to the span; n and p go to the next and previous event; Space plays; Escape clears.</p>
+</details></div>
+"""
+SELECTION = """
+<div class="selection card" hidden><div class="tools"><p class="facts" role="status"></p>
+<button type="button" data-do="zoom-span">Zoom to it</button>
+<button type="button" data-do="clear-span">Clear</button></div>
+<div class="scroll"><table class="dense"><thead><tr><th>Expression</th><th></th><th class="number">In the span</th>
+<th class="number">Whole session</th><th class="number">Points</th></tr></thead><tbody></tbody></table></div></div>
+"""
+
+
+def timeline(
+    session: Session, bins: TimeBins, changes: Sequence[Change], *, tools: bool = False, beside: str = ""
+) -> str:
+    """Return the section with the group's shares over time, the events and the moments of change.
+
+    Args:
+        session: The session.
+        bins: The bins of the drawing.
+        changes: The moments of change.
+        tools: Whether to add the controls of `scrub.js`.
+        beside: The player of a recording beside the session, as HTML.
+    """
     shades, order = class_shades(session.classes), shown_order(session)
     fills = [f'fill="{shades[column]}"' for column in order]
     lines = "".join(moment_line(number, change.second, bins) for number, change in enumerate(changes, 1))
+    lines += event_lines(session.marks[:_MAX_LINES], bins)
     drawing = stacked_areas(bins.proba[:, order], fills, 1.0) + gap_overlays(bins, reasons(session)) + lines
     share = np.zeros(len(shades)) if not session.group.recorded.any() else np.nanmean(session.group.proba, axis=0)
     legend = "".join(
@@ -73,7 +118,31 @@ def timeline(session: Session, bins: TimeBins, changes: Sequence[Change]) -> str
     return (
         "<section id=timeline><h2>Group expressions over time</h2>"
         f'<p class="faint">Mean over all readable faces, per second. {_resolution(bins)}Hatched: not recorded.</p>'
-        f'<ul class="legend">{legend}</ul>{plot(drawing, _SHARES, session.length, bins, words)}</section>'
+        f'{beside}<ul class="legend">{legend}</ul>{TOOLS if tools else ""}'
+        f"{plot(drawing, SHARES, session.length, bins, words)}{SELECTION if tools else ''}</section>"
+    )
+
+
+def events(session: Session) -> str:
+    """Return the section that lists the marked events, with the shares before and after them; empty without any."""
+    if not session.marks:
+        return ""
+    epochs = session.epochs(-_AROUND_S, _AROUND_S).columns
+    before, after = (
+        np.array(epochs[name], np.float64).reshape(len(session.marks), -1) for name in ("baseline", "mean")
+    )
+    rows = "".join(
+        f'<tr><td class="number" data-second="{mark.time:.3f}">{clock(mark.time)}</td><td>{text(mark.name)}</td>'
+        f'<td class="faint">{text(mark.source)}</td><td>{_changed(session, before[row], after[row])}</td></tr>'
+        for row, mark in enumerate(session.marks[:_MAX_EVENTS])
+    )
+    rest = len(session.marks) - _MAX_EVENTS
+    more = f'<p class="faint">And {rest:,} more; export them as a table.</p>' if rest > 0 else ""
+    return (
+        f"<section id=events><h2>Events</h2>"
+        f'<p class="faint">Mean shares in the {_AROUND_S} seconds before and after each event.</p>'
+        f'<div class="scroll"><table class="narrow"><tr><th class="number">Time</th><th>Event</th><th>Marked in</th>'
+        f"<th>Before and after</th></tr>{rows}</table></div>{more}</section>"
     )
 
 
@@ -86,8 +155,8 @@ def moments(session: Session, changes: Sequence[Change]) -> str:
         "deviations. The rule shows when something changed, not why."
     )
     rows = "".join(
-        f'<tr><td class="number">{number}</td><td class="number">{clock(change.second)}</td>'
-        f"<td>{_changed_shares(session, change)}</td></tr>"
+        f'<tr><td class="number">{number}</td><td class="number" data-second="{change.second}">{clock(change.second)}'
+        f"</td><td>{_changed(session, change.before, change.after)}</td></tr>"
         for number, change in enumerate(changes, 1)
     )
     table = (
@@ -162,10 +231,11 @@ def certainty(session: Session, bins: TimeBins) -> str:
     group, recorded = session.group, session.group.recorded
     if not recorded.any():
         return ""
-    top = float(max(1, group.faces[recorded].max()))
+    top = most_faces(session)
     layers = np.column_stack([bins.readable - bins.unsure, bins.unsure, bins.faces - bins.readable])
     names = ("sure", "unsure", "unreadable")
     drawing = stacked_areas(layers, [f'class="{name}"' for name in names], top) + gap_overlays(bins, reasons(session))
+    drawing += event_lines(session.marks[:_MAX_LINES], bins, named=False)
     faces, readable, unsure = (float(values[recorded].sum()) for values in (group.faces, group.readable, group.unsure))
     shares = ((readable - unsure) / faces, unsure / faces, 1 - readable / faces)
     words = ("confident", "unsure: no clear expression", "unreadable: too small, blurred or turned away")
@@ -178,8 +248,13 @@ def certainty(session: Session, bins: TimeBins) -> str:
     return (
         "<section id=certainty><h2>Number of faces and confidence</h2>"
         '<p class="faint">The shares include unsure faces, but not unreadable ones.</p>'
-        f'<ul class="legend">{legend}</ul>{plot(drawing, levels, session.length, bins, label)}</section>'
+        f'<ul class="legend">{legend}</ul>{plot(drawing, levels, session.length, bins, label, "counts")}</section>'
     )
+
+
+def most_faces(session: Session) -> float:
+    """Return the largest number of faces in view, at least 1."""
+    return float(max(1, session.group.faces[session.group.recorded].max(initial=1)))
 
 
 def single_faces(session: Session, bins: TimeBins) -> str:
@@ -191,7 +266,10 @@ def single_faces(session: Session, bins: TimeBins) -> str:
     ids, counts = np.unique(faces.track_ids, return_counts=True)
     rows = []
     for at in sorted(np.argsort(-counts, kind="stable")[:_MAX_FACES]):
-        drawing = strip(faces, np.flatnonzero(faces.track_ids == ids[at]), bins, fills)
+        rows_of = np.flatnonzero(faces.track_ids == ids[at])
+        shown = np.full(len(bins.kept), -2, np.int64)
+        shown[faces.second[rows_of] // bins.width] = faces.shown[rows_of]
+        drawing = strip(shown, fills)
         rows.append(f'<tr><th>face {ids[at]}</th><td class="number">{clock(counts[at])}</td><td>{drawing}</td></tr>')
     rest = len(ids) - len(rows)
     more = f" Not listed: {rest} visible for a shorter time." if rest > 0 else ""
@@ -234,12 +312,17 @@ def shown_order(session: Session) -> list[int]:
     return np.argsort(-recorded.sum(axis=0), kind="stable").tolist()
 
 
-def _changed_shares(session: Session, change: Change) -> str:
-    shades, by = class_shades(session.classes), change.after - change.before
+def _changed(session: Session, before: npt.NDArray[np.floating], after: npt.NDArray[np.floating]) -> str:
+    """Return the shares that changed most, before and after, as HTML."""
+    shades, by = class_shades(session.classes), after - before
+    if np.isnan(by).all():
+        return '<span class="faint">not recorded</span>'
     listed = [at for at in np.argsort(-np.abs(by), kind="stable") if abs(by[at]) >= _MIN_CHANGE]
+    if not listed:
+        return '<span class="faint">no change</span>'
     return ", ".join(
         f'<span class="change">{mark(session.classes[at], shades[at])} '
-        f"{percent(float(change.before[at]))} → {percent(float(change.after[at]))}</span>"
+        f"{percent(float(before[at]))} → {percent(float(after[at]))}</span>"
         for at in listed[:4]
     )
 

@@ -21,7 +21,7 @@ _PAGES = (
     ("session", "Session", "timeline"),
     ("about", "About", "info"),
 )
-_DISMISSED = "banner dismissed"
+_NOTICE = Path(__file__).parents[1] / "static" / "notice"
 
 STORED_NOTHING = (
     "<b>Your pictures go to this server and nowhere else.</b> They are processed in memory, then discarded; "
@@ -88,18 +88,16 @@ def privacy(*, keeps_taught: bool, sends_from: int | None = None) -> str:
 
 
 def banner(*, keeps_taught: bool) -> None:
-    """Show where pictures are processed, until the visitor dismisses it.
+    """Show where pictures are processed until the visitor dismisses it, once a browser unless the text changes.
 
     Args:
         keeps_taught: Whether the operator set a folder that keeps taught faces.
     """
-    # The outer container stays after the banner is dismissed, so that the elements after it keep their position:
-    # a camera would restart otherwise.
-    with st.container():
-        if not st.session_state.get(_DISMISSED):
-            with st.container(key="banner", horizontal=True, vertical_alignment="center"):
-                html(f'<p class="word">{STORED_TAUGHT if keeps_taught else STORED_NOTHING}</p>')
-                st.button("Got it", type="tertiary", on_click=lambda: st.session_state.update({_DISMISSED: True}))
+    # Always there, though mostly empty: the elements after it must keep their position, or a camera would restart.
+    with st.container(key="banner"):
+        texts = {path.suffix: path.read_text(encoding="utf-8") for path in _NOTICE.iterdir()}
+        show = st.components.v2.component("moodspace_notice", html=texts[".html"], css=texts[".css"], js=texts[".js"])
+        show(data={"text": STORED_TAUGHT if keeps_taught else STORED_NOTHING}, key="notice")
 
 
 def footer() -> None:

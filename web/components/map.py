@@ -176,5 +176,5 @@ def map_html(face_map: FaceMap, pictures: FacePictures) -> bytes:
     served[own] = [number in kept for number in face_map.ids[own].tolist()]
     with tempfile.TemporaryDirectory(prefix="moodspace-") as folder:
         path = Path(folder) / "map.html"
-        write_page(face_map, path, served=served if served.any() else None, at=FACES)
+        write_page(face_map, path, served=served if served.any() else None, at=FACES, live=True)
         return path.read_bytes()

@@ -76,6 +76,27 @@ def analyze_photo(
     return Photo(name, result, document, shown, thumbnails, reasons, pictures)
 
 
+def differences(one: Photo, other: Photo) -> str:
+    """Return which faces two results of the same picture read differently, as a sentence.
+
+    Args:
+        one: A result.
+        other: The result of another view or bundle, with the same faces in the same order.
+    """
+    pairs = zip(one.document["faces"], other.document["faces"], strict=True)
+    unlike = [number for number, (first, second) in enumerate(pairs, 1) if _answer(first) != _answer(second)]
+    if not unlike:
+        return "Both agree on every face." if len(one.document["faces"]) > 1 else "Both agree."
+    if len(one.document["faces"]) == 1:
+        return "They differ."
+    named = ", ".join(map(str, unlike[:-1])) + (" and " if unlike[:-1] else "") + str(unlike[-1])
+    return f"They differ on {'face' if len(unlike) == 1 else 'faces'} {named}."
+
+
+def _answer(face: dict[str, Any]) -> str | None:
+    return None if face["unknown"] else str(face["expression"])
+
+
 def _reason(prediction: Prediction, row: int, recognizer: Recognizer) -> str:
     if prediction.unknown[row]:
         return ""

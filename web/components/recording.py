@@ -5,6 +5,7 @@ import re
 from datetime import UTC, datetime
 from importlib.resources import files
 from typing import Any
+from urllib.parse import urlsplit
 
 from moodspace.arrays import FloatArray
 from moodspace.realtime.session.document import FORMAT, VERSION
@@ -13,7 +14,7 @@ from moodspace.sessions import WITHHELD, Session
 from moodspace.viz.report.changes import Change, changes
 from moodspace.viz.report.figures import clock
 from moodspace.viz.report.page import drawing_bins, report_page
-from moodspace.viz.report.sections import key_figures, moments, timeline
+from moodspace.viz.report.sections import events, key_figures, moments, timeline
 from moodspace.web.components.timeline import picture
 from moodspace.web.server.recording import LONGEST_S
 
@@ -39,7 +40,7 @@ def overview(session: Session) -> str:
     found = changes(session.group)
     parts = key_figures(session, found)
     if session.group.recorded.any():
-        parts += timeline(session, drawing_bins(session), found) + moments(session, found)
+        parts += timeline(session, drawing_bins(session), found) + events(session) + moments(session, found)
     # Streamlit removes SVG from HTML, but not pictures.
     return f'<div class="report">{_DRAWING.sub(lambda drawing: picture(drawing[0]), parts)}</div>'
 
@@ -73,7 +74,7 @@ def problem(session: Session, now: float, *, recording: bool) -> str | None:
 
 def _why_empty(session: Session, *, recording: bool) -> str:
     if not len(session.group.second):
-        return "Nothing recorded yet. Start the camera on the Live page, in a second tab."
+        return "Nothing recorded yet. Start the camera on the Live page."
     if session.min_group == 1:
         return "Nothing recorded yet: no readable face has been in view."
     if recording:
@@ -92,9 +93,21 @@ def _why_silent(session: Session, now: float) -> str | None:
     if silent < _SILENT_AFTER_S:
         return None
     return (
-        f"No frame for {clock(silent)}. The camera runs only while the Live page is open. Open it in a second tab and "
-        "start the camera; this recording then continues."
+        f"No frame for {clock(silent)}: the camera is not running. Start it on the Live page; this recording then "
+        "continues."
     )
+
+
+def mark_command(url: str, token: str) -> str:
+    """Return a shell command that marks an event in a recording.
+
+    Args:
+        url: The address of a page of the app.
+        token: The recording's token.
+    """
+    parts = urlsplit(url)
+    server = f"{parts.scheme}://{parts.netloc}" if parts.netloc else "http://localhost:8501"
+    return f"curl {server}/mark -H 'Authorization: Bearer {token}' -d '{{\"name\": \"stimulus on\"}}'"
 
 
 def report_file(session: Session) -> bytes:
@@ -110,7 +123,7 @@ def table_file(session: Session) -> bytes:
     Raises:
         OSError: The file cannot be written, for example because the recording was discarded.
     """
-    (path,) = export_session(session, session.folder / _TABLE)
+    path, *_ = export_session(session, session.folder / _TABLE)
     return path.read_bytes()
 
 
@@ -139,6 +152,7 @@ def document_file(session: Session) -> bytes:
         "since": session.since.tolist(),
         "seconds": seconds,
         "changes": [_change(one, session.classes) for one in changes(session.group)],
+        "marks": [mark._asdict() for mark in session.marks],
         "gaps": [gap._asdict() for gap in session.gaps],
         "missing": list(session.missing),
     }

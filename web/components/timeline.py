@@ -1,4 +1,4 @@
-"""The expressions in a video over time, as a stacked chart of their mean probabilities."""
+"""The expressions in a video over time: their mean probabilities in bins, and drawings that Streamlit shows."""
 
 import base64
 from collections.abc import Mapping, Sequence
@@ -7,39 +7,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from moodspace.viz.report.figures import clock, percent, stacked_areas
-from moodspace.viz.theme import mark, text
-
-# More bins than this are too narrow to tell apart; more labels than this overlap on a phone.
-_MAX_BINS, _MAX_LABELS = 200, 6
+# More bins than this are too narrow to tell apart, even zoomed.
+_MAX_BINS = 600
 # Times are rounded to milliseconds: a frame that overlaps a bin by less than this share of either does not count.
 _MIN_OVERLAP = 0.1
-_STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600)
-# Expressions that never reach this share are not in the legend.
-_VISIBLE = 0.02
-
-
-def timeline(
-    shares: npt.NDArray[np.float64], seconds: float, classes: tuple[str, ...], shades: Mapping[str, str]
-) -> str:
-    """Return the chart and its legend as HTML; bins without a face stay empty.
-
-    Args:
-        shares: `(s, C)`, as `mean_shares` returns them.
-        seconds: Length of the video, > 0.
-        classes: The C classes.
-        shades: A CSS color for each class.
-    """
-    drawing = picture(stacked_areas(shares, [f'style="fill:{shades[name]}"' for name in classes], 1.0))
-    visible = [at for at in range(len(classes)) if (np.nan_to_num(shares[:, at]) >= _VISIBLE).any()]
-    seen = [(classes[at], float(np.nanmean(shares[:, at]))) for at in visible]
-    legend = "".join(f"<li>{mark(name, shades[name])} <span>{percent(share)}</span></li>" for name, share in seen)
-    summary = ", ".join(f"{name} {100 * share:.0f} %" for name, share in seen) or "no face"
-    return (
-        f'<figure class="timeline"><div class="drawing" role="img" aria-label="On average: {text(summary)}">'
-        f'{drawing}</div><div class="times" aria-hidden="true">{_times(seconds)}</div>'
-        f'<ul class="legend">{legend}</ul></figure>'
-    )
 
 
 def mean_shares(
@@ -82,11 +53,3 @@ def picture(svg: str) -> str:
     """
     alone = svg.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" style="color-scheme:light dark" ', 1)
     return f'<img src="data:image/svg+xml;base64,{base64.b64encode(alone.encode()).decode()}" decoding="sync" alt="">'
-
-
-def _times(seconds: float) -> str:
-    step = next((one for one in _STEPS_S if seconds / one <= _MAX_LABELS), _STEPS_S[-1])
-    return "".join(
-        f'<span{" class=last" if at > 0.95 * seconds else ""} style="left:{100 * at / seconds:.4g}%">{clock(at)}</span>'
-        for at in range(0, int(seconds) + 1, step)
-    )

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from moodspace.arrays import ByteArray
 from moodspace.classifier.recognizer import Recognizer
+from moodspace.embeddings.crops import crop_faces
 from moodspace.embeddings.files.kind import Kind, kind_of
 from moodspace.embeddings.pictures import is_animated
 from moodspace.errors import MoodspaceError
@@ -21,6 +22,7 @@ from moodspace.realtime.documents import frame_document
 from moodspace.realtime.drawing.annotate import drawn
 from moodspace.realtime.drawing.video import OutputError, VideoWriter
 from moodspace.realtime.pipeline import FrameResult
+from moodspace.realtime.tracking.association import appearances, associate, overlaps
 from moodspace.web.components.results import as_csv, as_json
 from moodspace.web.components.timeline import mean_shares
 from moodspace.web.server.settings import Limits
@@ -30,10 +32,27 @@ Progress = Callable[[float, float], None]
 
 # No camera exceeds 240 fps; a higher rate is a damaged header.
 _MAX_FPS = 240
+# Seconds for which a face may be out of sight and keep its number.
+_LONGEST_ABSENCE_S = 1.5
 
 
 class VideoError(MoodspaceError):
     """A video that cannot be analyzed; says in one line what was expected, what it got, and what to do."""
+
+
+@dataclass(slots=True, eq=False)
+class FaceTrack:
+    """One face through a video.
+
+    Attributes:
+        number: Its number in this video, from 1; it does not identify a person.
+        times: The times of its frames in seconds, ascending.
+        shown: The column of its expression in each of these frames, -1 for unsure.
+    """
+
+    number: int
+    times: list[float]
+    shown: list[int]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,6 +69,7 @@ class VideoAnalysis:
         classes: The C classes.
         shares: `(s, C)` float64, the mean probabilities over time, as `timeline.mean_shares` returns them.
         seconds: Length of the video.
+        tracks: The faces that were followed through the video; show them only with the consent of everyone in it.
         incomplete: What is missing of a video that ends early, in one line; empty for a whole video.
     """
 
@@ -62,6 +82,7 @@ class VideoAnalysis:
     classes: tuple[str, ...]
     shares: npt.NDArray[np.float64]
     seconds: float
+    tracks: tuple[FaceTrack, ...] = ()
     incomplete: str = ""
 
 
@@ -116,6 +137,7 @@ class _FrameAnalyzer:
         # 1 % less, so that frames at exactly this rate are all analyzed.
         self._interval = 0.99 / most
         self._last: tuple[float, FrameResult] | None = None
+        self.faces = _FaceLinker()
         self.documents: list[dict[str, Any]] = []
 
     @property
@@ -130,7 +152,36 @@ class _FrameAnalyzer:
         document = frame_document(frame, result, self._recognizer)
         self.documents.append({"time": document["time"], "faces": document["faces"]})
         self._last = (frame.time, result)
+        self.faces.add(frame, result)
         return result
+
+
+class _FaceLinker:
+    """Links the faces of analyzed frames to tracks, as `live` does with detections."""
+
+    def __init__(self) -> None:
+        self.tracks: list[FaceTrack] = []
+        self._boxes = np.zeros((0, 4), np.float32)
+        self._looks = np.zeros((0, 64), np.float32)
+
+    def add(self, frame: Frame, result: FrameResult) -> None:
+        faces, unsure = result.faces, result.prediction.unknown
+        found, looks = faces.xywh, appearances(crop_faces(frame.bgr, faces.landmarks))
+        current = [at for at, track in enumerate(self.tracks) if frame.time - track.times[-1] <= _LONGEST_ABSENCE_S]
+        away = np.array([frame.time - self.tracks[at].times[-1] for at in current], np.float64)
+        whole = (overlaps(found, found) > 0).sum(axis=1) <= 1
+        pairs = associate(self._boxes[current], self._looks[current], away, found, looks, whole)
+        owner = {face: current[row] for row, face in pairs}
+        for face in range(len(found)):
+            at = owner.get(face, len(self.tracks))
+            if at == len(self.tracks):
+                self.tracks.append(FaceTrack(at + 1, [], []))
+                self._boxes = np.vstack([self._boxes, found[face]])
+                self._looks = np.vstack([self._looks, looks[face]])
+            self._boxes[at], self._looks[at] = found[face], looks[face]
+            column = int(result.prediction.proba[face].argmax())
+            self.tracks[at].times.append(frame.time)
+            self.tracks[at].shown.append(-1 if unsure[face] else column)
 
 
 def _analysis(name: str, clip: bytes, analyzer: _FrameAnalyzer, seconds: float) -> VideoAnalysis:
@@ -146,6 +197,7 @@ def _analysis(name: str, clip: bytes, analyzer: _FrameAnalyzer, seconds: float) 
         analyzer.classes,
         mean_shares(analyzer.documents, seconds, analyzer.classes),
         seconds,
+        tuple(analyzer.faces.tracks),
     )
 
 

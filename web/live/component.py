@@ -10,12 +10,16 @@ import streamlit as st
 
 from moodspace.classifier.bundle.bundle import Bundle
 from moodspace.classifier.recognizer import Recognizer
+from moodspace.web.components.map import PATH as MAP_PATH
 from moodspace.web.live.socket import PATH
 
 _FOLDER = Path(__file__).parents[1] / "static" / "live"
 _FOLDERS = _FOLDER, _FOLDER.with_name("collect")
 # Joined into one module in this order, because Streamlit takes a single script.
-_SCRIPTS = ("camera.js", "frames.js", "link.js", "overlay.js", "minimap.js", "panel.js", "recorder.js", "page.js")
+_SCRIPTS = (
+    "camera.js", "frames.js", "link.js", "overlay.js", "minimap.js", "beside.js", "panel.js", "recorder.js",
+    "marker.js", "recent.js", "dock.js", "page.js",
+)  # fmt: skip
 # Number of faces that show the shape of the map in the minimap.
 _POINTS = 4000
 _SEED = 0
@@ -27,7 +31,8 @@ def show_live(recognizer: Recognizer) -> None:
     Args:
         recognizer: The visitor's recognizer.
     """
-    _component()(data={"path": PATH, "points": _minimap(recognizer.bundle, recognizer.label_set)}, key="live")
+    points = _minimap(recognizer.bundle, recognizer.label_set)
+    _component()(data={"path": PATH, "map": MAP_PATH, "points": points}, key="live")
 
 
 def show_collect(*, keep_pictures: bool) -> dict[str, Any] | None:

@@ -22,6 +22,8 @@ _HEADER = struct.Struct("<Id")
 _MIN_SIDE = 16
 _MAX_SIDE = 1920
 _MAX_GROUP = 100
+# Seconds from an event until its name was typed.
+_MAX_AGO_S = 3600
 # Browsers write JPEGs of one scan. A decoder passes over the whole picture for each, and thousands fit into a small
 # file.
 _MAX_SCANS = 16
@@ -107,12 +109,15 @@ def read_request(text: str) -> dict[str, Any]:
             return request
         case {"type": "teach", "track": int(number), "label": str()} if not isinstance(number, bool):
             return request
+        case {"type": "mark", "name": str(), "ago": int() | float() as ago} if not isinstance(ago, bool):
+            if 0 <= ago <= _MAX_AGO_S:
+                return request
         case {"type": "baseline", "track": int(number)} if not isinstance(number, bool):
             return request
         case {"type": "record", "on": bool(), "min_group": int(least)} if 1 <= least <= _MAX_GROUP:
             if not isinstance(least, bool):
                 return request
-    known = "start, teach, undo, baseline, record, reset, collect, drop, lesson or discard"
+    known = "start, teach, undo, baseline, record, mark, reset, collect, drop, lesson or discard"
     raise MessageError(f"expected {known}, got something else")
 
 

@@ -183,6 +183,8 @@ class _Connection:
                     answers = await run_in_threadpool(self._worker.toggle_baseline, request["track"])
                 case "record":
                     answers = await run_in_threadpool(self._worker.record, request["on"], request["min_group"])
+                case "mark":
+                    answers = await run_in_threadpool(self._worker.mark, request["name"], request["ago"])
                 case _:
                     answers = []
                     await run_in_threadpool(self._worker.reset)

@@ -11,6 +11,7 @@ from moodspace.index.taught.faces import LIVE, NewFaces
 from moodspace.realtime.documents import face_document
 from moodspace.realtime.evidence import reason
 from moodspace.realtime.pipeline import LivePipeline, LiveResult
+from moodspace.realtime.session.file import SessionError
 from moodspace.realtime.window.minimap import MapDots
 from moodspace.web.components.face_route import PATH as FACES
 from moodspace.web.components.teaching import TeachError, check_room, class_name
@@ -19,6 +20,8 @@ from moodspace.web.live.messages import FrameMessage, class_list, decode_frame
 from moodspace.web.server.sending import LiveSender
 from moodspace.web.server.visitors import Visitor
 
+# The source of marks of the Live page.
+WEB = "web"
 # Seconds for which a face can still be taught after it left the picture: people look down at the button.
 _MEMORY_S = 3.0
 
@@ -64,7 +67,7 @@ class LiveWorker:
             places = self._places.follow(result)
             self._remember(result, now)
             if (recording := self.visitor.recording) is not None:
-                recording.add(result, time.time())
+                recording.add(result, time.time() - (time.monotonic() - now))
             collected = self._lesson.offer(frame, result)
             self._sender.add(frame, result, now)
         faces = [self._face(result, row, places) for row in range(len(result.faces))]
@@ -139,6 +142,25 @@ class LiveWorker:
         else:
             self.visitor.stop_recording()
         return [self.recording]
+
+    def mark(self, name: str, ago: float) -> list[dict[str, Any]]:
+        """Mark an event in the recording; return the messages for the browser.
+
+        Args:
+            name: What happened.
+            ago: How many seconds ago.
+
+        Raises:
+            SessionError: Nothing is being recorded, or the name cannot be used.
+        """
+        recording = self.visitor.recording
+        if recording is None:
+            raise SessionError("start a recording first; events are marked in it")
+        try:
+            made = recording.mark(name, WEB, time.time() - ago)
+        except ValueError as error:
+            raise SessionError(str(error)) from error
+        return [{"type": "marked", "name": made.name, "time": made.time}]
 
     def reset(self) -> None:
         """Forget all tracks: the next frame is the first of another source."""

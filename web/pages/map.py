@@ -13,9 +13,10 @@ from moodspace.web.server.visitors import Visitor, VisitorsError, this_visitor
 _EXPLANATION = """
 <p class="faint">Each dot is a labeled face. Faces that the network finds similar lie close together, so groups are
 expressions, and dots between groups are ambiguous faces. The axes have no meaning, and neither do distances between
-groups that are far apart. Point at a dot for details, choose classes in the legend, search by name, or draw around a
-group: the faces that you select can be taught as a class, and those that you taught get another one. A face that you
-teach appears next to its most similar faces.</p>
+groups that are far apart. Point at a dot for details, choose classes in the legend, search by class or name, or draw
+around a group: the faces that you select can be taught as a class, and those that you taught get another one. A face
+that you teach appears next to its most similar faces. While the Live page of this browser runs, the faces before its
+camera appear, too.</p>
 """
 # Session state: the message for the next run; the number of lessons, which empties the form by its keys.
 _MESSAGE, _LESSONS = "map message", "map lesson"

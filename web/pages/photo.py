@@ -2,10 +2,19 @@
 
 import streamlit as st
 
+from moodspace.classifier.recognizer import Recognizer
 from moodspace.embeddings.pictures import is_animated
 from moodspace.realtime.demo import picture_path
+from moodspace.viz.theme import text
 from moodspace.web.components.face_cards import face_cards, notice
-from moodspace.web.components.photos import Photo, analyze_photo, annotated, annotated_suffix, safely
+from moodspace.web.components.photos import (
+    Photo,
+    analyze_photo,
+    annotated,
+    annotated_suffix,
+    differences,
+    safely,
+)
 from moodspace.web.components.results import as_csv, as_json, named_after
 from moodspace.web.components.theme import heading, html, shades
 from moodspace.web.server.decoding import UploadError, decode_picture
@@ -14,6 +23,7 @@ from moodspace.web.server.visitors import Visitor, this_visitor
 
 _MOST = 12  # pictures at once
 _FILES, _CAMERA, _SAMPLE = "Files", "Camera", "Sample picture"
+_NOTHING = "Nothing"
 _NO_FACE = "no face found. A face must be at least about 20 pixels wide, upright, lit and seen from the front."
 
 
@@ -34,26 +44,62 @@ def _pictures() -> list[tuple[str, str, bytes]]:
     return [(file.file_id, file.name, file.getvalue()) for file in files[:_MOST]]
 
 
-def _analyzed(visitor: Visitor, key: str, name: str, content: bytes) -> Photo | UploadError:
-    """Return the result for a picture, analyzed once while it is on the page and nothing new is taught."""
-    seen: dict[tuple[str, int], Photo | UploadError] = st.session_state.setdefault("photos", {})
-    at = (key, visitor.gallery.generation)
+def _analyzed(
+    visitor: Visitor, recognizer: Recognizer, view: str, key: str, name: str, content: bytes
+) -> Photo | UploadError:
+    """Return the result for a picture, analyzed once while it is on the page and nothing new is taught.
+
+    Args:
+        visitor: The visitor.
+        recognizer: The visitor's recognizer, or one to compare with it.
+        view: The name of that one; "" for the visitor's.
+        key: The picture's key.
+        name: Its name.
+        content: Its file.
+    """
+    seen: dict[tuple[str, int, str], Photo | UploadError] = st.session_state.setdefault("photos", {})
+    at = (key, visitor.gallery.generation, view)
     if at not in seen:
         seen[at] = safely(
             lambda: analyze_photo(
                 name,
                 decode_picture(content, current_settings().limits),
-                lambda frame: visitor.engine.recognize(visitor.recognizer, frame),
-                visitor.recognizer,
+                lambda frame: visitor.engine.recognize(recognizer, frame),
+                recognizer,
             )
         )
     return seen[at]
 
 
-def _show(photo: Photo, key: str, content: bytes) -> None:
+def _comparison(visitor: Visitor) -> tuple[str, Recognizer] | None:
+    """Ask what to compare with; return its name and its recognizer, None for nothing."""
+    others = visitor.engine.others(visitor.recognizer)
+    if not others:
+        return None
+    chosen = st.selectbox("Compare with", (_NOTHING, *others), width=300)
+    return (chosen, others[chosen]) if chosen in others else None
+
+
+def _show_cards(photo: Photo) -> None:
+    faces, colors = photo.document["faces"], shades(photo.result.prediction.classes)
+    html(face_cards(faces, photo.thumbnails, colors, photo.reasons, photo.pictures))
+
+
+def _compare(visitor: Visitor, photo: Photo, name: str, other: Photo) -> None:
+    """Show the faces of a picture as two views or bundles read them, side by side."""
+    html(notice(differences(photo, other), wrong=False))
+    own, second = st.columns(2, gap="medium")
+    for column, title, one in ((own, visitor.recognizer.label_set, photo), (second, name, other)):
+        with column:
+            html(f"<h2>{text(title)}</h2>")
+            _show_cards(one)
+
+
+def _show(visitor: Visitor, photo: Photo, key: str, content: bytes, other: tuple[str, Photo] | None) -> None:
     faces = photo.document["faces"]
     with st.container(key=f"photo-{key}"):
-        picture, cards = st.columns([3, 2], gap="medium") if len(faces) < 3 else (st.container(), st.container())
+        beside = len(faces) < 3 and other is None
+        picture, cards = st.columns([3, 2], gap="medium") if beside else (st.container(), st.container())
         count = f"{len(faces)} faces" if len(faces) != 1 else "1 face"
         picture.image(photo.shown, caption=f"{photo.name}: {count}", width="stretch", alt=f"{photo.name}, annotated")
         with cards:
@@ -65,9 +111,10 @@ def _show(photo: Photo, key: str, content: bytes) -> None:
                         wrong=False,
                     )
                 )
-            if faces:
-                colors = shades(photo.result.prediction.classes)
-                html(face_cards(faces, photo.thumbnails, colors, photo.reasons, photo.pictures))
+            if faces and other is not None:
+                _compare(visitor, photo, *other)
+            elif faces:
+                _show_cards(photo)
             else:
                 html(notice(_NO_FACE, f"{photo.name}:", wrong=False))
         with picture, st.container(horizontal=True):
@@ -97,14 +144,23 @@ def _downloads(photos: list[Photo], stem: str, key: str) -> None:
 heading("Photo", "Read the expressions in a picture, with confidence and the closest known faces.")
 visitor = this_visitor()
 pictures = _pictures()
-results = {key: _analyzed(visitor, key, name, content) for key, name, content in pictures}
-st.session_state["photos"] = {(key, visitor.gallery.generation): result for key, result in results.items()}
+comparison = _comparison(visitor)
+results = {key: _analyzed(visitor, visitor.recognizer, "", key, name, content) for key, name, content in pictures}
+shown = {(key, visitor.gallery.generation, ""): result for key, result in results.items()}
 for key, name, content in pictures:
     result = results[key]
     if isinstance(result, UploadError):
         html(notice(str(result), f"{name}:"))
-    else:
-        _show(result, key, content)
+        continue
+    compared = None
+    if comparison is not None:
+        view, recognizer = comparison
+        second = _analyzed(visitor, recognizer, view, key, name, content)
+        shown[key, visitor.gallery.generation, view] = second
+        compared = (view, second) if isinstance(second, Photo) else None
+    _show(visitor, result, key, content, compared)
+# Only results of pictures that are on the page are kept.
+st.session_state["photos"] = shown
 read = [result for result in results.values() if isinstance(result, Photo)]
 if len(read) > 1:
     with st.container(horizontal=True, vertical_alignment="center"):

@@ -11,6 +11,7 @@ from moodspace.sessions import Session
 from moodspace.web.components.face_cards import notice
 from moodspace.web.components.recording import (
     document_file,
+    mark_command,
     overview,
     problem,
     report_file,
@@ -31,8 +32,9 @@ _UNREADABLE = "the recording cannot be read; discard it and record again"
 _HOW = """
 <div class="cards topics">
 <article class="card"><h2>How to record</h2>
-<p>Open the Live page in a second tab, start the camera and press <b>Record</b>. Come back here to see the group's
-expressions over time. Stop on either page. A recording ends after four hours at the latest.</p></article>
+<p>Start the camera on the Live page and press <b>Record</b>. Then come back here to see the group's expressions over
+time: the session goes on, with a sign. Stop on either page. A recording ends after four hours at the latest.</p>
+</article>
 <article class="card"><h2>What is kept</h2>
 <p>Numbers, once a second: how many faces were visible, how many were readable, and their mean probabilities. No
 images, no crops, nothing about a single face. While fewer than five readable faces are visible, nothing is kept, unless
@@ -46,7 +48,7 @@ the report, one page that works offline, or the numbers as CSV or JSON.</p></art
 
 @st.fragment(run_every=2)
 def _wait(visitor: Visitor) -> None:
-    """Explain how to record until a recording starts in another tab."""
+    """Explain how to record until a recording starts."""
     if visitor.recording is not None:
         st.rerun()
     html(_HOW)
@@ -80,6 +82,10 @@ def _actions(visitor: Visitor, recording: Recording) -> None:
         if recording.running:
             st.button("Stop", type="primary", icon=":material/stop:", on_click=visitor.stop_recording)
         _downloads(recording)
+        if recording.running:
+            with st.popover("Mark events", icon=":material/flag:"):
+                html('<p class="word">Press Mark on the Live page, or let another program send events:</p>')
+                st.code(mark_command(st.context.url or "", recording.token), language="bash", wrap_lines=True)
         with st.popover("Discard", icon=":material/delete:"):
             html('<p class="word">This permanently deletes the recording.</p>')
             st.button("Discard the recording", on_click=visitor.discard_recording)

@@ -7,8 +7,8 @@ import streamlit as st
 from moodspace.viz.report.figures import clock
 from moodspace.web.components.face_cards import notice
 from moodspace.web.components.results import named_after
-from moodspace.web.components.theme import heading, html, shades
-from moodspace.web.components.timeline import timeline
+from moodspace.web.components.scrub import show_scrub
+from moodspace.web.components.theme import heading, html
 from moodspace.web.components.videos import VideoAnalysis, VideoError, analyze_video
 from moodspace.web.server.settings import current_settings
 from moodspace.web.server.visitors import this_visitor
@@ -16,6 +16,8 @@ from moodspace.web.server.visitors import this_visitor
 logger = logging.getLogger(__name__)
 
 _RESULT_KEY = "watched"
+# Key of the container with the player.
+_PLAYER = "player"
 
 
 def _analyze(name: str, content: bytes) -> VideoAnalysis | VideoError:
@@ -54,7 +56,8 @@ def _forget_upload() -> None:
 def _show(analysis: VideoAnalysis) -> None:
     if analysis.incomplete:
         html(notice(analysis.incomplete, f"{analysis.name}:"))
-    st.video(analysis.clip)
+    with st.container(key=_PLAYER):
+        st.video(analysis.clip)
     stem = named_after(analysis.name, "")
     with st.container(horizontal=True):
         for kind, content, name in (
@@ -66,9 +69,12 @@ def _show(analysis: VideoAnalysis) -> None:
     if not analysis.with_face:
         html(notice("no face found in any frame", f"{analysis.name}:", wrong=False))
         return
-    drawing = timeline(analysis.shares, analysis.seconds, analysis.classes, shades(analysis.classes))
     note = f"Mean over the faces in view. {analysis.with_face:,} of {analysis.frames:,} analyzed frames show a face."
-    html(f'<section><h2>Over time</h2><p class="faint">{note}</p>{drawing}</section>')
+    html(f'<section><h2>Over time</h2><p class="faint">{note}</p></section>')
+    single = st.toggle(
+        "Show each face over time", help="Only if everyone in the video has agreed to it. Faces get numbers, not names."
+    )
+    show_scrub(analysis, player=_PLAYER, single_faces=single)
 
 
 heading("Video", "Analyze a clip frame by frame and download the results.")

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from moodspace.arrays import ByteArray
-from moodspace.classifier.bundle.bundle import load_bundle
+from moodspace.classifier.bundle.bundle import Bundle, load_bundle
 from moodspace.classifier.face_pictures import FacePictures
 from moodspace.classifier.recognizer import Recognizer
 from moodspace.embeddings.detection.detectors import open_detector, open_picture_detector
@@ -31,7 +31,7 @@ class Engine:
         settings: The operator's settings.
 
     Raises:
-        BundleError: The bundle cannot be used.
+        BundleError: A bundle cannot be used.
         DataError: The data with the pictures of its faces cannot be used.
         ValueError: The bundle has no such labels.
 
@@ -48,6 +48,13 @@ class Engine:
         # For pictures: searches at several sizes, as `moodspace predict` does.
         self._picture_detector: Detector = _DetectorPool([open_picture_detector() for _ in range(threads)])
         Recognizer(self.bundle, self.labels)  # raises ValueError now if the bundle has no such labels
+        self._second: tuple[str, Bundle] | None = None
+        if settings.compare is not None:
+            second = load_bundle(settings.compare, threads=1)
+            named = settings.compare.name
+            if named == settings.bundle.name:
+                named = f"{settings.compare.parent.name}/{named}"
+            self._second = named, replace(second, encoder=_LockedEncoder(second.encoder))
         self.pictures = FacePictures.read(settings.pictures, bundle) if settings.pictures else FacePictures.none()
         self.pool = FairThreadPool(threads)
 
@@ -60,6 +67,23 @@ class Engine:
             video: Whether it is a video frame, which is searched for faces at one size only.
         """
         return Pipeline(self.detector if video else self._picture_detector, recognizer).process(frame_bgr, 0.0)
+
+    def others(self, recognizer: Recognizer) -> dict[str, Recognizer]:
+        """Return what can be compared with a visitor's recognizer, by a name to show.
+
+        These are the other views of its bundle, with the visitor's taught faces, and those of the operator's second
+        bundle, with them only if its encoder is the same.
+        """
+        views = [view for view in self.bundle.views if view != recognizer.label_set]
+        found = {view: Recognizer(self.bundle, view, recognizer.taught) for view in views}
+        for one in found.values():
+            one.pictures = recognizer.pictures
+        if self._second is not None:
+            name, bundle = self._second
+            same = bundle.encoder_spec.fingerprint == self.bundle.encoder_spec.fingerprint
+            taught = recognizer.taught if same else None
+            found |= {f"{name}: {view}": Recognizer(bundle, view, taught) for view in bundle.views}
+        return found
 
     def encode(self, crops: ByteArray) -> Encoded:
         """Encode `(n, 48, 48)` uint8 gray crops."""

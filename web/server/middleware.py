@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 from starlette.requests import cookie_parser
 
 from moodspace.web.server.identity import VISITOR_COOKIE, is_key, new_key
+from moodspace.web.server.marks import PATH as MARK_PATH
 from moodspace.web.server.settings import WebSettings, current_settings, is_loopback
 from moodspace.web.server.visitors import Visitors, all_visitors
 
@@ -58,7 +59,7 @@ class AuthMiddleware:
         cookies = cookie_parser(headers.get("cookie", ""))
         if refused := _refusal(scope, headers, cookies, settings):
             await _refuse_access(scope, receive, send, *refused)
-        elif scope["type"] == "websocket" or scope["path"] in _OPEN_PATHS:
+        elif scope["type"] == "websocket" or scope["path"] in _OPEN_PATHS or _has_own_token(scope):
             await self.app(scope, receive, send)
         elif settings.token and (rest := _without_token(scope)) is not None:
             secure = _is_secure(scope, headers)
@@ -213,11 +214,18 @@ def _refusal(
         return 403, "expected a page of this server, got another origin"
     if settings.token is None or scope["path"] in _OPEN_PATHS:
         return None
+    if _has_own_token(scope):
+        return None
     given = dict(parse_qsl(scope["query_string"].decode("latin-1"))).get("token", "") if scope["type"] == "http" else ""
     candidates = (cookies.get(TOKEN_COOKIE, ""), given)
     if any(hmac.compare_digest(one.encode(), settings.token.encode()) for one in candidates):
         return None
     return 403, "expected the token; open the address that the operator gave you, with ?token=... in it"
+
+
+def _has_own_token(scope: Scope) -> bool:
+    """Return whether a request comes from a program without cookies, whose token the route itself checks."""
+    return scope["type"] == "http" and scope["path"] == MARK_PATH and scope["method"] == "POST"
 
 
 def _is_own_name(name: str, settings: WebSettings) -> bool:

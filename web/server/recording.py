@@ -1,6 +1,7 @@
 """A recording of a live session: numbers, never pictures, kept until the visitor discards it or leaves."""
 
 import logging
+import secrets
 import shutil
 import threading
 import time
@@ -9,7 +10,7 @@ from moodspace.realtime.pipeline import LiveResult
 from moodspace.realtime.session.file import SessionError
 from moodspace.realtime.session.reading import open_session
 from moodspace.realtime.session.recorder import SessionRecorder
-from moodspace.sessions import Session
+from moodspace.sessions import Mark, Session
 from moodspace.web.server.private_folder import private_folder
 
 logger = logging.getLogger(__name__)
@@ -29,6 +30,7 @@ class Recording:
 
     Attributes:
         min_group: Minimum number of faces for which anything is kept.
+        token: Lets another program mark events; see `marks`.
 
     Raises:
         SessionError: Nothing can be written.
@@ -37,6 +39,7 @@ class Recording:
 
     def __init__(self, classes: tuple[str, ...], min_group: int, *, longest: float = LONGEST_S) -> None:
         self.min_group, self._longest = min_group, longest
+        self.token = secrets.token_urlsafe(16)
         self._lock = threading.Lock()
         self._began = time.time()
         self._folder = private_folder()
@@ -57,7 +60,7 @@ class Recording:
 
         Args:
             result: The predictions for the frame.
-            wall_time: When the frame arrived, in Unix seconds.
+            wall_time: When the frame arrived at the server, in Unix seconds.
         """
         with self._lock:
             if self._recorder is None:
@@ -70,6 +73,23 @@ class Recording:
                 self._stop(SessionError("the server could not store more of it"))
             if wall_time - self._began > self._longest:
                 self._stop()
+
+    def mark(self, name: str, source: str, wall_time: float) -> Mark:
+        """Mark an event; return it with its time in the recording.
+
+        Args:
+            name: What happened.
+            source: Where the mark comes from.
+            wall_time: When it happened, in Unix seconds.
+
+        Raises:
+            ValueError: The name cannot be used.
+            SessionError: The recording has ended, or nothing more can be stored.
+        """
+        with self._lock:
+            if self._recorder is None:
+                raise SessionError("expected a running recording, it has ended")
+            return self._recorder.mark(name, source, wall_time)
 
     def stop(self) -> None:
         """Stop the recording; it stays readable. Do nothing if it has stopped."""

@@ -49,6 +49,7 @@ class WebSettings:
     Attributes:
         bundle: The bundle's folder.
         labels: The view to predict; None for the bundle's default.
+        compare: The folder of a second bundle, which the Photo page can compare with; None for none.
         host: The address to listen on.
         port: Its port.
         token: The token that a browser must send once; None if none is required.
@@ -62,6 +63,7 @@ class WebSettings:
 
     bundle: Path = _SHIPPED_BUNDLE
     labels: str | None = None
+    compare: Path | None = None
     host: str = "127.0.0.1"
     port: int = 8501
     token: str | None = None
@@ -101,7 +103,7 @@ def _streamlit_defaults() -> WebSettings:
 @lru_cache(maxsize=1)
 def _read(text: str) -> WebSettings:
     values = json.loads(text)
-    for name in ("bundle", "gallery", "pictures"):
+    for name in ("bundle", "gallery", "compare", "pictures"):
         if values.get(name):
             values[name] = Path(values[name])
     values["origins"] = tuple(values.get("origins", ()))

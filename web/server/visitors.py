@@ -217,6 +217,11 @@ class Visitors:
         """Return the visitor with this key, or None."""
         return self._visitors.get(key)
 
+    def recordings(self) -> list[Recording]:
+        """Return the recordings that are running."""
+        found = [visitor.recording for visitor in list(self._visitors.values())]
+        return [recording for recording in found if recording is not None and recording.running]
+
     def with_script(self, script: str) -> Visitor | None:
         """Return the visitor that a Streamlit session belongs to, or None."""
         return next((one for one in list(self._visitors.values()) if script in one.scripts), None)

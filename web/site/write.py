@@ -18,7 +18,8 @@ import numpy as np
 
 from moodspace.classifier.bundle.bundle import Bundle
 from moodspace.classifier.palette import COLORS, OWN_COLORS
-from moodspace.classifier.taught_scores import Whitening
+from moodspace.classifier.recognizer import Recognizer
+from moodspace.classifier.taught_scores import Whitening, common_classes
 from moodspace.embeddings.detection.detectors import bundled_weights
 from moodspace.embeddings.detection.occlusion_weights import BIAS, WEIGHTS
 from moodspace.embeddings.encoder import LiteRTEncoder
@@ -202,7 +203,10 @@ def _describe(bundle: Bundle, files: _Files) -> dict[str, Any]:
         "blend": bundle.blend.to_json() if bundle.blend else None,
         "gate": bundle.gate.to_json(),
         "quality": bundle.meta.get("quality") or {},
-        "commonClasses": {name: list(classes) for name, classes in bundle.views.items()},
+        "commonClasses": {
+            name: list(common_classes(Recognizer(bundle, name).gallery_labels, classes))
+            for name, classes in bundle.views.items()
+        },
         "metrics": bundle.meta.get("metrics"),
         "colors": COLORS,
         "ownColors": list(OWN_COLORS),

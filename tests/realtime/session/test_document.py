@@ -23,6 +23,7 @@ def saved(tmp_path):
         recorder.add(shows([(0.5, 0.25, 0.25)] * 5, unsure=[4]), STARTED)
         recorder.add(group(2, time=1.0), STARTED + 1)
         recorder.add(shows([(0.7, 0.1, 0.1, 0.1)] * 6, time=4.0, classes=(*CLASSES, "confused")), STARTED + 4)
+        recorder.mark("joke", "web", STARTED + 4)
     session = open_session(tmp_path / "session")
     path = tmp_path / "session.json"
     path.write_bytes(document_file(session))
@@ -35,6 +36,9 @@ def test_a_document_gives_the_report_of_its_session(saved) -> None:
     for name in ("second", "wall", "frames", "faces", "readable", "unsure", "proba"):
         np.testing.assert_allclose(getattr(read.group, name), getattr(session.group, name), atol=1e-3)
     assert read.gaps == session.gaps and read.gaps
+    assert read.marks == session.marks and read.marks
+    assert read.time_of(STARTED + 3) == pytest.approx(3)
+    assert read.epochs(-2, 1).columns == session.epochs(-2, 1).columns
     assert report_page(read) == report_page(session)
 
 
@@ -58,6 +62,8 @@ def test_report_reads_a_document_and_writes_beside_it(saved, monkeypatch) -> Non
         (lambda d: d["seconds"][0].update(faces=-7), "0 or more"),
         (lambda d: d["seconds"][0].update(time="2026-11-28T10:00:00"), "offset from UTC"),
         (lambda d: d.update(duration="long"), "got a changed one"),
+        (lambda d: d["marks"][0].update(time=-1), "times of marks"),
+        (lambda d: d["marks"][0].update(name=""), "got an empty one"),
         (lambda d: d.update(since=None), "got a changed one"),
     ],
 )

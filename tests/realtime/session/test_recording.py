@@ -1,14 +1,16 @@
 """What a recording reports as its state, for the window and the command line."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from moodspace.realtime.capture.source import Frame
+from moodspace.realtime.session.reading import open_session
 from moodspace.realtime.session.recording import Recording, RecordingOptions, recording_words
 from moodspace.realtime.window.state import RECORDING
-from tests.realtime.session.recordings import CLASSES, group, shows
+from tests.realtime.session.recordings import CLASSES, STARTED, group, shows
 
 FRAME = Frame("clip", 0, 0.0, np.zeros((64, 64, 3), np.uint8), 30.0)
 
@@ -61,3 +63,19 @@ def test_unreadable_faces_do_not_count(tmp_path: Path) -> None:
 @pytest.mark.parametrize("options", [{"individuals": True}, {"min_group": 1}])
 def test_single_faces_are_recorded_when_asked_for(tmp_path: Path, options: dict[str, bool | int]) -> None:
     assert record_states(tmp_path, [(0.0, 1)], **options) == ([RECORDING], True)
+
+
+@pytest.mark.parametrize("is_live", [True, False])
+def test_marks_follow_the_capture_of_a_camera_and_the_showing_of_a_file(tmp_path: Path, is_live: bool) -> None:
+    """Frames are captured at 10 per second and recorded 0.7 s later, as after slow work; an event comes in between."""
+    now = [STARTED]
+    with Recording(RecordingOptions(tmp_path), CLASSES, "a", lambda: now[0], live=is_live) as recording:
+        for k in range(20):
+            captured = STARTED + 0.1 * k
+            now[0] = captured + 0.7
+            frame = replace(FRAME, index=k, time=0.1 * k, captured=captured)
+            recording.add(frame, group(5, time=0.1 * k))
+        mark = recording.mark("joke", "window", STARTED + 1.55)
+    # A camera's frame of that moment has the time 1.55. Of the file, the frame of 0.8 was shown then.
+    assert mark.time == pytest.approx(1.55 if is_live else 0.85, abs=0.1)
+    assert open_session(recording.folder).marks == (mark,)

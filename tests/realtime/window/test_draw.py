@@ -184,7 +184,13 @@ def test_marks_tell_of_recording_and_pause(recognizer: Recognizer) -> None:
 
 @pytest.mark.parametrize(("height", "width"), [(360, 640), (1080, 1920)])
 @pytest.mark.parametrize(
-    "view", [ViewState(help=True), ViewState(message="taught"), ViewState(naming=ClassNameInput("a", noise()))]
+    "view",
+    [
+        ViewState(help=True),
+        ViewState(message="taught"),
+        ViewState(naming=ClassNameInput("a", noise())),
+        ViewState(naming=ClassNameInput("a", None)),
+    ],
 )
 def test_what_lies_over_the_picture_has_white_letters_on_a_dark_plate(
     recognizer: Recognizer, height: int, width: int, view: ViewState
@@ -205,6 +211,7 @@ NOTICES = [
     ViewState(naming=ClassNameInput("quizzical", noise())),
     ViewState(help=True),
     ViewState(recording="waiting for 5 faces, 1 in view", paused=True, fps=30, latency_ms=20),
+    ViewState(naming=ClassNameInput("film", None)),
 ]
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from moodspace.realtime.window.keys import HELP, Action, Command, Controls
+from moodspace.realtime.window.keys import HELP, UNNAMED, Action, Command, Controls
 
 CLASSES = ("angry", "happy", "müde")
 
@@ -115,6 +115,21 @@ def test_a_name_has_room_for_so_many_letters_and_no_signs(controls: Controls) ->
     assert controls.name == "ä" + 23 * "x"
 
 
+def test_an_event_is_named_as_it_is_typed_with_or_without_faces(controls: Controls) -> None:
+    controls.update([], CLASSES)
+    controls.press(ord("x"))
+    assert controls.marking
+    type_text(controls, "Film q A")
+    assert controls.press(13) == Action(Command.MARK, "Film q A")
+    controls.press(ord("x"))
+    assert controls.press(13) == Action(Command.MARK, UNNAMED)
+    controls.press(ord("x"))
+    assert controls.press(27) is None and controls.name is None
+    controls.update([2], CLASSES)
+    controls.press(ord("n"))
+    assert not controls.marking
+
+
 def test_escape_leaves_the_help_first(controls: Controls) -> None:
     controls.press(ord("h"))
     assert controls.press(27) is None
@@ -122,7 +137,7 @@ def test_escape_leaves_the_help_first(controls: Controls) -> None:
     assert controls.press(27) == Action(Command.QUIT)
 
 
-@pytest.mark.parametrize("key", [0xFFE1, 0, -1, ord("x"), ord("0"), 0x10FFFF + 1])
+@pytest.mark.parametrize("key", [0xFFE1, 0, -1, ord("z"), ord("0"), 0x10FFFF + 1])
 def test_other_keys_do_nothing(controls: Controls, key: int) -> None:
     before = dict(vars(controls))
     assert controls.press(key) is None

@@ -116,7 +116,7 @@ def test_a_window_shows_the_drawn_frames(pipeline: PlainPipeline, screen: Screen
 
 @pytest.mark.parametrize("key", [ord("q"), ord("Q"), 27, 27 | 0x100000])
 def test_a_key_leaves(pipeline: PlainPipeline, screen: Screen, key: int) -> None:
-    screen.keys = [(1, ord("x")), (3, key)]
+    screen.keys = [(1, ord("z")), (3, key)]
     source = ListSource(clip_frames(20))
     assert 3 <= live(source, pipeline) < 20
     assert source.closed
@@ -318,6 +318,46 @@ def test_the_window_says_what_a_recording_waits_for(
     screen.keys = [(1, ord("q"))]
     live(picture, pipeline, record=lambda frame, result: None, recording=lambda: "waiting for 5 faces, 2 in view")
     assert set(views) == {"waiting for 5 faces, 2 in view"}
+
+
+def test_an_event_is_marked_at_the_moment_of_the_key_not_of_its_name(
+    pipeline: PlainPipeline, screen: Screen, picture: ListSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [100.0]
+    monkeypatch.setattr(loop_module.time, "time", lambda: now[0])
+    screen.type(1, "xFilm")
+    screen.asked = lambda: now.__setitem__(0, now[0] + 1)
+    screen.keys += [(1, 13), (2, ord("q"))]
+    marked: list[tuple[str, float]] = []
+
+    def mark(name: str, wall_time: float) -> float:
+        marked.append((name, wall_time))
+        return 83.45
+
+    messages: list[str] = []
+    draw = loop_module.draw_live
+
+    def drawn(frame: ByteArray, result: LiveResult, view: ViewState, panel: Panel) -> ByteArray:
+        messages.append(view.message)
+        return draw(frame, result, view, panel)
+
+    monkeypatch.setattr(loop_module, "draw_live", drawn)
+    live(picture, pipeline, mark=mark)
+    ((name, wall_time),) = marked
+    assert name == "Film" and wall_time < now[0] - 4  # before the other keys
+    assert "marked Film at 1:23.5" in messages or "marked Film at 1:23.4" in messages
+
+
+def test_without_a_recording_an_event_cannot_be_marked(
+    pipeline: PlainPipeline, screen: Screen, picture: ListSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    screen.type(1, "x")
+    screen.keys.append((2, ord("q")))  # a letter of the name if it could
+    messages: list[str] = []
+    draw = loop_module.draw_live
+    monkeypatch.setattr(loop_module, "draw_live", lambda *given: messages.append(given[2].message) or draw(*given))
+    live(picture, pipeline)
+    assert "cannot mark: nothing is recorded; start with --record" in messages
 
 
 class Lessons:

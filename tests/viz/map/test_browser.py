@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from playwright.sync_api import expect
 
 from moodspace.viz.map.face_map import FaceMap
 from moodspace.viz.map.page import write_page
@@ -128,6 +129,50 @@ def test_search_finds_by_id_and_by_source(opened: Callable[..., "Page"], known: 
     page.fill("#search", "nobody has this")
     assert page.locator("#found").inner_text().startswith("No face")
     assert page.evaluate("focus") is None
+
+
+def test_search_finds_by_class(opened: Callable[..., "Page"], known: dict[str, Any]) -> None:
+    page = opened(**known)
+    name = page.evaluate("faces.groups[1].name")
+    page.fill("#search", name.upper())
+    assert page.locator("#found").inner_text().startswith("40 faces")
+    assert page.evaluate("rowsWhere((i) => focus[i]).every((i) => faces.group[i] === 1)")
+    page.press("#search", "Enter")
+    assert page.evaluate("faces.group[pinned]") == 1
+
+
+TELL = "(told) => new BroadcastChannel('moodspace-live').postMessage(told)"
+
+
+def test_faces_before_the_camera_are_drawn_where_they_are(
+    make_map: Callable[..., FaceMap], open_page: OpenPage, tmp_path: Path
+) -> None:
+    write_page(make_map(N), tmp_path / "map.html", live=True)
+    page = open_page(tmp_path / "map.html")
+    face = {"id": 3, "place": [0.25, 0.5], "expression": "happy", "shade": "#12ab34"}
+    page.evaluate(TELL, [face])
+    expect(page.locator("#live")).to_have_text("1 face before the camera")
+    where = "[(left + 0.25 * 65535 * scale) / ratio, (top_ - 0.5 * 65535 * scale) / ratio]"
+    x, y = page.evaluate(where)
+    color = f"Array.from(marker.getImageData({x} * ratio, {y} * ratio, 1, 1).data)"
+    assert page.evaluate(color) == [0x12, 0xAB, 0x34, 255]
+    page.mouse.wheel(0, -400)  # the points stay at their places on the map
+    page.wait_for_function("scale > fitted")
+    page.evaluate("() => new Promise(requestAnimationFrame)")
+    x, y = page.evaluate(where)
+    if 0 < x < 1280 and 0 < y < 800:
+        assert page.evaluate(f"Array.from(marker.getImageData({x} * ratio, {y} * ratio, 1, 1).data)")[3] == 255
+    page.evaluate(TELL, [{**face, "place": [0.3, 0.5]}])
+    page.wait_for_function("live[0]?.trail.length === 1")
+    expect(page.locator("#live")).to_have_text("")  # the Live page says nothing more
+    assert page.evaluate("live.length") == 0
+
+
+def test_a_map_as_a_file_listens_to_nobody(opened: Callable[..., "Page"]) -> None:
+    page = opened()
+    page.evaluate(TELL, [{"id": 1, "place": [0.5, 0.5], "expression": None, "shade": "#888888"}])
+    page.wait_for_timeout(300)
+    assert page.evaluate("live.length") == 0
 
 
 def draw_lasso(page: "Page", row: int, *, shift: bool) -> None:

@@ -13,7 +13,14 @@ import pytest
 from moodspace.realtime.capture.files import open_source
 from moodspace.realtime.predict import predict_source
 from moodspace.web.components.face_cards import crop_row, face_cards, notice
-from moodspace.web.components.photos import Photo, analyze_photo, annotated, annotated_suffix, safely
+from moodspace.web.components.photos import (
+    Photo,
+    analyze_photo,
+    annotated,
+    annotated_suffix,
+    differences,
+    safely,
+)
 from moodspace.web.components.results import as_csv, as_json, named_after
 from moodspace.web.server.decoding import UploadError, decode_picture
 from moodspace.web.server.settings import Limits
@@ -158,3 +165,23 @@ def test_an_unsure_face_gets_no_reason_for_an_answer() -> None:
         return replace(result, prediction=prediction)
 
     assert analyze_photo("a.png", BGR, unsure, RECOGNIZER).reasons == ("", "")
+
+
+def read_as(*expressions: str | None) -> Photo:
+    """A result with faces that show these expressions, None for unknown."""
+    faces = [{"expression": one or "sad", "unknown": one is None} for one in expressions]
+    return Photo("a.png", None, {"faces": faces}, b"", (), (), {})
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "words"),
+    [
+        (["happy"], ["happy"], "Both agree."),
+        (["happy"], ["sad"], "They differ."),
+        (["happy", None, "sad"], ["happy", None, "sad"], "Both agree on every face."),
+        (["happy", None, "sad"], ["happy", "sad", "sad"], "They differ on face 2."),
+        (["happy", "sad", "sad"], ["sad", "happy", "fear"], "They differ on faces 1, 2 and 3."),
+    ],
+)
+def test_two_results_are_compared_face_by_face(one: list[str | None], other: list[str | None], words: str) -> None:
+    assert differences(read_as(*one), read_as(*other)) == words

@@ -188,3 +188,23 @@ def test_no_frame_of_another_visitors_video_is_seen(tmp_path) -> None:
             analyze_video("b.mpg", content, look, RECOGNIZER, LIMITS, lambda *_: None)
         assert content is broken or len(frames) == 12
         assert max((np.ptp(bgr) for bgr in frames), default=0) <= 4
+
+
+def test_faces_keep_their_numbers_through_a_video(tmp_path) -> None:
+    picture = cv2.resize(np.random.default_rng(0).integers(0, 256, (12, 16, 3), np.uint8), (128, 96))
+    watched = seen(write_video(tmp_path / "a.mp4", [picture] * 12).read_bytes())
+    # The fake detector finds the same two faces in each frame.
+    assert [track.number for track in watched.tracks] == [1, 2]
+    times = [frame["time"] for frame in json.loads(watched.json)["frames"]]
+    assert all(track.times == pytest.approx(times, abs=0.001) for track in watched.tracks)
+    assert all(len(track.shown) == 12 and set(track.shown) <= {-1, *range(7)} for track in watched.tracks)
+
+
+def test_single_faces_are_shown_only_when_asked_for(tmp_path) -> None:
+    from moodspace.web.components.scrub import scrub_data
+
+    watched = seen(video(tmp_path / "a.mp4"))
+    alone = scrub_data(watched, player="p", single_faces=False)
+    assert "face 1" not in alone["html"] and "Whole session" not in alone["html"]
+    assert len(alone["kept"]) == len(alone["shares"]) == 12 and alone["width"] == pytest.approx(0.1)
+    assert "face 2" in scrub_data(watched, player="p", single_faces=True)["html"]

@@ -49,6 +49,7 @@ def test_bad_requests_are_refused_in_one_line(text) -> None:
     "request_",
     [{"type": "start", "mirror": True}, {"type": "undo"}, {"type": "reset"},
      {"type": "teach", "track": 3, "label": "confused"}, {"type": "record", "on": True, "min_group": 3},
+     {"type": "mark", "name": "joke", "ago": 1.5}, {"type": "mark", "name": "", "ago": 0},
      {"type": "collect", "track": 3}, {"type": "collect", "track": None}, {"type": "drop", "number": 2},
      {"type": "lesson", "label": "confused", "keep": False}, {"type": "discard"}, {"type": "baseline", "track": 2}],
 )  # fmt: skip

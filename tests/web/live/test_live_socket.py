@@ -206,6 +206,28 @@ def test_nothing_of_visitors_is_logged(server) -> None:
     assert not [line for line in rest if not line.startswith("Corrupt JPEG data")]  # of the decoder, about hostile ones
 
 
+def test_events_are_marked_in_a_recording_when_they_happened(server) -> None:
+    with server.live(ANNA) as anna:
+        anna.send(json.dumps({"type": "mark", "name": "early", "ago": 0}))
+        assert receive(anna, "error")["message"].startswith("start a recording first")
+        anna.send(json.dumps({"type": "record", "on": True, "min_group": 1}))
+        assert receive(anna, "recording")["on"]
+        for number in range(3):
+            anna.send(frame(number, JPEG))
+            receive(anna, "result")
+            time.sleep(0.5)
+        anna.send(json.dumps({"type": "mark", "name": " Film ", "ago": 0}))
+        anna.send(json.dumps({"type": "mark", "name": "before", "ago": 0.5}))
+        anna.send(json.dumps({"type": "mark", "name": "a\u200bb\u0007", "ago": 0}))
+        now, before = receive(anna, "marked"), receive(anna, "marked")
+        assert now["name"] == "Film" and now["time"] - before["time"] == pytest.approx(0.5, abs=0.1)
+        assert receive(anna, "error")["message"].startswith("name: expected characters that can be shown")
+        anna.send(json.dumps({"type": "record", "on": False, "min_group": 1}))
+        receive(anna, "recording")
+        anna.send(json.dumps({"type": "mark", "name": "late", "ago": 0}))
+        assert receive(anna, "error")["message"] == "expected a running recording, it has ended"
+
+
 class Worker:
     """Analyzes nothing; may be told what `analyze` raises."""
 

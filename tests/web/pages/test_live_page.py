@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 
 from tests.web.app_process import running_app
 from tests.web.fake_camera import browser_with_camera, write_clip
@@ -171,15 +171,95 @@ def test_stopping_gives_the_camera_back_and_starting_again_works(visit: Visit) -
     shown(page, "happy")
 
 
-def test_another_page_ends_the_session(visit: Visit) -> None:
+def go_to(page: Page, name: str) -> None:
+    phone = page.viewport_size["width"] < 700
+    links = page.locator(".st-key-tabs a") if phone else page.get_by_test_id("stTopNavLink")
+    links.filter(has_text=re.compile(f"{name}$")).click()
+    expect(page.locator("h1").first).to_have_text(name, timeout=WAIT_MS)
+
+
+def drawn(canvas: Locator) -> bool:
+    return canvas.evaluate("one => one.getContext('2d').getImageData(0, 0, one.width, one.height).data.some(Boolean)")
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_on_another_page_the_session_goes_on_with_a_sign_until_it_is_stopped(visit: Visit, width: int) -> None:
+    page = visit(viewport={"width": width, "height": 844})
+    start(page)
+    shown(page, "happy")
+    teach_as(page, "smirk")
+    shown(page, "smirk", TAUGHT_MS)
+    video = page.locator("video").element_handle()
+    track = video.evaluate_handle("video => video.srcObject.getVideoTracks()[0]")
+    sign = page.locator(".moodspace-dock")
+    expect(sign).to_have_count(0)
+    go_to(page, "About")
+    expect(sign).to_be_visible()
+    expect(sign).to_contain_text("Live session running")
+    assert track.evaluate("track => track.readyState") == "live"
+    # It still sends frames: its picture moves.
+    time = video.evaluate("video => video.currentTime")
+    page.wait_for_function("([video, time]) => video.currentTime > time + 0.3", arg=[video, time])
+    page.get_by_role("button", name="Back to Live").click()
+    expect(page.locator("h1").first).to_have_text("Live", timeout=WAIT_MS)
+    expect(sign).to_have_count(0)
+    shown(page, "smirk")  # the same session, with what it knows, and no new start
+    assert track.evaluate("track => track.readyState") == "live" and drawn(page.locator(".over"))
+    go_to(page, "Photo")
+    sign.get_by_role("button", name="Stop").click()
+    expect(sign).to_have_count(0)
+    assert track.evaluate("track => track.readyState") == "ended"
+    go_to(page, "Live")
+    expect(page.get_by_role("button", name="Start the camera")).to_be_visible(timeout=WAIT_MS)
+
+
+def test_a_page_without_a_session_leaves_no_sign(visit: Visit) -> None:
+    page = visit()
+    go_to(page, "About")
+    expect(page.locator(".moodspace-dock")).to_have_count(0)
+
+
+def test_the_last_minutes_are_under_the_picture(visit: Visit) -> None:
+    page = visit()
+    expect(page.locator(".recent")).to_be_hidden()
+    start(page)
+    shown(page, "happy")
+    page.wait_for_timeout(1500)
+    assert drawn(page.locator(".recent canvas"))
+    page.locator(".recent canvas").scroll_into_view_if_needed()
+    box = page.locator(".recent canvas").bounding_box()
+    page.mouse.move(box["x"] + box["width"] * (1 - 0.5 / 180), box["y"] + 10)
+    expect(page.locator(".recent figcaption")).to_contain_text(re.compile(r"^[01] s ago: happy \d+ %"))
+    page.get_by_role("button", name="Stop", exact=True).click()
+    expect(page.locator(".recent")).to_be_hidden()
+
+
+def test_an_event_is_marked_when_the_button_was_pressed(visit: Visit) -> None:
     page = visit()
     start(page)
     shown(page, "happy")
-    video = page.locator("video").element_handle()
-    track = video.evaluate_handle("video => video.srcObject.getVideoTracks()[0]")
-    page.get_by_test_id("stTopNavLink").filter(has_text=re.compile("About$")).click()
-    expect(page.locator("h1").first).to_have_text("About", timeout=WAIT_MS)
-    assert track.evaluate("track => track.readyState") == "ended"
+    button = page.get_by_role("button", name="Mark event")
+    expect(button).to_be_hidden()
+    page.locator(".group").select_option("1")
+    page.get_by_role("button", name="Record", exact=True).click()
+    expect(button).to_be_visible()
+    page.wait_for_timeout(2500)
+    page.locator(".over").press("x")
+    page.wait_for_timeout(1500)
+    page.keyboard.type("joke")
+    page.keyboard.press("Enter")
+    status = page.locator(".status")
+    expect(status).to_contain_text(re.compile("Marked joke at 0:0[234] of the recording"))
+    expect(page.locator(".event-name")).to_be_hidden()
+    button.click()
+    page.keyboard.press("Escape")
+    expect(page.locator(".event-name")).to_be_hidden()
+    button.click()
+    page.get_by_role("button", name="Save").click()
+    expect(status).to_contain_text("Marked event at")
+    go_to(page, "Session")
+    expect(page.locator(".moodspace-dock")).to_contain_text("Recording")
+    expect(page.locator("#events, .ms section").filter(has_text="Events")).to_contain_text("joke", timeout=WAIT_MS)
 
 
 def test_a_phone_shows_the_same_without_scrolling_sideways(visit: Visit) -> None:
@@ -242,3 +322,20 @@ def test_a_server_that_stops_is_noticed_and_taken_up_again(camera: Browser, ship
         timeout=WAIT_MS
     )
     page.context.close()
+
+
+def test_a_map_in_another_window_shows_the_face_before_the_camera(visit: Visit, address: str) -> None:
+    page = visit()
+    first = page.context.new_page()  # the first map takes some seconds to draw, later ones do not
+    first.goto(f"{address}/moodspace/map", timeout=120_000)
+    first.close()
+    start(page)
+    shown(page, "happy")
+    with page.context.expect_page(timeout=60_000) as opened:
+        page.get_by_role("button", name="Open the map in a window").click()
+    beside = opened.value
+    assert beside.url == f"{address}/moodspace/map"
+    page.bring_to_front()  # browsers show few frames of a camera to a page in the background
+    expect(beside.locator("#live")).to_have_text("1 face before the camera", timeout=WAIT_MS)
+    page.get_by_role("button", name="Stop").click()
+    expect(beside.locator("#live")).to_have_text("", timeout=WAIT_MS)

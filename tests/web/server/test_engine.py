@@ -1,13 +1,18 @@
 """The engine's threads: queues in turn, the newest frame first, and nothing held of who has left."""
 
 import gc
+import shutil
 import threading
 import time
 import weakref
+from pathlib import Path
 
 import pytest
 
-from moodspace.web.server.engine import FairThreadPool
+from moodspace.classifier.recognizer import Recognizer
+from moodspace.index.taught.frozen import FrozenGallery
+from moodspace.web.server.engine import Engine, FairThreadPool
+from moodspace.web.server.settings import WebSettings
 
 PATIENCE_S = 30.0
 
@@ -129,3 +134,22 @@ def test_after_the_end_nothing_is_done(pool) -> None:
     busy.go_on.set()
     assert until(lambda: not any(thread.is_alive() for thread in pool._threads))
     assert not seen
+
+
+def test_the_other_views_and_a_second_bundle_can_be_compared(shipped: Path, tmp_path: Path) -> None:
+    second = shutil.copytree(shipped, tmp_path / "mine")
+    engine = Engine(WebSettings(bundle=shipped, compare=second))
+    try:
+        own = Recognizer(engine.bundle, "blend", FrozenGallery(None))
+        others = engine.others(own)
+        names = ["fer2013", "ferplus", "mine: fer2013", "mine: ferplus", "mine: blend"]
+        assert sorted(others) == sorted(names)
+        assert others["ferplus"].label_set == others["mine: ferplus"].label_set == "ferplus"
+        assert others["mine: blend"].bundle.path == second and others["ferplus"].bundle is engine.bundle
+        # The same encoder, so that taught faces mean the same.
+        assert all(one.taught is own.taught for one in others.values())
+        alone = Engine(WebSettings(bundle=shipped))
+        assert sorted(alone.others(own)) == ["fer2013", "ferplus"]
+        alone.close()
+    finally:
+        engine.close()

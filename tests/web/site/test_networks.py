@@ -79,7 +79,8 @@ def test_a_prepared_encoder_gives_the_same_numbers(shipped: Path, batch: int) ->
 
 
 def test_packing_loses_nothing_and_halves_what_it_can(shipped: Path, centerface: Network) -> None:
-    for content in (prepare_encoder((shipped / "encoder.tflite").read_bytes()).content, centerface.content):
+    encoder = prepare_encoder((shipped / "encoder.tflite").read_bytes()).content
+    for content, share in ((encoder, 1.0), (centerface.content, 0.55)):  # the encoder has 8-bit weights already
         packed = pack(content)
         assert packed.unpacked() == content
-        assert len(packed.content) < 0.55 * len(content)
+        assert len(packed.content) <= share * len(content)

@@ -12,7 +12,7 @@ from moodspace.arrays import ByteArray, FloatArray
 from moodspace.classifier.calibration import Calibration
 from moodspace.classifier.ensemble import Prediction, combine
 from moodspace.classifier.palette import COLORS, OWN_COLORS, class_shades
-from moodspace.classifier.taught_scores import Gate, Whitening, nearest_wins
+from moodspace.classifier.taught_scores import Gate, TaughtScorer, Whitening, nearest_wins
 from moodspace.classifier.views import Blend
 from moodspace.embeddings.crops import DEFAULT_GEOMETRY, crop_faces
 from moodspace.embeddings.data.labels import class_name
@@ -24,6 +24,7 @@ from moodspace.embeddings.detection.quality import assess_crops
 from moodspace.embeddings.detection.tiles import level_scales, spans
 from moodspace.index.gallery import Gallery
 from moodspace.index.search import GalleryIndex
+from moodspace.index.taught.frozen import FrozenFaces
 from moodspace.realtime.evidence import NearFace, SmoothedEvidence
 from moodspace.realtime.tracking.association import appearances, assign, associate
 from moodspace.realtime.tracking.flow import Flow
@@ -206,7 +207,20 @@ def taught(rng: np.random.Generator) -> dict[str, Any]:
     similarities = np.linspace(0.5, 1, 26)
     deviations = np.linspace(0, 8, 17)
     odds, nearness = rng.uniform(0, 49, (8, 4)) * rng.integers(0, 2, (8, 4)), rng.uniform(0.7, 1, (8, 4))
+    # Six frames of a held expression, which are near copies, four other faces, and a class that the network knows.
+    held = unit(np.repeat(embeddings[10:11], 6, axis=0) + rng.normal(0, 0.02, (6, 12)))
+    examples = np.concatenate([held, embeddings[20:24], embeddings[30:34]]).astype(np.float32)
+    labels = ("held",) * 6 + ("other",) * 4 + ("happy",) * 4
+    index = FrozenFaces(np.arange(14), examples, labels, ("",) * 14).index()
+    # From a near copy to a face that has nothing to do with it.
+    away = np.linspace(0, 1, 60)[:, None] * unit(rng.normal(size=(60, 12)) * np.linspace(0.2, 2, 12))
+    asked = unit(np.concatenate([held[:1] + away, embeddings[20:40]])).astype(np.float32)
+    scored = TaughtScorer(embeddings, ("happy",), gate).score(asked, index)
     return {
+        "examples": {"embeddings": examples.tolist(), "labels": labels},
+        "known": embeddings.ravel().tolist(),
+        "asked": asked.tolist(),
+        "scored": {"classes": scored.classes, "odds": scored.odds.tolist()},
         "mean": text(whitening.mean),
         "transform": text(whitening.transform),
         "rows": embeddings[:5].tolist(),

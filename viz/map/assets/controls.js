@@ -121,6 +121,7 @@ function start() {
   addFilters();
   startList();
   startSearch();
+  startLive();
   dots.addEventListener("pointerdown", pressed);
   dots.addEventListener("pointermove", moved);
   for (const end of ["pointerup", "pointercancel"]) dots.addEventListener(end, released);

@@ -5,6 +5,7 @@ const isNarrow = () => innerWidth <= 760; // as in map.css
 const faces = unpacked(JSON.parse(byId("faces").textContent));
 const n = faces.id.length;
 const UNSURE = 65535;
+const STEPS = 65535; // length of the map's longer side, as in viz/map/page.py
 const lowercased = faces.source.map((source) => source.toLowerCase());
 const predictions = faces.predicted.some((group) => group >= 0);
 const colorGroups = faces.group.map((group, i) => (isLabelled(i) || faces.predicted[i] < 0 ? group : faces.predicted[i])); // group that determines the color

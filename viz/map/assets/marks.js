@@ -27,6 +27,7 @@ function drawMarks() {
   marker.globalAlpha = 1;
   if (pinned >= 0) drawFace(pinned);
   if (hovered >= 0 && hovered !== pinned) drawFace(hovered);
+  drawLive();
   if (lasso) drawLasso();
 }
 

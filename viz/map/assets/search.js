@@ -1,12 +1,15 @@
-// Search by id or part of the source; other faces fade, Enter selects the next match.
+// Search by id, by class, or by part of the source; other faces fade, Enter selects the next match.
 let found = [], next = 0;
 
 function search() {
   const words = byId("search").value.trim().toLowerCase();
   found = words ? rowsWhere((i) => String(faces.id[i]) === words) : [];
-  if (words && !found.length) found = rowsWhere((i) => lowercased[i].includes(words));
+  if (words && !found.length) {
+    const named = faces.groups.map(({ name, named: labelled }) => labelled && name.toLowerCase() === words);
+    found = rowsWhere((i) => named[faces.group[i]] || lowercased[i].includes(words));
+  }
   next = 0;
-  byId("found").textContent = !words ? "" : found.length ? `${counted(found.length, "face", "faces")} found; press Enter for the next` : "No face with this source or id";
+  byId("found").textContent = !words ? "" : found.length ? `${counted(found.length, "face", "faces")} found; press Enter for the next` : "No face with this class, source or id";
   refocus();
 }
 

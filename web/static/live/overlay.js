@@ -27,10 +27,10 @@ class Overlay {
       const [x, y, wide, high] = face.xywh.map((value) => value * scale);
       return [face.id, mirrored ? width - left - x - wide : left + x, top + y, wide, high];
     });
-    result.faces.forEach((face, row) => this.drawFace(face, this.boxes[row], face.id === selected, shade));
+    result.faces.forEach((face, row) => this.drawFace(face, this.boxes[row], face.id === selected, shade, result.faces.length > 1));
   }
 
-  drawFace(face, [, x, y, wide, high], isSelected, shade) {
+  drawFace(face, [, x, y, wide, high], isSelected, shade, numbered) { // with its number, as beside the picture
     const { pen } = this, color = face.expression === null ? UNSURE : shade(face.expression);
     pen.lineJoin = "round";
     for (const [line, style] of [[isSelected ? 7 : 5, "#0009"], [isSelected ? 4 : 2.5, color]]) {
@@ -40,7 +40,8 @@ class Overlay {
       pen.roundRect(x, y, wide, high, 10);
       pen.stroke();
     }
-    const label = (face.expression === null ? unsure(face) : `${face.expression} ${Math.round(100 * face.confidence)} %`) + zeroOf(face);
+    const shown = (face.expression === null ? unsure(face) : `${face.expression} ${Math.round(100 * face.confidence)} %`) + zeroOf(face);
+    const label = numbered ? `${face.id} · ${shown}` : shown;
     pen.font = "600 15px system-ui, sans-serif";
     const labelWidth = pen.measureText(label).width + 18;
     const [at, above] = [Math.max(2, Math.min(x, this.canvas.clientWidth - labelWidth - 2)), y > 32 ? y - 30 : y + 6];

@@ -5,15 +5,20 @@
 const HIDDEN_TIMEOUT = 60_000, RATE_WINDOW = 2000, ANNOUNCE_AFTER = 1200;
 const LOOKING = "Looking for faces ...";
 const UNREACHABLE = "The server cannot be reached right now. Try again in a moment.";
-const sessions = new WeakMap();
+// The session that is shown, or that goes on while another page is shown; one for all runs of this script.
+const shared = (globalThis.moodspaceLive ??= { session: null });
 
 class Session {
-  constructor(root, data) {
-    Object.assign(this, { root, data, faces: [], selected: null, shades: new Map(), zeros: new Map(), answers: [] });
-    this.find = (name) => root.querySelector(name);
+  constructor(section, data) {
+    Object.assign(this, { section, data, dock: null, faces: [], selected: null, shades: new Map(), zeros: new Map() });
+    this.answers = [];
+    const video = section.querySelector("video");
+    this.find = (name) => (name === "video" ? video : section.querySelector(name));
     this.video = this.find("video");
     this.overlay = new Overlay(this.find(".over"), this.video);
     this.map = new MiniMap(this.find(".map"), data.points);
+    this.beside = new Beside();
+    this.find(".beside").hidden = !data.points;
     this.frames = new Frames(this.video, (message) => this.link?.send(message) ?? false);
     this.panel = new Panel(this.find(".panel"), {
       choose: (id) => { this.selected = id; },
@@ -24,7 +29,10 @@ class Session {
     this.recorder = new Recorder(this.find, {
       ask: (on, least) => this.ask({ type: "record", on, min_group: least }),
       say: (text) => this.say(text),
+      changed: (on) => this.marker?.enable(on),
     });
+    this.marker = new Marker(this.find, { ask: (message) => this.ask(message) });
+    this.recent = new Recent(this.find(".recent"));
     this.shade = (name) => this.shades.get(name) ?? UNSURE;
     this.listen();
     const problem = unsupported();
@@ -37,6 +45,7 @@ class Session {
     const on = (name, event, act) => this.find(name).addEventListener(event, act);
     on(".go", "click", () => this.start());
     on(".stop", "click", () => this.end("Stopped."));
+    on(".beside", "click", () => open(this.data.map, "moodspace-map", "popup,width=900,height=800"));
     on(".mirror", "change", () => this.mirror());
     on(".cameras", "change", (event) => this.start(event.target.value));
     on("video", "resize", () => this.shape());
@@ -45,6 +54,11 @@ class Session {
       this.selected = this.overlay.at(event.clientX - box.left, event.clientY - box.top) ?? this.selected;
     });
     on(".over", "keydown", (event) => this.step(event));
+    this.section.addEventListener("keydown", (event) => {
+      if (event.key !== "x" || event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input, select")) return;
+      event.preventDefault();
+      this.marker.open();
+    });
     this.onhidden = () => {
       clearTimeout(this.hiding);
       if (document.hidden && this.link) {
@@ -56,9 +70,13 @@ class Session {
     addEventListener("pagehide", this.ongone);
   }
 
+  get focused() {
+    return this.section.getRootNode().activeElement;
+  }
+
   async start(camera) {
     this.close();
-    const keyboard = this.root.activeElement === this.find(".go");
+    const keyboard = this.focused === this.find(".go");
     this.say("Opening the camera ...");
     this.find(".go").disabled = true;
     const run = this.run = Symbol("start"); // a start that was superseded closes its camera
@@ -73,7 +91,7 @@ class Session {
       this.find(".go").disabled = false;
     }
     this.find(".curtain").hidden = true;
-    this.find(".bar").hidden = this.find(".panel").hidden = false;
+    this.find(".bar").hidden = this.find(".recent").hidden = this.find(".panel").hidden = false;
     if (keyboard) this.find(".stop").focus({ preventScroll: true });
     this.shape();
     this.mirror();
@@ -102,6 +120,10 @@ class Session {
         this.say(what ? `Undone: ${what}.` : "Nothing to undo.");
       },
       recording: () => this.recorder.receive(message),
+      marked: () => {
+        this.say(`Marked ${message.name} at ${minutes(message.time)} of the recording.`);
+        this.recent.mark(message.name, this.marker.pressed);
+      },
       error: () => this.say(sentence(message.message)),
     };
     handlers[message.type]?.();
@@ -112,16 +134,22 @@ class Session {
     this.frames.answered(result.sequence);
     this.faces = result.faces;
     if (!this.faces.some(({ id }) => id === this.selected)) this.selected = largest(this.faces);
-    const { selected, shade } = this, style = getComputedStyle(this.find(".live"));
+    const { selected, shade } = this, style = getComputedStyle(this.section);
     const [ink, paper] = ["--ink", "--paper"].map((name) => style.getPropertyValue(name).trim());
+    this.recent.add(this.faces, now);
+    this.recorder.update(result, now);
+    if (this.dock) return this.sign();
     this.overlay.draw(result, { selected, shade, mirrored: this.find(".mirror").checked });
     this.panel.show(this.faces, selected, shade);
     this.map.draw(this.faces, { selected, shade, ink, paper });
+    this.beside.tell(this.faces, shade);
     this.answers = [...this.answers.filter(([at]) => now - at < RATE_WINDOW), [now, now - result.sent]];
-    if (now - (this.paced ?? 0) > 500) this.showPace(now);
+    if (now - (this.paced ?? 0) > 500) {
+      this.showPace(now);
+      this.recent.draw([...this.shades.keys()], { shade, ink, paper });
+    }
     if (this.find(".status").textContent === LOOKING) this.say("");
     this.sayNotes();
-    this.recorder.update(result, now);
     this.announce(now);
   }
 
@@ -201,16 +229,17 @@ class Session {
   }
 
   end(text) {
-    const hadFocus = this.root.activeElement?.closest(".bar, .panel");
+    const hadFocus = this.focused?.closest(".bar, .panel");
     const kept = this.recorder.least === null ? "" : " The recording is on the Session page; start again to continue it.";
     this.close();
     this.find(".curtain").hidden = false;
     this.find(".word").textContent = text + kept;
     this.find(".go").textContent = "Start again";
-    this.find(".bar").hidden = this.find(".panel").hidden = true;
+    this.find(".bar").hidden = this.find(".recent").hidden = this.find(".panel").hidden = true;
     if (hadFocus) this.find(".go").focus({ preventScroll: true });
     this.find(".sight").textContent = "";
     this.say("");
+    if (this.dock) this.leave(); // the Live page begins anew
   }
 
   close() {
@@ -221,15 +250,42 @@ class Session {
     closeCamera(this.video);
     this.overlay.clear();
     this.recorder.show(null);
+    this.recent.clear();
     this.find(".pace").textContent = "";
     [this.faces, this.selected, this.answers] = [[], null, []];
   }
 
+  // The visitor goes to another page of the app: a running session goes on, with a sign.
+  away() {
+    if (!this.link || this.dock) return this.leave();
+    this.dock = new Dock(this.section, this.video, () => this.end("Stopped."));
+    this.sign();
+  }
+
+  sign() {
+    this.dock.say(this.recorder.least === null ? "Live session running" : this.find(".recording").textContent);
+  }
+
+  back() { // returns the section, to be shown again
+    const section = this.dock.release();
+    this.dock = null;
+    return section;
+  }
+
+  resume() {
+    this.video.play().catch(() => {});
+    this.shape();
+  }
+
   leave() {
+    if (shared.session === this) shared.session = null;
+    this.dock?.release();
+    this.dock = null;
     clearTimeout(this.hiding);
     document.removeEventListener("visibilitychange", this.onhidden);
     removeEventListener("pagehide", this.ongone);
     this.close();
+    this.beside.close();
   }
 }
 
@@ -245,10 +301,16 @@ function largest(faces) {
   return faces.length ? faces.reduce((one, other) => (size(other) > size(one) ? other : one)).id : null;
 }
 
+function minutes(seconds) {
+  return `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, "0")}`;
+}
+
 export default function live({ parentElement, data }) {
-  if (!sessions.has(parentElement)) sessions.set(parentElement, new Session(parentElement, data));
-  return () => {
-    sessions.get(parentElement)?.leave();
-    sessions.delete(parentElement);
-  };
+  const section = parentElement.querySelector(".live");
+  if (shared.session?.dock) { // it went on meanwhile
+    section.replaceWith(shared.session.back());
+    shared.session.resume();
+  } else if (shared.session?.section !== section) shared.session = new Session(section, data);
+  const { session } = shared;
+  return () => session.away();
 }

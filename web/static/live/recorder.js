@@ -3,9 +3,9 @@
 const SECOND = 1000; // milliseconds; the recording has one row per second
 
 class Recorder {
-  // Calls ask(on, least) to start or stop a recording, and say(text) for the visitor.
-  constructor(find, { ask, say }) {
-    Object.assign(this, { button: find(".record"), sign: find(".recording"), group: find(".group"), say });
+  // Calls ask(on, least) to start or stop a recording, say(text) for the visitor, and changed(on) when it runs or not.
+  constructor(find, { ask, say, changed }) {
+    Object.assign(this, { changed, button: find(".record"), sign: find(".recording"), group: find(".group"), say });
     this.least = null; // minimum number of faces of the running recording, null if none is running
     this.mismatches = 0;
     this.enough = -Infinity; // last time with enough faces
@@ -49,5 +49,6 @@ class Recorder {
     this.button.classList.toggle("on", on);
     this.sign.hidden = !on;
     this.group.disabled = on;
+    this.changed(on);
   }
 }

@@ -7,11 +7,13 @@ import { classColors } from "./names.ts";
 import { type Measured, temperatureOf } from "./quality.ts";
 import { nearest } from "./search.ts";
 import type { Gallery, Site } from "./site.ts";
-import { type Example, Gate, TaughtIndex, usualFaces, withTaught } from "./taught-scores.ts";
+import { type Example, Gate, TaughtIndex, type TaughtScores, usualFaces, withTaught } from "./taught-scores.ts";
 
 const BLEND = "blend";
 /** How fast a neighbor's weight on the map falls with its similarity. */
 const MAP_TAU = 0.02;
+/** The largest probability of another label set that counts for a taught class. */
+const SUREST = 0.98;
 
 /** A face as the network sees it. */
 export interface Encoded {
@@ -135,7 +137,7 @@ export class Recognizer {
         place,
       };
     }
-    const scores = index.score(face.embedding);
+    const scores = this.#withOtherLabelSets(index.score(face.embedding), face, found);
     const mixed = withTaught(classes, own, scores);
     const taught = scores.neighbors.map(({ example, similarity }) => ({
       id: example.id,
@@ -148,6 +150,24 @@ export class Recognizer {
     const both = [...taught, ...neighbors].sort((a, b) => b.similarity - a.similarity).slice(0, neighbors.length);
     const unknown = mixed.tied || Math.max(...mixed.proba) < unknownBelow;
     return { classes: mixed.classes, proba: mixed.proba, votes: mixed.votes, unknown, neighbors: both, place };
+  }
+
+  /** Add the odds of taught classes that the view lacks and another label set has, where the taught faces give odds. */
+  #withOtherLabelSets(scores: TaughtScores, face: Encoded, found: Nearest): TaughtScores {
+    const odds = scores.odds.map((own, column) => {
+      const name = scores.classes[column];
+      if (!(own > 0) || this.view.classes.includes(name)) return own;
+      let sum = own;
+      for (const [set, classes] of Object.entries(this.site.classes)) {
+        const at = classes.indexOf(name);
+        if (at < 0) continue;
+        const { proba } = combine(face.logits[set], found, this.gallery.labels[set], this.site.calibrations[set]);
+        const share = Math.min(proba[at], SUREST);
+        sum += share / (1 - share);
+      }
+      return sum;
+    });
+    return { ...scores, odds };
   }
 
   #known(found: Nearest, classes: readonly string[]): Neighbor[] {

@@ -37,6 +37,13 @@ export function dot(one: ArrayLike<number>, other: ArrayLike<number>): number {
   return sum;
 }
 
+/** How many whitened examples of a class are no near copies of an earlier one. */
+function distinct(rows: readonly Float32Array[], closeness: number): number {
+  const kept: Float32Array[] = [];
+  for (const row of rows) if (!kept.some((one) => dot(one, row) > closeness)) kept.push(row);
+  return kept.length;
+}
+
 /** Odds that rise smoothly: 0 from `half - width` down, 1 at `half`, the largest from `half + width` up. */
 function oddsOf(value: number, half: number, width: number): number {
   const share = Math.min(Math.max((value - half + width) / (2 * width), 0), 1);
@@ -123,7 +130,7 @@ export class TaughtIndex {
     const newest = this.classes.map((name) =>
       this.#whitened.filter((_, row) => examples[row].label === name).slice(-EXAMPLES),
     );
-    this.#counts = newest.map((rows) => Math.max(rows.length, 1));
+    this.#counts = newest.map((rows) => Math.max(distinct(rows, gate.values.closeness), 1));
     this.#means = [];
     newest.forEach((rows, column) => {
       if (known.includes(this.classes[column]) || rows.length < gate.values.least_examples) return;

@@ -22,7 +22,7 @@ import { nearest } from "../../src/engine/search.ts";
 import { unpack } from "../../src/engine/site.ts";
 import { LabelSmoother, SmoothedEvidence } from "../../src/engine/smoothing.ts";
 import { halfPrecision } from "../../src/engine/taught.ts";
-import { Gate, nearestWins, whiten } from "../../src/engine/taught-scores.ts";
+import { Gate, nearestWins, TaughtIndex, usualFaces, whiten } from "../../src/engine/taught-scores.ts";
 import type { Point } from "../../src/protocol.ts";
 
 const file = process.env.MOODSPACE_VECTORS;
@@ -174,6 +174,19 @@ test("taught classes get Python's odds", { skip }, () => {
   );
   wanted.odds.forEach((odds: number[], row: number) => {
     close(nearestWins(odds, wanted.nearness[row]), wanted.wins[row], 1e-6, "wins");
+  });
+  const examples = wanted.examples.embeddings.map((row: number[], at: number) => ({
+    id: at,
+    label: wanted.examples.labels[at],
+    embedding: Float32Array.from(row),
+  }));
+  const known = Float32Array.from(wanted.known);
+  const others = usualFaces(known, known.length / whitening.mean.length, whitening);
+  const index = new TaughtIndex(examples, ["happy"], others, whitening, gate);
+  wanted.asked.forEach((row: number[], at: number) => {
+    const scores = index.score(Float32Array.from(row));
+    assert.deepEqual(scores.classes, wanted.scored.classes);
+    close(scores.odds, wanted.scored.odds[at], 0.01, `odds of face ${at}`);
   });
 });
 
