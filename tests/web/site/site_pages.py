@@ -1,6 +1,7 @@
 """The static site of the shipped bundle, served under a sub-path, and a Chromium whose camera shows a smiling face."""
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -50,3 +51,11 @@ def start_camera(page: "Page") -> "Page":
     page.get_by_role("button", name="Start the camera").click()
     page.wait_for_selector(".shown:has-text('%')")
     return page
+
+
+def until(page: "Page", expression: str, *, seconds: float = 60) -> None:
+    """Waits until an expression is true; Playwright's own waiting evaluates text, which the page's policy forbids."""
+    end = time.monotonic() + seconds
+    while not page.evaluate(expression):
+        assert time.monotonic() < end, expression
+        page.wait_for_timeout(50)

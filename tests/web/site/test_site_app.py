@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser import page_opener
-from tests.web.site.site_pages import ROOT, ready, serving, start_camera
+from tests.web.site.site_pages import ROOT, ready, serving, start_camera, until
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -19,8 +19,8 @@ PAGES = ("live", "photo", "video", "map", "teach", "session", "about")
 
 def installed(page: "Page") -> "Page":
     """Waits until the service worker has stored all files and answers for the page."""
-    page.wait_for_function("navigator.serviceWorker.ready.then((one) => one.active?.state === 'activated')")
-    page.wait_for_function("navigator.serviceWorker.controller !== null")
+    until(page, "navigator.serviceWorker.ready.then((one) => one.active?.state === 'activated')")
+    until(page, "navigator.serviceWorker.controller !== null")
     return page
 
 

@@ -14,6 +14,8 @@ const LISTED = 12;
 export const SMALLEST_GROUP = 5;
 // The last minute, in bins of half a second, drawn twice a second.
 const [BINS, BIN_SECONDS] = [120, 0.5];
+// Seconds between two updates of what is listed.
+const SHOW_EVERY = 0.1;
 // Seconds for which a frame counts until the next one.
 const LONGEST_FRAME = 2;
 
@@ -22,6 +24,7 @@ export class Panel {
   readonly #minimap: Minimap;
   readonly #history: { at: number; shares: Map<string, number>; faces: number }[] = [];
   #drawn = 0;
+  #shown = 0;
 
   constructor(readonly state: State) {
     this.#minimap = new Minimap(find<HTMLCanvasElement>(".minimap", this.root), state.info.map);
@@ -30,9 +33,14 @@ export class Panel {
 
   clear(): void {
     this.#history.length = 0;
+    this.#shown = 0;
   }
 
   show(result: FrameResult): void {
+    this.#remember(result);
+    // Nobody reads faster, and drawing takes time that the engine needs on a small device.
+    if (Math.abs(result.time - this.#shown) < SHOW_EVERY) return;
+    this.#shown = result.time;
     const { selected } = this.state.live;
     const face = result.faces.find((one) => one.id === selected);
     this.#showGroup(result);
@@ -41,7 +49,6 @@ export class Panel {
     showBars(find(".answer .bars", this.root), face?.proba ?? [], result.classes);
     this.#showEvidence(face);
     this.#minimap.draw(result.faces, selected, this.state.view, result.classes);
-    this.#remember(result);
   }
 
   #showGroup(result: FrameResult): void {
