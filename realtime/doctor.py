@@ -15,7 +15,7 @@ from moodspace.realtime.capture.source import SourceError
 # The dependencies in pyproject.toml.
 _REQUIRED = (
     "numpy", "opencv-python", "pillow", "pillow-heif", "av", "ai-edge-litert", "faiss-cpu", "filelock", "typer", "rich",
-    "platformdirs", "backports-strenum",
+    "platformdirs", "markdown-it-py", "backports-strenum",
 )  # fmt: skip
 # The packages of the extras: what they are for, and an extra that has them.
 _OPTIONAL = {

@@ -46,7 +46,7 @@ def rows(out):
 def test_it_draws_the_gallery_and_keeps_the_places(run, small, tmp_path):
     done = run("visualize", "--bundle", small, "--out", tmp_path / "out", "--dark")
     assert done.exit_code == 0, done.output
-    for word in ("seed 0", "trustworthiness", "in all 64 dimensions", "map-dark.png", f"kept in {small}"):
+    for word in ("seed 0", "trustworthiness", "in all 128 dimensions", "map-dark.png", f"kept in {small}"):
         assert word in done.stdout
     files = ("map.png", "map-dark.png", "map.html", "projector/vectors.tsv", "projector/projector_config.pbtxt")
     assert [name for name in files if not (tmp_path / "out" / name).stat().st_size] == []

@@ -79,12 +79,11 @@ def embed_in_processes(
     pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _start, (reading,))
     running: deque[Future[list[EmbeddedFile]]] = deque()
     try:
-        with ignore_interrupts():
-            pool.submit(os.getpid)  # the first task starts all processes
         while parts or running:
             # Bounded, so that memory use does not grow with the number of files.
             while parts and len(running) < 2 * workers:
-                running.append(pool.submit(_work, parts.popleft()))
+                with ignore_interrupts():  # a task may start a process
+                    running.append(pool.submit(_work, parts.popleft()))
             yield running.popleft().result()
     except BrokenProcessPool as error:
         wanted = f"expected {workers} processes to keep running, but one ended (out of memory?)"
@@ -97,16 +96,17 @@ def embed_in_processes(
 def ignore_interrupts() -> Iterator[None]:
     """Make processes that start in this block ignore Ctrl-C from their first moment.
 
-    Ctrl-C reaches every process of a terminal; only the parent should handle it, by ending its workers.
+    Ctrl-C reaches every process of a terminal; only the parent should handle it, by ending its workers. It does so
+    after the block: processes inherit that the signal is blocked, until `start_worker` ignores it.
     """
-    if threading.current_thread() is not threading.main_thread():  # Python sets signal handlers only there
+    if not hasattr(signal, "pthread_sigmask"):  # Windows, where nothing is inherited
         yield
         return
-    previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    previous = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, previous)
+        signal.pthread_sigmask(signal.SIG_SETMASK, previous)
 
 
 class _Opened:
@@ -118,8 +118,9 @@ class _Opened:
 
 def start_worker() -> None:
     """Prepare a worker process: it leaves Ctrl-C to its parent, and ends with it, even if the parent is killed."""
-    # On Windows the setting is not inherited.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     if (parent := multiprocessing.parent_process()) is not None:
         threading.Thread(target=_end_with, args=(parent,), name="parent", daemon=True).start()
 

@@ -1,6 +1,7 @@
 """Tests of index/ingest/workers.py: several processes give the results of one, and an interruption loses little."""
 
 import multiprocessing
+import multiprocessing.popen_spawn_posix as spawn_posix
 import os
 import pickle
 import signal
@@ -16,7 +17,7 @@ import pytest
 from moodspace.classifier.bundle.bundle import load_bundle
 from moodspace.embeddings.encoder import EncoderError
 from moodspace.index.ingest.read_faces import FaceCropper, crop_whole_picture
-from moodspace.index.ingest.workers import ReadOptions, WorkerError, embed_in_processes, ignore_interrupts
+from moodspace.index.ingest.workers import ReadOptions, WorkerError, embed_in_processes, ignore_interrupts, start_worker
 from tests.index.ingest.fake_bundles import BUNDLE
 from tests.index.ingest.folder_sync import (
     check_same,
@@ -71,7 +72,10 @@ def test_an_interrupted_sync_embeds_only_the_rest(folder, reading, tmp_path):
 
 
 def tell_whether_deaf():
-    raise SystemExit(signal.getsignal(signal.SIGINT) is signal.SIG_IGN)
+    blocked = signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    start_worker()
+    ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    raise SystemExit(blocked and ignored and not signal.pthread_sigmask(signal.SIG_BLOCK, ()))
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals are not inherited there")
@@ -85,7 +89,20 @@ def test_processes_never_hear_ctrl_c_not_even_as_they_start():
     one.join()
     other.join()
     assert (one.exitcode, other.exitcode) == (True, False)
-    assert signal.getsignal(signal.SIGINT) is heard
+    assert signal.getsignal(signal.SIGINT) is heard and not signal.pthread_sigmask(signal.SIG_BLOCK, ())
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals are not inherited there")
+def test_every_process_of_a_pool_starts_deaf(folder, reading, monkeypatch):
+    heard, spawned = [], spawn_posix.Popen._launch
+
+    def launch(self, process):
+        heard.append(signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ()))
+        spawned(self, process)
+
+    monkeypatch.setattr(spawn_posix.Popen, "_launch", launch)
+    assert len(list(embed_in_processes(paths_in(folder) * 4, reading, 3, size=4))) > 3
+    assert heard and not any(heard)
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs a way to end a process as the system does")

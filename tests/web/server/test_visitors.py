@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from moodspace.classifier.face_pictures import FacePictures
 from moodspace.index.taught.faces import NewFaces
 from moodspace.web.server import private_folder as private
 from moodspace.web.server import visitors
@@ -37,7 +38,9 @@ def opened():
     all_ = []
 
     def open_(*active: str, absence: float = 0.05, patience: float = 2.0, **settings) -> Visitors:
-        engine = SimpleNamespace(bundle=RECOGNIZER.bundle, labels=None, close=lambda: None)
+        engine = SimpleNamespace(
+            bundle=RECOGNIZER.bundle, labels=None, pictures=FacePictures.none(), close=lambda: None
+        )
         times = {"absence": absence, "look_every": 0.01, "patience": patience}
         one = Visitors(WebSettings(**settings), engine, set(active).__contains__, **times)
         all_.append(one)
