@@ -222,6 +222,7 @@ def test_a_page_without_a_session_leaves_no_sign(visit: Visit) -> None:
 def test_the_last_minutes_are_under_the_picture(visit: Visit) -> None:
     page = visit()
     expect(page.locator(".recent")).to_be_hidden()
+    page.get_by_role("button", name="Got it").click(timeout=WAIT_MS)  # it may lie over the end of the page
     start(page)
     shown(page, "happy")
     page.wait_for_timeout(1500)

@@ -47,11 +47,11 @@ def drawn(page: Page, faces: int) -> None:
     expect(heading).to_be_visible(timeout=MAP_MS)
 
 
-def lasso(page: Page, row: int, reach: int = 25) -> int:
+def lasso(page: Page, row: int, reach: int = 25, *, zoom: int = 60) -> int:
     """Zoom in on a face and draw around it with the mouse; return how many faces are inside."""
     frame = map_of(page)
     middle = "innerWidth / 2 * ratio - faces.x[%d] * scale; top_ = innerHeight / 2 * ratio + faces.y[%d] * scale"
-    frame.evaluate(f"() => {{ scale = fitted * 60; left = {middle % (row, row)}; redraw(); }}")
+    frame.evaluate(f"() => {{ scale = fitted * {zoom}; left = {middle % (row, row)}; redraw(); }}")
     box = page.locator("iframe").bounding_box()
     x, y = frame.evaluate(f"position({row})")
     x, y = box["x"] + x, box["y"] + y
@@ -72,7 +72,7 @@ def notice(page: Page, words: str) -> None:
 def test_what_is_drawn_around_is_taught_relabeled_and_undone(visit: Callable[..., Page]) -> None:
     page = visit(width=1280, height=1100)
     drawn(page, 28_709)
-    n = lasso(page, 4000, 70)
+    n = lasso(page, 4000, 70, zoom=25)
     assert 1 < n <= 200
     faces = "face" if n == 1 else "faces"
     expect(page.get_by_text(f"{n} {faces} selected: {n} from the gallery")).to_be_visible()
