@@ -1,6 +1,5 @@
 """Teach by holding, on the Teach page in a real browser with a fake camera."""
 
-import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -129,8 +128,6 @@ def test_the_form_fits_the_screen(visit: Callable[..., Page], width: int, height
     hold(page, 3)
     expect(page.locator(".lesson")).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth") <= width
-    if folder := os.environ.get("SHOTS15"):
-        page.screenshot(path=f"{folder}/collect-{width}-{scheme}.png")
     if width > 1000:
         box = page.locator(".lesson").bounding_box()
         assert box["y"] + box["height"] <= height

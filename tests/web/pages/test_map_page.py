@@ -1,6 +1,5 @@
 """The Map page in a real browser: what is drawn around on the map is taught, relabeled and undone."""
 
-import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -77,8 +76,6 @@ def test_what_is_drawn_around_is_taught_relabeled_and_undone(visit: Callable[...
     faces = "face" if n == 1 else "faces"
     expect(page.get_by_text(f"{n} {faces} selected: {n} from the gallery")).to_be_visible()
     page.get_by_label("Or a new class").fill("Puzzled")
-    if folder := os.environ.get("SHOTS15"):
-        page.screenshot(path=f"{folder}/map.png", full_page=True)
     page.keyboard.press("Enter")
     page.get_by_role("button", name=f"Teach {n} {faces}").click()
     notice(page, f"puzzled: {n} taught.")
