@@ -13,7 +13,14 @@ from moodspace.classifier.ensemble import Prediction, calibrated_votes, combine,
 from moodspace.classifier.face_pictures import FacePictures
 from moodspace.classifier.priors import adjust, class_frequencies
 from moodspace.classifier.quality_effect import QualityEffect
-from moodspace.classifier.taught_scores import TaughtScorer, TaughtScores, Whitening, common_classes, with_taught
+from moodspace.classifier.taught_scores import (
+    SUREST,
+    TaughtScorer,
+    TaughtScores,
+    Whitening,
+    common_classes,
+    with_taught,
+)
 from moodspace.classifier.views import BLEND
 from moodspace.embeddings.detection.quality import FaceQuality, assess_crops_alone
 from moodspace.embeddings.encoder import Encoded
@@ -59,10 +66,6 @@ def calibrated_knn(
 
 def _label_sets(bundle: Bundle, view: str) -> list[str]:
     return list(bundle.blend.shares) if view == BLEND and bundle.blend else [view]
-
-
-# The largest probability of another label set that counts for a taught class; 1 would make the odds infinite.
-_SUREST = 0.98
 
 
 class Taught(Protocol):
@@ -204,7 +207,7 @@ class Recognizer:
                     continue
                 calibration = self.bundle.calibrations[label_set]
                 found = combine(encoded.logits[label_set], neighbors, calibration, label_set, classes)
-                share = np.minimum(found.proba[:, classes.index(name)].astype(np.float64), _SUREST)
+                share = np.minimum(found.proba[:, classes.index(name)].astype(np.float64), SUREST)
                 odds[:, column] += np.where(odds[:, column] > 0, share / (1 - share), 0.0)
         return replace(scores, odds=odds)
 

@@ -92,14 +92,14 @@ def perturbations(crops: ByteArray) -> dict[str, ByteArray]:
 
 
 # The largest share of a taught class by itself: the network keeps the rest.
-_SUREST = 0.98
+SUREST = 0.98
 # A taught face this similar is the same picture, up to rounding: the gate is open, however many examples there are.
 ITSELF = 0.999
 # The mean of a class counts at most as much as a face whose similarity is this much above that of an open gate.
 _MEAN_AT_MOST = 0.03
 # Share of near copies that may get odds below 1. They still win where the network is unsure.
 _MISSED = 0.045
-SUREST_ODDS = _SUREST / (1 - _SUREST)
+SUREST_ODDS = SUREST / (1 - SUREST)
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +210,7 @@ class Gate:
 def _odds(values: npt.NDArray[np.floating], half: DoubleArray, width: float) -> DoubleArray:
     """Return odds that rise smoothly: 0 from `half - width` down, 1 at `half`, the largest from `half + width` up."""
     share = np.clip((values - half + width) / (2 * width), 0, 1)
-    opened = np.minimum(share * share * (3 - 2 * share), _SUREST)
+    opened = np.minimum(share * share * (3 - 2 * share), SUREST)
     return np.asarray(opened / (1 - opened), np.float64)
 
 

@@ -120,19 +120,7 @@ class Collecting {
 
   async start(camera) {
     this.close();
-    this.say("Opening the camera ...");
-    this.find(".go").disabled = true;
-    const run = this.run = Symbol("start"); // a start that was superseded closes its camera
-    try {
-      const stream = await openCamera(this.video, camera);
-      if (run !== this.run) return closeCamera(this.video);
-      stream.getVideoTracks()[0].addEventListener("ended", () => this.end("The camera was disconnected."));
-      await listCameras(this.find(".cameras"), stream);
-    } catch (error) {
-      return this.end(error.message);
-    } finally {
-      this.find(".go").disabled = false;
-    }
+    if (!(await startCamera(this, camera))) return;
     this.find(".curtain").hidden = true;
     this.find(".bar").hidden = false;
     this.find(".stage").classList.add("mirrored");

@@ -53,3 +53,25 @@ async function listCameras(select, stream) {
   }));
   select.hidden = cameras.length < 2;
 }
+
+// Open the camera of a session with the parts .go and .cameras and a video; return whether it is still wanted.
+async function startCamera(session, camera) {
+  session.say("Opening the camera ...");
+  session.find(".go").disabled = true;
+  const run = session.run = Symbol("start"); // a start that was superseded closes its camera
+  try {
+    const stream = await openCamera(session.video, camera);
+    if (run !== session.run) {
+      closeCamera(session.video);
+      return false;
+    }
+    stream.getVideoTracks()[0].addEventListener("ended", () => session.end("The camera was disconnected."));
+    await listCameras(session.find(".cameras"), stream);
+    return true;
+  } catch (error) {
+    session.end(error.message);
+    return false;
+  } finally {
+    session.find(".go").disabled = false;
+  }
+}
