@@ -65,9 +65,12 @@ def demo(
 
     require_folder_at(out)
     recognizer = open_recognizer(bundle, labels)
-    shown = run_demo(Pipeline(open_detector(working_sizes=(320,)), recognizer), out)
-    for line in describe(shown.result, recognizer):
-        typer.echo(line)
+
+    def on_result(result: "FrameResult") -> None:
+        for line in describe(result, recognizer):
+            typer.echo(line)
+
+    shown = run_demo(Pipeline(open_detector(working_sizes=(320,)), recognizer), out, on_result=on_result)
     typer.echo(f"wrote {shown.picture} and {shown.clip} ({shown.frames} frames)")
 
 
