@@ -126,6 +126,7 @@ def arguments_of(command: str, request: pytest.FixtureRequest) -> Arguments:
         "crop_geometry": lambda: crop_geometry(*map(request.getfixturevalue, ("tmp_path", "astronaut"))),
         "ensemble_curve": lambda: [request.getfixturevalue("voted"), "--bundle", "bundles/fer2013", "--json"],
         "fairness": lambda: fairness(*map(request.getfixturevalue, ("tmp_path", "astronaut"))),
+        "first_label": lambda: ["--clip", request.getfixturevalue("clip"), "--rounds", 1, "--json"],
         "gallery_scale": lambda: ["--faces", 2000, "--json"],
         "hold": lambda: [request.getfixturevalue("clip"), "0-0.5", "--seconds", 0.2, "--old",
                          request.getfixturevalue("voted"), "--json"],
