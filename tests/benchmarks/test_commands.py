@@ -144,7 +144,7 @@ def arguments_of(command: str, request: pytest.FixtureRequest) -> Arguments:
         "sync": lambda: ["--files", 20, "--workers", 1],
         "teach": lambda: [request.getfixturevalue("voted"), "--examples-from", request.getfixturevalue("voted"),
                           "--labels", "fer2013", "--faces", 1, "--trials", 1, "--json"],
-        "visitors": lambda: ["--visitors", 2, "--fps", 2, "--seconds", 3, "--json"],
+        "visitors": lambda: ["--visitors", 2, "--heavy", 1, "--fps", 2, "--seconds", 3, "--json"],
         "videos": lambda: [request.getfixturevalue("clip"), "--copies", 2, "--hours", 0.001, "--workers", 1],
         "web_live": lambda: ["--seconds", 2, "--json"],
     }  # fmt: skip

@@ -1,6 +1,4 @@
-"""Whose turn it is: threads that give each visitor the same share of their time, and a lock that is first come, first
-served.
-"""
+"""Threads that give each visitor the same share of their time, and a lock that is got in the order of asking."""
 
 import logging
 import threading
