@@ -28,7 +28,7 @@ TARGETS = {
     "usable_s": (5.0, False),
     "label_s": (4.0, False),
     "taught_s": (1.0, False),
-    "frames_per_second": (20.0, True),
+    "frames_per_second": (28.0, True),
     "round_trip_ms": (80.0, False),
 }
 _WAIT_MS = 20_000

@@ -1,6 +1,6 @@
 """Show what Moodspace does without a camera: recognize the face in a picture and draw the result, also as a clip."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -41,7 +41,9 @@ class Demo:
     frames: int
 
 
-def run_demo(pipeline: Process, folder: Path) -> Demo:
+def run_demo(
+    pipeline: Process, folder: Path, *, on_result: Callable[[FrameResult], None] = lambda result: None
+) -> Demo:
     """Recognize the face of astronaut Eileen Collins and write an annotated picture and clip.
 
     The picture (NASA, public domain) ships with Moodspace; nothing is downloaded. The clip zooms from the whole picture
@@ -50,6 +52,7 @@ def run_demo(pipeline: Process, folder: Path) -> Demo:
     Args:
         pipeline: Finds and recognizes the faces.
         folder: The folder for the two files. It is made if missing; the files of an earlier demo are replaced.
+        on_result: Called with the faces of the picture before anything is drawn, because the clip takes a second.
 
     Raises:
         SourceError: No face is found.
@@ -60,6 +63,7 @@ def run_demo(pipeline: Process, folder: Path) -> Demo:
     result = pipeline.process(bgr, 0.0)
     if not len(result.faces):
         raise SourceError(f"{source}: expected a face, got none; try another detector")
+    on_result(result)
     folder.mkdir(parents=True, exist_ok=True)
     write_picture(folder / PICTURE_NAME, draw(bgr, result))
     frames = 0

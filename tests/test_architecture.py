@@ -3,7 +3,7 @@
 import ast
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -121,9 +121,9 @@ def test_each_heavy_library_has_one_home(library: str, homes: tuple[str, ...]) -
     assert [user for user in users if not user.startswith((*homes, "moodspace/"))] == []
 
 
-def loaded_by(code: str) -> set[str]:
-    """Run the code in a fresh interpreter; return the heavy libraries that it loaded."""
-    report = f"import sys; print('loaded:', *(name for name in {HEAVY!r} if name in sys.modules))"
+def loaded_by(code: str, names: Iterable[str] = HEAVY) -> set[str]:
+    """Run the code in a fresh interpreter; return which of the named modules it loaded."""
+    report = f"import sys; print('loaded:', *(name for name in {tuple(names)!r} if name in sys.modules))"
     done = subprocess.run([sys.executable, "-c", f"{code}\n{report}"], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return set(done.stdout.splitlines()[-1].removeprefix("loaded:").split())
@@ -151,7 +151,43 @@ def run_cli(arguments: list[str]) -> str:
     )
 
 
-def test_predicting_loads_nothing_heavy() -> None:
+# What none of these commands needs for its first label; each of them takes 5 to 300 ms to load.
+UNNEEDED = (
+    *HEAVY, "asyncio", "concurrent.futures", "http.client", "multiprocessing", "rich", "scipy", "ssl", "websockets",
+    "moodspace.embeddings.training", "moodspace.realtime.sinks.hub", "moodspace.realtime.videos", "moodspace.viz",
+    "moodspace.web",
+)  # fmt: skip
+WINDOW = ("moodspace.realtime.window", "moodspace.realtime.session.recording", "moodspace.realtime.sinks")
+
+
+def test_importing_the_package_loads_no_library() -> None:
+    libraries = ("ai_edge_litert", "cv2", "faiss", "numpy", "PIL", "pydantic", "typer")
+    assert loaded_by("import moodspace", libraries) == set()
+
+
+def test_the_command_line_reads_its_arguments_without_any_library_for_faces() -> None:
+    assert loaded_by(run_cli(["predict", "--help"]), ("ai_edge_litert", "cv2", "faiss", "numpy", "PIL")) == set()
+
+
+def test_recognizing_in_python_loads_only_what_it_needs() -> None:
     from moodspace.realtime.demo import picture_path
 
-    assert loaded_by(run_cli(["predict", str(picture_path()), "--json"])) == set()
+    code = f"import moodspace\nassert moodspace.recognize({str(picture_path())!r})"
+    assert loaded_by(code, (*UNNEEDED, *WINDOW, "av", "pydantic", "typer", "moodspace.realtime.drawing")) == set()
+
+
+@pytest.mark.parametrize(
+    ("command", "unneeded"),
+    [
+        (["predict"], (*UNNEEDED, *WINDOW, "av", "moodspace.realtime.demo")),
+        (["live", "--headless", "--source"], (*UNNEEDED, "av", "moodspace.realtime.predict")),
+    ],
+)
+def test_a_command_loads_only_what_its_first_label_needs(command: list[str], unneeded: tuple[str, ...]) -> None:
+    from moodspace.realtime.demo import picture_path
+
+    assert loaded_by(run_cli([*command, str(picture_path())]), unneeded) == set()
+
+
+def test_the_demo_loads_only_what_it_needs(tmp_path: Path) -> None:
+    assert loaded_by(run_cli(["demo", "--out", str(tmp_path)]), (*UNNEEDED, *WINDOW)) == set()

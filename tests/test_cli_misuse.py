@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import moodspace
-from moodspace.cli.app import in_words
+from moodspace.cli.app import guard, in_words
 from tests.conftest import ROOT
 from tests.drawn_faces import drawn_faces, write_folder
 from tests.test_cli_errors import misused, refused
@@ -195,3 +195,21 @@ def test_a_closed_pipe_is_not_reported(shipped, arguments):
     finally:
         os.close(writing)
     assert (code, told) == (1, "")
+
+
+@pytest.mark.parametrize(
+    ("command", "given", "seen"), [("predict", None, "1"), ("predict", "3", "3"), ("train", None, None)]
+)
+def test_only_commands_with_small_matrix_products_ask_openblas_for_one_thread(monkeypatch, command, given, seen):
+    monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
+    if given is not None:
+        monkeypatch.setenv("OPENBLAS_NUM_THREADS", given)
+
+    def run():
+        return os.environ.get("OPENBLAS_NUM_THREADS")
+
+    run.__name__ = command
+    try:
+        assert guard(run)() == seen
+    finally:
+        os.environ.pop("OPENBLAS_NUM_THREADS", None)

@@ -180,11 +180,18 @@ def command(run: Callable[P, R]) -> Callable[P, R]:
 _EXTRA_OF = {"train": "train", "evaluate": "train", "explore": "all", "curves": "map", "visualize": "map", "web": "web"}
 
 
+# Commands whose matrix products are small: OpenBLAS's further threads would only wait in a loop, on processors that the
+# networks need.
+_SMALL_PRODUCTS = {"demo", "live", "predict", "similar", "web"}
+
+
 def guard(run: Callable[P, R]) -> Callable[P, R]:
     """Make a command report an error as one line and an exit code."""
 
     @functools.wraps(run)
     def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
+        if run.__name__ in _SMALL_PRODUCTS:
+            os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
         try:
             return run(*args, **kwargs)
         except KeyboardInterrupt:

@@ -4,6 +4,7 @@ import contextlib
 import math
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -59,15 +60,20 @@ def demo(
 ) -> None:
     """Recognize the face in a public-domain picture; needs no camera and no download."""
     from moodspace.embeddings.detection.detectors import open_detector
+    from moodspace.embeddings.detection.later import LaterDetector
     from moodspace.embeddings.files.paths import require_folder_at
     from moodspace.realtime.demo import run_demo
     from moodspace.realtime.pipeline import Pipeline
 
     require_folder_at(out)
+    finder = LaterDetector(lambda: open_detector(working_sizes=(320,))).start()
     recognizer = open_recognizer(bundle, labels)
-    shown = run_demo(Pipeline(open_detector(working_sizes=(320,)), recognizer), out)
-    for line in describe(shown.result, recognizer):
-        typer.echo(line)
+
+    def on_result(result: "FrameResult") -> None:
+        for line in describe(result, recognizer):
+            typer.echo(line)
+
+    shown = run_demo(Pipeline(finder, recognizer), out, on_result=on_result)
     typer.echo(f"wrote {shown.picture} and {shown.clip} ({shown.frames} frames)")
 
 
@@ -135,6 +141,7 @@ def live(
 ) -> None:
     """Recognize live from a camera, a video or pictures. Press h for help, q to quit."""
     from moodspace.embeddings.detection.detectors import open_detector
+    from moodspace.embeddings.detection.later import LaterDetector
     from moodspace.index.taught.user_gallery import LiveTeacher, default_gallery
     from moodspace.realtime.capture.cameras import CameraOptions
     from moodspace.realtime.capture.files import open_source, without_password
@@ -157,11 +164,10 @@ def live(
     sending = sink_options(to, individuals, min_group, unprotected, tls_cert, tls_key, tls_ca)
     if not headless:
         require_display()
+    finder = LaterDetector(partial(open_detector, detector, detector_model)).start()
     recognizer = open_taught_recognizer(bundle, labels, gallery, prior=prior, pictures=pictures)
     baselines = _live_baselines(recognizer, baseline, baseline_file, on_refused=say if headless else None)
-    pipeline = LivePipeline(
-        open_detector(detector, detector_model), recognizer, half_life=half_life, baselines=baselines
-    )
+    pipeline = LivePipeline(finder.opened(), recognizer, half_life=half_life, baselines=baselines)
     teacher = LiveTeacher(gallery or default_gallery(), recognizer.bundle.encoder_spec, keep_pictures=keep_pictures)
     with contextlib.ExitStack() as stack:
         stack.callback(teacher.close)
@@ -433,6 +439,7 @@ def predict(
     interruption, and reads only what is new.
     """
     from moodspace.embeddings.detection.detectors import open_detector, open_picture_detector
+    from moodspace.embeddings.detection.later import LaterDetector
     from moodspace.embeddings.files.paths import require_folder_at
     from moodspace.realtime.baseline_sources import open_baseline
     from moodspace.realtime.capture.files import open_source
@@ -465,12 +472,16 @@ def predict(
         if not sampling.all_frames:
             raise typer.BadParameter("expected --annotate without --every, got both", param_hint="--every")
         require_folder_at(annotate)
+    finder, video_finder = (
+        LaterDetector(partial(opening, detector, detector_model)) for opening in (open_picture_detector, open_detector)
+    )
+    if not crops:
+        finder.start()
     recognizer = open_taught_recognizer(bundle, labels, gallery, prior=prior)
     pictures: Process = WholePicture(recognizer)
     videos: Process | None = None
     if not crops:
-        pictures = Pipeline(open_picture_detector(detector, detector_model), recognizer)
-        videos = Pipeline(open_detector(detector, detector_model), recognizer)
+        pictures, videos = Pipeline(finder.opened(), recognizer), Pipeline(video_finder, recognizer)
     zero = None if baseline is None else open_baseline(baseline, pictures, videos)
     faces, skipped, partly, lost = 0, [], False, 0
     for name in sources:

@@ -126,6 +126,7 @@ def arguments_of(command: str, request: pytest.FixtureRequest) -> Arguments:
         "crop_geometry": lambda: crop_geometry(*map(request.getfixturevalue, ("tmp_path", "astronaut"))),
         "ensemble_curve": lambda: [request.getfixturevalue("voted"), "--bundle", "bundles/fer2013", "--json"],
         "fairness": lambda: fairness(*map(request.getfixturevalue, ("tmp_path", "astronaut"))),
+        "first_label": lambda: ["--clip", request.getfixturevalue("clip"), "--rounds", 1, "--json"],
         "gallery_scale": lambda: ["--faces", 2000, "--json"],
         "hold": lambda: [request.getfixturevalue("clip"), "0-0.5", "--seconds", 0.2, "--old",
                          request.getfixturevalue("voted"), "--json"],
@@ -143,7 +144,7 @@ def arguments_of(command: str, request: pytest.FixtureRequest) -> Arguments:
         "sync": lambda: ["--files", 20, "--workers", 1],
         "teach": lambda: [request.getfixturevalue("voted"), "--examples-from", request.getfixturevalue("voted"),
                           "--labels", "fer2013", "--faces", 1, "--trials", 1, "--json"],
-        "visitors": lambda: ["--visitors", 2, "--fps", 2, "--seconds", 3, "--json"],
+        "visitors": lambda: ["--visitors", 2, "--heavy", 1, "--fps", 2, "--seconds", 3, "--json"],
         "videos": lambda: [request.getfixturevalue("clip"), "--copies", 2, "--hours", 0.001, "--workers", 1],
         "web_live": lambda: ["--seconds", 2, "--json"],
     }  # fmt: skip

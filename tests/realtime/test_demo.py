@@ -29,6 +29,14 @@ def test_the_demo_writes_picture_and_clip(tmp_path: Path, recognizer: Recognizer
     assert sorted(path.name for path in made.picture.parent.iterdir()) == ["astronaut.mp4", "astronaut.png"]
 
 
+def test_the_label_is_told_before_anything_is_drawn(tmp_path: Path, told: FakeDetector, recognizer: Recognizer) -> None:
+    folder, heard = tmp_path / "demo", []
+    made = demo.run_demo(
+        Pipeline(told, recognizer), folder, on_result=lambda result: heard.append((result, folder.exists()))
+    )
+    assert heard == [(made.result, False)]
+
+
 def test_every_frame_of_the_clip_goes_through_the_pipeline(
     tmp_path: Path, told: FakeDetector, recognizer: Recognizer
 ) -> None:

@@ -73,7 +73,7 @@ class _Connection:
 
     def __init__(self, socket: WebSocket, worker: LiveWorker, limits: Limits) -> None:
         self._socket, self._worker, self._limits = socket, worker, limits
-        self._queue = worker.visitor.engine.pool.new_queue()
+        self._queue = worker.visitor.engine.pool.new_queue(worker.visitor.share)
         self._loop = asyncio.get_running_loop()
         self._answers: asyncio.Queue[dict[str, Any]] = asyncio.Queue(_MAX_WAITING)
         self._closing: asyncio.Future[tuple[int, str]] = self._loop.create_future()

@@ -1,11 +1,7 @@
 """What all visitors share: the bundle, the detectors, and a few threads that serve the visitors' frames in turn."""
 
-import logging
 import os
 import queue
-import threading
-import time
-from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
@@ -15,13 +11,14 @@ from moodspace.classifier.face_pictures import FacePictures
 from moodspace.classifier.recognizer import Recognizer
 from moodspace.embeddings.detection.detectors import open_detector, open_picture_detector
 from moodspace.embeddings.detection.faces import Detector, Faces
-from moodspace.embeddings.encoder import Encoded, Encoder
+from moodspace.embeddings.detection.later import LaterDetector
+from moodspace.embeddings.encoder import Encoded, Encoder, encode_all
 from moodspace.realtime.pipeline import FrameResult, Pipeline
 from moodspace.web.server.settings import WebSettings
+from moodspace.web.server.turns import FairThreadPool, Turns
 
-logger = logging.getLogger(__name__)
-
-Work = Callable[[], None]
+# How many faces are encoded before the next thread has its turn.
+_FACES_A_TURN = 8
 
 
 class Engine:
@@ -41,12 +38,15 @@ class Engine:
 
     def __init__(self, settings: WebSettings) -> None:
         threads = max(1, min(4, os.cpu_count() or 1))
+        live = [LaterDetector(open_detector).start() for _ in range(threads)]
         bundle = load_bundle(settings.bundle, threads=1)
-        self.bundle = replace(bundle, encoder=_LockedEncoder(bundle.encoder))
+        self.bundle = replace(bundle, encoder=SharedEncoder(bundle.encoder))
         self.labels = settings.labels
-        self.detector: Detector = _DetectorPool([open_detector() for _ in range(threads)])
+        self.detector: Detector = _DetectorPool([one.opened() for one in live])
+        # Live sessions never wait for those of the pages.
+        self._video_detector = _later(open_detector, threads)
         # For pictures: searches at several sizes, as `moodspace predict` does.
-        self._picture_detector: Detector = _DetectorPool([open_picture_detector() for _ in range(threads)])
+        self._picture_detector = _later(open_picture_detector, threads)
         Recognizer(self.bundle, self.labels)  # raises ValueError now if the bundle has no such labels
         self._second: tuple[str, Bundle] | None = None
         if settings.compare is not None:
@@ -54,7 +54,7 @@ class Engine:
             named = settings.compare.name
             if named == settings.bundle.name:
                 named = f"{settings.compare.parent.name}/{named}"
-            self._second = named, replace(second, encoder=_LockedEncoder(second.encoder))
+            self._second = named, replace(second, encoder=SharedEncoder(second.encoder))
         self.pictures = FacePictures.read(settings.pictures, bundle) if settings.pictures else FacePictures.none()
         self.pool = FairThreadPool(threads)
 
@@ -66,7 +66,7 @@ class Engine:
             frame_bgr: `(h, w, 3)` uint8 in [0, 255], BGR.
             video: Whether it is a video frame, which is searched for faces at one size only.
         """
-        return Pipeline(self.detector if video else self._picture_detector, recognizer).process(frame_bgr, 0.0)
+        return Pipeline(self._video_detector if video else self._picture_detector, recognizer).process(frame_bgr, 0.0)
 
     def others(self, recognizer: Recognizer) -> dict[str, Recognizer]:
         """Return what can be compared with a visitor's recognizer, by a name to show.
@@ -94,88 +94,6 @@ class Engine:
         self.pool.close()
 
 
-class FairThreadPool:
-    """Threads that serve queues round robin: a queue that was just served waits until all others were.
-
-    Args:
-        threads: Number of threads.
-        patience: Seconds that `close` waits for current work.
-    """
-
-    def __init__(self, threads: int, *, patience: float = 2.0) -> None:
-        self._patience = patience
-        self._waiting: deque[SessionQueue] = deque()
-        self._changed = threading.Condition()
-        self._open = True
-        self._threads = [
-            threading.Thread(target=self._serve, name=f"engine-{at}", daemon=True) for at in range(threads)
-        ]
-        for thread in self._threads:
-            thread.start()
-
-    def new_queue(self) -> "SessionQueue":
-        """Return a new queue, for one live session."""
-        return SessionQueue(self)
-
-    def submit(self, session: "SessionQueue", work: Work) -> bool:
-        """Put work into a queue, in place of work that waits there. Return whether it replaced something."""
-        with self._changed:
-            replaced = session.next is not None
-            session.next = work
-            if not session.busy and not replaced:
-                self._waiting.append(session)
-                self._changed.notify()
-            return replaced
-
-    def close(self) -> None:
-        """Drop waiting work, end the threads after their current work, and wait a moment for that."""
-        with self._changed:
-            self._open = False
-            self._waiting.clear()
-            self._changed.notify_all()
-        until = time.monotonic() + self._patience
-        for thread in self._threads:
-            if thread is not threading.current_thread():
-                thread.join(max(until - time.monotonic(), 0.0))
-
-    def _serve(self) -> None:
-        while self._serve_one():
-            pass
-
-    def _serve_one(self) -> bool:
-        """Wait for work and do it; return whether to go on. Keep no reference to finished work."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._waiting or not self._open)
-            if not self._open:
-                return False
-            session = self._waiting.popleft()
-            work, session.next, session.busy = session.next, None, True
-        try:
-            if work is not None:
-                work()
-        except Exception:
-            logger.exception("a frame could not be analyzed")
-        with self._changed:
-            session.busy = False
-            if session.next is not None:
-                self._waiting.append(session)
-                self._changed.notify()
-        return True
-
-
-class SessionQueue:
-    """The queue of one live session: at most one frame in work and one waiting."""
-
-    def __init__(self, pool: FairThreadPool) -> None:
-        self._pool = pool
-        self.next: Work | None = None
-        self.busy = False
-
-    def put(self, work: Work) -> bool:
-        """Submit work, in place of work that waits. Return whether it replaced something."""
-        return self._pool.submit(self, work)
-
-
 class _DetectorPool:
     """A detector made of several, each used by one thread at a time."""
 
@@ -192,14 +110,28 @@ class _DetectorPool:
             self._free.put(detector)
 
 
-class _LockedEncoder:
-    """An encoder that several threads may share; a LiteRT interpreter alone serves one thread."""
+def _later(open: Callable[[], Detector], threads: int) -> Detector:
+    """Return a detector for that many threads, opened when it is first needed."""
+    return _DetectorPool([LaterDetector(open) for _ in range(threads)])
+
+
+class SharedEncoder:
+    """An encoder that several threads may share, in the order in which they ask; LiteRT's alone serves one thread.
+
+    Many faces are encoded a few at a time, so that a live frame never waits for all faces of somebody's picture.
+
+    Args:
+        encoder: The encoder to share.
+    """
 
     def __init__(self, encoder: Encoder) -> None:
-        self._encoder, self._lock = encoder, threading.Lock()
+        self._encoder, self._turns = encoder, Turns()
         self.dim: int = encoder.dim
         self.classes: Mapping[str, tuple[str, ...]] = encoder.classes
 
     def encode(self, crops: ByteArray) -> Encoded:
-        with self._lock:
+        """Encode `(n, 48, 48)` uint8 gray crops; see `Encoder.encode`."""
+        if len(crops) > _FACES_A_TURN:
+            return encode_all(self, crops, batch_size=_FACES_A_TURN)
+        with self._turns:
             return self._encoder.encode(crops)

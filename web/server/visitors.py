@@ -22,6 +22,7 @@ from moodspace.web.server.identity import VISITOR_COOKIE, Tickets, is_key, new_k
 from moodspace.web.server.private_folder import private_folder, remove_abandoned, remove_home
 from moodspace.web.server.recording import Recording
 from moodspace.web.server.settings import WebSettings, current_settings
+from moodspace.web.server.turns import Share
 
 if TYPE_CHECKING:
     from starlette.requests import HTTPConnection
@@ -48,6 +49,7 @@ class Visitor:
         recognizer: Recognizes faces, the visitor's taught faces included.
         recording: The visitor's recording, running or not; None for none.
         lock: Must be held while the gallery or the recording changes.
+        share: Its share of the engine's threads, whatever number of live pages it has.
         live: Number of open live connections.
         scripts: The Streamlit sessions of its pages.
         uploading: Bytes of files that are being uploaded.
@@ -58,6 +60,7 @@ class Visitor:
     def __init__(self, key: str, engine: Engine, settings: WebSettings) -> None:
         self.key, self.engine = key, engine
         self.lock = threading.RLock()
+        self.share = Share()
         self.recording: Recording | None = None
         self.live = 0
         self.scripts: set[str] = set()

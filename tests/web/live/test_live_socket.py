@@ -15,8 +15,8 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from moodspace.web.live.messages import MessageError
 from moodspace.web.live.socket import _MAX_WAITING, _Connection
-from moodspace.web.server.engine import FairThreadPool
 from moodspace.web.server.settings import Limits
+from moodspace.web.server.turns import FairThreadPool, Share
 from tests.web.hostile import JPEG, fuzzed
 from tests.web.served import frame, receive, served
 
@@ -232,7 +232,7 @@ class Worker:
     """Analyzes nothing; may be told what `analyze` raises."""
 
     def __init__(self, pool: FairThreadPool, error: Exception | None = None) -> None:
-        self.visitor = SimpleNamespace(engine=SimpleNamespace(pool=pool), classes=())
+        self.visitor = SimpleNamespace(engine=SimpleNamespace(pool=pool), classes=(), share=Share())
         self.recording, self.error = {"on": False}, error
         self.analyzed = 0
 

@@ -1,139 +1,94 @@
-"""The engine's threads: queues in turn, the newest frame first, and nothing held of who has left."""
+"""The engine: pages wait for no live session and the other way round, and other views can be compared."""
 
-import gc
 import shutil
 import threading
 import time
-import weakref
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from moodspace.classifier.recognizer import Recognizer
+from moodspace.embeddings.detection.faces import Faces
 from moodspace.index.taught.frozen import FrozenGallery
-from moodspace.web.server.engine import Engine, FairThreadPool
+from moodspace.web.server import engine as engine_module
+from moodspace.web.server.engine import Engine, SharedEncoder
 from moodspace.web.server.settings import WebSettings
+from tests.fake_encoder import FakeEncoder
 
 PATIENCE_S = 30.0
 
 
-@pytest.fixture
-def pool():
-    one = FairThreadPool(1)
-    yield one
-    one.close()
+class Slow(FakeEncoder):
+    """An encoder that stops at its first faces until it is let go; `batches` has how many faces each call got."""
 
-
-class Busy:
-    """Work that keeps the only thread until it is let go."""
-
-    def __init__(self, pool: FairThreadPool) -> None:
+    def __init__(self) -> None:
+        super().__init__()
         self.begun, self.go_on = threading.Event(), threading.Event()
-        pool.new_queue().put(self)
-        assert self.begun.wait(PATIENCE_S)
+        self.batches: list[int] = []
 
-    def __call__(self) -> None:
+    def encode(self, crops):
+        self.batches.append(len(crops))
         self.begun.set()
-        self.go_on.wait(PATIENCE_S)
+        assert self.go_on.wait(PATIENCE_S)
+        return super().encode(crops)
 
 
-def until(true) -> bool:
+def test_a_live_face_waits_for_a_few_faces_of_a_picture_not_for_all() -> None:
+    encoder, crops = Slow(), np.zeros((40, 48, 48), np.uint8)
+    shared = SharedEncoder(encoder)
+    page = threading.Thread(target=shared.encode, args=(crops,))
+    page.start()
+    assert encoder.begun.wait(PATIENCE_S)
+    live = threading.Thread(target=shared.encode, args=(crops[:1],))
+    live.start()
     end = time.monotonic() + PATIENCE_S
-    while not true() and time.monotonic() < end:
+    while not shared._turns._waiting and time.monotonic() < end:
         time.sleep(0.005)
-    return true()
+    encoder.go_on.set()
+    for thread in (page, live):
+        thread.join(PATIENCE_S)
+    assert encoder.batches == [8, 1, 8, 8, 8, 8]
 
 
-def test_the_newest_frame_takes_the_place_of_the_one_that_waits(pool) -> None:
-    seen: list[int] = []
-    busy, queue = Busy(pool), pool.new_queue()
-    gave_way = [queue.put(lambda at=at: seen.append(at)) for at in range(4)]
-    busy.go_on.set()
-    assert until(lambda: bool(seen))
-    assert gave_way == [False, True, True, True] and seen == [3]
+def test_a_shared_encoder_gives_the_same_as_the_encoder() -> None:
+    crops = np.random.default_rng(0).integers(0, 256, (21, 48, 48), np.uint8)
+    for n in (0, 1, 8, 21):
+        wanted, got = FakeEncoder().encode(crops[:n]), SharedEncoder(FakeEncoder()).encode(crops[:n])
+        np.testing.assert_allclose(got.embeddings, wanted.embeddings, atol=1e-6)
+        np.testing.assert_allclose(got.logits["fer2013"], wanted.logits["fer2013"], atol=1e-5)
 
 
-def test_who_was_served_waits_until_the_others_were(pool) -> None:
-    seen: list[str] = []
-    busy, queues = Busy(pool), {name: pool.new_queue() for name in "abc"}
+def test_pictures_and_videos_have_detectors_of_their_own_opened_when_needed(
+    shipped: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[str] = []
 
-    def serve(name: str, left: int) -> None:
-        seen.append(name)
-        if left:  # the greedy one has its next frame there at once
-            queues[name].put(lambda: serve(name, left - 1))
+    class Nobody:
+        def __init__(self, name: str) -> None:
+            self.name = name
+            opened.append(name)
 
-    for name in "abc":
-        queues[name].put(lambda name=name: serve(name, 2))
-    busy.go_on.set()
-    assert until(lambda: len(seen) == 9)
-    assert seen == list("abcabcabc")
+        def detect(self, frame_bgr: np.ndarray) -> Faces:
+            used.append(self)
+            return Faces.empty()
 
-
-def test_one_queue_is_never_served_by_two_threads() -> None:
-    pool, at_once, most, done = FairThreadPool(4), 0, [0], []
-    queue, lock = pool.new_queue(), threading.Lock()
-
-    def work() -> None:
-        nonlocal at_once
-        with lock:
-            at_once += 1
-            most[0] = max(most[0], at_once)
-        time.sleep(0.001)
-        with lock:
-            at_once -= 1
-        done.append(1)
-
-    end = time.monotonic() + PATIENCE_S
-    while len(done) <= 10 and time.monotonic() < end:
-        queue.put(work)
-        time.sleep(0.0001)
-    pool.close()
-    assert most == [1] and len(done) > 10
-
-
-def test_the_end_waits_for_the_frame_in_work_but_not_for_one_that_hangs() -> None:
-    pool, began, ended = FairThreadPool(2, patience=0.2), threading.Barrier(3), []
-
-    def work(seconds: float) -> None:
-        began.wait(PATIENCE_S)
-        time.sleep(seconds)
-        ended.append(seconds)
-
-    pool.new_queue().put(lambda: work(0.05))
-    pool.new_queue().put(lambda: work(3.0))
-    began.wait(PATIENCE_S)
-    pool.close()
-    assert ended == [0.05]
-
-
-def test_a_frame_that_fails_ends_neither_the_thread_nor_the_queue(pool, caplog) -> None:
-    seen, queue = [], pool.new_queue()
-    queue.put(lambda: 1 // 0)
-    assert until(lambda: "could not be analyzed" in caplog.text)
-    queue.put(lambda: seen.append(1))
-    assert until(lambda: bool(seen))
-
-
-def test_nothing_is_held_of_who_has_left(pool) -> None:
-    class Visitor:
-        def look(self) -> None:
-            done.set()
-
-    visitor, done = Visitor(), threading.Event()
-    gone = weakref.ref(visitor)
-    pool.new_queue().put(visitor.look)
-    assert done.wait(PATIENCE_S)
-    del visitor
-    assert until(lambda: gc.collect() >= 0 and gone() is None)
-
-
-def test_after_the_end_nothing_is_done(pool) -> None:
-    busy, seen = Busy(pool), []
-    pool.new_queue().put(lambda: seen.append(1))
-    pool.close()
-    busy.go_on.set()
-    assert until(lambda: not any(thread.is_alive() for thread in pool._threads))
-    assert not seen
+    used: list[Nobody] = []
+    monkeypatch.setattr(engine_module, "open_detector", lambda: Nobody("frames"))
+    monkeypatch.setattr(engine_module, "open_picture_detector", lambda: Nobody("pictures"))
+    engine, frame = Engine(WebSettings(bundle=shipped)), np.zeros((64, 64, 3), np.uint8)
+    try:
+        live = len(opened)
+        assert live >= 1
+        assert set(opened) == {"frames"}
+        recognizer = Recognizer(engine.bundle, "blend")
+        engine.recognize(recognizer, frame)
+        engine.recognize(recognizer, frame, video=True)
+        engine.detector.detect(frame)
+        assert opened[live:] == ["pictures", "frames"]
+        assert len({id(one) for one in used}) == 3
+    finally:
+        engine.close()
 
 
 def test_the_other_views_and_a_second_bundle_can_be_compared(shipped: Path, tmp_path: Path) -> None:
