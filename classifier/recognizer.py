@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
+import numpy.typing as npt
 
 from moodspace.arrays import BoolArray, ByteArray, DoubleArray, FloatArray, IntArray
 from moodspace.classifier.bundle.bundle import Bundle
@@ -266,8 +267,8 @@ class Recognizer:
         proba = proba.astype(np.float32)
         return replace(prediction, proba=proba, unknown=proba.max(axis=1, initial=0.0) < self.unknown_below)
 
-    def neighbor_names(self, prediction: Prediction, row: int) -> list[str | None]:
-        """Return the label of each neighbor of a face, best first; None for a missing neighbor or label."""
+    def neighbor_names(self, prediction: Prediction, row: int) -> npt.NDArray[np.object_]:
+        """Return the label of each neighbor of a face, `(k,)` strings, best first; None for a missing one or label."""
         neighbors = prediction.neighbors
         columns = np.where(neighbors.valid[row], neighbors.labels[self.label_set][row], -1)
-        return [prediction.classes[column] if column >= 0 else None for column in columns]
+        return np.array([*prediction.classes, None], np.object_)[columns]

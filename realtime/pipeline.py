@@ -22,7 +22,7 @@ from moodspace.embeddings.encoder import Encoded
 from moodspace.embeddings.pictures import to_crop
 from moodspace.index.taught.search import TaughtIndex
 from moodspace.realtime.baselines import NO_BASELINE, FaceBaseline, LiveBaselines
-from moodspace.realtime.evidence import NearFace, SmoothedEvidence, near_faces
+from moodspace.realtime.evidence import NearFace, SmoothedEvidence, neighbors_of
 from moodspace.realtime.tracking.smoothing import LabelSmoother
 from moodspace.realtime.tracking.tracker import TrackedFaces, Tracker
 
@@ -328,7 +328,7 @@ class LivePipeline:
         for row in due:
             if quality.good[row]:
                 states[row].smoother.update(prediction.proba[row], prediction.classes, now)
-                neighbors = near_faces(prediction, int(row), self.recognizer)
+                neighbors = neighbors_of(prediction, int(row), self.recognizer)
                 states[row].evidence.update(neighbors, prediction.classes, prediction.knn_proba[row], now)
             else:
                 states[row].smoother.fade(prediction.classes, now)
