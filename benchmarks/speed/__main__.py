@@ -1,0 +1,46 @@
+"""Compare the live pipeline's speed with another version's, or with the limits of the machine.
+
+    python -m benchmarks.speed compare OLD_CHECKOUT CLIP --faces 4
+    python -m benchmarks.speed limits
+
+`compare` runs both versions in turn on the same clip, on 16 faces at 1280x720 made of it, and on a single crop. It
+prints medians, best rounds and ratios, and how far both versions decide alike. Each version uses its own bundle unless
+`--bundle` names one. `limits` prints how far the encoder, the detector and the search are from what the processor and
+the memory of this machine can do.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+from benchmarks.speed.compare import ROOT, Side, compare, table
+
+BUNDLE = Path("bundles/fer2013")
+
+
+def main() -> None:
+    """Read the arguments, measure and print."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.speed", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="compare | limits")
+    both = verbs.add_parser("compare", help="compare with another version")
+    both.add_argument("old", type=Path, help="the other version's checkout")
+    both.add_argument("clip", type=Path, help="a video with faces")
+    both.add_argument("--faces", type=int, default=4, help="how many faces a frame of it has, 1 or 4")
+    both.add_argument("--rounds", type=int, default=5, help="how often each version runs")
+    both.add_argument("--frames", type=int, default=180, help="the most frames to use")
+    both.add_argument("--bundle", type=Path, help="a bundle that both can read; each version's own if left out")
+    both.add_argument("--json", action="store_true", help="print one JSON document")
+    asked = parser.parse_args()
+    sides = [
+        Side(checkout, asked.clip, asked.bundle or checkout / BUNDLE, asked.faces, asked.frames)
+        for checkout in (asked.old, ROOT)
+    ]
+    with sides[0] as old, sides[1] as new:
+        found = compare(old, new, asked.rounds)
+    print(json.dumps(found, indent=2) if asked.json else table(found))
+
+
+if __name__ == "__main__":
+    main()
