@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from moodspace.arrays import BoolArray, FloatArray, IntArray, StringArray
+from moodspace.arrays import BoolArray, DoubleArray, FloatArray, IntArray, StringArray
 from moodspace.classifier.ensemble import Prediction
 from moodspace.classifier.recognizer import Recognizer
 
@@ -147,7 +147,8 @@ class SmoothedEvidence:
         self._half_life = half_life
         self._faces = NO_FACES
         # For each of them its weight in the smoothed predictions, and the weighted sum of its similarities.
-        self._weights, self._weighted = np.zeros(0), np.zeros(0)
+        self._weights: DoubleArray = np.zeros(0)
+        self._weighted: DoubleArray = np.zeros(0)
         self._votes: dict[str, float] = {}
         self._time: float | None = None
 
@@ -188,8 +189,8 @@ class SmoothedEvidence:
         weighted = np.concatenate([gained * neighbors.similarities, kept * self._weighted[heavy]])
         _, first, place = np.unique(both.ids, return_index=True, return_inverse=True)
         self._faces = both.take(first)
-        self._weights = np.bincount(place, weights, len(first))
-        self._weighted = np.bincount(place, weighted, len(first))
+        self._weights = np.bincount(place, weights, len(first)).astype(np.float64)
+        self._weighted = np.bincount(place, weighted, len(first)).astype(np.float64)
 
     def nearest(self, most: int, answer: str = "") -> tuple[NearFace, ...]:
         """Return at most `most` neighbors, most important first; see `listed`."""

@@ -5,10 +5,11 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import IO, Any, Self, cast
 
 import numpy as np
 
@@ -48,14 +49,12 @@ class Side:
         Raises:
             RuntimeError: The process ended.
         """
-        assert self._process.stdin is not None and self._process.stdout is not None
-        try:
-            self._process.stdin.write(job + "\n")
-            self._process.stdin.flush()
-        except BrokenPipeError:
-            line = ""
-        else:
-            line = self._process.stdout.readline()
+        asked, answered = cast(IO[str], self._process.stdin), cast(IO[str], self._process.stdout)
+        line = ""
+        with suppress(BrokenPipeError):
+            asked.write(job + "\n")
+            asked.flush()
+            line = answered.readline()
         if not line:
             raise RuntimeError(f"{self.checkout}: expected a checkout that can run benchmarks.live, its process ended")
         return json.loads(line)
@@ -111,7 +110,7 @@ def agreement(old: Sequence[dict[str, Any]], new: Sequence[dict[str, Any]]) -> A
     known = [one for one in differences if one is not None]
 
     def share(key: str) -> float:
-        return float(np.mean([one[1][key] for one in pairs] or [1.0]))
+        return float(np.mean([one[1][key] for one in pairs] or [True]))
 
     return Agreement(
         len(old),
@@ -148,8 +147,7 @@ def compare(old: Side, new: Side, rounds: int) -> dict[str, Any]:
         found[scene] = {"name": name, **_speeds(runs), "agreement": {k: getattr(alike, k) for k in alike.__slots__}}
     crops = [(old.do("crop"), new.do("crop")) for _ in range(rounds)]
     found["crop"] = {
-        key: {**_both([before[key] for before, _ in crops], [after[key] for _, after in crops])}
-        for key in ("ms", "cpu_ms")
+        key: _both([before[key] for before, _ in crops], [after[key] for _, after in crops]) for key in ("ms", "cpu_ms")
     }
     return found
 
@@ -189,9 +187,7 @@ def table(found: dict[str, Any]) -> str:
 
     for scene in SCENES:
         block = found[scene]
-        fps = {key: 1000 / value for key, value in block["ms"].items() if key != "ratio"} | block["ms"].fromkeys(
-            ["ratio"], block["ms"]["ratio"]
-        )
+        fps = {key: value if key == "ratio" else 1000 / value for key, value in block["ms"].items()}
         lines.append(line(f"{block['name']}: frames a second", fps, 1))
         lines.append(line(f"{block['name']}: processor ms a frame", block["cpu_ms"]))
         lines += [line(f"{block['name']}: {stage}, ms a frame", one) for stage, one in block["stages_ms"].items()]

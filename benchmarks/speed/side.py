@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from benchmarks.live import Recognizer, clip_frames, load_bundle, montage, open_detector, run
 
 # Calls to time for one crop.
