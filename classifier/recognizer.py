@@ -124,7 +124,8 @@ class Recognizer:
         self._blend = bundle.blend if label_set == BLEND else None
         self._scorer: TaughtScorer | None = None
         self.pictures = FacePictures.none()
-        self._quality = bundle.quality.get(label_set, QualityEffect())
+        effect = bundle.quality.get(label_set, QualityEffect())
+        self._quality = effect if effect != QualityEffect() else None
         if prior is not None and len(prior) != len(self.classes):
             raise ValueError(f"prior: expected a number for each of {', '.join(self.classes)}, got {len(prior)}")
         self.prior = prior
@@ -258,7 +259,7 @@ class Recognizer:
     def _adjusted(self, prediction: Prediction, quality: FaceQuality | None) -> Prediction:
         """Lower the confidence of faces that are hard to read, and adjust to the prior."""
         proba: DoubleArray | FloatArray = prediction.proba
-        if quality is not None and self._quality != QualityEffect():
+        if quality is not None and self._quality is not None:
             proba = sharpen(proba, self._quality.temperature(quality)[:, None])
         if self.prior is not None and self._gallery_prior is not None:
             proba = adjust(proba, self._gallery_prior, self.prior)

@@ -18,7 +18,7 @@ EMBEDDING = "embedding"
 # The sizes that any number of faces is split into. Each has an interpreter of its own, because changing the batch size
 # of one takes longer than a call. Larger batches are slower: the feature maps of 32 faces exceed the processor's cache,
 # which costs 10 % of the time, and memory.
-_BATCHES = (8, 2, 1)
+_BATCHES = (8, 4, 2, 1)
 
 
 class EncoderError(MoodspaceError):
