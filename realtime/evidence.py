@@ -40,14 +40,14 @@ class NearFaces:
     Attributes:
         ids: `(m,)` int64, their gallery ids, each once.
         labels: `(m,)` objects, the name of the class, or None.
-        similarities: `(m,)` float32, cosines.
+        similarities: `(m,)` floating, cosines in [-1, 1].
         sources: `(m,)` numpy strings.
         taught: `(m,)` bool, whether the user taught it.
     """
 
     ids: IntArray
     labels: npt.NDArray[np.object_]
-    similarities: FloatArray
+    similarities: npt.NDArray[np.floating]
     sources: StringArray
     taught: BoolArray
 
@@ -198,10 +198,8 @@ class SmoothedEvidence:
         # The best taught face is the only other one that `listed` may name.
         decided = self._ranked(np.flatnonzero(self._faces.taught & (self._faces.labels == answer)), 1)
         rows = np.concatenate([first, decided])
-        faces = self._faces.take(rows).faces()
-        means = (self._weighted[rows] / self._weights[rows]).tolist()
-        ranked = [replace(face, similarity=mean) for face, mean in zip(faces, means, strict=True)]
-        return listed(ranked, answer, most)
+        means = self._weighted[rows] / self._weights[rows]
+        return listed(replace(self._faces.take(rows), similarities=means).faces(), answer, most)
 
     def _ranked(self, rows: IntArray, most: int) -> IntArray:
         """Return the most important of some rows, best first; ties go to the lower id."""
