@@ -1,4 +1,4 @@
-"""Compare the speed and the decisions of two versions of Moodspace, each in a checkout of its own, in turn (ABAB)."""
+"""Compare the speed and the decisions of two versions of Moodspace, each in a checkout of its own, in turn (ABBA)."""
 
 import json
 import os
@@ -143,13 +143,25 @@ def compare(old: Side, new: Side, rounds: int) -> dict[str, Any]:
     found: dict[str, Any] = {"load": round(os.getloadavg()[0], 1)}
     for scene, name in SCENES.items():
         alike = agreement(old.do(f"decide {scene}"), new.do(f"decide {scene}"))
-        runs = [(old.do(scene), new.do(scene)) for _ in range(rounds)]
+        runs = _in_turn(old, new, scene, rounds)
         found[scene] = {"name": name, **_speeds(runs), "agreement": {k: getattr(alike, k) for k in alike.__slots__}}
-    crops = [(old.do("crop"), new.do("crop")) for _ in range(rounds)]
+    crops = _in_turn(old, new, "crop", rounds)
     found["crop"] = {
         key: _both([before[key] for before, _ in crops], [after[key] for _, after in crops]) for key in ("ms", "cpu_ms")
     }
     return found
+
+
+def _in_turn(old: Side, new: Side, job: str, rounds: int) -> list[tuple[Any, Any]]:
+    """Return the answers of both to a job, for each round; in every second round the new version goes first."""
+    answers = []
+    for number in range(rounds):
+        if number % 2:
+            second = new.do(job)
+            answers.append((old.do(job), second))
+        else:
+            answers.append((old.do(job), new.do(job)))
+    return answers
 
 
 def _speeds(runs: Sequence[tuple[dict[str, Any], dict[str, Any]]]) -> dict[str, Any]:

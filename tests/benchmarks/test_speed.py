@@ -58,6 +58,24 @@ def test_a_folder_that_is_no_checkout_is_named(tmp_path: Path, capfd: pytest.Cap
     assert "No module named 'benchmarks'" in capfd.readouterr().err
 
 
+class Noted:
+    """A side that notes the order of the jobs."""
+
+    def __init__(self, name: str, done: list[str]) -> None:
+        self.name, self.done = name, done
+
+    def do(self, job: str) -> str:
+        self.done.append(self.name)
+        return self.name
+
+
+def test_each_version_goes_first_in_every_second_round() -> None:
+    done: list[str] = []
+    sides: Any = (Noted("old", done), Noted("new", done))
+    assert compare._in_turn(*sides, "crop", 3) == [("old", "new")] * 3
+    assert done == ["old", "new", "new", "old", "old", "new"]
+
+
 def test_multiply_adds_are_those_of_the_layers() -> None:
     assert multiply_adds(int8_product(6, 5, 4)) == 6 * 5 * 4
     network = convert_centerface(bundled_weights())
