@@ -76,7 +76,7 @@ class QualityEffect:
 
     def temperature(self, quality: FaceQuality) -> DoubleArray:
         """Return the temperature of each face, `(n,)` float64 > 0."""
-        factors = np.array([getattr(self, field.name) for field in fields(self)[1:]])
+        factors = np.array([self.blurred, self.grainy, self.noisy, self.hidden, self.turned, self.small])
         return np.asarray(np.exp(self.overall + faults(quality) @ factors))
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
+import numpy.typing as npt
 
 from moodspace.arrays import BoolArray, ByteArray, DoubleArray, FloatArray, IntArray
 from moodspace.classifier.bundle.bundle import Bundle
@@ -123,7 +124,8 @@ class Recognizer:
         self._blend = bundle.blend if label_set == BLEND else None
         self._scorer: TaughtScorer | None = None
         self.pictures = FacePictures.none()
-        self._quality = bundle.quality.get(label_set, QualityEffect())
+        effect = bundle.quality.get(label_set, QualityEffect())
+        self._quality = effect if effect != QualityEffect() else None
         if prior is not None and len(prior) != len(self.classes):
             raise ValueError(f"prior: expected a number for each of {', '.join(self.classes)}, got {len(prior)}")
         self.prior = prior
@@ -257,7 +259,7 @@ class Recognizer:
     def _adjusted(self, prediction: Prediction, quality: FaceQuality | None) -> Prediction:
         """Lower the confidence of faces that are hard to read, and adjust to the prior."""
         proba: DoubleArray | FloatArray = prediction.proba
-        if quality is not None and self._quality != QualityEffect():
+        if quality is not None and self._quality is not None:
             proba = sharpen(proba, self._quality.temperature(quality)[:, None])
         if self.prior is not None and self._gallery_prior is not None:
             proba = adjust(proba, self._gallery_prior, self.prior)
@@ -266,8 +268,8 @@ class Recognizer:
         proba = proba.astype(np.float32)
         return replace(prediction, proba=proba, unknown=proba.max(axis=1, initial=0.0) < self.unknown_below)
 
-    def neighbor_names(self, prediction: Prediction, row: int) -> list[str | None]:
-        """Return the label of each neighbor of a face, best first; None for a missing neighbor or label."""
+    def neighbor_names(self, prediction: Prediction, row: int) -> npt.NDArray[np.object_]:
+        """Return the label of each neighbor of a face, `(k,)` strings, best first; None for a missing one or label."""
         neighbors = prediction.neighbors
         columns = np.where(neighbors.valid[row], neighbors.labels[self.label_set][row], -1)
-        return [prediction.classes[column] if column >= 0 else None for column in columns]
+        return np.array([*prediction.classes, None], np.object_)[columns]

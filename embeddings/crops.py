@@ -170,7 +170,8 @@ def _region(shape: tuple[int, ...], to_crop: DoubleArray, shrink: int) -> IntArr
     """
     edge = SIZE - 0.5
     corners = np.array([[-0.5, -0.5], [edge, -0.5], [edge, edge], [-0.5, edge]])
-    covered = (corners - to_crop[:, 2]) @ np.linalg.inv(to_crop[:, :2]).T
+    # The inverse of a scaled rotation is its transpose over the square of the scale.
+    covered = (corners - to_crop[:, 2]) @ to_crop[:, :2] / (to_crop[0, :2] ** 2).sum()
     limit = np.array([shape[1], shape[0]])
     first = np.clip(np.floor(covered.min(axis=0)) - shrink, 0, limit - 1)
     needed = np.maximum(np.ceil((covered.max(axis=0) + shrink - first) / shrink), 1)

@@ -1,20 +1,16 @@
 """Encode crops into embeddings and logits, with the exported network and LiteRT."""
 
 import hashlib
-import os
-import re
-import tempfile
-import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from moodspace.arrays import ByteArray, FloatArray, IntArray
 from moodspace.embeddings.crops import SIZE, CropGeometry
+from moodspace.embeddings.litert import open_interpreter
 from moodspace.errors import MoodspaceError
 
 EMBEDDING = "embedding"
@@ -22,14 +18,7 @@ EMBEDDING = "embedding"
 # The sizes that any number of faces is split into. Each has an interpreter of its own, because changing the batch size
 # of one takes longer than a call. Larger batches are slower: the feature maps of 32 faces exceed the processor's cache,
 # which costs 10 % of the time, and memory.
-_BATCHES = (8, 2, 1)
-
-# Held while the stderr of the process is redirected.
-_STDERR = threading.RLock()
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_STDERR.acquire, after_in_parent=_STDERR.release, after_in_child=_STDERR.release)
-# How LiteRT's messages start, and the blank second line of some.
-_LOG_LINE = re.compile(rb"(INFO|WARNING|ERROR|VERBOSE|W0000|I0000|E0000)\b[: ]|\s*$")
+_BATCHES = (8, 4, 2, 1)
 
 
 class EncoderError(MoodspaceError):
@@ -135,15 +124,9 @@ class LiteRTEncoder:
 
     def _open(self, batch: int) -> Any:
         if batch not in self._runners:
-            # Imported here, because it takes 0.1 s, which `--help` need not spend.
-            from ai_edge_litert.interpreter import Interpreter
-
             try:
-                with _without_log():
-                    interpreter = Interpreter(model_content=self._content, num_threads=self.threads)
-                    interpreter.resize_tensor_input(interpreter.get_input_details()[0]["index"], (batch, SIZE, SIZE, 1))
-                    interpreter.allocate_tensors()
-                    self._runners[batch] = interpreter.get_signature_runner()
+                interpreter = open_interpreter(self._content, self.threads, (batch, SIZE, SIZE, 1))
+                self._runners[batch] = interpreter.get_signature_runner()
             except (ValueError, RuntimeError, IndexError) as error:
                 reason = " ".join(str(error).split())
                 raise EncoderError(f"{self.model}: expected an exported network, got: {reason}") from error
@@ -200,38 +183,6 @@ class EncoderSpec:
         model = self.model and self.model.resolve()
         values = (self.fingerprint, self.dim, self.geometry, dict(self.classes), self.flip, model, self.sha256, kept)
         return EncoderSpec, values
-
-
-@contextmanager
-def _without_log() -> Iterator[None]:
-    """Drop the messages that LiteRT writes to stderr about its delegates; it has no option for that.
-
-    Only one thread at a time redirects stderr, otherwise the last one would restore the redirection of the first. Lines
-    of other threads are kept and written when the block ends. A fork waits for the end, so that no child process
-    inherits the redirection.
-    """
-    with _STDERR, ExitStack() as opened:
-        try:
-            kept = os.dup(2)
-            opened.callback(os.close, kept)
-            redirected = opened.enter_context(tempfile.TemporaryFile())
-            os.dup2(redirected.fileno(), 2)
-        except OSError:  # stderr is closed, as in a service, or no temporary file can be created
-            yield
-            return
-        try:
-            yield
-        finally:
-            os.dup2(kept, 2)
-            _pass_on(redirected)
-
-
-def _pass_on(written: IO[bytes]) -> None:
-    """Write the lines of a file to stderr, except LiteRT's messages."""
-    with suppress(OSError):
-        written.seek(0)
-        if others := b"".join(line for line in written if not _LOG_LINE.match(line)):
-            os.write(2, others)
 
 
 def _split(n: int) -> Iterator[tuple[int, int]]:

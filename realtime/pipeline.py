@@ -22,7 +22,7 @@ from moodspace.embeddings.encoder import Encoded
 from moodspace.embeddings.pictures import to_crop
 from moodspace.index.taught.search import TaughtIndex
 from moodspace.realtime.baselines import NO_BASELINE, FaceBaseline, LiveBaselines
-from moodspace.realtime.evidence import NearFace, SmoothedEvidence, near_faces
+from moodspace.realtime.evidence import NearFace, SmoothedEvidence, neighbors_of
 from moodspace.realtime.tracking.smoothing import LabelSmoother
 from moodspace.realtime.tracking.tracker import TrackedFaces, Tracker
 
@@ -225,7 +225,7 @@ class LivePipeline:
     """Track the faces of a session and recognize their expressions.
 
     The same frames at the same times give the same results. A face that cannot be read is not encoded; its smoothed
-    probabilities fade.
+    probabilities fade. Neither is one whose crop has not changed, as where a camera repeats frames in the dark.
 
     Args:
         detector: The face detector.
@@ -285,7 +285,12 @@ class LivePipeline:
             states[row].noise = noise_level(crop)
         quality = _quality(tracked.faces, states, frame_bgr.shape)
         marks.append(self._clock())
-        wanted = [at for at, row in enumerate(due) if quality.good[row] or ids[row] not in self._encoded_faces]
+        wanted = [
+            at
+            for at, row in enumerate(due)
+            if ids[row] not in self._encoded_faces
+            or (quality.good[row] and not self._encoded_faces.has_seen(ids[row], crops[at]))
+        ]
         update = self._encoded_faces.encode(crops[wanted], tracked.ids[due[wanted]].tolist(), ids, tracked.remembered)
         encoded = update.encoded.take(slice(0, update.visible))
         marks.append(self._clock())
@@ -328,7 +333,7 @@ class LivePipeline:
         for row in due:
             if quality.good[row]:
                 states[row].smoother.update(prediction.proba[row], prediction.classes, now)
-                neighbors = near_faces(prediction, int(row), self.recognizer)
+                neighbors = neighbors_of(prediction, int(row), self.recognizer)
                 states[row].evidence.update(neighbors, prediction.classes, prediction.knn_proba[row], now)
             else:
                 states[row].smoother.fade(prediction.classes, now)
@@ -416,6 +421,7 @@ class _EncodedFaces:
         self._recognizer = recognizer
         # The rows of the batch: the visible faces, then those that may come back.
         self._ids: list[int] = []
+        self._crops: dict[int, ByteArray] = {}
         self._encoded: Encoded | None = None
         self._evidence: Evidence | None = None
         # The taught faces that `_evidence` is from; None for none.
@@ -423,6 +429,10 @@ class _EncodedFaces:
 
     def __contains__(self, track_id: int) -> bool:
         return track_id in self._ids
+
+    def has_seen(self, track_id: int, crop: ByteArray) -> bool:
+        """Return whether the embedding of a face is that of this crop, `(48, 48)` uint8."""
+        return track_id in self._crops and np.array_equal(self._crops[track_id], crop)
 
     def encode(self, crops: ByteArray, ids: list[int], visible: list[int], remembered: Collection[int]) -> "_Update":
         """Encode crops as one batch, and put the results in the place of the older ones of the same faces.
@@ -440,6 +450,8 @@ class _EncodedFaces:
         self._ids = visible + [one for one in self._ids if one in remembered and one not in shown]
         rows = np.array([places[one] for one in self._ids], np.int64)
         self._encoded = _merged(self._encoded, changed, rows)
+        known = self._crops | dict(zip(ids, crops, strict=True))
+        self._crops = {one: known[one] for one in self._ids}
         return _Update(changed, rows, self._encoded, len(visible))
 
     def search(self, update: "_Update") -> Evidence:

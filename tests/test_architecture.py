@@ -24,7 +24,7 @@ EVERYBODY = {"moodspace.arrays", "moodspace.errors", "moodspace.sessions"}
 # Only files whose path starts with one of these may import the library.
 HOMES = {
     "av": ("realtime/capture/", "realtime/drawing/video.py"),
-    "ai_edge_litert": ("embeddings/encoder.py", "web/site/"),
+    "ai_edge_litert": ("embeddings/litert.py", "embeddings/detection/conversion.py", "web/site/"),
     "cv2": ("realtime/", "embeddings/crops.py", "embeddings/detection/", "index/ingest/", "web/"),
     "faiss": ("index/",),
     "jax": ("embeddings/training/",),

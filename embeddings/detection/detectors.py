@@ -17,10 +17,10 @@ import cv2
 import numpy as np
 
 from moodspace.arrays import ByteArray, FloatArray
-from moodspace.embeddings.detection.faces import Detector, Faces
+from moodspace.embeddings.detection.centerface_network import CenterFaceNetwork
+from moodspace.embeddings.detection.faces import Detector, DetectorError, Faces
 from moodspace.embeddings.detection.opencv_logging import quiet_opencv
 from moodspace.embeddings.detection.tiles import LARGEST_OVERLAP, Look, level_scales, look_in_tiles, without_duplicates
-from moodspace.errors import MoodspaceError
 
 __all__ = [
     "LEAST_FACE",
@@ -52,22 +52,14 @@ YUNET_THRESHOLD = 0.7
 # most 0.3.
 CENTERFACE_TILE_THRESHOLD = 0.35
 
-# The older engine of OpenCV 5 fails if the input size changes: for a picture of 5 faces it found 42, then 1,007.
-_ENGINE = cv2.dnn.ENGINE_NEW
-
-# Heat map, sizes, offsets, landmarks.
-_CENTERFACE_OUTPUTS = ("537", "538", "539", "540")
-
 # Small pictures are enlarged by at most this factor, because the detector then misses faces that fill them.
 _LARGEST_ENLARGEMENT = 3.0
 
 
-class DetectorError(MoodspaceError):
-    """A face detector cannot be opened: its name is unknown, or its weights are missing or unreadable."""
-
-
 class CenterFace:
-    """CenterFace with OpenCV. For every 4x4 pixels it gives the confidence that a face is centered there, and its box.
+    """CenterFace with LiteRT. For every 4x4 pixels it gives the confidence that a face is centered there, and its box.
+
+    It may use as many threads as OpenCV does when it is opened (`cv2.setNumThreads`).
 
     Args:
         model: Its ONNX file; None for the one that comes with Moodspace.
@@ -94,14 +86,7 @@ class CenterFace:
         self.working_sizes = tuple(working_sizes)
         self.threshold = threshold
         self.least_face = least_face
-        path = bundled_weights() if model is None else model
-        if not path.is_file():
-            raise DetectorError(f"detector model: expected CenterFace's ONNX file, got no such file: {path}")
-        try:
-            with quiet_opencv():
-                self._net = cv2.dnn.readNetFromONNX(str(path), _ENGINE)
-        except cv2.error as error:
-            raise DetectorError(f"detector model: expected CenterFace's ONNX file, cannot read {path}") from error
+        self._network = CenterFaceNetwork(bundled_weights() if model is None else model, threads=cv2.getNumThreads())
 
     def detect(self, frame_bgr: ByteArray) -> Faces:
         """Find the faces of a frame; see `Detector.detect`."""
@@ -117,12 +102,7 @@ class CenterFace:
         return self._look_above(tile, min(self.threshold, CENTERFACE_TILE_THRESHOLD))
 
     def _look_above(self, small: ByteArray, threshold: float) -> Faces:
-        height, width = small.shape[:2]
-        # The network halves its input five times. Pad to a multiple of 32, because stretching would change proportions.
-        padded = cv2.copyMakeBorder(small, 0, -height % 32, 0, -width % 32, cv2.BORDER_CONSTANT)
-        self._net.setInput(cv2.dnn.blobFromImage(padded, swapRB=True))
-        heat, sizes, offsets, landmarks = cast(list[FloatArray], self._net.forward(_CENTERFACE_OUTPUTS))
-        return decode_centerface(heat, sizes, offsets, landmarks, threshold)
+        return decode_centerface(*self._network.maps(small), threshold)
 
 
 def decode_centerface(

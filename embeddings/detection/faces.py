@@ -8,6 +8,11 @@ import numpy as np
 import numpy.typing as npt
 
 from moodspace.arrays import ByteArray, FloatArray
+from moodspace.errors import MoodspaceError
+
+
+class DetectorError(MoodspaceError):
+    """A face detector cannot be opened: its name is unknown, or its weights are missing or unreadable."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -141,6 +141,8 @@ def arguments_of(command: str, request: pytest.FixtureRequest) -> Arguments:
         ),
         "memory": lambda: [request.getfixturevalue("clip"), "--minutes", 6, "--minute-s", 1],
         "sinks": lambda: ["--seconds", 1, "--fps", 10, "--json"],
+        "speed": lambda: ["compare", FOLDER.parent, request.getfixturevalue("clip"), "--faces", 1, "--rounds", 1,
+                          "--frames", 2, "--json"],
         "sync": lambda: ["--files", 20, "--workers", 1],
         "teach": lambda: [request.getfixturevalue("voted"), "--examples-from", request.getfixturevalue("voted"),
                           "--labels", "fer2013", "--faces", 1, "--trials", 1, "--json"],

@@ -11,6 +11,7 @@ from moodspace.embeddings.crops import DEFAULT_GEOMETRY, SIZE
 from moodspace.embeddings.detection.faces import Faces
 from moodspace.embeddings.pictures import read_rgb
 from moodspace.realtime.capture.source import Frame, Source
+from moodspace.realtime.evidence import NearFace, NearFaces
 
 
 def faces_at(*xywh: tuple[float, float, float, float]) -> Faces:
@@ -66,3 +67,14 @@ def read(path: Path) -> ByteArray:
 
 def resized(picture: ByteArray, factor: float) -> ByteArray:
     return np.asarray(cv2.resize(picture, None, fx=factor, fy=factor), np.uint8)
+
+
+def together(faces: Sequence[NearFace]) -> NearFaces:
+    """Return faces as arrays."""
+    return NearFaces(
+        np.array([one.id for one in faces], np.int64),
+        np.array([one.label for one in faces], np.object_),
+        np.array([one.similarity for one in faces], np.float64),
+        np.array([one.source for one in faces], np.str_),
+        np.array([one.taught for one in faces], np.bool_),
+    )

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from moodspace.realtime.evidence import NearFace, SmoothedEvidence, reason
+from tests.realtime.fakes import together
 
 CLASSES = ("sad", "neutral")
 SAD, NEUTRAL = np.array([1, 0], np.float32), np.array([0, 1], np.float32)
@@ -21,7 +22,7 @@ def labels(evidence: SmoothedEvidence) -> Counter:
 
 def test_a_single_look_is_shown_as_it_is() -> None:
     evidence = SmoothedEvidence(0.5)
-    evidence.update(found("sad", 0), CLASSES, SAD, 0.0)
+    evidence.update(together(found("sad", 0)), CLASSES, SAD, 0.0)
     assert [one.id for one in evidence.nearest(5)] == [0, 1, 2, 3, 4]
     assert [one.similarity for one in evidence.nearest(2)] == pytest.approx([0.9, 0.899])
     np.testing.assert_allclose(evidence.votes(("neutral", "sad")), [0, 1])
@@ -30,10 +31,10 @@ def test_a_single_look_is_shown_as_it_is() -> None:
 def test_neighbors_change_when_the_smoothed_probabilities_do() -> None:
     evidence, times = SmoothedEvidence(0.5), np.arange(0, 1, 1 / 30)
     for now in times:
-        evidence.update(found("sad", 0), CLASSES, SAD, now)
+        evidence.update(together(found("sad", 0)), CLASSES, SAD, now)
     for now in times + 1:
         # More similar than the ones before, which would put them first at once.
-        evidence.update(found("neutral", 100, similarity=0.95), CLASSES, NEUTRAL, now)
+        evidence.update(together(found("neutral", 100, similarity=0.95)), CLASSES, NEUTRAL, now)
         share, best = evidence.votes(CLASSES)[0], labels(evidence).most_common(1)[0][0]
         if abs(share - 0.5) > 0.03:
             assert best == ("sad" if share > 0.5 else "neutral")
@@ -43,24 +44,24 @@ def test_neighbors_change_when_the_smoothed_probabilities_do() -> None:
 def test_neighbors_of_one_odd_look_do_not_displace_those_of_many() -> None:
     evidence = SmoothedEvidence(0.5)
     for at in range(30):
-        evidence.update(found("sad", 0), CLASSES, SAD, at / 30)
-    evidence.update(found("neutral", 100, similarity=0.99), CLASSES, NEUTRAL, 1.0)
+        evidence.update(together(found("sad", 0)), CLASSES, SAD, at / 30)
+    evidence.update(together(found("neutral", 100, similarity=0.99)), CLASSES, NEUTRAL, 1.0)
     assert labels(evidence) == {"sad": 5} and evidence.votes(CLASSES)[0] > 0.9
 
 
 def test_a_similarity_is_the_mean_of_the_looks_that_found_it_never_more_than_one() -> None:
     evidence = SmoothedEvidence(0.5)
     for at in range(60):
-        evidence.update(found("sad", 0, n=1, similarity=1.0) if at % 2 else [], CLASSES, SAD, at / 30)
+        evidence.update(together(found("sad", 0, n=1, similarity=1.0) if at % 2 else []), CLASSES, SAD, at / 30)
     assert evidence.nearest(5)[0].similarity == pytest.approx(1.0)
 
 
 def test_what_was_forgotten_is_gone_with_the_next_look() -> None:
     evidence = SmoothedEvidence(0.5)
     for at in range(30):
-        evidence.update(found("smirk", 10**9), ("smirk", *CLASSES), np.array([1, 0, 0], np.float32), at / 30)
+        evidence.update(together(found("smirk", 10**9)), ("smirk", *CLASSES), np.array([1, 0, 0], np.float32), at / 30)
     evidence.reset()
-    evidence.update(found("sad", 0), CLASSES, SAD, 1.0)
+    evidence.update(together(found("sad", 0)), CLASSES, SAD, 1.0)
     assert labels(evidence) == {"sad": 5} and evidence.votes(CLASSES)[0] == 1
 
 
@@ -72,17 +73,33 @@ def test_without_a_look_there_is_no_evidence() -> None:
 def test_it_stays_small_over_a_long_session() -> None:
     evidence = SmoothedEvidence(0.5)
     for at in range(600):
-        evidence.update(found("sad", 100 * at, n=50), CLASSES, SAD, at / 30)
-    assert len(evidence._neighbors) < 50 * 60
+        evidence.update(together(found("sad", 100 * at, n=50)), CLASSES, SAD, at / 30)
+    assert len(evidence) < 50 * 60
 
 
 def test_a_taught_face_that_decides_is_never_missing() -> None:
     evidence = SmoothedEvidence(0.5)
     taught = NearFace(10**9, "smirk", 0.8, "live", taught=True)
-    evidence.update([*found("sad", 0, n=30), taught], CLASSES, SAD, 0.0)
+    evidence.update(together([*found("sad", 0, n=30), taught]), CLASSES, SAD, 0.0)
     assert [one.label for one in evidence.nearest(5, "smirk")] == ["sad"] * 4 + ["smirk"]
     assert labels(evidence) == {"sad": 5}
     assert evidence.nearest(1, "smirk") == (taught,)
+
+
+def test_what_is_known_of_a_face_comes_from_the_newest_look() -> None:
+    evidence = SmoothedEvidence(0.5)
+    evidence.update(together(found("sad", 0, n=3)), CLASSES, SAD, 0.0)
+    evidence.update(together([NearFace(1, "neutral", 0.7, "renamed.png")]), CLASSES, SAD, 0.5)
+    (one,) = (face for face in evidence.nearest(5) if face.id == 1)
+    assert (one.label, one.source) == ("neutral", "renamed.png")
+    # Both looks have the same weight, half a second apart.
+    assert one.similarity == pytest.approx((0.899 + 0.7) / 2)
+
+
+def test_equally_important_faces_are_listed_by_their_ids() -> None:
+    evidence = SmoothedEvidence(0.5)
+    evidence.update(together([NearFace(one, "sad", 0.9, "") for one in (7, 3, 9, 1, 5)]), CLASSES, SAD, 0.0)
+    assert [one.id for one in evidence.nearest(2)] == [1, 3]
 
 
 def test_the_reason_names_what_outweighs_the_votes() -> None:

@@ -5,42 +5,16 @@ free batch size. So 16-bit weights are expanded, and the places of the file that
 download, weights that fit into 16 bits are packed again.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import flatbuffers
 import numpy as np
 
-# Where a file holds a size: an offset, a stride, and what is added to the size divided by it, as a 32-bit integer.
-Place = tuple[int, int, int]
-
-# Fields of the tables Tensor and Buffer in LiteRT's schema.
-SHAPE, DATA, SIGNATURE = 4, 4, 18
+from moodspace.embeddings.litert import DATA, SHAPE, SIGNATURE, Network, vector_place
 
 # Constants with fewer values are not packed.
 _LEAST_PACKED = 256
-
-
-@dataclass(frozen=True, slots=True)
-class Network:
-    """A network whose input size can be changed in the file.
-
-    Attributes:
-        content: The `.tflite` file.
-        places: By the name of a size ("batch", "height", "width"), where the file holds it.
-    """
-
-    content: bytes
-    places: Mapping[str, list[Place]]
-
-    def resized(self, **sizes: int) -> bytes:
-        """Return the file for other sizes, as the browser does."""
-        content = np.frombuffer(self.content, np.uint8).copy()
-        for name, size in sizes.items():
-            for offset, stride, more in self.places[name]:
-                content[offset : offset + 4] = np.frombuffer(np.int32(size // stride + more).tobytes(), np.uint8)
-        return content.tobytes()
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,9 +123,3 @@ def pack(content: bytes) -> Packed:
     parts.append(content[end:])
     segments.append((len(content) - end, False))
     return Packed(b"".join(parts), segments)
-
-
-def vector_place(table: Any, table_field: int) -> int:
-    """Return the offset of the first value of a vector in a flatbuffer's table; 0 if there is none."""
-    offset = table._tab.Offset(table_field)
-    return int(table._tab.Vector(offset)) if offset else 0

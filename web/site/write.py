@@ -20,13 +20,14 @@ from moodspace.classifier.bundle.bundle import Bundle
 from moodspace.classifier.palette import COLORS, OWN_COLORS
 from moodspace.classifier.recognizer import Recognizer
 from moodspace.classifier.taught_scores import Whitening, common_classes
+from moodspace.embeddings.detection.conversion import convert_centerface
 from moodspace.embeddings.detection.detectors import bundled_weights
 from moodspace.embeddings.detection.occlusion_weights import BIAS, WEIGHTS
 from moodspace.embeddings.encoder import LiteRTEncoder
+from moodspace.embeddings.litert import Network
 from moodspace.errors import MoodspaceError
 from moodspace.index.gallery import Gallery
-from moodspace.web.site.detector import convert_centerface
-from moodspace.web.site.networks import Network, pack, prepare_encoder
+from moodspace.web.site.networks import pack, prepare_encoder
 from moodspace.web.site.pages import complete_page, shared_styles
 
 FORMAT, VERSION = "moodspace-site", 1

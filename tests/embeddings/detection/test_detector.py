@@ -166,3 +166,8 @@ def test_missing_or_broken_weights_are_an_error(engine: type[CenterFace] | type[
 def test_another_network_is_no_yunet() -> None:
     with pytest.raises(DetectorError, match="expected YuNet's ONNX file, cannot use"):
         YuNet(Path(detectors.__file__).with_name("centerface.onnx"))
+
+
+def test_centerface_uses_as_many_threads_as_opencv(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cv2.getNumThreads", lambda: 5)
+    assert CenterFace()._network._threads == 5

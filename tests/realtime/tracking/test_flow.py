@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from moodspace.realtime.tracking.flow import Flow
+from moodspace.realtime.tracking.flow import Flow, _small_gray
 from tests.realtime.fakes import faces_at
 from tests.realtime.tracking.scenes import wall
 
@@ -27,6 +27,18 @@ def test_faces_are_found_where_the_picture_went(degrees: float, scale: float, sh
     expected = LANDMARKS @ matrix[:, :2].T + matrix[:, 2]
     found = np.stack([points @ move[:, :2].T + move[:, 2] for points, move in zip(LANDMARKS, moves, strict=True)])
     assert np.abs(found - expected).max() < 1
+
+
+@pytest.mark.parametrize("size", [(320, 240), (640, 480), (960, 540), (1280, 720), (721, 1283), (1920, 1080)])
+def test_the_small_copy_is_the_frame_averaged(size: tuple[int, int]) -> None:
+    frame = cv2.resize(PICTURE, size, interpolation=cv2.INTER_CUBIC)
+    scale = 480 / max(size)
+    small = _small_gray(frame, scale)
+    assert small.shape == (round(size[1] * scale), round(size[0] * scale))
+    gray = cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY)
+    wanted = cv2.resize(gray, small.shape[1::-1], interpolation=cv2.INTER_AREA)
+    shifted = np.roll(wanted, 1, axis=1).astype(float)
+    assert np.abs(small.astype(float) - wanted).mean() < min(0.3, np.abs(shifted - wanted).mean() / 3)
 
 
 def test_the_first_frame_and_one_of_another_size_tell_nothing() -> None:

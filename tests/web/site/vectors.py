@@ -30,6 +30,7 @@ from moodspace.realtime.tracking.association import appearances, assign, associa
 from moodspace.realtime.tracking.flow import Flow
 from moodspace.realtime.tracking.smoothing import LabelSmoother
 from moodspace.web.site.networks import Packed
+from tests.realtime.fakes import together
 
 SETS = {"first": ("angry", "happy", "sad"), "second": ("happy", "sad", "angry", "contempt")}
 # Landmarks of the face in the astronaut picture at 256x256.
@@ -290,7 +291,7 @@ def smoothing(rng: np.random.Generator) -> dict[str, Any]:
             smoother.fade(classes, now)
         else:
             smoother.update(proba, classes, now)
-            evidence.update(faces, classes, proba, now)
+            evidence.update(together(faces), classes, proba, now)
         column = smoother.shown(0.45, now)
         steps.append(
             {

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from moodspace.embeddings.encoder import _without_log
+from moodspace.embeddings.litert import without_log
 
 
 def place_of_stderr() -> tuple[int, int]:
@@ -22,7 +22,7 @@ def test_many_threads_leave_stderr_where_it_was() -> None:
     def work() -> None:
         start.wait(10)
         for _ in range(50):
-            with _without_log():
+            with without_log():
                 pass
 
     threads = [threading.Thread(target=work) for _ in range(8)]
@@ -36,14 +36,14 @@ def test_many_threads_leave_stderr_where_it_was() -> None:
 
 
 def test_what_others_write_meanwhile_is_kept(capfd: pytest.CaptureFixture[str]) -> None:
-    with _without_log():
+    with without_log():
         os.write(2, b"INFO: Created TensorFlow Lite XNNPACK delegate for CPU.\na thread: the camera was lost\n")
     assert capfd.readouterr().err == "a thread: the camera was lost\n"
 
 
 def test_an_error_passes_and_stderr_comes_back() -> None:
     before = place_of_stderr()
-    with pytest.raises(OSError, match="mine"), _without_log():
+    with pytest.raises(OSError, match="mine"), without_log():
         raise OSError("mine")
     assert place_of_stderr() == before
 
@@ -51,9 +51,9 @@ def test_an_error_passes_and_stderr_comes_back() -> None:
 def test_a_closed_stderr_stays_closed() -> None:
     code = """
 import os
-from moodspace.embeddings.encoder import _without_log
+from moodspace.embeddings.litert import without_log
 os.close(2)
-with _without_log():
+with without_log():
     pass
 try:
     os.fstat(2)
@@ -68,10 +68,10 @@ except OSError:
 def test_a_forked_child_does_not_inherit_the_detour() -> None:
     code = """
 import os, threading
-from moodspace.embeddings.encoder import _without_log
+from moodspace.embeddings.litert import without_log
 inside, leave = threading.Event(), threading.Event()
 def work():
-    with _without_log():
+    with without_log():
         inside.set()
         leave.wait(10)
 thread = threading.Thread(target=work)
@@ -81,7 +81,7 @@ threading.Timer(0.2, leave.set).start()
 child = os.fork()
 if not child:
     os.write(2, b"child\\n")
-    with _without_log():
+    with without_log():
         pass
     os._exit(0)
 os.waitpid(child, 0)

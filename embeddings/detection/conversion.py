@@ -15,8 +15,8 @@ import flatbuffers
 import numpy as np
 
 from moodspace.arrays import FloatArray
-from moodspace.embeddings.detection.detectors import DetectorError
-from moodspace.web.site.networks import DATA, SHAPE, Network, Place, vector_place
+from moodspace.embeddings.detection.faces import DetectorError
+from moodspace.embeddings.litert import DATA, SHAPE, Network, Place, vector_place
 
 # The sides of the input must be multiples of this.
 STRIDE = 32
