@@ -3,7 +3,9 @@
 import hashlib
 import json
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import reduce
+from operator import getitem
 from pathlib import Path
 from typing import Any
 
@@ -74,14 +76,15 @@ def costs(found: Found, first: Found) -> dict[str, Any]:
         figures["ms"], figures["clips"] = {}, {}
         for n in timed[0]["ms"]:
             figures["ms"][n] = _median([one["ms"][n] for one in timed])
-            _put_ratio(ratios, f"ms.{n}", *_pair(first, found, lambda one, n=n: one["ms"][n]))
+            _put_ratio(ratios, f"ms.{n}", _times(first, "ms", n), _times(found, "ms", n))
         for clip, told in timed[0]["clips"].items():
             milliseconds = [one["clips"][clip]["frame_ms"] for one in timed]
             figures["clips"][clip] = {"frames_per_s": _rate(milliseconds), "faces": round(told["faces"], 2)}
             if "live_ms" in told:
                 live = [one["clips"][clip]["live_ms"] for one in timed]
                 figures["clips"][clip] |= {"live_per_s": _rate(live), "live_faces": round(told["live_faces"], 2)}
-            _put_ratio(ratios, f"clips.{clip}", *_pair(first, found, lambda one, c=clip: one["clips"][c]["frame_ms"]))
+            path = "clips", clip, "frame_ms"
+            _put_ratio(ratios, f"clips.{clip}", _times(first, *path), _times(found, *path))
     if found is not first:
         figures["ratios"] = ratios
     return figures
@@ -95,12 +98,10 @@ def _rate(milliseconds: Sequence[float]) -> float:
     return round(1000 / statistics.median(milliseconds), 2)
 
 
-def _pair(
-    first: Found, other: Found, take: Callable[[dict[str, Any]], float]
-) -> tuple[list[float | None], list[float | None]]:
-    """Return a time of both packages in each round."""
-    one, two = ([take(answer) if answer else None for answer in found.answers["time"]] for found in (first, other))
-    return one, two
+def _times(found: Found, *path: str) -> list[float | None]:
+    """Return the figure below a path of keys in each round's answer, None where the package failed."""
+    answers: list[Any] = found.answers.get("time", [])
+    return [None if one is None else float(reduce(getitem, path, one)) for one in answers]
 
 
 def _put_ratio(

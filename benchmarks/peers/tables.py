@@ -119,13 +119,14 @@ def ahead(document: dict[str, Any]) -> list[tuple[Measure, Row, float]]:
     found = []
     for measure in (*quality_measures(document), *clip_measures(document), *cost_measures()):
         own = measure.of(first)
-        rows = [row for row in others if measure.of(row) is not None]
-        if own is None or not rows:
+        theirs = [value for row in others if (value := measure.of(row)) is not None]
+        if own is None or not theirs:
             continue
-        winner = (max if measure.higher else min)(rows, key=lambda row, m=measure: m.of(row) or 0.0)
-        value, mine = float(cell(measure.of(winner))), float(cell(own))
-        if value > mine if measure.higher else value < mine:
-            found.append((measure, winner, own))
+        value = (max if measure.higher else min)(theirs)
+        # As the tables show them: what looks the same is nobody's lead.
+        shown, mine = float(cell(value)), float(cell(own))
+        if shown > mine if measure.higher else shown < mine:
+            found.append((measure, next(row for row in others if measure.of(row) == value), own))
     return found
 
 
