@@ -165,23 +165,23 @@ def told_shortly(document: dict[str, Any]) -> str:
 def page_tables(document: dict[str, Any]) -> str:
     """Return all tables, as docs/peers.md shows them."""
     rows = document["peers"]
-    quality = list(quality_measures(document))
     parts = [
         told(document),
+        "## The packages",
+        _package_table(rows),
         "## What they read\n\nBold: the best of a column.",
-        table(["", "version", "license", *(one.title for one in quality)],
-              [[row["name"], row["version"] or "did not run", row["license"], *_cells(rows, at, quality)]
-               for at, row in enumerate(rows)]),
+        *_quality_tables(document),
         "## What it costs\n\nReady faces of 48x48 pixels; a command is a new process until one of them is labeled. "
         "Memory is the peak of the process that read faces and clips. The views of Moodspace cost the same.",
         _cost_table(rows),
-        "## From frame to labels",
-        _clip_table(document),
-        "## How many times as fast as Moodspace\n\nMedians of the rounds' ratios; above 1 the package is faster.",
-        _ratio_table(document),
+        "How many times as fast as Moodspace, in medians of the rounds' ratios; above 1 the package is faster:",
+        _ratio_table(rows),
+        "## From frame to labels\n\nEvery frame is searched for faces and every face is labeled. A mode for live video, "
+        "where a package has one, may skip work.",
+        *_clip_tables(document),
         "## Where another package is ahead\n\nOf Moodspace's default view:",
         _ahead_list(document),
-    ]  # fmt: skip
+    ]
     if document["search"]:
         parts += [
             "## Search\n\nThe 50 nearest neighbors among nine tenths of the shipped gallery, asked for by the rest.",
@@ -197,49 +197,57 @@ def page_tables(document: dict[str, Any]) -> str:
     return "\n\n".join(parts)
 
 
+def _package_table(rows: Sequence[Row]) -> str:
+    sizes = (("network_mb", 1, "network, MB"), ("weights", 1e3, "weights, thousands"),
+             ("multiply_adds", 1e6, "multiply-adds a face, millions"))  # fmt: skip
+    lines = [
+        [row["name"], row["version"] or "did not run", row["license"],
+         *("" if row.get(key) is None else cell(row[key] / unit) for key, unit, _ in sizes)]
+        for row in rows
+    ]  # fmt: skip
+    return table(["", "version", "license", *(title for _, _, title in sizes)], lines)
+
+
+def _quality_tables(document: dict[str, Any]) -> Iterator[str]:
+    rows = [row for row in document["peers"] if row.get("quality")]
+    for one in document["data"]:
+        measures = [measure for measure in quality_measures(document) if measure.title.startswith(f"{one['name']}: ")]
+        yield f"### {one['name']}"
+        titles = (measure.title.removeprefix(f"{one['name']}: ") for measure in measures)
+        yield table(["", *titles], [[row["name"], *_cells(rows, at, measures)] for at, row in enumerate(rows)])
+
+
 def _cost_table(rows: Sequence[Row]) -> str:
     measures = cost_measures()
     timed = [row for row in rows if "ms" in row or "cold_s" in row]
-    sizes = (("network_mb", 1, "network, MB"), ("weights", 1e3, "weights, thousands"),
-             ("multiply_adds", 1e6, "multiply-adds a face, millions"))  # fmt: skip
     return table(
-        ["", *(one.title for one in measures), *(title for _, _, title in sizes)],
-        [
-            [row["name"], *_cells(timed, at, measures), *(cell(_part(row.get(key), unit)) for key, unit, _ in sizes)]
-            for at, row in enumerate(timed)
-        ],
+        ["", *(one.title for one in measures)],
+        [[row["name"], *_cells(timed, at, measures)] for at, row in enumerate(timed)],
     )
 
 
-def _part(value: float | None, unit: float) -> float | None:
-    return None if value is None else value / unit
+def _ratio_table(rows: Sequence[Row]) -> str:
+    measures = [one for one in cost_measures() if one.ratio]
+    titles = [one.title.partition(",")[0] for one in measures]
+    lines = [
+        [row["name"], *(cell(row["ratios"].get(one.ratio), 2) for one in measures)] for row in rows if row.get("ratios")
+    ]
+    return table(["", *titles], lines)
 
 
-def _clip_table(document: dict[str, Any]) -> str:
+def _clip_tables(document: dict[str, Any]) -> Iterator[str]:
     rows = [row for row in document["peers"] if row.get("clips")]
-    head, columns = [""], []
     for clip in document["clips"]:
         name = clip["name"]
-        for key, title, digits in (
-            ("frames_per_s", "frames/s, each on its own", 1),
-            ("faces", "faces found", 2),
-            ("live_per_s", "frames/s, live", 1),
-        ):
-            head.append(f"{name}: {title}")
-            columns.append((_clip(name, key), digits))
-    return table(
-        head, [[row["name"], *(cell(of(row), digits) for of, digits in columns)] for row in rows]
-    )  # fmt: skip
-
-
-def _ratio_table(document: dict[str, Any]) -> str:
-    measures = [one for one in (*cost_measures(), *clip_measures(document)) if one.ratio]
-    rows = [row for row in document["peers"] if row.get("ratios")]
-    titles = [one.title.replace(", ms each", "").replace(", ms", "").replace(", s", "").replace(": frames/s", "")
-              for one in measures]  # fmt: skip
-    return table(
-        ["", *titles], [[row["name"], *(cell(row["ratios"].get(one.ratio), 2) for one in measures)] for row in rows]
-    )
+        (speed,) = (one for one in clip_measures(document) if one.ratio == f"clips.{name}")
+        lines = []
+        for at, row in enumerate(rows):
+            (shown,) = _cells(rows, at, [speed])
+            ratio = row.get("ratios", {}).get(speed.ratio)
+            faces, live = _clip(name, "faces")(row), _clip(name, "live_per_s")(row)
+            lines.append([row["name"], shown, cell(ratio, 2), cell(faces, 2), cell(live)])
+        yield f"### {name}"
+        yield table(["", "frames/s", "times Moodspace", "faces a frame", "frames/s, live mode"], lines)
 
 
 def _ahead_list(document: dict[str, Any]) -> str:
