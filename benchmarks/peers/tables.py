@@ -176,8 +176,8 @@ def page_tables(document: dict[str, Any]) -> str:
         _cost_table(rows),
         "How many times as fast as Moodspace, in medians of the rounds' ratios; above 1 the package is faster:",
         _ratio_table(rows),
-        "## From frame to labels\n\nEvery frame is searched for faces and every face is labeled. A mode for live video, "
-        "where a package has one, may skip work.",
+        "## From frame to labels\n\nEvery frame is searched for faces and every face is labeled. A mode for live "
+        "video, where a package has one, may skip work.",
         *_clip_tables(document),
         "## Where another package is ahead\n\nOf Moodspace's default view:",
         _ahead_list(document),
