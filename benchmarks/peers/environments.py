@@ -45,7 +45,9 @@ def make_environment(name: str, wanted: dict[str, Any], place: Path = PLACE) -> 
     if wanted["kind"] == "wheel":
         extra = f"[{wanted['extra']}]" if "extra" in wanted else ""
         shutil.rmtree(ROOT / "build" / "lib", ignore_errors=True)  # else files that were removed come back
-        _call([*pip, f"{ROOT}{extra}"], ROOT)
+        # uv takes a wheel that it built before as long as pyproject.toml is the same.
+        fresh = ["--refresh-package", "moodspace"] if pip[0] == "uv" else []
+        _call([*pip, *fresh, f"{ROOT}{extra}"], ROOT)
     else:
         if wanted.get("without_requirements"):
             _call([*pip, "--no-deps", *wanted["without_requirements"]], ROOT)

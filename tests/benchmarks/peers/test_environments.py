@@ -52,6 +52,7 @@ def test_moodspace_is_installed_anew_for_each_state_of_the_checkout(
     make_environment("own", wanted, tmp_path)
     make_environment("own", wanted, tmp_path)
     assert len(calls) == 2 and calls[-1][-1] == f"{ROOT}[map]"
+    assert calls[-1][0] != "uv" or "--refresh-package" in calls[-1]  # else uv installs what it built before
     monkeypatch.setattr(environments, "checkout", lambda: "abc changed")
     make_environment("own", wanted, tmp_path)
     assert len(calls) == 4
