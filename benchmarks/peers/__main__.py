@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.peers.environments import PLACE, command, make_environment, megabytes, settings
+from benchmarks.peers.environments import PLACE, command, make_environments, megabytes, settings
 from benchmarks.peers.figures import (
     FIGURES,
     costs,
@@ -106,7 +106,7 @@ def compare(asked: argparse.Namespace, sets: Sequence[LabelledSet]) -> dict[str,
     place = asked.environments.absolute()
     names = {peer["environment"]: None for peer in wanted["peer"]}
     names |= {} if asked.no_sides else {environment: None for _, environment, _ in SIDES}
-    environments = {name: make_environment(name, wanted["environment"][name], place) for name in names}
+    environments = make_environments({name: wanted["environment"][name] for name in names}, place)
     bundle = load_bundle(shipped_bundle())
     kept = {} if asked.again else {row["name"]: row for row in read_figures()["peers"]}
     load, others, started = round(os.getloadavg()[0], 2), Others(), time.perf_counter()

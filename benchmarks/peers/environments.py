@@ -58,6 +58,18 @@ def make_environment(name: str, wanted: dict[str, Any], place: Path = PLACE) -> 
     return folder
 
 
+def make_environments(wanted: dict[str, dict[str, Any]], place: Path = PLACE) -> dict[str, Path]:
+    """Make several environments; say in one line which cannot be made, so that the others still run."""
+    folders = {}
+    for name, one in wanted.items():
+        try:
+            folders[name] = make_environment(name, one, place)
+        except (subprocess.CalledProcessError, OSError) as error:
+            folders[name] = place / name
+            print(f"{name}: cannot be installed: {error}", file=sys.stderr, flush=True)
+    return folders
+
+
 def tools_of(environment: Path) -> Path:
     """Return the folder of the packages that only the adapter needs."""
     return environment.with_name(f"{environment.name}-tools")

@@ -1,12 +1,13 @@
 """The environments: made once, made anew when their packages change; sizes of what is installed and of networks."""
 
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from benchmarks.peers import environments
-from benchmarks.peers.environments import ROOT, make_environment, megabytes, tools_of
+from benchmarks.peers.environments import ROOT, make_environment, make_environments, megabytes, tools_of
 from benchmarks.peers.networks import network_figures, network_size
 
 
@@ -43,6 +44,20 @@ def test_an_environment_that_failed_is_made_again(
             make_environment("a", wanted, tmp_path)
     make_environment("a", wanted, tmp_path)
     assert len(calls) == 1
+
+
+def test_a_package_that_cannot_be_installed_does_not_stop_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(words: list[str], folder: Path) -> None:
+        if "bad@1" in words:
+            raise subprocess.CalledProcessError(1, words)
+
+    monkeypatch.setattr(environments, "_call", fail)
+    wanted = {name: {"kind": "node", "install": [f"{name}@1"]} for name in ("bad", "good")}
+    assert make_environments(wanted, tmp_path) == {"bad": tmp_path / "bad", "good": tmp_path / "good"}
+    assert (tmp_path / "good.json").exists() and not (tmp_path / "bad.json").exists()
+    assert capsys.readouterr().err.splitlines()[1].startswith("bad: cannot be installed: ")
 
 
 def test_moodspace_is_installed_anew_for_each_state_of_the_checkout(
