@@ -101,8 +101,9 @@ bench: $(ALL) ## accuracy, calibration and the cost of the crop on DATA=FOLDER|f
 	$(PY) cli.py evaluate "$(DATA)" --json
 	$(PY) -m benchmarks.crop_geometry "$(DATA)" --bundle bundles/fer2013
 
-peers: $(ALL) ## other packages beside Moodspace on DATA=FILE.parquet and CLIP=VIDEO; makes their environments in build/
-	$(PY) -m benchmarks.peers "$(DATA)" $(if $(CLIP),--clip "$(CLIP)") --out docs/peers.md
+peers: $(ALL) ## other packages beside Moodspace on DATA="SET.parquet..." and CLIP="VIDEO..."; writes docs/peers.md
+	$(PY) -m benchmarks.peers $(DATA) $(foreach clip,$(CLIP),--clip "$(clip)") \
+	  $(if $(ENVIRONMENTS),--environments "$(ENVIRONMENTS)") --publish
 
 ray: $(RAY) ## install what `index --engine ray` and its tests need
 

@@ -110,7 +110,7 @@ def peers(voted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Argum
     python = tmp_path / "bin" / "python"
     python.write_text(f'#!/bin/sh\nPYTHONPATH="{FOLDER.parent}" exec "{sys.executable}" "$@"\n')
     python.chmod(0o755)
-    monkeypatch.setattr("benchmarks.peers.__main__.make_environment", lambda name, wanted: tmp_path)
+    monkeypatch.setattr("benchmarks.peers.environments.make_environment", lambda name, wanted, place: tmp_path)
     return [voted, "--only", "Moodspace", "--limit", 4, "--rounds", 1, "--no-sides", "--json"]
 
 

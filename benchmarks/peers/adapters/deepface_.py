@@ -5,6 +5,7 @@ weights.
 """
 
 import os
+import subprocess
 import sys
 from importlib.metadata import version
 from pathlib import Path
@@ -19,6 +20,7 @@ CLASSES = ["angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"]
 
 def write_graph(path: Path) -> None:
     """Write the layers with random weights as an ONNX graph of channels-last input."""
+    sys.path.insert(0, f"{home}-tools")
     from onnx import TensorProto, helper, numpy_helper, save
 
     rng = np.random.default_rng(0)
@@ -65,8 +67,12 @@ def write_graph(path: Path) -> None:
 
 
 weights_file = home / ".deepface" / "weights" / "facial_expression_model_weights.onnx"
-if not weights_file.exists():
+if sys.argv[1] == "graph":
     write_graph(weights_file)
+    sys.exit()
+if not weights_file.exists():
+    # In a process of its own, so that the memory of this one is that of the package.
+    subprocess.run([sys.executable, __file__, "graph", "", str(home)], check=True, timeout=120)
 
 from deepface import DeepFace  # noqa: E402
 from deepface.models.demography.onnx.Emotion import EmotionClient  # noqa: E402

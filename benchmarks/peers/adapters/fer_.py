@@ -10,6 +10,8 @@ from fer.fer import FER
 
 detector = FER(mtcnn=False, use_tflite=sys.argv[4:] != ["hdf5"])
 CLASSES = ["angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"]
+if list(detector._get_labels().values()) != CLASSES:
+    sys.exit(f"fer: expected the classes {', '.join(CLASSES)}, got {', '.join(detector._get_labels().values())}")
 
 
 def predict(crops: np.ndarray) -> np.ndarray:
