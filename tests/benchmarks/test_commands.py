@@ -139,6 +139,7 @@ def arguments_of(command: str, request: pytest.FixtureRequest) -> Arguments:
             request.getfixturevalue("seven"), *map(request.getfixturevalue, ("tmp_path", "monkeypatch"))
         ),
         "memory": lambda: [request.getfixturevalue("clip"), "--minutes", 6, "--minute-s", 1],
+        "soak": lambda: ["--minutes", 0.1, "--fps", 4, "--visitors", 1, "--json"],
         "sinks": lambda: ["--seconds", 1, "--fps", 10, "--json"],
         "sync": lambda: ["--files", 20, "--workers", 1],
         "teach": lambda: [request.getfixturevalue("voted"), "--examples-from", request.getfixturevalue("voted"),
