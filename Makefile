@@ -12,6 +12,7 @@ WEB := $(VENV)/.web-installed
 ALL := $(VENV)/.all-installed
 RAY := $(VENV)/.ray-installed
 DOCS := $(VENV)/.docs-installed
+MUTATION := $(VENV)/.mutation-installed
 # The sources of the static site, and the mark of its installed packages.
 BROWSER := web/browser
 NODE := $(BROWSER)/node_modules/.installed
@@ -58,7 +59,7 @@ define lay-links
 for file in moodspace/*; do ln -sfn ../../../$$file $(TYPES)/$$(basename $$file); done
 endef
 
-.PHONY: help demo live web site test check pages docs bench peers ray clean
+.PHONY: help demo live web site test check pages docs bench peers mutation ray clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -104,6 +105,9 @@ bench: $(ALL) ## accuracy, calibration and the cost of the crop on DATA=FOLDER|f
 peers: $(ALL) ## other packages beside Moodspace on DATA=FILE.parquet and CLIP=VIDEO; makes their environments in build/
 	$(PY) -m benchmarks.peers "$(DATA)" $(if $(CLIP),--clip "$(CLIP)") --out docs/peers.md
 
+mutation: $(MUTATION) ## how many changes of classifier/ and index/ the tests notice; takes long; ends after MINUTES=8
+	$(PY) -m benchmarks.mutation classifier index $(if $(MINUTES),--minutes $(MINUTES))
+
 ray: $(RAY) ## install what `index --engine ray` and its tests need
 
 clean: ## remove what runs and tests left behind; .venv, bundles and runs stay
@@ -123,6 +127,11 @@ $(WEB): requirements/web.txt
 # Besides the whole set, with the same pins.
 $(RAY): requirements/ray.txt $(ALL)
 	$(call install,requirements/ray.txt)
+	@touch $@
+
+# Besides the whole set, with the same pins.
+$(MUTATION): requirements/mutation.txt $(ALL)
+	$(call install,requirements/mutation.txt)
 	@touch $@
 
 # With the same pins as the whole set, and independent of it.

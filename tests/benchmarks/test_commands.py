@@ -133,6 +133,8 @@ def arguments_of(command: str, request: pytest.FixtureRequest) -> Arguments:
         "live": lambda: [request.getfixturevalue("clip"), "--rounds", 1, "--json"],
         "map": lambda: ["--bundle", request.getfixturevalue("few")],
         "map_page": lambda: map_page(request.getfixturevalue("tmp_path")),
+        # What mutmut needs is not installed with the tests.
+        "mutation": lambda: ["index", "--report", "--stage", request.getfixturevalue("tmp_path"), "--json"],
         "mutants": lambda: ["--n", 20],
         "occlusion": lambda: [request.getfixturevalue("voted"), "--limit", 8],
         "peers": lambda: peers(
