@@ -13,6 +13,8 @@ ALL := $(VENV)/.all-installed
 RAY := $(VENV)/.ray-installed
 DOCS := $(VENV)/.docs-installed
 MUTATION := $(VENV)/.mutation-installed
+# pip-audit brings a pip of its own, so it gets its own environment.
+AUDIT := build/audit
 # The sources of the static site, and the mark of its installed packages.
 BROWSER := web/browser
 NODE := $(BROWSER)/node_modules/.installed
@@ -59,7 +61,7 @@ define lay-links
 for file in moodspace/*; do ln -sfn ../../../$$file $(TYPES)/$$(basename $$file); done
 endef
 
-.PHONY: help demo live web site test check pages docs bench peers mutation ray clean
+.PHONY: help demo live web site test check pages docs bench peers audit mutation ray clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -105,6 +107,9 @@ bench: $(ALL) ## accuracy, calibration and the cost of the crop on DATA=FOLDER|f
 peers: $(ALL) ## other packages beside Moodspace on DATA=FILE.parquet and CLIP=VIDEO; makes their environments in build/
 	$(PY) -m benchmarks.peers "$(DATA)" $(if $(CLIP),--clip "$(CLIP)") --out docs/peers.md
 
+audit: $(AUDIT)/.installed ## look up the pinned requirements in the lists of known vulnerabilities; needs network
+	$(AUDIT)/bin/python .ci/audit.py
+
 mutation: $(MUTATION) ## how many changes of classifier/ and index/ the tests notice; takes long; ends after MINUTES=8
 	$(PY) -m benchmarks.mutation classifier index $(if $(MINUTES),--minutes $(MINUTES))
 
@@ -132,6 +137,11 @@ $(RAY): requirements/ray.txt $(ALL)
 # Besides the whole set, with the same pins.
 $(MUTATION): requirements/mutation.txt $(ALL)
 	$(call install,requirements/mutation.txt)
+	@touch $@
+
+$(AUDIT)/.installed: requirements/audit.txt $(RUNTIME)
+	@rm -rf $(AUDIT) && $(PY) -m venv $(AUDIT)
+	$(AUDIT)/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/audit.txt
 	@touch $@
 
 # With the same pins as the whole set, and independent of it.
