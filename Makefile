@@ -116,7 +116,7 @@ mutation: $(MUTATION) ## how many changes of classifier/ and index/ the tests no
 ray: $(RAY) ## install what `index --engine ray` and its tests need
 
 clean: ## remove what runs and tests left behind; .venv, bundles and runs stay
-	rm -rf build demo map site .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	rm -rf build demo map site .coverage* .pytest_cache .ruff_cache .mypy_cache .hypothesis
 	find . -name __pycache__ -type d -not -path './$(VENV)/*' -prune -exec rm -rf {} +
 
 # The whole set holds the runtime set with the same pins.
