@@ -126,8 +126,8 @@ def test_a_training_is_exported_and_built_into_a_bundle(steps, tmp_path):
         return lambda done, total: ended.append((done, total))
 
     figures = train.train_bundle(
-        tmp_path / "mood", learned, held_out, "recipe", teachers=[tmp_path / "teacher"], resume=True, report=report, flip=False,
-        progress=progress,
+        tmp_path / "mood", learned, held_out, "recipe", teachers=[tmp_path / "teacher"], resume=True, report=report,
+        flip=False, progress=progress,
     )  # fmt: skip
     assert figures == {"figures": True} and list(steps) == ["train", "describe", "export", "build"]
     folder = training_folder(tmp_path / "mood")
