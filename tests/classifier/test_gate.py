@@ -73,7 +73,7 @@ def test_the_mean_of_a_class_is_nearer_the_more_it_deviates() -> None:
 
 
 def test_the_same_picture_opens_the_gate_however_many_examples_there_are() -> None:
-    assert GATE.near_odds(np.array(ITSELF), np.array(10_000)) == SUREST_ODDS
+    assert GATE.near_odds(np.array(ITSELF), np.array(1_000_000)) == SUREST_ODDS
 
 
 def test_an_encoder_to_which_copies_are_equal_leaves_room_above_the_gate() -> None:
