@@ -12,6 +12,9 @@ WEB := $(VENV)/.web-installed
 ALL := $(VENV)/.all-installed
 RAY := $(VENV)/.ray-installed
 DOCS := $(VENV)/.docs-installed
+MUTATION := $(VENV)/.mutation-installed
+# pip-audit brings a pip of its own, so it gets its own environment.
+AUDIT := build/audit
 # The sources of the static site, and the mark of its installed packages.
 BROWSER := web/browser
 NODE := $(BROWSER)/node_modules/.installed
@@ -58,7 +61,7 @@ define lay-links
 for file in moodspace/*; do ln -sfn ../../../$$file $(TYPES)/$$(basename $$file); done
 endef
 
-.PHONY: help demo live web site test check pages docs bench peers ray clean
+.PHONY: help demo live web site test check pages docs bench peers audit mutation ray clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -105,10 +108,16 @@ peers: $(ALL) ## other packages beside Moodspace on DATA="SET.parquet..." and CL
 	$(PY) -m benchmarks.peers $(DATA) $(foreach clip,$(CLIP),--clip "$(clip)") \
 	  $(if $(ENVIRONMENTS),--environments "$(ENVIRONMENTS)") --publish
 
+audit: $(AUDIT)/.installed ## look up the pinned requirements in the lists of known vulnerabilities; needs network
+	$(AUDIT)/bin/python .ci/audit.py
+
+mutation: $(MUTATION) ## how many changes of classifier/ and index/ the tests notice; takes long; ends after MINUTES=8
+	$(PY) -m benchmarks.mutation classifier index $(if $(MINUTES),--minutes $(MINUTES))
+
 ray: $(RAY) ## install what `index --engine ray` and its tests need
 
 clean: ## remove what runs and tests left behind; .venv, bundles and runs stay
-	rm -rf build demo map site .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	rm -rf build demo map site .coverage* .pytest_cache .ruff_cache .mypy_cache .hypothesis
 	find . -name __pycache__ -type d -not -path './$(VENV)/*' -prune -exec rm -rf {} +
 
 # The whole set holds the runtime set with the same pins.
@@ -124,6 +133,16 @@ $(WEB): requirements/web.txt
 # Besides the whole set, with the same pins.
 $(RAY): requirements/ray.txt $(ALL)
 	$(call install,requirements/ray.txt)
+	@touch $@
+
+# Besides the whole set, with the same pins.
+$(MUTATION): requirements/mutation.txt $(ALL)
+	$(call install,requirements/mutation.txt)
+	@touch $@
+
+$(AUDIT)/.installed: requirements/audit.txt $(RUNTIME)
+	@rm -rf $(AUDIT) && $(PY) -m venv $(AUDIT)
+	$(AUDIT)/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/audit.txt
 	@touch $@
 
 # With the same pins as the whole set, and independent of it.

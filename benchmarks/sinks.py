@@ -64,7 +64,7 @@ def main() -> None:
         figures = {
             sink: measured(sink, model.live(), arguments.seconds, arguments.fps, arguments.individuals)
             for sink in arguments.sink or SINKS
-            if sink != "mqtt" or _broker_path()
+            if sink != "mqtt" or broker_path()
         }
     if arguments.json:
         print(json.dumps({"load": os.getloadavg()[0] if hasattr(os, "getloadavg") else None, "sinks": figures}))
@@ -185,14 +185,15 @@ def free_port() -> int:
         return int(one.getsockname()[1])
 
 
-def _broker_path() -> str | None:
+def broker_path() -> str | None:
+    """Return where mosquitto is; None where it is not installed."""
     return shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")
 
 
 @contextlib.contextmanager
 def broker(port: int) -> Iterator[None]:
     """Run mosquitto on a port of this machine."""
-    command = [str(_broker_path()), "-p", str(port)]
+    command = [str(broker_path()), "-p", str(port)]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         try:
             _retry(lambda: socket.create_connection(("127.0.0.1", port), timeout=1).close())

@@ -152,7 +152,11 @@ class SessionRecorder:
             self._columns |= {name: column for column, name, _ in rows}
 
     def _write_second(self) -> None:
-        """Write the summary of the frames since the last one, if there are any."""
+        """Write the summary of the frames since the last one, if there are any.
+
+        Ctrl-C may come after the second is on the disk and before its frames are forgotten. They are then written once
+        more when the session ends, in the place of the same rows.
+        """
         if not self._frames:
             return
         group = group_second(self._frames, self._min_group)
@@ -165,11 +169,11 @@ class SessionRecorder:
             (self._second, face.track_id, _to_json(face.change)) for face in faces if face.change is not None
         ]
         with self._transaction() as database:
-            database.execute("INSERT INTO seconds VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
+            database.execute("INSERT OR REPLACE INTO seconds VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
             rows = [_face_row(self._second, face) for face in faces]
-            database.executemany("INSERT INTO faces VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
-            database.executemany("INSERT INTO changes VALUES (?, ?)", changes)
-            database.executemany("INSERT INTO face_changes VALUES (?, ?, ?)", face_changes)
+            database.executemany("INSERT OR REPLACE INTO faces VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
+            database.executemany("INSERT OR REPLACE INTO changes VALUES (?, ?)", changes)
+            database.executemany("INSERT OR REPLACE INTO face_changes VALUES (?, ?, ?)", face_changes)
         self._frames = []
 
     def _write_gap(self, gap: Gap) -> None:

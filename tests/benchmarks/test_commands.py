@@ -134,12 +134,15 @@ def arguments_of(command: str, request: pytest.FixtureRequest) -> Arguments:
         "live": lambda: [request.getfixturevalue("clip"), "--rounds", 1, "--json"],
         "map": lambda: ["--bundle", request.getfixturevalue("few")],
         "map_page": lambda: map_page(request.getfixturevalue("tmp_path")),
+        # What mutmut needs is not installed with the tests.
+        "mutation": lambda: ["index", "--report", "--stage", request.getfixturevalue("tmp_path"), "--json"],
         "mutants": lambda: ["--n", 20],
         "occlusion": lambda: [request.getfixturevalue("voted"), "--limit", 8],
         "peers": lambda: peers(
             request.getfixturevalue("seven"), *map(request.getfixturevalue, ("tmp_path", "monkeypatch"))
         ),
         "memory": lambda: [request.getfixturevalue("clip"), "--minutes", 6, "--minute-s", 1],
+        "soak": lambda: ["--minutes", 0.1, "--fps", 4, "--visitors", 1, "--json"],
         "sinks": lambda: ["--seconds", 1, "--fps", 10, "--json"],
         "speed": lambda: ["compare", FOLDER.parent, request.getfixturevalue("clip"), "--faces", 1, "--rounds", 1,
                           "--frames", 2, "--json"],

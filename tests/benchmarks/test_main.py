@@ -78,3 +78,9 @@ def test_broken_results_are_one_line(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert tool.main(["--results", str(results), "page", "--out", str(tmp_path / "page.html")]) == 1
     assert capsys.readouterr().err == f"{results}: expected a run in each line, got another in line 2\n"
     assert tool.main(["--results", str(tmp_path / "none"), "page"]) == 1
+
+
+def test_the_name_of_a_benchmark_alone_runs_it(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    results = tmp_path / "results.jsonl"
+    assert tool.main(["soak", "--help"]) == 0
+    assert "1440" in capfd.readouterr().out and not results.exists()

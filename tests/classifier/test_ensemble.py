@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from moodspace.classifier.calibration import Calibration, calibrated
-from moodspace.classifier.ensemble import Prediction, combine
+from moodspace.classifier.ensemble import Prediction, combine, shifted_probabilities
 from moodspace.index.gallery import Gallery
 from moodspace.index.search import GalleryIndex
 from tests.classifier.evidence import neighbors_of, unit_rows
@@ -151,3 +151,10 @@ def test_refusals(logits: np.ndarray, label_set: str, message: str) -> None:
 def test_a_prediction_of_uneven_arrays_is_refused() -> None:
     with pytest.raises(ValueError, match="knn_proba: expected the shape"):
         replace(predict(PLAIN), knn_proba=np.zeros((6, 2), np.float32))
+
+
+def test_shifted_probabilities_are_as_precise_as_the_others() -> None:
+    proba = np.array([[0.25, 0.75]], np.float32)
+    shifted = shifted_probabilities(proba, np.array([np.log(3.0), 0.0]))
+    assert shifted.dtype == np.float32
+    np.testing.assert_allclose(shifted, [[0.5, 0.5]])

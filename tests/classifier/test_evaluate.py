@@ -8,7 +8,7 @@ import pytest
 from sklearn import metrics as oracle
 
 from moodspace.classifier.bundle.bundle import Bundle
-from moodspace.classifier.evaluation import evaluate
+from moodspace.classifier.evaluation import evaluate, score_faces
 from moodspace.classifier.recognizer import Recognizer
 from moodspace.embeddings.data.labelled import LabelledFaces, label_sets
 from moodspace.embeddings.data.labels import FER2013_CLASSES, FERPLUS_CLASSES
@@ -134,3 +134,11 @@ def test_data_that_share_nothing_are_refused(bundle: Bundle, other_faces: Labell
     faces = replace(renamed(other_faces, {"happy": "confused", "sad": "bored"}), votes=None)
     with pytest.raises(ValueError, match="choose another label set"):
         evaluate(bundle, faces.take(slice(0, 0)) if nobody else faces)
+
+
+def test_faces_that_were_encoded_before_score_the_same(bundle: Bundle, other_faces: LabelledFaces) -> None:
+    encoded = bundle.encoder.encode(other_faces.crops)
+    anew, before = score_faces(bundle, other_faces), score_faces(bundle, other_faces, encoded=encoded)
+    np.testing.assert_array_equal(before.rows, anew.rows)
+    np.testing.assert_allclose(before.ensemble, anew.ensemble, atol=1e-6)
+    np.testing.assert_allclose(before.embeddings, encoded.embeddings[anew.rows], atol=1e-6)

@@ -1,12 +1,13 @@
 """Pictures of known faces come from the data that the bundle was built from, and from taught faces that kept theirs."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from moodspace.classifier.bundle.bundle import Bundle
-from moodspace.classifier.face_pictures import FacePictures
+from moodspace.classifier.face_pictures import FacePictures, gallery_rows
 from moodspace.embeddings.data.labelled import DataError
 from tests.drawn_faces import drawn_faces, write_parquet
 from tests.fake_encoder import fake_bundle
@@ -60,3 +61,15 @@ def test_other_data_are_refused(known: Bundle, tmp_path: Path) -> None:
 def test_without_data_there_are_none() -> None:
     none = FacePictures.none()
     assert len(none) == 0 and none.of([0, 1]) == {} and none.rows(np.arange(2)).tolist() == [-1, -1]
+
+
+def test_another_picture_under_the_name_of_the_first_face_is_noticed(known: Bundle) -> None:
+    first = FACES.take(np.arange(1))
+    assert gallery_rows(known, first).tolist() == [0]
+    assert gallery_rows(known, replace(first, crops=255 - FACES.crops[9:10])).tolist() == [-1]
+
+
+def test_no_pictures_have_whole_ids(known: Bundle) -> None:
+    assert FacePictures.none().rows(known.index.gallery.ids).tolist() == [-1] * 20
+    assert FacePictures.none().rows(np.array([2**62 + 1])).tolist() == [-1]
+    assert FacePictures.none()._ids.dtype == np.int64

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moodspace.classifier.taught_scores import Gate, Whitening, fit_gate, perturbations
+from moodspace.classifier.taught_scores import ITSELF, SUREST_ODDS, Gate, Whitening, fit_gate, perturbations
 from tests.drawn_faces import drawn_faces
 from tests.fake_encoder import FakeEncoder
 
@@ -63,3 +63,24 @@ def test_fitted_gate_is_even_for_all_but_a_few_near_copies() -> None:
     assert gate.closeness == 0.5 or won == pytest.approx(0.955, abs=0.005)
     assert won >= 0.3
     assert fit_gate(encoder, white, crops[:0]) == GATE
+
+
+def test_the_mean_of_a_class_is_nearer_the_more_it_deviates() -> None:
+    deviations = np.linspace(-2, 8, 40)[:, None]
+    nearness = GATE.mean_nearness(deviations, np.array([10]), 1)[:, 0]
+    assert (np.diff(nearness) >= 0).all() and nearness[-1] > nearness[0]
+    assert nearness[0] == pytest.approx(GATE.closeness - GATE.closeness_width)
+
+
+def test_the_same_picture_opens_the_gate_however_many_examples_there_are() -> None:
+    assert GATE.near_odds(np.array(ITSELF), np.array(1_000_000)) == SUREST_ODDS
+
+
+def test_an_encoder_to_which_copies_are_equal_leaves_room_above_the_gate() -> None:
+    class Same(FakeEncoder):
+        def encode(self, crops):
+            encoded = super().encode(crops)
+            return replace(encoded, embeddings=np.eye(1, self.dim, dtype=np.float32).repeat(len(crops), axis=0))
+
+    white = Whitening(np.zeros(16, np.float32), np.eye(16, dtype=np.float32))
+    assert fit_gate(Same(), white, drawn_faces(5, seed=1).crops).closeness == pytest.approx(0.95)

@@ -64,3 +64,9 @@ def test_weights_that_are_none_are_refused(bias):
     fitted = fit_mixture(EVEN, CLASSES, [scene(60, 7)])
     with pytest.raises(ValueError, match="weights, bias: expected rows of 3 finite numbers"):
         Blend(fitted.classes, fitted.shares, "seen", weights=fitted.weights, bias=bias)
+
+
+def test_weights_of_other_label_sets_are_refused():
+    fitted = fit_mixture(EVEN, CLASSES, [scene(60, 6)])
+    with pytest.raises(ValueError, match=r"weights: expected the sets \[.*\], got \['other'\]"):
+        Blend(fitted.classes, fitted.shares, fitted.truth, weights={"other": ()}, bias=fitted.bias)

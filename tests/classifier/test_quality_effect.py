@@ -84,3 +84,19 @@ def test_what_is_written_reads_the_same() -> None:
 def test_values_that_are_no_effect_are_refused(values: dict[str, float], complaint: str) -> None:
     with pytest.raises(ValueError, match=complaint):
         QualityEffect.from_json(values)
+
+
+def test_the_overall_effect_may_be_as_large_as_its_limits_say() -> None:
+    for value in (-2.0, 2.0):
+        assert QualityEffect(overall=value).overall == value
+    for value in (-2.01, 2.01):
+        with pytest.raises(ValueError, match="overall"):
+            QualityEffect(overall=value)
+
+
+def test_without_quality_nothing_is_lowered_where_the_bundle_knows_an_effect() -> None:
+    bundle = fake_bundle(drawn_faces(70, seed=0))
+    encoded = bundle.encoder.encode(drawn_faces(5, seed=1).crops)
+    lowering = Recognizer(replace(bundle, quality={"fer2013": QualityEffect(blurred=0.5)}), "fer2013")
+    plain = Recognizer(bundle, "fer2013").predict_encoded(encoded)
+    np.testing.assert_array_equal(lowering.predict_encoded(encoded).proba, plain.proba)

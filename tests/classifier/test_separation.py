@@ -9,7 +9,7 @@ import pytest
 from moodspace.arrays import FloatArray
 from moodspace.classifier.bundle.bundle import Bundle
 from moodspace.classifier.recognizer import Recognizer
-from moodspace.classifier.separation import Separation, separation
+from moodspace.classifier.separation import Separation, _Examples, separation
 from moodspace.embeddings.data.labelled import LabelledFaces
 from moodspace.index.taught.faces import NewFaces
 from moodspace.index.taught.gallery import TaughtGallery, open_taught
@@ -87,3 +87,9 @@ def test_the_words_and_values() -> None:
         "examples": 12, "tested": 10, "right": 5, "unsure": 1, "confused": {"tired": 3, "sad": 1},
         "summary": result.summary,
     }  # fmt: skip
+
+
+def test_examples_are_found_nearest_first() -> None:
+    faces = np.eye(3, dtype=np.float32)
+    found = _Examples(faces, np.array([0, 1, 1]), ("a", "b")).search(np.float32([[0.1, 0.9, 0.2]]), 2)
+    assert found.ids.tolist() == [[1, 2]] and found.similarities[0].tolist() == pytest.approx([0.9, 0.2])

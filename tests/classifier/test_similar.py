@@ -69,3 +69,10 @@ def test_what_cannot_be_asked_about_is_refused(tmp_path, picture):
         crop_of(tmp_path / "broken.png", crop_whole_picture)
     with pytest.raises(QueryError, match=f"{picture.name}: {NO_FACE}"):
         crop_of(picture, lambda content: FaceCrop(None))
+
+
+def test_a_document_has_the_similarity_once_and_rounded():
+    found = similar_faces(Recognizer(BUNDLE), FACES.crops[3], 2)[1]
+    document = found.to_json()
+    assert document.keys() == set(type(found).__dataclass_fields__)
+    assert document["similarity"] == round(found.similarity, 6)

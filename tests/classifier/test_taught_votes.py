@@ -163,7 +163,8 @@ def test_classes_are_common_from_a_hundredth_of_the_faces_on() -> None:
 def test_forgetting_takes_it_back(bundle: Bundle, gallery: TaughtGallery, encoded: Encoded) -> None:
     plain, listening = both(bundle, gallery, "fer2013")
     ids = teach(gallery, encoded.take(slice(0, 1)), ["confused"])
-    assert "confused" in listening.predict_encoded(encoded).classes
+    taught = listening.predict_encoded(encoded)
+    assert "confused" in taught.classes and taught.proba.dtype == np.float32
     gallery.remove(ids)
     np.testing.assert_array_equal(listening.predict_encoded(encoded).proba, plain.predict_encoded(encoded).proba)
 

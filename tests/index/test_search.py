@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -184,3 +186,9 @@ def test_the_gallery_inside_is_the_gallery_given_rounded_to_16_bits(make_gallery
     inside = GalleryIndex(gallery).gallery
     np.testing.assert_array_equal(inside.embeddings, gallery.embeddings.astype(np.float16).astype(np.float32))
     _same(inside, GalleryIndex(inside).gallery)
+
+
+def test_the_face_with_the_id_0_votes(make_gallery):
+    gallery = replace(make_gallery(5), ids=np.arange(5))
+    found = GalleryIndex(gallery).search(gallery.embeddings[:1], 5)
+    assert found.ids[0, 0] == 0 and found.valid.all()

@@ -157,6 +157,8 @@ class _Connection:
             answer = partial(self._answer, self._worker.analyze(frame, now))
         except MessageError as error:
             answer = partial(self._report_invalid, str(error))
+        except VisitorsError:  # on a busy machine a frame may wait until its browser has long left
+            return
         except Exception:
             logger.exception("a frame could not be analyzed")
             answer = partial(self._report, "a frame could not be analyzed; the session goes on")

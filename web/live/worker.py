@@ -60,9 +60,10 @@ class LiveWorker:
 
         Raises:
             MessageError: The frame cannot be decoded.
+            VisitorsError: The visitor has been forgotten while the frame waited.
         """
         frame = decode_frame(message.jpeg)
-        with self._lock:
+        with self.visitor.in_use(), self._lock:
             result = self._pipeline.process(frame, now)
             places = self._places.follow(result)
             self._remember(result, now)

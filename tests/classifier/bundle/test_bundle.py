@@ -15,6 +15,7 @@ import pytest
 
 from moodspace.classifier.bundle.bundle import BundleError, load_bundle, save_bundle, update_bundle
 from moodspace.classifier.recognizer import Recognizer
+from moodspace.classifier.taught_scores import Gate
 from moodspace.classifier.views import Blend
 from moodspace.embeddings.data.labelled import LabelledFaces
 from moodspace.index.gallery import Gallery
@@ -204,3 +205,8 @@ def test_a_map_of_a_gallery_that_was_replaced_meanwhile_is_refused(saved: Path, 
     with pytest.raises(BundleError, match="expected the network and gallery of before, got others"):
         update_bundle(saved, map_coordinates=parts["map_coordinates"], made_from=seen)
     assert load_bundle(saved).map_coordinates is None
+
+
+def test_a_fitted_gate_comes_back(tmp_path: Path, parts: dict[str, Any]) -> None:
+    save_bundle(tmp_path / "gated", **parts, gate=Gate(closeness=0.61))
+    assert load_bundle(tmp_path / "gated").gate == Gate(closeness=0.61)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from moodspace.index.store.commit import commit
+from moodspace.index.store.lock import read_stored
 from moodspace.index.store.manifest import MANIFEST, StorageError, read_manifest
 
 FORMAT: Any = {"format": "test-format", "version": 1}
@@ -164,3 +165,30 @@ def test_an_artifact_copied_from_a_read_only_file(tmp_path):
     for _ in range(2):
         commit(tmp_path, {"a.bin": copy}, {}, **FORMAT)
     assert _contents(tmp_path) == {"a.bin": b"read-only"}
+
+
+def test_a_state_that_is_replaced_while_it_is_read_is_read_anew(tmp_path):
+    commit(tmp_path, _writers(a_bin=b"old"), {"state": "old"}, **FORMAT)
+    seen = []
+
+    def read(manifest):
+        seen.append(manifest.meta["state"])
+        if len(seen) == 1:
+            commit(tmp_path, _writers(a_bin=b"new"), {"state": "new"}, **FORMAT)
+            raise FileNotFoundError("removed by the writer")
+        return manifest.path("a.bin").read_bytes()
+
+    assert read_stored(tmp_path, **FORMAT, read=read) == b"new" and seen == ["old", "new"]
+
+
+def test_what_cannot_be_read_though_nobody_writes_is_not_tried_again(tmp_path):
+    commit(tmp_path, _writers(a_bin=b"old"), {}, **FORMAT)
+    tried = []
+
+    def read(manifest):
+        tried.append(manifest)
+        raise ValueError("damaged")
+
+    with pytest.raises(ValueError, match="damaged"):
+        read_stored(tmp_path, **FORMAT, read=read)
+    assert len(tried) == 1

@@ -104,6 +104,15 @@ def test_recall_holds_for_any_number_of_neighbors(folder, built, k):
         assert base.nprobe_for(1) == base.nprobe and base.nprobe_for(2000) == base.vectors.nlist
 
 
+def test_what_was_tuned_is_kept_with_the_cells(folder, built):
+    with opened(folder) as gallery:
+        kept = gallery.snapshot().base
+    written = json.loads((folder / "cells" / "manifest.json").read_text())["meta"]
+    assert built.times == 0 and written["probes_at"]
+    assert dict(kept.nprobe_at) == {int(k): nprobe for k, nprobe in written["probes_at"].items()}
+    assert (kept.nprobe, kept.recall) == (written["probes"], written["recall"])
+
+
 def test_cells_of_an_older_program_are_searched_in_full_for_many_neighbors(folder, built):
     manifest = folder / "cells" / "manifest.json"
     document = json.loads(manifest.read_text())

@@ -6,7 +6,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -190,6 +190,28 @@ def test_ctrl_c_is_an_end_like_any_other(tmp_path):
         raise KeyboardInterrupt
     session = open_session(tmp_path)
     assert session.missing == () and session.ended is not None and session.group.faces.tolist() == [5]
+
+
+def test_ctrl_c_right_after_a_second_was_written_loses_and_repeats_nothing(tmp_path, monkeypatch):
+    commit = SessionRecorder._transaction
+    interrupted = []
+
+    @contextmanager
+    def transaction(recorder):
+        with commit(recorder) as database:
+            yield database
+        if not interrupted and database.execute("SELECT count(*) FROM seconds").fetchone() == (1,):
+            interrupted.append(True)
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(SessionRecorder, "_transaction", transaction)
+    first, second = (shows([[1, 0, 0]] * 5, time=time) for time in (0.0, 1.0))
+    with pytest.raises(KeyboardInterrupt):
+        record(tmp_path, [first, second], individuals=True)
+    session = open_session(tmp_path)
+    assert interrupted and session.ended is not None
+    assert session.group.second.tolist() == [0] and session.group.frames.tolist() == [1]
+    assert len(session.faces.second) == 5
 
 
 def test_a_folder_with_a_session_is_not_recorded_over(tmp_path):

@@ -17,6 +17,7 @@ from moodspace.web.live.messages import MessageError
 from moodspace.web.live.socket import _MAX_WAITING, _Connection
 from moodspace.web.server.settings import Limits
 from moodspace.web.server.turns import FairThreadPool, Share
+from moodspace.web.server.visitors import VisitorsError
 from tests.web.hostile import JPEG, fuzzed
 from tests.web.served import frame, receive, served
 
@@ -357,6 +358,22 @@ def test_what_fails_inside_is_logged_and_does_not_count_against_the_browser(pool
 
     assert asyncio.run(run(RuntimeError("inside"))).code is None and "could not be analyzed" in caplog.text
     assert asyncio.run(run(MessageError("expected a JPEG"))).code == 4408
+
+
+def test_a_frame_of_a_browser_that_has_long_left_is_dropped_without_a_word(pool, caplog) -> None:
+    async def run() -> Socket:
+        socket, worker = Socket(), Worker(pool, VisitorsError("your visit has ended"))
+        running = asyncio.create_task(_Connection(socket, worker, Limits()).run())
+        socket.put(frame(0, JPEG))
+        await until(lambda: worker.analyzed)
+        worker.error = None
+        socket.put(frame(1, JPEG))
+        await until(lambda: any(one["type"] == "result" for one in socket.sent))
+        socket.leave()
+        await asyncio.wait_for(running, 5)
+        return socket
+
+    assert [one["type"] for one in asyncio.run(run()).sent] == ["ready", "result"] and not caplog.records
 
 
 def test_health_says_nothing(server) -> None:

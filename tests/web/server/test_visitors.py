@@ -11,11 +11,15 @@ import pytest
 
 from moodspace.classifier.face_pictures import FacePictures
 from moodspace.index.taught.faces import NewFaces
+from moodspace.web.live.messages import FrameMessage
+from moodspace.web.live.worker import LiveWorker
 from moodspace.web.server import private_folder as private
 from moodspace.web.server import visitors
 from moodspace.web.server.identity import VISITOR_COOKIE, Tickets
 from moodspace.web.server.settings import Limits, WebSettings
 from moodspace.web.server.visitors import Visitors, VisitorsError
+from tests.realtime.fakes import FakeDetector, faces_at
+from tests.web.hostile import JPEG
 from tests.web.looked_at import RECOGNIZER
 
 ANNA, BEN, CARL = ("A" * 43, "B" * 43, "-_" * 21 + "C")
@@ -140,6 +144,27 @@ def test_who_leaves_while_a_request_is_answered_is_forgotten_after_it(opened) ->
     assert until(lambda: all_.known(ANNA) is None) and anna.gone
     with pytest.raises(VisitorsError, match="visit has ended"), anna.in_use():
         pytest.fail("expected nothing of a visitor that is gone to be used")
+
+
+def test_a_frame_is_analyzed_to_its_end_before_its_visitor_is_forgotten_and_not_after(opened) -> None:
+    all_ = opened()
+    anna = all_.visit(ANNA)
+    teach(anna)
+    seen = []
+
+    class Detector(FakeDetector):
+        def detect(self, frame_bgr):
+            time.sleep(0.3)  # far beyond the absence
+            seen.append(anna.gone)
+            return super().detect(frame_bgr)
+
+    anna.engine.detector = Detector(faces_at((10, 5, 40, 50)))
+    worker = LiveWorker(anna)
+    assert len(worker.analyze(FrameMessage(0, 0.0, JPEG), 0.0)["faces"]) == 1 and seen == [False]
+    assert until(lambda: all_.known(ANNA) is None) and anna.gone
+    with pytest.raises(VisitorsError, match="visit has ended"):
+        worker.analyze(FrameMessage(1, 0.0, JPEG), 1.0)
+    assert seen == [False]
 
 
 def test_the_end_waits_for_a_request_but_not_for_ever(opened) -> None:
