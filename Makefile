@@ -99,10 +99,10 @@ bench: $(ALL) ## accuracy, calibration and the cost of the crop on DATA=FOLDER|f
 	@test -e "$(DATA)" || { echo "expected labelled faces at $(DATA), found nothing;" \
 	  "name them: make bench DATA=FILE.parquet" >&2; exit 1; }
 	$(PY) cli.py evaluate "$(DATA)" --json
-	$(PY) -m benchmarks.crop_geometry "$(DATA)" --bundle bundles/fer2013
+	$(PY) -m benchmarks crop_geometry "$(DATA)" --bundle bundles/fer2013
 
 peers: $(ALL) ## other packages beside Moodspace on DATA=FILE.parquet and CLIP=VIDEO; makes their environments in build/
-	$(PY) -m benchmarks.peers "$(DATA)" $(if $(CLIP),--clip "$(CLIP)") --out docs/peers.md
+	$(PY) -m benchmarks peers "$(DATA)" $(if $(CLIP),--clip "$(CLIP)") --out docs/peers.md
 
 ray: $(RAY) ## install what `index --engine ray` and its tests need
 

@@ -1,14 +1,14 @@
 """List and run the benchmarks, keep their figures, and draw the figures over time.
 
     python -m benchmarks
-    python -m benchmarks run cost --bundle bundles/fer2013
+    python -m benchmarks cost --bundle bundles/fer2013
     python -m benchmarks all --faces fer2013/validation.parquet --train fer2013/train.parquet --clip class.mp4
     python -m benchmarks page
 
-`run` takes the arguments of one benchmark; `all` runs every benchmark whose inputs are given, in turn, with the
-arguments in `runs.toml`. Both append a line for each run to the results, `benchmarks/results.jsonl` unless `--results`
-names another file: when, at which commit, on which machine and under what load, and every figure of the JSON that the
-benchmark printed. `page` draws each figure over time as one page.
+The name of a benchmark runs it with its own arguments, which NAME --help lists; `all` runs every benchmark whose inputs
+are given, in turn, with the arguments in `runs.toml`. Both append a line for each run to the results,
+`benchmarks/results.jsonl` unless `--results` names another file: when, at which commit, on which machine and under what
+load, and every figure of the JSON that the benchmark printed. `page` draws each figure over time as one page.
 """
 
 import argparse
@@ -16,7 +16,7 @@ import ast
 import sys
 from pathlib import Path
 
-from benchmarks.results import FOLDER, append_run, read_runs, run_benchmark, runs_of_inputs
+from benchmarks.results import FOLDER, append_run, benchmark_modules, read_runs, run_benchmark, runs_of_inputs
 from benchmarks.results_page import results_page
 
 RESULTS = FOLDER / "results.jsonl"
@@ -30,13 +30,12 @@ INPUTS = {
 
 def benchmarks() -> dict[str, str]:
     """Return the first paragraph on each benchmark by its name, in alphabetical order."""
-    found = {}
-    for path in sorted([*FOLDER.glob("*.py"), *FOLDER.glob("*/__main__.py")]):
-        content = path.read_text(encoding="utf-8")
-        name = path.parent.name if path.parent != FOLDER else path.stem
-        if name != "__main__" and '__name__ == "__main__"' in content:
-            found[name] = " ".join((ast.get_docstring(ast.parse(content)) or "").split("\n\n")[0].split())
-    return dict(sorted(found.items()))
+    return {name: _first_paragraph(path) for name, path in benchmark_modules().items()}
+
+
+def _first_paragraph(path: Path) -> str:
+    written = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+    return " ".join(written.split("\n\n")[0].split())
 
 
 def main(words: list[str] | None = None) -> int:
@@ -45,26 +44,34 @@ def main(words: list[str] | None = None) -> int:
         prog="python -m benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--results", type=Path, default=RESULTS, help="the file of results, JSON lines")
-    verbs = parser.add_subparsers(dest="verb", metavar="list | run | all | page")
-    verbs.add_parser("list", help="list the benchmarks, the default")
-    one = verbs.add_parser("run", help="run one benchmark and keep its figures")
-    one.add_argument("name", choices=benchmarks(), metavar="NAME", help="a name from the list")
-    one.add_argument("arguments", nargs=argparse.REMAINDER, help="its own arguments; --help lists them")
-    every = verbs.add_parser("all", help="run every benchmark whose inputs are given")
-    for name, text in INPUTS.items():
-        every.add_argument(f"--{name}", help=text)
-    every.add_argument("--bundle", default="bundles/fer2013", help="the bundle to measure")
-    draw = verbs.add_parser("page", help="draw the figures over time")
-    draw.add_argument("--out", type=Path, default=Path("build/benchmarks.html"), help="the page to write")
-    asked = parser.parse_args(words)
-    if asked.verb == "run":
-        return _run(asked.name, asked.arguments, asked.results)
-    if asked.verb == "all":
-        return _run_all({name: getattr(asked, name) for name in (*INPUTS, "bundle")}, asked.results)
-    if asked.verb == "page":
-        return _draw(asked.results, asked.out)
-    width = max(map(len, benchmarks()))
-    print("\n".join(f"{name:{width}}  {text}" for name, text in benchmarks().items()))
+    verbs = ("list", "all", "page")
+    parser.add_argument(
+        "what", choices=[*verbs, *benchmarks()], metavar="list | all | page | NAME", help="list is the default"
+    )
+    parser.add_argument("arguments", nargs=argparse.REMAINDER, help="its own arguments; NAME --help lists them")
+    words = sys.argv[1:] if words is None else words
+    asked = parser.parse_args(words or ["list"])
+    if asked.what not in verbs:
+        return _run(asked.what, asked.arguments, asked.results)
+    own = argparse.ArgumentParser(prog=f"python -m benchmarks {asked.what}")
+    if asked.what == "all":
+        for name, text in INPUTS.items():
+            own.add_argument(f"--{name}", help=text)
+        own.add_argument("--bundle", default="bundles/fer2013", help="the bundle to measure")
+        return _run_all(vars(own.parse_args(asked.arguments)), asked.results)
+    if asked.what == "page":
+        own.add_argument("--out", type=Path, default=Path("build/benchmarks.html"), help="the page to write")
+        return _draw(asked.results, own.parse_args(asked.arguments).out)
+    own.parse_args(asked.arguments)
+    return _list()
+
+
+def _list() -> int:
+    texts, modules = benchmarks(), benchmark_modules()
+    width = max(map(len, texts))
+    for folder in sorted({path.parent for path in modules.values()}):
+        print(f"{folder.name}: {_first_paragraph(folder / '__init__.py')}")
+        print("\n".join(f"  {name:{width}}  {texts[name]}" for name in texts if modules[name].parent == folder))
     return 0
 
 

@@ -51,21 +51,43 @@ class Run:
     output: str
 
 
+def benchmark_modules() -> dict[str, Path]:
+    """Return the file of each benchmark by its name, in alphabetical order.
+
+    A benchmark is a file that runs as a program, in a folder of `benchmarks/`. Its name is that of the file, or for
+    `__main__.py` that of the folder.
+
+    Raises:
+        RuntimeError: Two benchmarks have one name.
+    """
+    found: dict[str, Path] = {}
+    for path in sorted(FOLDER.glob("*/*.py")):
+        name = path.parent.name if path.stem == "__main__" else path.stem
+        if '__name__ == "__main__"' not in path.read_text(encoding="utf-8"):
+            continue
+        if name in found:
+            raise RuntimeError(f"expected one benchmark {name}, got {found[name]} and {path}")
+        found[name] = path
+    return dict(sorted(found.items()))
+
+
+def module_name(path: Path) -> str:
+    """Return the name by which Python imports or runs a file of this repository."""
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts)
+
+
 def run_benchmark(name: str, arguments: Sequence[str]) -> Run:
     """Run a benchmark as a process of its own, show what it prints, and return the run with its figures.
 
     A benchmark that takes `--json` is asked for it.
     """
     words = [str(word) for word in arguments]
-    file = FOLDER / f"{name}.py"
-    if (
-        '"--json"' in (file if file.exists() else FOLDER / name / "__main__.py").read_text(encoding="utf-8")
-        and "--json" not in words
-    ):
+    module = benchmark_modules()[name]
+    if '"--json"' in module.read_text(encoding="utf-8") and "--json" not in words:
         words.append("--json")
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
     began, start = datetime.now(UTC), time.perf_counter()
-    command = [sys.executable, "-m", f"benchmarks.{name}", *words]
+    command = [sys.executable, "-m", module_name(module), *words]
     lines: list[str] = []
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, encoding="utf-8") as process:
         for line in process.stdout or ():

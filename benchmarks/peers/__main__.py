@@ -1,6 +1,6 @@
 """Run Moodspace and other packages on the same inputs in turn, and write a table of what each reads and costs.
 
-    python -m benchmarks.peers fer2013/validation.parquet --clip class.mp4
+    python -m benchmarks peers fer2013/validation.parquet --clip class.mp4
     make peers DATA=fer2013/validation.parquet CLIP=class.mp4
 
 The packages take turns for several rounds, one process at a time; times are medians over the rounds. The first run
@@ -246,7 +246,7 @@ def _cell(value: float | None, digits: int = 1) -> str:
 def main() -> int:
     """Read the arguments, run everything in turn, and write the tables."""
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.peers", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="python -m benchmarks peers", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("data", type=Path, help="labelled faces of FER2013's seven classes")
     parser.add_argument("--split", help="which split, where the data has several")

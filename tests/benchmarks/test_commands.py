@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks.__main__ import benchmarks
+from benchmarks.results import ROOT, benchmark_modules, module_name
 from moodspace.classifier.bundle.bundle import load_bundle, update_bundle
 from moodspace.embeddings.data.labels import FERPLUS_CLASSES
 from moodspace.embeddings.pictures import read_rgb
@@ -23,8 +23,7 @@ from tests.drawn_faces import drawn_faces, plain_faces, write_folder, write_parq
 
 pytestmark = [pytest.mark.benchmark, pytest.mark.slow]
 
-FOLDER = Path(__file__).parents[2] / "benchmarks"
-COMMANDS = list(benchmarks())
+COMMANDS = list(benchmark_modules())
 
 Arguments = list[object]
 
@@ -98,7 +97,7 @@ def fairness(tmp_path: Path, astronaut: Path) -> Arguments:
 
 
 def map_page(tmp_path: Path) -> Arguments:
-    from benchmarks.map_page import synthetic
+    from benchmarks.web.map_page import synthetic
     from moodspace.viz.map.page import write_page
 
     write_page(synthetic(200), tmp_path / "map.html")
@@ -108,7 +107,7 @@ def map_page(tmp_path: Path) -> Arguments:
 def peers(voted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Arguments:
     (tmp_path / "bin").mkdir()
     python = tmp_path / "bin" / "python"
-    python.write_text(f'#!/bin/sh\nPYTHONPATH="{FOLDER.parent}" exec "{sys.executable}" "$@"\n')
+    python.write_text(f'#!/bin/sh\nPYTHONPATH="{ROOT}" exec "{sys.executable}" "$@"\n')
     python.chmod(0o755)
     monkeypatch.setattr("benchmarks.peers.__main__.make_environment", lambda name, wanted: tmp_path)
     return [voted, "--only", "Moodspace", "--limit", 4, "--rounds", 1, "--no-sides", "--json"]
@@ -147,7 +146,7 @@ def arguments_of(command: str, request: pytest.FixtureRequest) -> Arguments:
         "videos": lambda: [request.getfixturevalue("clip"), "--copies", 2, "--hours", 0.001, "--workers", 1],
         "web_live": lambda: ["--seconds", 2, "--json"],
     }  # fmt: skip
-    assert command in made, f"benchmarks/{command}.py: expected its arguments here, found none"
+    assert command in made, f"{command}: expected its arguments here, found none"
     return made[command]()
 
 
@@ -160,12 +159,11 @@ def test_it_runs_and_prints_figures(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     words = [str(word) for word in arguments_of(command, request)]
-    monkeypatch.chdir(FOLDER.parent)
+    monkeypatch.chdir(ROOT)
     monkeypatch.setattr(sys, "argv", [f"{command}.py", *words])
     capfd.readouterr()
     try:
-        package = (FOLDER / command).is_dir()
-        importlib.import_module(f"benchmarks.{command}{'.__main__' * package}").main()
+        importlib.import_module(module_name(benchmark_modules()[command])).main()
     except SystemExit as end:
         # True stands for a missed target; visits tell in words which.
         assert end.code in (None, 0, 1, False, True) or str(end.code).startswith("missed: "), end.code

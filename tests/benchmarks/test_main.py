@@ -1,13 +1,25 @@
 """The benchmarks as one tool: the list, runs that keep their figures, and the page over time."""
 
 import json
+import re
+import subprocess
 import tomllib
 from pathlib import Path
 
 import pytest
 
 from benchmarks import __main__ as tool
-from benchmarks.results import FOLDER, Run, append_run, figures, read_runs, runs_of_inputs
+from benchmarks.results import (
+    FOLDER,
+    ROOT,
+    Run,
+    append_run,
+    benchmark_modules,
+    figures,
+    module_name,
+    read_runs,
+    runs_of_inputs,
+)
 from benchmarks.results_page import results_page
 
 
@@ -19,8 +31,29 @@ def run(name: str = "cost", at: int = 1, **figures: float) -> Run:
 def test_the_list_has_every_benchmark_with_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
     assert tool.main([]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines] == list(tool.benchmarks())
+    listed = [line.split()[0] for line in lines if line.startswith("  ")]
+    assert sorted(listed) == list(tool.benchmarks()) and any(line.startswith("speed: ") for line in lines)
     assert "__main__" not in tool.benchmarks() and all(len(line.split()) > 4 for line in lines)
+
+
+def test_a_benchmark_is_found_in_its_folder_by_its_name() -> None:
+    modules = benchmark_modules()
+    assert module_name(modules["cost"]) == "benchmarks.speed.cost"
+    assert module_name(modules["peers"]) == "benchmarks.peers.__main__"
+    tool_files = {"__init__.py", "__main__.py", "results.py", "results_page.py"}
+    assert {path.name for path in FOLDER.glob("*.py")} == tool_files, "expected each benchmark in a folder"
+
+
+def test_texts_name_benchmarks_by_the_form_of_the_tool() -> None:
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True).stdout.split("\n")
+    texts = {name: (ROOT / name).read_text("utf-8") for name in listed
+             if name.endswith((".py", ".md", ".toml", "Makefile", ".ci/run")) and (ROOT / name).is_file()}  # fmt: skip
+    if not texts:
+        pytest.skip("needs a checkout")
+    wanted = {"list", "all", "page", "NAME", *benchmark_modules()}
+    for name, text in texts.items():
+        for word in re.findall(r"-m\sbenchmarks\b\s*([\w.]*)", text):
+            assert word in wanted or (not word.startswith(".") and word != "run"), f"{name}: -m benchmarks {word}"
 
 
 def test_each_line_of_runs_toml_is_a_benchmark_and_takes_known_inputs() -> None:
@@ -45,7 +78,7 @@ def test_figures_are_the_numbers_of_the_printed_json() -> None:
 
 def test_a_run_is_kept_with_its_figures(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     results = tmp_path / "kept" / "results.jsonl"
-    words = ["--results", str(results), "run", "gallery_scale", "--faces", "300", "--json"]
+    words = ["--results", str(results), "gallery_scale", "--faces", "300", "--json"]
     for _ in range(2):
         assert tool.main(words) in (0, 1)  # 1 stands for a missed target
     printed = capfd.readouterr()
