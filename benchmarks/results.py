@@ -114,7 +114,8 @@ def figures(output: str) -> dict[str, float]:
     """Return the numbers of the JSON documents in what a benchmark printed, by their path.
 
     The output is one document, or lines of which some are documents. A list of objects takes the place of its number
-    from the first of the keys `name`, `kind`, `faces` and `what` that each of its objects has.
+    from the first of the keys `name`, `kind`, `faces`, `at`, `what` and `clip` that each of its objects has; so do
+    several documents.
     """
     documents: list[Any] = []
     try:
@@ -127,8 +128,9 @@ def figures(output: str) -> dict[str, float]:
                 except ValueError:
                     continue
     found: dict[str, float] = {}
-    for number, document in enumerate(documents):
-        _collect(document, str(number) if len(documents) > 1 else "", found)
+    named = _names(documents)
+    for name, document in zip(named, documents, strict=True):
+        _collect(document, name if len(documents) > 1 else "", found)
     return found
 
 
@@ -145,8 +147,8 @@ def _collect(value: Any, path: str, found: dict[str, float]) -> None:
 
 
 def _names(values: list[Any]) -> list[str]:
-    for key in ("name", "kind", "faces", "what"):
-        if values and all(isinstance(one, dict) and isinstance(one.get(key), (str, int)) for one in values):
+    for key in ("name", "kind", "faces", "at", "what", "clip"):
+        if values and all(isinstance(one, dict) and isinstance(one.get(key), (str, int, float)) for one in values):
             names = [str(one[key]) for one in values]
             if len(set(names)) == len(names):
                 return names

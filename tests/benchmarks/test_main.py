@@ -74,6 +74,10 @@ def test_figures_are_the_numbers_of_the_printed_json() -> None:
     assert figures(json.dumps(one, indent=2)) == expected
     assert figures('told first\n{"a": 1}\n{"a": 2}\n{broken') == {"0.a": 1, "1.a": 2}
     assert figures("12 faces\n") == {}
+    lines = ({"name": name, "points": [{"at": 0.5, "ms": 3}]} for name in ("a", "b"))
+    assert figures("\n".join(map(json.dumps, lines))) == {
+        "a.points.0.5.at": 0.5, "a.points.0.5.ms": 3, "b.points.0.5.at": 0.5, "b.points.0.5.ms": 3
+    }  # fmt: skip
 
 
 def test_a_run_is_kept_with_its_figures(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
