@@ -8,7 +8,9 @@
 The name of a benchmark runs it with its own arguments, which NAME --help lists; `all` runs every benchmark whose inputs
 are given, in turn, with the arguments in `runs.toml`. Both append a line for each run to the results,
 `benchmarks/results.jsonl` unless `--results` names another file: when, at which commit, on which machine and under what
-load, and every figure of the JSON that the benchmark printed. `page` draws each figure over time as one page.
+load, and every figure of the JSON that the benchmark printed. Shown are the figures with their change since the last
+run with the same arguments on the same machine; `--json` shows the documents instead. `page` draws each figure over
+time as one page.
 """
 
 import argparse
@@ -16,7 +18,16 @@ import ast
 import sys
 from pathlib import Path
 
-from benchmarks.results import FOLDER, append_run, benchmark_modules, read_runs, run_benchmark, runs_of_inputs
+from benchmarks.results import (
+    FOLDER,
+    append_run,
+    benchmark_modules,
+    read_runs,
+    run_before,
+    run_benchmark,
+    runs_of_inputs,
+    told,
+)
 from benchmarks.results_page import results_page
 
 RESULTS = FOLDER / "results.jsonl"
@@ -76,11 +87,27 @@ def _list() -> int:
 
 
 def _run(name: str, arguments: list[str], results: Path) -> int:
+    try:
+        earlier = read_runs(results) if results.exists() else []
+    except (OSError, ValueError) as error:
+        print(f"{results}: {error}", file=sys.stderr)
+        return 1
     run = run_benchmark(name, arguments)
     if "--help" in arguments or "-h" in arguments:
         return run.exit
-    append_run(results, run)
-    print(f"{name}: {run.seconds:.0f} s, {len(run.figures)} figures kept in {results}", file=sys.stderr)
+    if "--json" not in arguments and run.figures:
+        before = run_before(earlier, run)
+        since = f", changes since {before.time}, commit {before.commit or 'unknown'}" if before else ""
+        print(f"{name}: {run.machine}, load {'unknown' if run.load is None else run.load}{since}")
+        print(told(run, before))
+    try:
+        append_run(results, run)
+    except OSError as error:
+        print(f"{results}: expected a file that can be written, got {error.strerror}", file=sys.stderr)
+        return 1
+    kept = "its output" if not run.figures else f"{len(run.figures)} figures"
+    end = "" if not run.exit else f"; it ended with {run.exit}: a missed target or a failure"
+    print(f"{name}: {run.seconds:.0f} s, {kept} kept in {results}{end}", file=sys.stderr)
     return run.exit
 
 

@@ -79,11 +79,12 @@ def module_name(path: Path) -> str:
 def run_benchmark(name: str, arguments: Sequence[str]) -> Run:
     """Run a benchmark as a process of its own, show what it prints, and return the run with its figures.
 
-    A benchmark that takes `--json` is asked for it.
+    A benchmark that takes `--json` is asked for it; its documents are shown only if the arguments ask for them.
     """
     words = [str(word) for word in arguments]
     module = benchmark_modules()[name]
-    if '"--json"' in module.read_text(encoding="utf-8") and "--json" not in words:
+    silent = '"--json"' in module.read_text(encoding="utf-8") and not {"--json", "--help", "-h"} & set(words)
+    if silent:
         words.append("--json")
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
     began, start = datetime.now(UTC), time.perf_counter()
@@ -91,7 +92,8 @@ def run_benchmark(name: str, arguments: Sequence[str]) -> Run:
     lines: list[str] = []
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, encoding="utf-8") as process:
         for line in process.stdout or ():
-            print(line, end="", flush=True)
+            if not silent:
+                print(line, end="", flush=True)
             lines.append(line)
     seconds = time.perf_counter() - start
     output = "".join(lines)
@@ -108,6 +110,24 @@ def run_benchmark(name: str, arguments: Sequence[str]) -> Run:
         figures=figures(output),
         output=output[-MAX_OUTPUT:],
     )
+
+
+def told(run: Run, before: Run | None = None) -> str:
+    """Return the figures of a run as lines of text, with their change since the run before."""
+    width = max(map(len, run.figures), default=0)
+    lines = []
+    for name, value in run.figures.items():
+        old = before.figures.get(name) if before else None
+        change = f"  {100 * (value / old - 1):+.1f} %" if old else ""
+        lines.append(f"{name:{width}}  {value:>10.5g}{change}")
+    return "\n".join(lines)
+
+
+def run_before(runs: Sequence[Run], run: Run) -> Run | None:
+    """Return the last of `runs` with the benchmark, the arguments and the machine of `run`; None without one."""
+    same = (one for one in reversed(runs) if (one.name, one.arguments, one.machine) ==
+            (run.name, run.arguments, run.machine))  # fmt: skip
+    return next(same, None)
 
 
 def figures(output: str) -> dict[str, float]:

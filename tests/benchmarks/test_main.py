@@ -18,7 +18,9 @@ from benchmarks.results import (
     figures,
     module_name,
     read_runs,
+    run_before,
     runs_of_inputs,
+    told,
 )
 from benchmarks.results_page import results_page
 
@@ -90,6 +92,28 @@ def test_a_run_is_kept_with_its_figures(tmp_path: Path, capfd: pytest.CaptureFix
     first, second = read_runs(results)
     assert first.name == "gallery_scale" and first.arguments[-1] == "--json" and first.figures and first.seconds > 0
     assert set(first.figures) == set(second.figures)
+
+
+def test_figures_are_told_with_their_change_since_the_last_like_run() -> None:
+    old, other, new = run(at=1, ms=4.0), run("sync", ms=1.0), run(at=2, ms=3.0, mb=7.0)
+    assert run_before([old, other], new) is old and run_before([other], new) is None
+    assert told(new, old).splitlines() == ["ms           3  -25.0 %", "mb           7"]
+
+
+def test_a_benchmark_is_shown_as_figures_or_as_its_documents(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    results, curves = tmp_path / "results.jsonl", tmp_path / "growth.jsonl"
+    curves.write_text(json.dumps({"name": "a", "x": "x", "y": "ms", "label": "ms", "points": [{"at": 1, "ms": 3.5}]}))
+    words = ["--results", str(results), "growth", "--read", str(curves)]
+    assert tool.main(words) == 0 and tool.main(words) == 0
+    printed = capfd.readouterr()
+    assert "points.1.ms         3.5  +0.0 %" in printed.out and "{" not in printed.out
+    assert printed.err.splitlines()[-1].endswith(f"2 figures kept in {results}")
+    assert tool.main([*words, "--json"]) == 0
+    assert json.loads(capfd.readouterr().out)["points"] == [{"at": 1, "ms": 3.5}]
+    monkeypatch.setattr(tool, "append_run", lambda path, run: (_ for _ in ()).throw(OSError(28, "No space left")))
+    assert tool.main(words) == 1 and "expected a file that can be written" in capfd.readouterr().err
 
 
 def test_the_page_draws_each_figure_over_time(tmp_path: Path) -> None:
