@@ -26,7 +26,7 @@ def measure(n: int, code_bytes: int, lists: int, probes: int) -> dict[str, float
     """Build an index of n faces with codes of so many bytes, and search it; return its figures."""
     rows = crowd_rows(n, 2)
     queries = crowd_rows(_QUERIES, 1).astype(np.float32)
-    index = faiss.index_factory(DIM, f"OPQ{code_bytes},IVF{lists},PQ{code_bytes}", faiss.METRIC_INNER_PRODUCT)
+    index = faiss.index_factory(DIM, f"IVF{lists},PQ{code_bytes}", faiss.METRIC_INNER_PRODUCT)
     sample = np.random.default_rng(0).choice(n, min(n, 64 * lists), replace=False)
     begun = time.process_time()
     index.train(rows[np.sort(sample)].astype(np.float32))

@@ -36,9 +36,9 @@ def crowd_frames(faces: int, size: tuple[int, int], count: int) -> list[ByteArra
     """
     width, height = size
     cell = width // _COLUMNS, height // _ROWS
-    head = np.ascontiguousarray(read_rgb(picture_path())[0:290, 80:370, ::-1])
+    picture = np.ascontiguousarray(read_rgb(picture_path())[0:290, 80:370, ::-1])
     side = min(cell)
-    head = cv2.resize(head, (side, side), interpolation=cv2.INTER_AREA)
+    head = cv2.resize(picture, (side, side), interpolation=cv2.INTER_AREA)
     rng = np.random.default_rng(0)
     # Spread over the frame, not row after row.
     places = [(row, column) for row in range(_ROWS) for column in range(_COLUMNS)]
