@@ -102,17 +102,17 @@ bench: $(ALL) ## accuracy, calibration and the cost of the crop on DATA=FOLDER|f
 	@test -e "$(DATA)" || { echo "expected labelled faces at $(DATA), found nothing;" \
 	  "name them: make bench DATA=FILE.parquet" >&2; exit 1; }
 	$(PY) cli.py evaluate "$(DATA)" --json
-	$(PY) -m benchmarks.crop_geometry "$(DATA)" --bundle bundles/fer2013
+	$(PY) -m benchmarks crop_geometry "$(DATA)" --bundle bundles/fer2013
 
 peers: $(ALL) ## other packages beside Moodspace on DATA="SET.parquet..." and CLIP="VIDEO..."; writes docs/peers.md
-	$(PY) -m benchmarks.peers $(DATA) $(foreach clip,$(CLIP),--clip "$(clip)") \
+	$(PY) -m benchmarks peers $(DATA) $(foreach clip,$(CLIP),--clip "$(clip)") \
 	  $(if $(ENVIRONMENTS),--environments "$(ENVIRONMENTS)") --publish
 
 audit: $(AUDIT)/.installed ## look up the pinned requirements in the lists of known vulnerabilities; needs network
 	$(AUDIT)/bin/python .ci/audit.py
 
 mutation: $(MUTATION) ## how many changes of classifier/ and index/ the tests notice; takes long; ends after MINUTES=8
-	$(PY) -m benchmarks.mutation classifier index $(if $(MINUTES),--minutes $(MINUTES))
+	$(PY) -m benchmarks mutation classifier index $(if $(MINUTES),--minutes $(MINUTES))
 
 ray: $(RAY) ## install what `index --engine ray` and its tests need
 

@@ -1,1 +1,1 @@
-"""Measurements that back the numbers in the documentation; each is run by hand."""
+"""Measurements that back the numbers in the documentation, a folder a subject; `python -m benchmarks` runs them."""

@@ -1,15 +1,16 @@
 """List and run the benchmarks, keep their figures, and draw the figures over time.
 
     python -m benchmarks
-    python -m benchmarks run cost --bundle bundles/fer2013
-    python -m benchmarks soak --minutes 60      # the name alone does the same
+    python -m benchmarks cost --bundle bundles/fer2013
     python -m benchmarks all --faces fer2013/validation.parquet --train fer2013/train.parquet --clip class.mp4
     python -m benchmarks page
 
-`run` takes the arguments of one benchmark; `all` runs every benchmark whose inputs are given, in turn, with the
-arguments in `runs.toml`. Both append a line for each run to the results, `benchmarks/results.jsonl` unless `--results`
-names another file: when, at which commit, on which machine and under what load, and every figure of the JSON that the
-benchmark printed. `page` draws each figure over time as one page.
+The name of a benchmark runs it with its own arguments, which NAME --help lists; `all` runs every benchmark whose inputs
+are given, in turn, with the arguments in `runs.toml`. Both append a line for each run to the results,
+`benchmarks/results.jsonl` unless `--results` names another file: when, at which commit, on which machine and under what
+load, and every figure of the JSON that the benchmark printed. Shown are the figures with their change since the last
+run with the same arguments on the same machine; `--json` shows the documents instead. `page` draws each figure over
+time as one page.
 """
 
 import argparse
@@ -17,7 +18,16 @@ import ast
 import sys
 from pathlib import Path
 
-from benchmarks.results import FOLDER, append_run, read_runs, run_benchmark, runs_of_inputs
+from benchmarks.results import (
+    FOLDER,
+    append_run,
+    benchmark_modules,
+    read_runs,
+    run_before,
+    run_benchmark,
+    runs_of_inputs,
+    told,
+)
 from benchmarks.results_page import results_page
 
 RESULTS = FOLDER / "results.jsonl"
@@ -31,13 +41,12 @@ INPUTS = {
 
 def benchmarks() -> dict[str, str]:
     """Return the first paragraph on each benchmark by its name, in alphabetical order."""
-    found = {}
-    for path in sorted([*FOLDER.glob("*.py"), *FOLDER.glob("*/__main__.py")]):
-        content = path.read_text(encoding="utf-8")
-        name = path.parent.name if path.parent != FOLDER else path.stem
-        if name != "__main__" and '__name__ == "__main__"' in content:
-            found[name] = " ".join((ast.get_docstring(ast.parse(content)) or "").split("\n\n")[0].split())
-    return dict(sorted(found.items()))
+    return {name: _first_paragraph(path) for name, path in benchmark_modules().items()}
+
+
+def _first_paragraph(path: Path) -> str:
+    written = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+    return " ".join(written.split("\n\n")[0].split())
 
 
 def main(words: list[str] | None = None) -> int:
@@ -46,36 +55,59 @@ def main(words: list[str] | None = None) -> int:
         prog="python -m benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--results", type=Path, default=RESULTS, help="the file of results, JSON lines")
-    verbs = parser.add_subparsers(dest="verb", metavar="list | run | all | page")
-    verbs.add_parser("list", help="list the benchmarks, the default")
-    one = verbs.add_parser("run", help="run one benchmark and keep its figures")
-    one.add_argument("name", choices=benchmarks(), metavar="NAME", help="a name from the list")
-    one.add_argument("arguments", nargs=argparse.REMAINDER, help="its own arguments; --help lists them")
-    every = verbs.add_parser("all", help="run every benchmark whose inputs are given")
-    for name, text in INPUTS.items():
-        every.add_argument(f"--{name}", help=text)
-    every.add_argument("--bundle", default="bundles/fer2013", help="the bundle to measure")
-    draw = verbs.add_parser("page", help="draw the figures over time")
-    draw.add_argument("--out", type=Path, default=Path("build/benchmarks.html"), help="the page to write")
+    verbs = ("list", "all", "page")
+    parser.add_argument(
+        "what", choices=[*verbs, *benchmarks()], metavar="list | all | page | NAME", help="list is the default"
+    )
+    parser.add_argument("arguments", nargs=argparse.REMAINDER, help="its own arguments; NAME --help lists them")
     words = sys.argv[1:] if words is None else words
-    asked = parser.parse_args(["run", *words] if words and words[0] in benchmarks() else words)
-    if asked.verb == "run":
-        return _run(asked.name, asked.arguments, asked.results)
-    if asked.verb == "all":
-        return _run_all({name: getattr(asked, name) for name in (*INPUTS, "bundle")}, asked.results)
-    if asked.verb == "page":
-        return _draw(asked.results, asked.out)
-    width = max(map(len, benchmarks()))
-    print("\n".join(f"{name:{width}}  {text}" for name, text in benchmarks().items()))
+    asked = parser.parse_args(words or ["list"])
+    if asked.what not in verbs:
+        return _run(asked.what, asked.arguments, asked.results)
+    own = argparse.ArgumentParser(prog=f"python -m benchmarks {asked.what}")
+    if asked.what == "all":
+        for name, text in INPUTS.items():
+            own.add_argument(f"--{name}", help=text)
+        own.add_argument("--bundle", default="bundles/fer2013", help="the bundle to measure")
+        return _run_all(vars(own.parse_args(asked.arguments)), asked.results)
+    if asked.what == "page":
+        own.add_argument("--out", type=Path, default=Path("build/benchmarks.html"), help="the page to write")
+        return _draw(asked.results, own.parse_args(asked.arguments).out)
+    own.parse_args(asked.arguments)
+    return _list()
+
+
+def _list() -> int:
+    texts, modules = benchmarks(), benchmark_modules()
+    width = max(map(len, texts))
+    for folder in sorted({path.parent for path in modules.values()}):
+        print(f"{folder.name}: {_first_paragraph(folder / '__init__.py')}")
+        print("\n".join(f"  {name:{width}}  {texts[name]}" for name in texts if modules[name].parent == folder))
     return 0
 
 
 def _run(name: str, arguments: list[str], results: Path) -> int:
+    try:
+        earlier = read_runs(results) if results.exists() else []
+    except (OSError, ValueError) as error:
+        print(f"{results}: {error}", file=sys.stderr)
+        return 1
     run = run_benchmark(name, arguments)
     if "--help" in arguments or "-h" in arguments:
         return run.exit
-    append_run(results, run)
-    print(f"{name}: {run.seconds:.0f} s, {len(run.figures)} figures kept in {results}", file=sys.stderr)
+    if "--json" not in arguments and run.figures:
+        before = run_before(earlier, run)
+        since = f", changes since {before.time}, commit {before.commit or 'unknown'}" if before else ""
+        print(f"{name}: {run.machine}, load {'unknown' if run.load is None else run.load}{since}")
+        print(told(run, before))
+    try:
+        append_run(results, run)
+    except OSError as error:
+        print(f"{results}: expected a file that can be written, got {error.strerror}", file=sys.stderr)
+        return 1
+    kept = "its output" if not run.figures else f"{len(run.figures)} figures"
+    end = "" if not run.exit else f"; it ended with {run.exit}: a missed target or a failure"
+    print(f"{name}: {run.seconds:.0f} s, {kept} kept in {results}{end}", file=sys.stderr)
     return run.exit
 
 

@@ -51,25 +51,49 @@ class Run:
     output: str
 
 
+def benchmark_modules() -> dict[str, Path]:
+    """Return the file of each benchmark by its name, in alphabetical order.
+
+    A benchmark is a file that runs as a program, in a folder of `benchmarks/`. Its name is that of the file, or for
+    `__main__.py` that of the folder.
+
+    Raises:
+        RuntimeError: Two benchmarks have one name.
+    """
+    found: dict[str, Path] = {}
+    for path in sorted(FOLDER.glob("*/*.py")):
+        name = path.parent.name if path.stem == "__main__" else path.stem
+        if '__name__ == "__main__"' not in path.read_text(encoding="utf-8"):
+            continue
+        if name in found:
+            raise RuntimeError(f"expected one benchmark {name}, got {found[name]} and {path}")
+        found[name] = path
+    return dict(sorted(found.items()))
+
+
+def module_name(path: Path) -> str:
+    """Return the name by which Python imports or runs a file of this repository."""
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts)
+
+
 def run_benchmark(name: str, arguments: Sequence[str]) -> Run:
     """Run a benchmark as a process of its own, show what it prints, and return the run with its figures.
 
-    A benchmark that takes `--json` is asked for it.
+    A benchmark that takes `--json` is asked for it; its documents are shown only if the arguments ask for them.
     """
     words = [str(word) for word in arguments]
-    file = FOLDER / f"{name}.py"
-    if (
-        '"--json"' in (file if file.exists() else FOLDER / name / "__main__.py").read_text(encoding="utf-8")
-        and "--json" not in words
-    ):
+    module = benchmark_modules()[name]
+    silent = '"--json"' in module.read_text(encoding="utf-8") and not {"--json", "--help", "-h"} & set(words)
+    if silent:
         words.append("--json")
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
     began, start = datetime.now(UTC), time.perf_counter()
-    command = [sys.executable, "-m", f"benchmarks.{name}", *words]
+    command = [sys.executable, "-m", module_name(module), *words]
     lines: list[str] = []
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, encoding="utf-8") as process:
         for line in process.stdout or ():
-            print(line, end="", flush=True)
+            if not silent:
+                print(line, end="", flush=True)
             lines.append(line)
     seconds = time.perf_counter() - start
     output = "".join(lines)
@@ -88,11 +112,30 @@ def run_benchmark(name: str, arguments: Sequence[str]) -> Run:
     )
 
 
+def told(run: Run, before: Run | None = None) -> str:
+    """Return the figures of a run as lines of text, with their change since the run before."""
+    width = max(map(len, run.figures), default=0)
+    lines = []
+    for name, value in run.figures.items():
+        old = before.figures.get(name) if before else None
+        change = f"  {100 * (value / old - 1):+.1f} %" if old else ""
+        lines.append(f"{name:{width}}  {value:>10.5g}{change}")
+    return "\n".join(lines)
+
+
+def run_before(runs: Sequence[Run], run: Run) -> Run | None:
+    """Return the last of `runs` with the benchmark, the arguments and the machine of `run`; None without one."""
+    same = (one for one in reversed(runs) if (one.name, one.arguments, one.machine) ==
+            (run.name, run.arguments, run.machine))  # fmt: skip
+    return next(same, None)
+
+
 def figures(output: str) -> dict[str, float]:
     """Return the numbers of the JSON documents in what a benchmark printed, by their path.
 
     The output is one document, or lines of which some are documents. A list of objects takes the place of its number
-    from the first of the keys `name`, `kind`, `faces` and `what` that each of its objects has.
+    from the first of the keys `name`, `kind`, `faces`, `at`, `what` and `clip` that each of its objects has; so do
+    several documents.
     """
     documents: list[Any] = []
     try:
@@ -105,8 +148,9 @@ def figures(output: str) -> dict[str, float]:
                 except ValueError:
                     continue
     found: dict[str, float] = {}
-    for number, document in enumerate(documents):
-        _collect(document, str(number) if len(documents) > 1 else "", found)
+    named = _names(documents)
+    for name, document in zip(named, documents, strict=True):
+        _collect(document, name if len(documents) > 1 else "", found)
     return found
 
 
@@ -123,8 +167,8 @@ def _collect(value: Any, path: str, found: dict[str, float]) -> None:
 
 
 def _names(values: list[Any]) -> list[str]:
-    for key in ("name", "kind", "faces", "what"):
-        if values and all(isinstance(one, dict) and isinstance(one.get(key), (str, int)) for one in values):
+    for key in ("name", "kind", "faces", "at", "what", "clip"):
+        if values and all(isinstance(one, dict) and isinstance(one.get(key), (str, int, float)) for one in values):
             names = [str(one[key]) for one in values]
             if len(set(names)) == len(names):
                 return names

@@ -9,6 +9,8 @@ _WIDTH, _HEIGHT = 160, 28
 _STYLE = """
 .runs td { font-variant-numeric: tabular-nums; }
 .runs svg { display: block; }
+.names { display: flex; flex-wrap: wrap; gap: 4px 16px; }
+@media (max-width: 600px) { .runs .first { display: none; } }
 .runs path { fill: none; stroke: var(--ink); stroke-width: 1.5; }
 .runs circle { fill: var(--alert); }
 pre { overflow-x: auto; font-size: var(--small); background: var(--wash); padding: 12px; border-radius: 8px; }
@@ -24,9 +26,15 @@ def results_page(runs: Sequence[Run]) -> str:
     for run in runs:
         groups.setdefault((run.name, tuple(run.arguments), run.machine), []).append(run)
     body = "".join(_section(group) for _, group in sorted(groups.items()))
-    counts = f"{len(runs)} runs of {len({run.name for run in runs})} benchmarks"
-    heading = f'<h1>Benchmarks</h1><p class="faint">{counts}</p>'
+    names = sorted({run.name for run in runs})
+    counts = f"{_count(len(runs), 'run')} of {_count(len(names), 'benchmark')}"
+    links = " ".join(f'<a href="#{text(name)}">{text(name)}</a>' for name in names) if len(names) > 1 else ""
+    heading = f'<h1>Benchmarks</h1><p class="faint">{counts}</p><nav class="names">{links}</nav>'
     return page("Moodspace: benchmarks", f'<main class="sheet">{heading}{body}</main>', style=_STYLE)
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}{'' if number == 1 else 's'}"
 
 
 def _section(runs: Sequence[Run]) -> str:
@@ -37,20 +45,21 @@ def _section(runs: Sequence[Run]) -> str:
     )
     rows = "".join(_row(name, runs) for name in last.figures)
     table = (
-        '<div class="scroll"><table class="runs"><thead><tr><th>figure</th><th class="number">first</th>'
-        f'<th class="number">last</th><th class="number">change</th><th>over {len(runs)} runs</th></tr></thead>'
-        f"<tbody>{rows}</tbody></table></div>"
+        '<div class="scroll"><table class="runs"><thead><tr><th>figure</th><th class="number first">first</th>'
+        '<th class="number">last</th><th class="number">change</th>'
+        f"<th>over {_count(len(runs), 'run')}</th></tr></thead><tbody>{rows}</tbody></table></div>"
     )
     printed = f"<details><summary>What it printed</summary><pre>{text(last.output)}</pre></details>"
     heading = f'<h2>{text(" ".join([last.name, *last.arguments]))}</h2><p class="faint small">{text(told)}</p>'
-    return f"<section>{heading}{table if rows else ''}{printed}</section>"
+    return f'<section id="{text(last.name)}">{heading}{table if rows else ""}{printed}</section>'
 
 
 def _row(name: str, runs: Sequence[Run]) -> str:
     values = [run.figures[name] for run in runs if name in run.figures]
     first, last = values[0], values[-1]
     change = f"{100 * (last / first - 1):+.1f} %" if first and len(values) > 1 else ""
-    numbers = "".join(f'<td class="number">{text(cell)}</td>' for cell in (f"{first:.4g}", f"{last:.4g}", change))
+    cells = (("number first", f"{first:.4g}"), ("number", f"{last:.4g}"), ("number", change))
+    numbers = "".join(f'<td class="{kind}">{text(cell)}</td>' for kind, cell in cells)
     return f"<tr><td>{text(name)}</td>{numbers}<td>{_line(values)}</td></tr>"
 
 

@@ -3,7 +3,7 @@
 A face that looks stern at rest is read as angry or sad all the time. The baseline is what the network says of this face
 at rest. Half of the difference between that and what the gallery's neutral faces look like is subtracted from the
 log-probabilities of every later prediction for this person, in each label set before they are blended.
-`python -m benchmarks.baseline` compares this form with others and measures the constants.
+`python -m benchmarks baseline` compares this form with others and measures the constants.
 """
 
 import json

@@ -24,7 +24,7 @@ from moodspace.index.taught.faces import TAUGHT
 from moodspace.index.taught.search import FoundFaces
 
 # Share of the mean variance that is added to the variance of each direction, as a ridge. From 0.001 to 0.01 near copies
-# and other faces are separated equally well; 0.4 is five times worse (benchmarks.teach).
+# and other faces are separated equally well; 0.4 is five times worse (`benchmarks/accuracy/teach.py`).
 _RIDGE = 0.004
 
 
@@ -111,7 +111,7 @@ class Gate:
     bundle's own faces have to it. Both are smooth steps from exactly 0 to nearly 1.
 
     `closeness` is fitted to near copies of validation faces. The other values were chosen on the validation split with
-    `benchmarks.teach`, so that up to 20 examples of a new class overrule fewer than 0.5 % of right answers.
+    `benchmarks/accuracy/teach.py`, so that up to 20 examples of a new class overrule fewer than 0.5 % of right answers.
 
     Attributes:
         closeness: Similarity to the only example of a class at which the gate is half open, in (0, 1).

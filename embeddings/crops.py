@@ -71,7 +71,7 @@ class CropGeometry:
 
 
 # The median over the 1,963 faces that CenterFace finds among 2,000 FER2013 training pictures drawn with seed 0:
-#     python -m benchmarks.crop_geometry fer2013/train.parquet
+#     python -m benchmarks crop_geometry fer2013/train.parquet
 DEFAULT_GEOMETRY = CropGeometry(
     np.array([[15.0, 18.9], [32.4, 18.3], [24.0, 28.1], [17.3, 35.3], [31.2, 34.9]], np.float32)
 )

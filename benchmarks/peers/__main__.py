@@ -1,8 +1,8 @@
 """Run Moodspace and other packages on the same inputs in turn, and write tables of what each reads and costs.
 
-    python -m benchmarks.peers fer2013/validation.parquet natural7/validation.parquet --clip class.mp4 --clip one.mp4
+    python -m benchmarks peers fer2013/validation.parquet natural7/validation.parquet --clip class.mp4 --clip one.mp4
     make peers DATA="fer2013/validation.parquet natural7/validation.parquet" CLIP="class.mp4 one.mp4"
-    python -m benchmarks.peers --readme
+    python -m benchmarks peers --readme
 
 The packages take turns for several rounds, one process at a time. Each labels all faces once; what a package read in
 the run that is published counts as long as the package, its adapter and the faces are the same. The first run makes the
@@ -137,7 +137,7 @@ def compare(asked: argparse.Namespace, sets: Sequence[LabelledSet]) -> dict[str,
 def main() -> int:
     """Read the arguments, run everything in turn, and write the tables."""
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.peers", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="python -m benchmarks peers", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("data", type=Path, nargs="*", help="one or more sets of labelled faces of FER2013's classes")
     parser.add_argument("--split", help="which split, where the data has several")

@@ -35,7 +35,7 @@ class Measure:
 
 def begin(name: str) -> str:
     """Return the comment before a generated block."""
-    return f"<!-- {name}: made by `python -m benchmarks.peers --readme`; do not edit -->"
+    return f"<!-- {name}: made by `python -m benchmarks peers --readme`; do not edit -->"
 
 
 def end(name: str) -> str:

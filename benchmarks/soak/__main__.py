@@ -32,7 +32,7 @@ from pathlib import Path
 from typing import Any
 
 import moodspace as ms
-from benchmarks.sinks import broker, broker_path, free_port
+from benchmarks.session.sinks import broker, broker_path, free_port
 from benchmarks.soak.processes import Program, Sample, sample
 from benchmarks.soak.report import count_figures, program_figures, table, verdict
 from benchmarks.soak.traffic import Count, Receivers, Visitors, camera, clip_pictures

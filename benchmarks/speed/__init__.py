@@ -1,1 +1,1 @@
-"""How fast the live pipeline is: against another version of itself, and against the limits of the machine."""
+"""How fast the product is: predictions, videos, folders, the map; against other versions and the machine."""

@@ -4,7 +4,8 @@ A mask, a scarf, a hand, a bar, the edge of the picture or pixelation changes th
 are the strengths of edges in 8 directions in each of 6x6 cells, as shares of all edges of the crop; the model is
 logistic regression. Brightness, contrast and skin tone do not matter.
 
-`benchmarks.occlusion` fits the weights to covered training faces and draws the curve that the threshold was read from.
+`benchmarks/robustness/occlusion.py` fits the weights to covered training faces and draws the curve that the threshold
+was read from.
 """
 
 import cv2

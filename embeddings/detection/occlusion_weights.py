@@ -1,4 +1,4 @@
-"""The weights of `occlusion.py`, a row a cell, made by `python -m benchmarks.occlusion --fit`."""
+"""The weights of `occlusion.py`, a row a cell, made by `python -m benchmarks occlusion --fit`."""
 
 BIAS = 13.257
 

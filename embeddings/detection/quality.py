@@ -1,7 +1,7 @@
 """Decide whether a face can be read: by its size, sharpness and yaw, and whether it is cut off or covered.
 
 The limits are where the accuracy of the network becomes low. They were measured on 500 seeded validation faces of
-FER2013, 76 % of which are recognized, and on degraded copies of them (`benchmarks.webcam`).
+FER2013, 76 % of which are recognized, and on degraded copies of them (`benchmarks/robustness/webcam.py`).
 """
 
 from dataclasses import dataclass, field

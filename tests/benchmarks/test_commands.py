@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks.__main__ import benchmarks
+from benchmarks.results import ROOT, benchmark_modules, module_name
 from moodspace.classifier.bundle.bundle import load_bundle, update_bundle
 from moodspace.embeddings.data.labels import FERPLUS_CLASSES
 from moodspace.embeddings.pictures import read_rgb
@@ -23,8 +23,7 @@ from tests.drawn_faces import drawn_faces, plain_faces, write_folder, write_parq
 
 pytestmark = [pytest.mark.benchmark, pytest.mark.slow]
 
-FOLDER = Path(__file__).parents[2] / "benchmarks"
-COMMANDS = list(benchmarks())
+COMMANDS = list(benchmark_modules())
 
 Arguments = list[object]
 
@@ -98,7 +97,7 @@ def fairness(tmp_path: Path, astronaut: Path) -> Arguments:
 
 
 def map_page(tmp_path: Path) -> Arguments:
-    from benchmarks.map_page import synthetic
+    from benchmarks.web.map_page import synthetic
     from moodspace.viz.map.page import write_page
 
     write_page(synthetic(200), tmp_path / "map.html")
@@ -108,7 +107,7 @@ def map_page(tmp_path: Path) -> Arguments:
 def peers(voted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Arguments:
     (tmp_path / "bin").mkdir()
     python = tmp_path / "bin" / "python"
-    python.write_text(f'#!/bin/sh\nPYTHONPATH="{FOLDER.parent}" exec "{sys.executable}" "$@"\n')
+    python.write_text(f'#!/bin/sh\nPYTHONPATH="{ROOT}" exec "{sys.executable}" "$@"\n')
     python.chmod(0o755)
     monkeypatch.setattr("benchmarks.peers.environments.make_environment", lambda name, wanted, place: tmp_path)
     return [voted, "--only", "Moodspace", "--limit", 4, "--rounds", 1, "--no-sides", "--json"]
@@ -120,6 +119,7 @@ def arguments_of(command: str, request: pytest.FixtureRequest) -> Arguments:
         "ablation": lambda: ablation(*map(request.getfixturevalue, ("tmp_path", "monkeypatch"))),
         "baseline": lambda: ["--faces", request.getfixturevalue("voted"), "--people", 2, "--json"],
         "browser": lambda: browser(request.getfixturevalue("voted")),
+        "compressed": lambda: ["--faces", 3000, "--bytes", 32, "--json"],
         "confidence": lambda: [request.getfixturevalue("voted"), "--limit", 2, "--labels", "blend", "--json"],
         "corruptions": lambda: [request.getfixturevalue("voted"), "--bundle", "bundles/fer2013", "--limit", 4],
         "cost": lambda: ["--bundle", "bundles/fer2013", "--rounds", 1, "--runs", 2, "--json"],
@@ -128,6 +128,8 @@ def arguments_of(command: str, request: pytest.FixtureRequest) -> Arguments:
         "fairness": lambda: fairness(*map(request.getfixturevalue, ("tmp_path", "astronaut"))),
         "first_label": lambda: ["--clip", request.getfixturevalue("clip"), "--rounds", 1, "--json"],
         "gallery_scale": lambda: ["--faces", 2000, "--json"],
+        "growth": lambda: ["faces", "gallery", "--quick", "--largest", 1000, "--json",
+                           "--out", request.getfixturevalue("tmp_path") / "growth.jsonl"],
         "hold": lambda: [request.getfixturevalue("clip"), "0-0.5", "--seconds", 0.2, "--old",
                          request.getfixturevalue("voted"), "--json"],
         "latency": lambda: ["--seconds", 1, "--fps", 30, "--real"],
@@ -144,7 +146,7 @@ def arguments_of(command: str, request: pytest.FixtureRequest) -> Arguments:
         "memory": lambda: [request.getfixturevalue("clip"), "--minutes", 6, "--minute-s", 1],
         "soak": lambda: ["--minutes", 0.1, "--fps", 4, "--visitors", 1, "--json"],
         "sinks": lambda: ["--seconds", 1, "--fps", 10, "--json"],
-        "speed": lambda: ["compare", FOLDER.parent, request.getfixturevalue("clip"), "--faces", 1, "--rounds", 1,
+        "pipeline": lambda: ["compare", FOLDER.parent, request.getfixturevalue("clip"), "--faces", 1, "--rounds", 1,
                           "--frames", 2, "--json"],
         "sync": lambda: ["--files", 20, "--workers", 1],
         "teach": lambda: [request.getfixturevalue("voted"), "--examples-from", request.getfixturevalue("voted"),
@@ -153,7 +155,7 @@ def arguments_of(command: str, request: pytest.FixtureRequest) -> Arguments:
         "videos": lambda: [request.getfixturevalue("clip"), "--copies", 2, "--hours", 0.001, "--workers", 1],
         "web_live": lambda: ["--seconds", 2, "--json"],
     }  # fmt: skip
-    assert command in made, f"benchmarks/{command}.py: expected its arguments here, found none"
+    assert command in made, f"{command}: expected its arguments here, found none"
     return made[command]()
 
 
@@ -166,12 +168,11 @@ def test_it_runs_and_prints_figures(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     words = [str(word) for word in arguments_of(command, request)]
-    monkeypatch.chdir(FOLDER.parent)
+    monkeypatch.chdir(ROOT)
     monkeypatch.setattr(sys, "argv", [f"{command}.py", *words])
     capfd.readouterr()
     try:
-        package = (FOLDER / command).is_dir()
-        importlib.import_module(f"benchmarks.{command}{'.__main__' * package}").main()
+        importlib.import_module(module_name(benchmark_modules()[command])).main()
     except SystemExit as end:
         # True stands for a missed target; visits tell in words which.
         assert end.code in (None, 0, 1, False, True) or str(end.code).startswith("missed: "), end.code

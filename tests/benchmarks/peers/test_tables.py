@@ -155,7 +155,7 @@ def test_the_pages_are_in_step_with_the_figures_that_are_kept() -> None:
     kept = read_figures()
     for path, name, block in ((PAGE, "peers", page_tables(kept)), (README, "comparison", readme_table(kept))):
         text = path.read_text(encoding="utf-8")
-        assert replace_block(text, name, block) == text, f"{path.name}: run python -m benchmarks.peers --readme"
+        assert replace_block(text, name, block) == text, f"{path.name}: run python -m benchmarks peers --readme"
 
 
 def test_the_figures_that_are_kept_are_of_every_package_and_name_no_folder() -> None:

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from benchmarks.covers import FITTED_TEXTURES, MEASURED_TEXTURES, MOUTH, WHOLE, covered, eyes_bar
+from benchmarks.robustness.covers import FITTED_TEXTURES, MEASURED_TEXTURES, MOUTH, WHOLE, covered, eyes_bar
 from moodspace.arrays import ByteArray
 from moodspace.embeddings.crops import crop_faces
 from moodspace.embeddings.detection.occlusion import CELLS, DIRECTIONS, MOST_HIDDEN, edges, mouth_hidden_probability

@@ -1,0 +1,1 @@
+"""What broken input and broken machines do."""

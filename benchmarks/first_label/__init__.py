@@ -1,1 +1,0 @@
-"""How long each command takes until its first label."""
