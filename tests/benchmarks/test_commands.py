@@ -119,7 +119,7 @@ def arguments_of(command: str, request: pytest.FixtureRequest) -> Arguments:
         "ablation": lambda: ablation(*map(request.getfixturevalue, ("tmp_path", "monkeypatch"))),
         "baseline": lambda: ["--faces", request.getfixturevalue("voted"), "--people", 2, "--json"],
         "browser": lambda: browser(request.getfixturevalue("voted")),
-        "compressed": lambda: ["--faces", 3000, "--bytes", 32, "--json"],
+        "compressed": lambda: ["--faces", 1000, "--bytes", 4, "--json"],
         "confidence": lambda: [request.getfixturevalue("voted"), "--limit", 2, "--labels", "blend", "--json"],
         "corruptions": lambda: [request.getfixturevalue("voted"), "--bundle", "bundles/fer2013", "--limit", 4],
         "cost": lambda: ["--bundle", "bundles/fer2013", "--rounds", 1, "--runs", 2, "--json"],
