@@ -22,7 +22,7 @@ from moodspace.arrays import DoubleArray, FloatArray
 from moodspace.classifier.bundle.bundle import Bundle
 from moodspace.classifier.recognizer import Recognizer, calibrated_knn, max_neighbors
 from moodspace.embeddings.encoder import Encoded
-from moodspace.embeddings.files.names import partial_path
+from moodspace.embeddings.files.names import write_whole
 from moodspace.errors import MoodspaceError
 
 NEUTRAL = "neutral"
@@ -117,13 +117,12 @@ class Baseline:
             "embedding": _rounded(self.embedding),
             "logits": {name: _rounded(row) for name, row in self.logits.items()},
         }
-        partial = partial_path(file)
-        try:
-            partial.touch(mode=0o600)
-            partial.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
-            partial.replace(file)
-        finally:
-            partial.unlink(missing_ok=True)
+
+        def write(aside: Path) -> None:
+            aside.touch(mode=0o600)
+            aside.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
+
+        write_whole(file, write)
 
 
 def load_baseline(path: str | Path, bundle: Bundle) -> Baseline:

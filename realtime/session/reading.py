@@ -11,7 +11,7 @@ import numpy as np
 
 from moodspace.arrays import DoubleArray, FloatArray, IntArray
 from moodspace.realtime.session.document import SUFFIX, read_document
-from moodspace.realtime.session.file import VERSION, VIDEO, SessionError, database_of
+from moodspace.realtime.session.file import VERSION, VIDEO, SessionError, database_of, finish_killed
 from moodspace.sessions import WITHHELD, FaceSeconds, Gap, GroupSeconds, Mark, Session
 
 
@@ -43,6 +43,7 @@ def open_session(path: Path) -> Session:
 @contextlib.contextmanager
 def _reading(database: Path) -> Iterator[sqlite3.Connection]:
     # Read-only; yet for the journal of a killed session SQLite needs a writable folder.
+    finish_killed(database)
     with contextlib.closing(sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True)) as connection:
         version = connection.execute("PRAGMA user_version").fetchone()[0]
         if version != VERSION:

@@ -7,6 +7,7 @@ still one face.
 
 import contextlib
 import json
+import os
 import sqlite3
 import threading
 import time
@@ -21,6 +22,7 @@ import numpy as np
 
 from moodspace.arrays import FloatArray, IntArray
 from moodspace.embeddings.detection.quality import FaceQuality
+from moodspace.embeddings.files.names import partial_path, rename_new
 from moodspace.realtime.pipeline import LiveResult
 from moodspace.realtime.session.file import DATABASE, SCHEMA, SessionError
 from moodspace.realtime.session.marks import mark_name
@@ -193,20 +195,45 @@ class SessionRecorder:
         started = self._now()
         try:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self.path.touch(mode=0o600, exist_ok=False)
+            self._create(started)
         except FileExistsError as error:
             raise SessionError(f"{self.path}: expected a folder without a session, got one; name another") from error
         except OSError as error:
             raise SessionError(f"{self.path}: expected to record a session there, could not ({error})") from error
         self._clock = SessionClock(started)
-        # The threads of a server may record in turn, never two at once.
-        self._database = sqlite3.connect(self.path, timeout=1.0, check_same_thread=False)
-        try:
-            self._begin(started)
-        except BaseException:
-            self._database.close()
-            raise
+        self._database = self._connect(self.path)
+        with self._transaction() as database:
+            database.execute("SELECT 1 FROM session")  # from here on, others see that it is in use
         return self
+
+    def _create(self, started: float) -> None:
+        """Make the file under another name first: a kill leaves no session, or one that can be read.
+
+        Raises:
+            FileExistsError: The folder has a session.
+            OSError: Nothing can be written there.
+            SessionError: The same, in the words of SQLite.
+        """
+        if self.path.exists():
+            raise FileExistsError(str(self.path))
+        # Another program may begin a session in the same folder.
+        partial = partial_path(self.path.with_name(f"{self.path.name}-{os.getpid()}"))
+        partial.unlink(missing_ok=True)
+        try:
+            partial.touch(mode=0o600, exist_ok=False)
+            self._database = self._connect(partial)
+            try:
+                self._begin(started)
+            finally:
+                self._database.close()
+            rename_new(partial, self.path)
+        finally:
+            partial.unlink(missing_ok=True)
+
+    @staticmethod
+    def _connect(path: Path) -> sqlite3.Connection:
+        # The threads of a server may record in turn, never two at once.
+        return sqlite3.connect(path, timeout=1.0, check_same_thread=False)
 
     def _begin(self, started: float) -> None:
         offset = time.localtime(started).tm_gmtoff
