@@ -33,6 +33,9 @@ _LONGEST_JUMP_S = 60.0
 
 NO_FRAMES = "no frames came"
 
+# No session is longer.
+_LONGEST_S = 3.2e9
+
 # More are a program that went wrong.
 _MAX_MARKS = 100_000
 
@@ -119,6 +122,8 @@ class SessionRecorder:
             if self._marks >= _MAX_MARKS:
                 raise SessionError(f"{self.path}: expected at most {_MAX_MARKS:,} marks, got more")
             at = self._clock.position_at(self._now() if wall_time is None else wall_time, live=self._live)
+            if not at < _LONGEST_S:  # the clock of another program; not a number is not less either
+                raise ValueError(f"expected the time of an event in this session, got {wall_time}")
             made = Mark(round(at, _DIGITS), named, source)
             with self._transaction() as database:
                 database.execute("INSERT INTO marks VALUES (?, ?, ?)", made)

@@ -142,6 +142,8 @@ def parse_destination(text: str) -> Destination:
         if not name or not name.isprintable():
             raise ValueError(f"{text}: expected a name for the stream, such as lsl:moodspace, got {name!r}")
         return Destination(text, "lsl", path=name)
+    if not text.isprintable():
+        raise ValueError(f"{text!r}: expected an address of characters that can be shown, got others")
     if "://" not in text:
         suffix = Path(text).suffix.lower()
         if suffix in _FILES and not text.startswith("v4l2:"):
@@ -150,7 +152,10 @@ def parse_destination(text: str) -> Destination:
     scheme = text.partition("://")[0].lower()
     if scheme not in _PORTS:
         raise _unknown(text)
-    parts = urlsplit(text)
+    try:
+        parts = urlsplit(text)
+    except ValueError as error:
+        raise ValueError(f"{text}: expected {scheme}://HOST:PORT, got an address that is none ({error})") from error
     if "@" in parts.netloc:
         # The address itself is not repeated: it may hold a password.
         told = "MOODSPACE_MQTT_USERNAME and MOODSPACE_MQTT_PASSWORD"
