@@ -104,6 +104,9 @@ bench: $(ALL) ## accuracy, calibration and the cost of the crop on DATA=FOLDER|f
 peers: $(ALL) ## other packages beside Moodspace on DATA=FILE.parquet and CLIP=VIDEO; makes their environments in build/
 	$(PY) -m benchmarks.peers "$(DATA)" $(if $(CLIP),--clip "$(CLIP)") --out docs/peers.md
 
+faults: $(ALL) ## kill, damage, fill, disturb and crowd it, and count what survives; ARGS="--kills 10000 --mutants 10000"
+	$(PY) -m benchmarks.faults $(ARGS)
+
 ray: $(RAY) ## install what `index --engine ray` and its tests need
 
 clean: ## remove what runs and tests left behind; .venv, bundles and runs stay

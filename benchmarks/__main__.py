@@ -56,7 +56,9 @@ def main(words: list[str] | None = None) -> int:
     every.add_argument("--bundle", default="bundles/fer2013", help="the bundle to measure")
     draw = verbs.add_parser("page", help="draw the figures over time")
     draw.add_argument("--out", type=Path, default=Path("build/benchmarks.html"), help="the page to write")
-    asked = parser.parse_args(words)
+    words = sys.argv[1:] if words is None else words
+    # `python -m benchmarks faults` stands for `run faults`.
+    asked = parser.parse_args(["run", *words] if words and words[0] in benchmarks() else words)
     if asked.verb == "run":
         return _run(asked.name, asked.arguments, asked.results)
     if asked.verb == "all":

@@ -187,7 +187,7 @@ class Session:
         if not all(0 <= one < _LONGEST_S for one in seconds):
             raise ValueError("expected seconds of the session from 0 to 100 years, got others")
         faces = self.faces
-        if len(faces.second) and not (0 <= faces.second.min() and faces.second.max() < self.length):
+        if len(faces.second) and not (faces.second.min() >= 0 and faces.second.max() < self.length):
             raise ValueError(f"faces: expected seconds of the session of {self.length} s, got others")
         if len(faces.shown) and not (faces.shown.min() >= -1 and faces.shown.max() < len(self.classes)):
             raise ValueError(f"faces: expected {len(self.classes)} classes, got others")

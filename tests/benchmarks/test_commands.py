@@ -126,6 +126,7 @@ def arguments_of(command: str, request: pytest.FixtureRequest) -> Arguments:
         "crop_geometry": lambda: crop_geometry(*map(request.getfixturevalue, ("tmp_path", "astronaut"))),
         "ensemble_curve": lambda: [request.getfixturevalue("voted"), "--bundle", "bundles/fer2013", "--json"],
         "fairness": lambda: fairness(*map(request.getfixturevalue, ("tmp_path", "astronaut"))),
+        "faults": lambda: ["--kills", 16, "--mutants", 75, "--only", "kills", "--only", "mutants", "--json"],
         "gallery_scale": lambda: ["--faces", 2000, "--json"],
         "hold": lambda: [request.getfixturevalue("clip"), "0-0.5", "--seconds", 0.2, "--old",
                          request.getfixturevalue("voted"), "--json"],
@@ -133,7 +134,6 @@ def arguments_of(command: str, request: pytest.FixtureRequest) -> Arguments:
         "live": lambda: [request.getfixturevalue("clip"), "--rounds", 1, "--json"],
         "map": lambda: ["--bundle", request.getfixturevalue("few")],
         "map_page": lambda: map_page(request.getfixturevalue("tmp_path")),
-        "mutants": lambda: ["--n", 20],
         "occlusion": lambda: [request.getfixturevalue("voted"), "--limit", 8],
         "peers": lambda: peers(
             request.getfixturevalue("seven"), *map(request.getfixturevalue, ("tmp_path", "monkeypatch"))

@@ -78,6 +78,7 @@ class _Connection:
         self._answers: asyncio.Queue[dict[str, Any]] = asyncio.Queue(_MAX_WAITING)
         self._closing: asyncio.Future[tuple[int, str]] = self._loop.create_future()
         self._invalid = self._dropped = 0
+        self._ended = False
         self._credit, self._refilled = float(limits.frames_per_second), time.monotonic()
 
     async def run(self) -> None:
@@ -90,6 +91,7 @@ class _Connection:
         try:
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         finally:
+            self._ended = True
             for task in tasks:
                 task.cancel()
             for ended in await asyncio.gather(*tasks, return_exceptions=True):
@@ -152,9 +154,14 @@ class _Connection:
             self._dropped += 1
 
     def _analyze(self, frame: FrameMessage, now: float) -> None:
-        """Analyze a frame in one of the engine's threads."""
+        """Analyze a frame in one of the engine's threads, unless the visitor has left while it waited."""
+        if self._ended:
+            return
         try:
-            answer = partial(self._answer, self._worker.analyze(frame, now))
+            with self._worker.visitor.in_use():
+                answer = partial(self._answer, self._worker.analyze(frame, now))
+        except VisitorsError:
+            return
         except MessageError as error:
             answer = partial(self._report_invalid, str(error))
         except Exception:

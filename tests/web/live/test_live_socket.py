@@ -13,10 +13,11 @@ from types import SimpleNamespace
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from moodspace.web.live.messages import MessageError
+from moodspace.web.live.messages import FrameMessage, MessageError
 from moodspace.web.live.socket import _MAX_WAITING, _Connection
 from moodspace.web.server.engine import FairThreadPool
 from moodspace.web.server.settings import Limits
+from moodspace.web.server.visitors import VisitorsError
 from tests.web.hostile import JPEG, fuzzed
 from tests.web.served import frame, receive, served
 
@@ -232,7 +233,7 @@ class Worker:
     """Analyzes nothing; may be told what `analyze` raises."""
 
     def __init__(self, pool: FairThreadPool, error: Exception | None = None) -> None:
-        self.visitor = SimpleNamespace(engine=SimpleNamespace(pool=pool), classes=())
+        self.visitor = SimpleNamespace(engine=SimpleNamespace(pool=pool), classes=(), in_use=contextlib.nullcontext)
         self.recording, self.error = {"on": False}, error
         self.analyzed = 0
 
@@ -307,6 +308,33 @@ def test_answers_for_a_browser_that_does_not_read_do_not_pile_up(pool) -> None:
         await asyncio.wait_for(running, 5)
 
     asyncio.run(run())
+
+
+def test_a_frame_of_a_visitor_who_was_forgotten_is_not_analyzed(pool, caplog) -> None:
+    """The gallery of such a visitor is closed: the frame waited too long behind those of others."""
+
+    @contextlib.contextmanager
+    def gone():
+        raise VisitorsError("your visit has ended")
+        yield
+
+    async def run() -> None:
+        socket, worker = Socket(), Worker(pool)
+        worker.visitor.in_use = gone
+        connection = _Connection(socket, worker, Limits(frames_per_second=1000))
+        running = asyncio.create_task(connection.run())
+        for at in range(3):
+            socket.put(frame(at, JPEG))
+        await until(lambda: socket.coming.empty())
+        socket.leave()
+        await asyncio.wait_for(running, 5)
+        assert worker.analyzed == 0 and [one["type"] for one in socket.sent] == ["ready"]
+        worker.visitor.in_use = contextlib.nullcontext
+        connection._analyze(FrameMessage(0, 0.0, JPEG), 0.0)
+        assert worker.analyzed == 0, "the connection has ended"
+
+    asyncio.run(run())
+    assert caplog.records == []
 
 
 def test_a_browser_that_leaves_while_it_does_not_read_is_let_go(pool) -> None:
