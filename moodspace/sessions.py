@@ -119,6 +119,11 @@ class FaceSeconds:
         _check_rows(self)
 
 
+def _is_text(value: object) -> bool:
+    """Return whether a value is text that can be written to a file: JSON allows half a character."""
+    return isinstance(value, str) and not any("\ud800" <= one <= "\udfff" for one in value)
+
+
 def _is_number(value: object) -> bool:
     return isinstance(value, (int, float)) and math.isfinite(value)
 
@@ -171,7 +176,7 @@ class Session:
             raise ValueError(f"group: expected probabilities of shape {expected}, got {self.group.proba.shape}")
         if self.since.shape != (len(self.classes),):
             raise ValueError(f"since: expected {len(self.classes)} numbers, got {self.since.shape[0]}")
-        if not all(isinstance(name, str) for name in (self.source, *self.classes)):
+        if not all(_is_text(name) for name in (self.source, *self.classes, *self.missing)):
             raise ValueError("source and classes: expected texts, got other values")
         if not all(isinstance(value, int) for value in (self.min_group, self.individuals)):
             raise ValueError("min_group and individuals: expected numbers, got other values")
@@ -192,7 +197,7 @@ class Session:
         if len(faces.shown) and not (faces.shown.min() >= -1 and faces.shown.max() < len(self.classes)):
             raise ValueError(f"faces: expected {len(self.classes)} classes, got others")
         named = [text for gap in self.gaps for text in gap[2:]] + [text for mark in self.marks for text in mark[1:]]
-        if not all(isinstance(text, str) for text in named):
+        if not all(_is_text(text) for text in named):
             raise ValueError("gaps and marks: expected texts, got other values")
 
     @property

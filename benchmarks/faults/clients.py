@@ -82,9 +82,9 @@ async def _crowd(server: Served, amount: Amount, outcome: Outcome, messages: Out
         for number in range(amount.clients)
     ]
     ended = await asyncio.gather(*clients, return_exceptions=True)
-    for one in ended:
-        if isinstance(one, Exception):
-            outcome.fault(f"a client: {type(one).__name__}: {one}")
+    for problem in ended:
+        if isinstance(problem, Exception):
+            outcome.fault(f"a client: {type(problem).__name__}: {problem}")
     answers = anna.answers, ben.answers
     calm = time.monotonic() + _RETURN_S
     while time.monotonic() < calm and not (anna.answers > answers[0] and ben.answers > answers[1]):

@@ -201,7 +201,7 @@ def _clocks(folder: Path, seed: int, tell: Tell) -> None:
         time.tzset()
         place, now = folder / str(number), [wall]
         try:
-            with SessionRecorder(place, classes=CLASSES, source="x", now=lambda now=now: now[0]) as recorder:
+            with SessionRecorder(place, classes=CLASSES, source="x", now=partial(_first, now)) as recorder:
                 for _ in range(frames):
                     at += rng.choice((0.3, 1.0, 1.1))
                     now[0] += rng.choice((1.0,) * 9 + (3600.0, -3600.0, 86_400.0, -1e6, 0.0, -0.5))
@@ -223,6 +223,10 @@ def _clocks(folder: Path, seed: int, tell: Tell) -> None:
             tell({"number": number, "fault": f"{type(error).__name__}: {error}"})
 
 
+def _first(values: list[float]) -> float:
+    return values[0]
+
+
 def _cameras(seed: int, tell: Tell) -> None:
     """Read cameras that fail and come back: every picture that was there comes, in order, and the end is told."""
     opened = cv2.VideoCapture
@@ -235,7 +239,8 @@ def _cameras(seed: int, tell: Tell) -> None:
                 scripts.append(rng.choice((REFUSE, [*step, RAISE], [*step, EMPTY, *step], step)))
             shown = sum(not isinstance(one, str) for script in scripts if script != REFUSE for one in script)
             cv2.VideoCapture = ScriptedCameras(*scripts)  # type: ignore[assignment,misc]
-            fake, told, got, options = FakeTime(), [], 0, CameraOptions(regain_s=60, hang_s=30)
+            told: list[str] = []
+            fake, got, options = FakeTime(), 0, CameraOptions(regain_s=60, hang_s=30)
             source = LiveSource(3, "camera 3", options, on_event=told.append, clock=fake.clock, wait=fake.wait)
             try:
                 last = -1.0

@@ -72,18 +72,19 @@ def _folder() -> Iterator[Path]:
         yield Path(folder)
 
 
-def reading(*also: type[Exception]) -> Callable[[Callable[[bytes], object]], FuzzOne]:
+def reading(*also: type[BaseException]) -> Callable[[Callable[[bytes], object]], FuzzOne]:
     """Make a fuzz target of a function that reads bytes: what it refuses must be one clear line.
 
     Args:
         also: Errors besides `MoodspaceError` that the parser documents.
     """
+    refused: tuple[type[BaseException], ...] = (MoodspaceError, *also)
 
     def made(read: Callable[[bytes], object]) -> FuzzOne:
         def fuzz_one(data: bytes) -> bool:
             try:
                 return read(data) is not False
-            except (MoodspaceError, *also) as error:
+            except refused as error:
                 check_line(str(error))
                 return False
 
@@ -490,7 +491,7 @@ def http_request(data: bytes) -> object:
     from tests.web.asgi import ask
 
     method, path, query, *rest = [*data.decode("latin-1").split("\n"), "", "", ""]
-    headers = dict(line.split(":", 1) for line in rest if ":" in line)
+    headers: Any = dict(line.split(":", 1) for line in rest if ":" in line)
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await receive()

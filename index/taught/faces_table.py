@@ -305,6 +305,10 @@ def _check_texts(database: Database, *columns: Sequence[Any]) -> None:
 def _faces(database: Database, dim: int, rows: Sequence[tuple[Any, ...]]) -> TaughtFaces:
     ids, blobs, labels, sources, digests, added, batches = zip(*rows, strict=True) if rows else ((),) * 7
     _check_texts(database, labels, sources)
+    numbers = all(isinstance(one, (int, float)) for one in (*added, *batches))
+    if not numbers or not all(isinstance(one, bytes) for one in digests):
+        wanted = "expected times, batches and digests, got other values"
+        raise GalleryError(f"{database.path}: {wanted}; restore a copy of it")
     return TaughtFaces(
         ids=np.array(ids, np.int64),
         embeddings=decoded(database, dim, blobs),

@@ -140,7 +140,7 @@ def parse_destination(text: str) -> Destination:
     if text.startswith("lsl:"):
         name = text.removeprefix("lsl:").removeprefix("//")
         if not name or not name.isprintable():
-            raise ValueError(f"{text}: expected a name for the stream, such as lsl:moodspace, got {name!r}")
+            raise ValueError(f"lsl: expected a name for the stream, such as lsl:moodspace, got {name!r}")
         return Destination(text, "lsl", path=name)
     if not text.isprintable():
         raise ValueError(f"{text!r}: expected an address of characters that can be shown, got others")

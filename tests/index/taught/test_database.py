@@ -203,6 +203,7 @@ def test_a_synced_file_survives_verify(folder, make_faces):
         "DELETE FROM sqlite_sequence",
         "UPDATE faces SET source = x'8d'",
         "UPDATE labels SET name = x'8d'",
+        "UPDATE faces SET added = x'8d'",
     ],
 )
 def test_values_of_another_type_are_one_error(folder, damage):
