@@ -51,7 +51,7 @@ def train(
     ] = None,
     labels: Annotated[str, typer.Option("--labels", help="Label sets to learn, comma-separated; by default all.")] = "",
     arch: Annotated[
-        str, typer.Option("--arch", help="Backbone: Backbone: mobilenet_v2, cnn, vgg or resnet_se.")
+        str, typer.Option("--arch", help="Backbone: mobilenet_v2, cnn, vgg or resnet_se.")
     ] = "mobilenet_v2",
     init: Annotated[str | None, typer.Option("--init", help="Initial weights: imagenet, a file, or none.")] = None,
     epochs: Annotated[
