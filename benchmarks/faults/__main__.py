@@ -41,7 +41,7 @@ NAMES = ("kills", "mutants", "commands", "surroundings", "server")
 def main() -> int:
     """Run the checks; return 1 if there is a fault."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--kills", type=int, default=80, help="how many writers are killed; default %(default)s")
+    parser.add_argument("--kills", type=int, default=60, help="how many writers are killed; default %(default)s")
     parser.add_argument("--mutants", type=int, default=500, help="how many inputs are changed; default %(default)s")
     parser.add_argument("--clients", type=int, default=50, help="clients of the server at once; default %(default)s")
     parser.add_argument("--seconds", type=float, default=5.0, help="how long they stay; default %(default)s")

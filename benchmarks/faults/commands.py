@@ -69,7 +69,8 @@ def run_commands(amount: Amount, folder: Path) -> list[Outcome]:
 
     watch(work, count, outcome)
     outcome.seconds = time.perf_counter() - began
-    return [outcome, read_files(amount)]
+    # `make test` reads 60 of them each time.
+    return [outcome, *([read_files(amount)] if amount.is_full else [])]
 
 
 def _run(name: str, number: int, seed: int, folder: Path) -> int:

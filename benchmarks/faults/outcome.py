@@ -59,6 +59,11 @@ class Amount:
     seconds: float = 5.0
     seed: int = 17
 
+    @property
+    def is_full(self) -> bool:
+        """Whether it may take more than a minute."""
+        return self.mutants >= 2000
+
 
 Check = Callable[[Amount, Path], list[Outcome]]
 

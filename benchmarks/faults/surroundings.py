@@ -9,7 +9,7 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -45,14 +45,16 @@ Tell = Callable[[dict[str, Any]], None]
 
 def disturb(amount: Amount, folder: Path) -> list[Outcome]:
     """Run all checks of this file."""
+    limits, pages, times = (_LIMITS, _FREE_PAGES, 40) if amount.is_full else (_LIMITS[1::2], _FREE_PAGES[::3], 10)
+    n = len(STORES)
     return [
-        _in_child("full disk: limited file size", partial(_limited, folder / "limited"), len(STORES) * len(_LIMITS)),
-        _in_child("full disk: small disk", partial(_small_disk, folder / "small"), len(STORES) * len(_FREE_PAGES)),
-        _in_child("read-only folder", partial(_read_only, folder / "ro"), len(STORES)),
-        _in_child("clock and time zone jumps", partial(_clocks, folder / "clock", amount.seed), 40),
-        _in_child("camera loss and return", partial(_cameras, amount.seed), 40),
+        _in_child("full disk: limited file size", partial(_limited, folder / "limited", limits), n * len(limits)),
+        _in_child("full disk: small disk", partial(_small_disk, folder / "small", pages), n * len(pages)),
+        _in_child("read-only folder", partial(_read_only, folder / "ro"), n),
+        _in_child("clock and time zone jumps", partial(_clocks, folder / "clock", amount.seed, times), times),
+        _in_child("camera loss and return", partial(_cameras, amount.seed, times), times),
         _in_child("slow and dead receivers", _receivers, 4),
-        _in_child("two writers", partial(_two_writers, folder / "two"), len(STORES)),
+        _in_child("two writers", partial(_two_writers, folder / "two"), n),
     ]
 
 
@@ -103,10 +105,10 @@ def _begun(store: type[Store], folder: Path) -> Store:
     return made
 
 
-def _limited(folder: Path, tell: Tell) -> None:
+def _limited(folder: Path, limits: Sequence[int], tell: Tell) -> None:
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     for kind in STORES:
-        for limit in _LIMITS:
+        for limit in limits:
             store = _begun(kind, folder / str(limit))
             resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
             try:
@@ -130,11 +132,11 @@ def _mounted(folder: Path, options: str) -> bool:
     return not subprocess.run(words, capture_output=True, check=False).returncode
 
 
-def _small_disk(folder: Path, tell: Tell) -> None:
+def _small_disk(folder: Path, free: Sequence[int], tell: Tell) -> None:
     if os.geteuid() or not _mounted(folder, "size=4m"):
         return
     for kind in STORES:
-        for pages in _FREE_PAGES:
+        for pages in free:
             store = _begun(kind, folder / str(pages))
             disk = os.statvfs(folder)
             (folder / "filler").write_bytes(bytes(max(disk.f_bavail - pages, 0) * disk.f_frsize))
@@ -192,9 +194,9 @@ def _read_only(folder: Path, tell: Tell) -> None:
             _tell_state(store, store.name, 1, error, tell)
 
 
-def _clocks(folder: Path, seed: int, tell: Tell) -> None:
+def _clocks(folder: Path, seed: int, times: int, tell: Tell) -> None:
     """Record while the clock jumps and the time zone changes: seconds go on, and the report can be made."""
-    for number in range(40):
+    for number in range(times):
         rng = random.Random(f"{seed}-{number}")
         wall, frames, at = STARTED + rng.choice((0, 1e7, -1e7)), 60, 0.0
         os.environ["TZ"] = rng.choice(_ZONES)
@@ -227,11 +229,11 @@ def _first(values: list[float]) -> float:
     return values[0]
 
 
-def _cameras(seed: int, tell: Tell) -> None:
+def _cameras(seed: int, times: int, tell: Tell) -> None:
     """Read cameras that fail and come back: every picture that was there comes, in order, and the end is told."""
     opened = cv2.VideoCapture
     try:
-        for number in range(40):
+        for number in range(times):
             rng = random.Random(f"{seed}-{number}")
             scripts: list[Any] = [[picture(1), picture(2)]]
             for _ in range(rng.randrange(1, 5)):
