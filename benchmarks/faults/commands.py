@@ -76,11 +76,14 @@ def run_commands(amount: Amount, folder: Path) -> list[Outcome]:
 def _run(name: str, number: int, seed: int, folder: Path) -> int:
     from typer.testing import CliRunner
 
+    from moodspace.classifier.bundle import bundle as bundles
     from moodspace.cli import app
+    from moodspace.embeddings.encoder import LiteRTEncoder
     from moodspace.realtime.demo import picture_path
 
     target, file, words, right = _COMMANDS[name]
     seeds, rng = TARGETS[target].seeds(), random.Random(f"{seed}-{name}-{number}")
+    bundles.LiteRTEncoder = LiteRTEncoder  # type: ignore[misc]  # other checks put a stand-in there
     (folder / file).write_bytes(mutate(seeds[number % len(seeds)], TARGETS[target].kind, rng))
     if "{session}" in words:
         TARGETS["session_file"].seeds()
