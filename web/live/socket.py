@@ -46,19 +46,22 @@ def live_route() -> WebSocketRoute:
 
 
 async def _serve(socket: WebSocket) -> None:
-    await socket.accept()
+    try:
+        await socket.accept()
+    except _DISCONNECTED:
+        return
     visitors = await run_in_threadpool(all_visitors)
     key = visitors.key_of(socket)
     if not key:
-        await socket.close(_POLICY, "expected a visitor's cookie; open the app first")
+        await _close(socket, _POLICY, "expected a visitor's cookie; open the app first")
         return
     try:
         visitor = await run_in_threadpool(visitors.visit, key)
     except VisitorsError as error:
-        await socket.close(_FULL, str(error))
+        await _close(socket, _FULL, str(error))
         return
     if visitor.live >= _MAX_LIVE:
-        await socket.close(_FULL, f"you have {_MAX_LIVE} live pages open; close one of them")
+        await _close(socket, _FULL, f"you have {_MAX_LIVE} live pages open; close one of them")
         return
     visitor.live += 1
     try:
@@ -66,6 +69,11 @@ async def _serve(socket: WebSocket) -> None:
         await _Connection(socket, worker, current_settings().limits).run()
     finally:
         visitor.live -= 1
+
+
+async def _close(socket: WebSocket, code: int, reason: str) -> None:
+    with contextlib.suppress(*_DISCONNECTED):  # the browser may be gone already
+        await socket.close(code, reason)
 
 
 class _Connection:

@@ -11,10 +11,11 @@ from contextlib import suppress
 from types import SimpleNamespace
 
 import pytest
+from starlette.websockets import WebSocketDisconnect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from moodspace.web.live.messages import FrameMessage, MessageError
-from moodspace.web.live.socket import _MAX_WAITING, _Connection
+from moodspace.web.live.socket import _MAX_WAITING, _Connection, _serve
 from moodspace.web.server.engine import FairThreadPool
 from moodspace.web.server.settings import Limits
 from moodspace.web.server.visitors import VisitorsError
@@ -335,6 +336,24 @@ def test_a_frame_of_a_visitor_who_was_forgotten_is_not_analyzed(pool, caplog) ->
 
     asyncio.run(run())
     assert caplog.records == []
+
+
+@pytest.mark.parametrize("when", ["accept", "close"])
+def test_a_browser_that_leaves_before_it_is_refused_is_no_error(monkeypatch, when) -> None:
+    async def gone(*_: object) -> None:
+        raise WebSocketDisconnect(1006)
+
+    async def done(*_: object) -> None:
+        pass
+
+    def full(_: str) -> None:
+        raise VisitorsError("all places are taken")
+
+    visitors = SimpleNamespace(key_of=lambda _: ANNA, visit=full)
+    monkeypatch.setattr("moodspace.web.live.socket.all_visitors", lambda: visitors)
+    socket = SimpleNamespace(accept=done, close=done)
+    setattr(socket, when, gone)
+    asyncio.run(_serve(socket))
 
 
 def test_a_browser_that_leaves_while_it_does_not_read_is_let_go(pool) -> None:
