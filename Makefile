@@ -114,6 +114,9 @@ audit: $(AUDIT)/.installed ## look up the pinned requirements in the lists of kn
 mutation: $(MUTATION) ## how many changes of classifier/ and index/ the tests notice; takes long; ends after MINUTES=8
 	$(PY) -m benchmarks mutation classifier index $(if $(MINUTES),--minutes $(MINUTES))
 
+faults: $(ALL) ## kill, damage, fill, disturb and crowd it, and count what survives; ARGS="--kills 10000 --mutants 10000"
+	$(PY) -m benchmarks faults $(ARGS)
+
 ray: $(RAY) ## install what `index --engine ray` and its tests need
 
 clean: ## remove what runs and tests left behind; .venv, bundles and runs stay

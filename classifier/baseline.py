@@ -22,7 +22,7 @@ from moodspace.arrays import DoubleArray, FloatArray
 from moodspace.classifier.bundle.bundle import Bundle
 from moodspace.classifier.recognizer import Recognizer, calibrated_knn, max_neighbors
 from moodspace.embeddings.encoder import Encoded
-from moodspace.embeddings.files.names import partial_path
+from moodspace.embeddings.files.names import write_whole
 from moodspace.errors import MoodspaceError
 
 NEUTRAL = "neutral"
@@ -45,6 +45,8 @@ _MOST_IF_ASKED, _MOST_UNASKED, _MOST_OTHERWISE = 0.95, 0.8, 0.7
 _MOST_CHANGE = 0.2
 # Frames that are needed, and the share of all frames that must be readable.
 LEAST_FRAMES, _LEAST_READABLE = 5, 0.5
+# An embedding in a file whose length differs more from 1 is damaged.
+_LENGTH_TOLERANCE = 0.01
 
 FORMAT, VERSION = "moodspace-baseline", 1
 
@@ -117,13 +119,12 @@ class Baseline:
             "embedding": _rounded(self.embedding),
             "logits": {name: _rounded(row) for name, row in self.logits.items()},
         }
-        partial = partial_path(file)
-        try:
-            partial.touch(mode=0o600)
-            partial.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
-            partial.replace(file)
-        finally:
-            partial.unlink(missing_ok=True)
+
+        def write(aside: Path) -> None:
+            aside.touch(mode=0o600)
+            aside.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
+
+        write_whole(file, write)
 
 
 def load_baseline(path: str | Path, bundle: Bundle) -> Baseline:
@@ -147,7 +148,9 @@ def load_baseline(path: str | Path, bundle: Bundle) -> Baseline:
             int(values["frames"]),
             str(values["encoder"]),
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        if baseline.frames < 1 or abs(float(np.linalg.norm(baseline.embedding)) - 1) > _LENGTH_TOLERANCE:
+            raise ValueError("expected an embedding of length 1")
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise BaselineError(f"{file}: expected a saved baseline, got a damaged one; measure it again") from error
     try:
         check_encoder(baseline, bundle)
@@ -172,7 +175,7 @@ def _read_file(file: Path) -> dict[str, Any]:
         values = json.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise BaselineError(f"{file}: expected a saved baseline, got none ({error.strerror or error})") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BaselineError(f"{file}: expected a saved baseline, got another kind of file") from error
     if not isinstance(values, dict) or values.get("format") != FORMAT:
         raise BaselineError(f"{file}: expected a saved baseline, got another kind of file")

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 # Seconds; a longer time between two frames is a gap, which a kept video leaves out.
 LONGEST_STEP_S = 2.0
+# A session may not be longer, and no moment of one later.
+_LONGEST_S, _LAST_WALL_S = 3.2e9, 1.4e10
 # Stands for a count that was not recorded because the group was too small.
 WITHHELD = -1
 
@@ -117,6 +119,15 @@ class FaceSeconds:
         _check_rows(self)
 
 
+def _is_text(value: object) -> bool:
+    """Return whether a value is text that can be written to a file: JSON allows half a character."""
+    return isinstance(value, str) and not any("\ud800" <= one <= "\udfff" for one in value)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and math.isfinite(value)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Session:
     """A recorded session.
@@ -163,6 +174,31 @@ class Session:
         expected = (len(self.group.second), len(self.classes))
         if self.group.proba.shape != expected:
             raise ValueError(f"group: expected probabilities of shape {expected}, got {self.group.proba.shape}")
+        if self.since.shape != (len(self.classes),):
+            raise ValueError(f"since: expected {len(self.classes)} numbers, got {self.since.shape[0]}")
+        if not all(_is_text(name) for name in (self.source, *self.classes, *self.missing)):
+            raise ValueError("source and classes: expected texts, got other values")
+        if not all(isinstance(value, int) for value in (self.min_group, self.individuals)):
+            raise ValueError("min_group and individuals: expected numbers, got other values")
+        if not (isinstance(self.utc_offset, int) and abs(self.utc_offset) < 86_400):
+            raise ValueError(f"utc_offset: expected seconds within a day, got {str(self.utc_offset)[:40]!r}")
+        moments = [self.started, *([] if self.ended is None else [self.ended]), *self.group.wall.tolist()]
+        if not all(_is_number(one) and abs(one) < _LAST_WALL_S for one in moments):
+            raise ValueError("expected unix times of the years 1500 to 2400, got others")
+        times = [self.duration, *(time for gap in self.gaps for time in gap[:2]), *(mark.time for mark in self.marks)]
+        if not all(_is_number(one) and 0 <= one < _LONGEST_S for one in times):
+            raise ValueError("expected times of the session from 0 to 100 years, got others")
+        seconds = [*self.group.second[[0, -1]], *self.since] if len(self.group.second) else [*self.since]
+        if not all(0 <= one < _LONGEST_S for one in seconds):
+            raise ValueError("expected seconds of the session from 0 to 100 years, got others")
+        faces = self.faces
+        if len(faces.second) and not (faces.second.min() >= 0 and faces.second.max() < self.length):
+            raise ValueError(f"faces: expected seconds of the session of {self.length} s, got others")
+        if len(faces.shown) and not (faces.shown.min() >= -1 and faces.shown.max() < len(self.classes)):
+            raise ValueError(f"faces: expected {len(self.classes)} classes, got others")
+        named = [text for gap in self.gaps for text in gap[2:]] + [text for mark in self.marks for text in mark[1:]]
+        if not all(_is_text(text) for text in named):
+            raise ValueError("gaps and marks: expected texts, got other values")
 
     @property
     def length(self) -> int:

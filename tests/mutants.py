@@ -119,6 +119,11 @@ def _noise(content: bytes, rng: random.Random) -> bytes:
 _CHANGES: tuple[Change, ...] = (_same, _cut, _cut, _flip, _flip, _blank, _repeat, _drop, _numbers, _numbers, _noise)
 
 
+def changed(content: bytes, rng: random.Random) -> bytes:
+    """Return bytes, not none, with one change by chance; sometimes the same."""
+    return rng.choice(_CHANGES)(content, rng) if content else content
+
+
 def mutated(kinds: dict[str, bytes], count: int, seed: int) -> dict[str, bytes]:
     """Return changed files by their names; one in eight has the name of another kind, or no suffix."""
     rng = random.Random(seed)
@@ -126,7 +131,7 @@ def mutated(kinds: dict[str, bytes], count: int, seed: int) -> dict[str, bytes]:
     files = {}
     for number in range(count):
         kind = names[number % len(names)]
-        content = rng.choice(_CHANGES)(kinds[kind], rng)
+        content = changed(kinds[kind], rng)
         ending = Path(rng.choice(names)).suffix if rng.random() < 0.08 else Path(kind).suffix
         files[f"{number:05d}-{Path(kind).stem}{'' if rng.random() < 0.04 else ending}"] = content
     return files

@@ -1,6 +1,6 @@
 """Changed files of every kind go through every way in: each is read or named, and nothing else happens.
 
-`MOODSPACE_MUTANTS=2000` tries so many, `MOODSPACE_SEED` others; `python -m benchmarks mutants --n 2000` does the same.
+`MOODSPACE_MUTANTS=2000` tries so many, `MOODSPACE_SEED` others; `python -m benchmarks faults` does it with its own.
 """
 
 import json

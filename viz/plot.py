@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from moodspace.embeddings.files.names import write_whole
 from moodspace.viz.theme import LIGHT, picture_style
 
 _DPI = 160
@@ -60,5 +61,5 @@ def save(figure: Any, path: Path) -> Path:
     Raises:
         OSError: The file cannot be written.
     """
-    figure.savefig(path, dpi=_DPI, facecolor=LIGHT.paper)
+    write_whole(path, lambda file: figure.savefig(file, dpi=_DPI, facecolor=LIGHT.paper))
     return path

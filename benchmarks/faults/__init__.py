@@ -1,1 +1,1 @@
-"""What broken input and broken machines do."""
+"""What happens to Moodspace when things go wrong: kills, damaged input, full disks, lost cameras, hostile clients."""

@@ -158,7 +158,7 @@ def _open(manifest: Manifest, *, threads: int) -> Bundle:
         meta = manifest.meta
         listed, calibrations = _value(meta, "classes", dict), _value(meta, "calibrations", dict)
         classes = {name: tuple(_value(listed, name, list)) for name in listed}
-        for part in ("training", "metrics"):
+        for part in ("training", "metrics", *(one for one in ("blend", "gate", "quality") if meta.get(one))):
             _value(meta, part, dict)
         encoder = LiteRTEncoder(manifest.path(ENCODER), classes, flip=_value(meta, "flip", bool), threads=threads)
         return Bundle(

@@ -1,7 +1,10 @@
-"""Make names of new files that fit the file system."""
+"""Make names of new files that fit the file system, and write files whole or not at all."""
 
+import contextlib
 import hashlib
 import os
+import secrets
+from collections.abc import Callable
 from pathlib import Path
 
 # Bytes that most file systems allow; bytes reserved for later additions such as "-12".
@@ -33,6 +36,52 @@ def partial_path(path: Path) -> Path:
     if len(os.fsencode(name)) > _longest_name(path.parent):
         name = f".{_digest(path.name)}.partial"
     return path.with_name(name)
+
+
+def write_whole(path: Path, write: Callable[[Path], object]) -> None:
+    """Write a file whole or not at all: a kill or a full disk leaves the old file.
+
+    Args:
+        path: The file; may exist.
+        write: Writes to the path that it is given, which has the suffix of `path`.
+
+    Raises:
+        OSError: The file cannot be written. The old file stays, and no part of the new one.
+    """
+    # A random name, because another program may be writing the same file.
+    aside = path.with_name(f".{secrets.token_hex(8)}.partial{path.suffix}")
+    try:
+        write(aside)
+        os.replace(aside, path)
+    except OSError as error:
+        if error.errno is None or error.filename not in (None, str(aside), aside):
+            raise
+        # Nobody knows the other name.
+        raise OSError(error.errno, error.strerror or os.strerror(error.errno), str(path)) from error
+    finally:
+        with contextlib.suppress(OSError):
+            aside.unlink(missing_ok=True)
+
+
+def rename_new(source: Path, path: Path) -> None:
+    """Give a file another name in the same folder, which no file may have.
+
+    Raises:
+        FileExistsError: A file has the name; nothing has changed.
+        OSError: The file cannot be renamed.
+    """
+    if os.name != "nt":  # where renaming replaces a file
+        try:
+            os.link(source, path)
+        except FileExistsError:
+            raise
+        except OSError:  # a file system without links
+            if path.exists():
+                raise FileExistsError(str(path)) from None
+        else:
+            source.unlink()
+            return
+    source.rename(path)
 
 
 def _digest(name: str) -> str:

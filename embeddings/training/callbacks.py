@@ -3,11 +3,9 @@
 All files are written whole or not at all.
 """
 
-import contextlib
 import csv
 import io
 import logging
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +16,7 @@ import numpy as np
 from moodspace.arrays import ByteArray, FloatArray, IntArray
 from moodspace.embeddings.data.labels import Targets
 from moodspace.embeddings.encoder import EMBEDDING
+from moodspace.embeddings.files.names import write_whole
 from moodspace.embeddings.training.training_folder import LOG, WEIGHTS, read_log
 
 # Mean distance between embeddings below which they count as collapsed.
@@ -250,25 +249,3 @@ def write_weights(path: Path, model: keras.Model) -> None:
     memory = _Memory()
     model.save_weights(memory)
     write_whole(path, lambda file: file.write_bytes(memory.getbuffer()))
-
-
-def write_whole(path: Path, write: Callable[[Path], object]) -> None:
-    """Write a file whole or not at all.
-
-    Args:
-        path: The file; may exist.
-        write: Writes to the path that it is given, which has the suffix of `path`.
-
-    Raises:
-        OSError: The file cannot be written. The old file stays, and no part of the new one.
-    """
-    temporary = path.with_name("new-" + path.name)
-    try:
-        write(temporary)
-        os.replace(temporary, path)
-    except BaseException as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.filename is None and error.errno is not None:
-            raise OSError(error.errno, error.strerror, str(path)) from error
-        raise

@@ -15,8 +15,9 @@ import numpy.typing as npt
 from moodspace.arrays import ByteArray, FloatArray
 from moodspace.embeddings.data.labels import Targets
 from moodspace.embeddings.encoder import EMBEDDING
+from moodspace.embeddings.files.names import write_whole
 from moodspace.embeddings.training.augmentation import NO_AUGMENTATION, Augment
-from moodspace.embeddings.training.callbacks import Report, TrainingCheckpoint, Validation, write_whole
+from moodspace.embeddings.training.callbacks import Report, TrainingCheckpoint, Validation
 from moodspace.embeddings.training.losses import TripletLoss, active_triplets, soft_cross_entropy
 from moodspace.embeddings.training.network import Distill, training_model
 from moodspace.embeddings.training.recipe import Recipe

@@ -11,7 +11,8 @@ from keras import layers, ops
 
 from moodspace.arrays import ByteArray
 from moodspace.embeddings.encoder import EMBEDDING
-from moodspace.embeddings.training.callbacks import write_weights, write_whole
+from moodspace.embeddings.files.names import write_whole
+from moodspace.embeddings.training.callbacks import write_weights
 from moodspace.embeddings.training.network import BACKBONES, UnitLength, build_encoder
 from moodspace.embeddings.training.recipe import Recipe
 from moodspace.embeddings.training.training_folder import CONFIG, WEIGHTS, describe_training

@@ -25,6 +25,8 @@ FIRST_ID = 1_000_000_000
 TIMEOUT = 10.0
 VERSION = 1
 _APPLICATION_ID = 0x4D6F6F64  # "Mood"
+# No embedding has so many.
+_MOST_NUMBERS = 1 << 20
 _SCHEMA = """
 CREATE TABLE meta (encoder TEXT NOT NULL, dim INTEGER NOT NULL);
 CREATE TABLE commits (generation INTEGER PRIMARY KEY AUTOINCREMENT, token TEXT NOT NULL, made REAL NOT NULL);
@@ -156,8 +158,10 @@ class Database:
             if version > VERSION:
                 got = f"expected a gallery of version {VERSION} or older, got {version}"
                 raise GalleryError(f"{self.path}: {got}; update this program")
-            encoder, dim = connection.execute("SELECT encoder, dim FROM meta").fetchone()
-            return encoder, dim
+            match connection.execute("SELECT encoder, dim FROM meta").fetchone():
+                case (str(encoder), int(dim)) if 0 < dim < _MOST_NUMBERS:
+                    return encoder, dim
+            raise GalleryError(f"{self.path}: expected a whole gallery, got a damaged one; restore a copy of it")
 
     @contextlib.contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
@@ -229,6 +233,9 @@ class Database:
             yield
         except sqlite3.Error as error:
             raise translated_error(self.path, error, self._timeout) from error
+        except UnicodeDecodeError as error:  # SQLite's words on a damaged file, with names from it
+            got = "expected a gallery, got a damaged file"
+            raise GalleryError(f"{self.path}: {got}; restore a copy or delete it") from error
         except UnicodeEncodeError as error:
             got = f"expected names in UTF-8, got {error.object!r}"
             raise GalleryError(f"{self.path}: {got}; rename the file") from error

@@ -6,10 +6,8 @@ Parquet needs pyarrow. Its columns: `id`, `label`, `source`, `added` (UTC), `dig
 
 import json
 import os
-import secrets
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +15,7 @@ import numpy as np
 
 from moodspace.arrays import FloatArray
 from moodspace.embeddings.data.labels import ClassNameError, class_name
+from moodspace.embeddings.files.names import write_whole
 from moodspace.errors import install_command
 from moodspace.index.store.commit import GalleryError
 from moodspace.index.taught.faces import IMPORTED, NewFaces, TaughtFaces
@@ -96,7 +95,7 @@ def export_faces(path: Path, faces: TaughtFaces, encoder: str) -> None:
         OSError: the file cannot be written.
     """
     if path.suffix.lower() == ".json":
-        _replace(path, lambda partial: partial.write_bytes(to_json(faces, encoder)))
+        write_whole(path, lambda partial: partial.write_bytes(to_json(faces, encoder)))
         return
     pa, parquet = _pyarrow()
     dim = faces.embeddings.shape[1]
@@ -110,17 +109,7 @@ def export_faces(path: Path, faces: TaughtFaces, encoder: str) -> None:
     }
     described = json.dumps({"format": FORMAT, "version": VERSION, "encoder": encoder, "dim": dim})
     table = pa.table(columns).replace_schema_metadata({_METADATA: described})
-    _replace(path, lambda partial: parquet.write_table(table, partial))
-
-
-def _replace(path: Path, write: Callable[[Path], object]) -> None:
-    # A random name, because another program may be writing the same file.
-    partial = path.with_name(f".{secrets.token_hex(8)}.unfinished")
-    try:
-        write(partial)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    write_whole(path, lambda partial: parquet.write_table(table, partial))
 
 
 def import_faces(path: Path, encoder: str, dim: int, *, most: int | None = None) -> NewFaces:

@@ -194,8 +194,10 @@ def read_revision(connection: sqlite3.Connection) -> Revision:
     """Return the gallery's present revision."""
     newest = "SELECT generation, token FROM commits ORDER BY generation DESC LIMIT 1"
     generation, token = connection.execute(newest).fetchone() or (0, "")
-    last = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'faces'").fetchone()[0]
-    return Revision(generation, token, last)
+    match connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'faces'").fetchone():
+        case (int(last),):
+            return Revision(generation, token, last)
+    raise GalleryError("expected a whole gallery, got a damaged one that has lost its last id; restore a copy of it")
 
 
 def is_ancestor(connection: sqlite3.Connection, revision: Revision) -> bool:
@@ -254,6 +256,7 @@ def look_up(database: Database, dim: int, ids: IntArray) -> FoundFaces:
             rows += connection.execute(sql.format(marks), part).fetchall()
     rows.sort(key=lambda row: row[0])
     found, labels, sources, blobs = zip(*rows, strict=True) if rows else ((), (), (), ())
+    _check_texts(database, labels, sources)
     return FoundFaces(np.array(found, np.int64), labels, sources, decoded(database, dim, blobs))
 
 
@@ -292,8 +295,20 @@ def decoded(database: Database, dim: int, blobs: Sequence[bytes]) -> FloatArray:
     return rows
 
 
+def _check_texts(database: Database, *columns: Sequence[Any]) -> None:
+    """Raise GalleryError unless all values are texts: SQLite keeps what it is given."""
+    if not all(isinstance(value, str) for column in columns for value in column):
+        wanted = "expected texts as classes and sources, got other values"
+        raise GalleryError(f"{database.path}: {wanted}; restore a copy of it")
+
+
 def _faces(database: Database, dim: int, rows: Sequence[tuple[Any, ...]]) -> TaughtFaces:
     ids, blobs, labels, sources, digests, added, batches = zip(*rows, strict=True) if rows else ((),) * 7
+    _check_texts(database, labels, sources)
+    numbers = all(isinstance(one, (int, float)) for one in (*added, *batches))
+    if not numbers or not all(isinstance(one, bytes) for one in digests):
+        wanted = "expected times, batches and digests, got other values"
+        raise GalleryError(f"{database.path}: {wanted}; restore a copy of it")
     return TaughtFaces(
         ids=np.array(ids, np.int64),
         embeddings=decoded(database, dim, blobs),

@@ -12,7 +12,7 @@ import cv2
 from moodspace.arrays import ByteArray
 from moodspace.embeddings.detection.faces import Faces
 from moodspace.embeddings.detection.opencv_logging import quiet_opencv
-from moodspace.embeddings.files.names import partial_path, shortened_name
+from moodspace.embeddings.files.names import shortened_name, write_whole
 from moodspace.realtime.capture.source import Frame
 from moodspace.realtime.drawing.faces import draw
 from moodspace.realtime.drawing.video import OutputError, VideoWriter
@@ -114,14 +114,12 @@ def write_picture(path: Path, bgr: ByteArray) -> None:
     Raises:
         OutputError: It cannot be written.
     """
-    partial = partial_path(path)
     try:
-        partial.write_bytes(picture_bytes(bgr, path.suffix))
-        partial.replace(path)
+        content = picture_bytes(bgr, path.suffix)
+        write_whole(path, lambda file: file.write_bytes(content))
     except OutputError as error:
         raise OutputError(f"{path}: {error}") from error
     except OSError as error:
-        partial.unlink(missing_ok=True)
         raise OutputError(f"{path}: expected to write a picture, got: {error}; is the disk full?") from error
 
 

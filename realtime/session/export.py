@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from moodspace.arrays import FloatArray, IntArray
+from moodspace.embeddings.files.names import write_whole
 from moodspace.realtime.session.file import SessionError
 from moodspace.sessions import EPOCH_COLUMNS, WITHHELD, Epochs, FaceSeconds, Mark, Session
 
@@ -85,7 +86,8 @@ def export_epochs(session: Session, start: float, stop: float, out: Path) -> lis
         write(epochs.columns, path, kinds)
     codebook = out.with_suffix(".json")
     document = epochs_codebook(session, list(tables.values())[-1])
-    codebook.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+    write_whole(codebook, lambda file: file.write_text(text, encoding="utf-8"))
     return [*tables, codebook]
 
 
@@ -198,10 +200,13 @@ def _or_none(counts: IntArray) -> list[int | None]:
 
 
 def _write_csv(table: Table, path: Path, _: Mapping[str, str]) -> None:
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(table)
-        writer.writerows([_in_csv(value) for value in row] for row in zip(*table.values(), strict=True))
+    def write(aside: Path) -> None:
+        with aside.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow(table)
+            writer.writerows([_in_csv(value) for value in row] for row in zip(*table.values(), strict=True))
+
+    write_whole(path, write)
 
 
 def _in_csv(value: Any) -> Any:
@@ -222,4 +227,4 @@ def _write_parquet(table: Table, path: Path, kinds: Mapping[str, str]) -> None:
     columns = {
         name: pa.array(values, types[kinds[name]] if name in kinds else pa.float32()) for name, values in table.items()
     }
-    parquet.write_table(pa.table(columns), path)
+    write_whole(path, lambda file: parquet.write_table(pa.table(columns), file))

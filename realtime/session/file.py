@@ -167,9 +167,25 @@ def expire_sessions(root: Path, keep_days: float, now: float) -> list[Path]:
     return expired
 
 
+def finish_killed(database: Path) -> None:
+    """Undo the change that a killed program was making at the end of a session; without it, nothing can be read.
+
+    Args:
+        database: The file of the session. One that cannot be written, or is damaged, stays as it is.
+    """
+    if not database.with_name(database.name + "-journal").exists():
+        return
+    with (
+        contextlib.suppress(sqlite3.Error),
+        contextlib.closing(sqlite3.connect(f"{database.absolute().as_uri()}?mode=rw", uri=True, timeout=1.0)) as killed,
+    ):
+        killed.execute("SELECT count(*) FROM sqlite_master").fetchone()
+
+
 def _end(database: Path) -> float:
     """Return when a session ended, unix seconds; for a damaged one, when its file was last written."""
     query = "SELECT coalesce(ended, (SELECT max(wall) FROM seconds), started) FROM session"
+    finish_killed(database)
     try:
         with contextlib.closing(sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True)) as connection:
             return float(connection.execute(query).fetchone()[0])

@@ -11,7 +11,7 @@ import numpy as np
 
 from moodspace.arrays import DoubleArray, FloatArray, IntArray
 from moodspace.realtime.session.document import SUFFIX, read_document
-from moodspace.realtime.session.file import VERSION, VIDEO, SessionError, database_of
+from moodspace.realtime.session.file import VERSION, VIDEO, SessionError, database_of, finish_killed
 from moodspace.sessions import WITHHELD, FaceSeconds, Gap, GroupSeconds, Mark, Session
 
 
@@ -30,7 +30,7 @@ def open_session(path: Path) -> Session:
     try:
         with _reading(database) as connection:
             return _read(connection, database.parent)
-    except (sqlite3.Error, ValueError, TypeError) as error:
+    except (sqlite3.Error, ValueError, TypeError, OverflowError, RecursionError) as error:
         if isinstance(error, SessionError):
             raise
         reason = " ".join(str(error).split())
@@ -43,6 +43,7 @@ def open_session(path: Path) -> Session:
 @contextlib.contextmanager
 def _reading(database: Path) -> Iterator[sqlite3.Connection]:
     # Read-only; yet for the journal of a killed session SQLite needs a writable folder.
+    finish_killed(database)
     with contextlib.closing(sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True)) as connection:
         version = connection.execute("PRAGMA user_version").fetchone()[0]
         if version != VERSION:
@@ -61,6 +62,8 @@ def _read(connection: sqlite3.Connection, folder: Path) -> Session:
     source, started, utc_offset, ended, duration, ending, min_group, individuals = row
     classes = connection.execute("SELECT name, since FROM classes ORDER BY number").fetchall()
     group = _group(connection, len(classes))
+    if (group.recorded == np.isnan(group.proba).any(axis=1)).any():
+        raise ValueError("expected shares exactly where faces were readable, got others")
     gaps = tuple(Gap(*gap) for gap in connection.execute("SELECT start, stop, reason FROM gaps ORDER BY rowid"))
     known = max([0.0, *(group.second[-1:] + 1.0).tolist(), *(gap.stop for gap in gaps)])
     return Session(
@@ -166,4 +169,6 @@ def _proba(rows: Sequence[str | None], n_classes: int) -> FloatArray:
         else:
             shares = json.loads(row)
             proba[n, : len(shares)] = shares
+            if not np.isfinite(proba[n]).all():
+                raise ValueError(f"expected numbers, got {row[:60]}")
     return proba

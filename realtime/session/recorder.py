@@ -7,6 +7,7 @@ still one face.
 
 import contextlib
 import json
+import os
 import sqlite3
 import threading
 import time
@@ -21,6 +22,7 @@ import numpy as np
 
 from moodspace.arrays import FloatArray, IntArray
 from moodspace.embeddings.detection.quality import FaceQuality
+from moodspace.embeddings.files.names import partial_path, rename_new
 from moodspace.realtime.pipeline import LiveResult
 from moodspace.realtime.session.file import DATABASE, SCHEMA, SessionError
 from moodspace.realtime.session.marks import mark_name
@@ -30,6 +32,9 @@ from moodspace.sessions import LONGEST_STEP_S, Gap, Mark
 _LONGEST_JUMP_S = 60.0
 
 NO_FRAMES = "no frames came"
+
+# No session is longer.
+_LONGEST_S = 3.2e9
 
 # More are a program that went wrong.
 _MAX_MARKS = 100_000
@@ -117,6 +122,8 @@ class SessionRecorder:
             if self._marks >= _MAX_MARKS:
                 raise SessionError(f"{self.path}: expected at most {_MAX_MARKS:,} marks, got more")
             at = self._clock.position_at(self._now() if wall_time is None else wall_time, live=self._live)
+            if not at < _LONGEST_S:  # the clock of another program; not a number is not less either
+                raise ValueError(f"expected the time of an event in this session, got {wall_time}")
             made = Mark(round(at, _DIGITS), named, source)
             with self._transaction() as database:
                 database.execute("INSERT INTO marks VALUES (?, ?, ?)", made)
@@ -197,20 +204,45 @@ class SessionRecorder:
         started = self._now()
         try:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self.path.touch(mode=0o600, exist_ok=False)
+            self._create(started)
         except FileExistsError as error:
             raise SessionError(f"{self.path}: expected a folder without a session, got one; name another") from error
         except OSError as error:
             raise SessionError(f"{self.path}: expected to record a session there, could not ({error})") from error
         self._clock = SessionClock(started)
-        # The threads of a server may record in turn, never two at once.
-        self._database = sqlite3.connect(self.path, timeout=1.0, check_same_thread=False)
-        try:
-            self._begin(started)
-        except BaseException:
-            self._database.close()
-            raise
+        self._database = self._connect(self.path)
+        with self._transaction() as database:
+            database.execute("SELECT 1 FROM session")  # from here on, others see that it is in use
         return self
+
+    def _create(self, started: float) -> None:
+        """Make the file under another name first: a kill leaves no session, or one that can be read.
+
+        Raises:
+            FileExistsError: The folder has a session.
+            OSError: Nothing can be written there.
+            SessionError: The same, in the words of SQLite.
+        """
+        if self.path.exists():
+            raise FileExistsError(str(self.path))
+        # Another program may begin a session in the same folder.
+        partial = partial_path(self.path.with_name(f"{self.path.name}-{os.getpid()}"))
+        partial.unlink(missing_ok=True)
+        try:
+            partial.touch(mode=0o600, exist_ok=False)
+            self._database = self._connect(partial)
+            try:
+                self._begin(started)
+            finally:
+                self._database.close()
+            rename_new(partial, self.path)
+        finally:
+            partial.unlink(missing_ok=True)
+
+    @staticmethod
+    def _connect(path: Path) -> sqlite3.Connection:
+        # The threads of a server may record in turn, never two at once.
+        return sqlite3.connect(path, timeout=1.0, check_same_thread=False)
 
     def _begin(self, started: float) -> None:
         offset = time.localtime(started).tm_gmtoff

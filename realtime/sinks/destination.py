@@ -140,8 +140,10 @@ def parse_destination(text: str) -> Destination:
     if text.startswith("lsl:"):
         name = text.removeprefix("lsl:").removeprefix("//")
         if not name or not name.isprintable():
-            raise ValueError(f"{text}: expected a name for the stream, such as lsl:moodspace, got {name!r}")
+            raise ValueError(f"lsl: expected a name for the stream, such as lsl:moodspace, got {name!r}")
         return Destination(text, "lsl", path=name)
+    if not text.isprintable():
+        raise ValueError(f"{text!r}: expected an address of characters that can be shown, got others")
     if "://" not in text:
         suffix = Path(text).suffix.lower()
         if suffix in _FILES and not text.startswith("v4l2:"):
@@ -150,7 +152,10 @@ def parse_destination(text: str) -> Destination:
     scheme = text.partition("://")[0].lower()
     if scheme not in _PORTS:
         raise _unknown(text)
-    parts = urlsplit(text)
+    try:
+        parts = urlsplit(text)
+    except ValueError as error:
+        raise ValueError(f"{text}: expected {scheme}://HOST:PORT, got an address that is none ({error})") from error
     if "@" in parts.netloc:
         # The address itself is not repeated: it may hold a password.
         told = "MOODSPACE_MQTT_USERNAME and MOODSPACE_MQTT_PASSWORD"

@@ -30,6 +30,7 @@ from moodspace.realtime.videos.reading import (
 )
 from moodspace.realtime.videos.table import (
     manifest_path,
+    replacing_together,
     require_table,
     summary_path,
     write_manifest,
@@ -119,10 +120,12 @@ def recognize_videos(
         report.skipped += [Skipped(one.video, one.problem) for one in report.summaries if one.problem]
         found = [one.video for one in report.summaries if one.sha256]
         report.failed += len(report.summaries) - len(found)
-        write_table(out, _all_rows(work, found), classes)
-        write_summary(summary_path(out), report.summaries, classes)
-        write_manifest(manifest_path(out), _manifest(out, used, settings, ordered))
         report.files = (out, summary_path(out), manifest_path(out))
+        with replacing_together(*report.files) as (table, summaries_table, manifest):
+            write_table(table, _all_rows(work, found), classes)
+            write_summary(summaries_table, report.summaries, classes)
+            digests = file_sha256(table), file_sha256(summaries_table)
+            write_manifest(manifest, _manifest(out, digests, used, settings, ordered))
     report.seconds = clock() - started
     return report
 
@@ -284,7 +287,11 @@ def _all_rows(work: WorkFile, videos: Sequence[str]) -> Iterator[Columns]:
 
 
 def _manifest(
-    out: Path, used: dict[str, Any], settings: ReadSettings, videos: Sequence[tuple[Job, Summary]]
+    out: Path,
+    digests: tuple[str, str],
+    used: dict[str, Any],
+    settings: ReadSettings,
+    videos: Sequence[tuple[Job, Summary]],
 ) -> dict[str, Any]:
     """Return what made the table: versions, settings, and the digests of everything that went in and came out."""
     versions = {name: used[name] for name in ("moodspace", *_PACKAGES)}
@@ -295,8 +302,8 @@ def _manifest(
         "machine": f"{platform.system()} {platform.machine()}",
         "bundle": str(settings.bundle),
         "settings": {name: value for name, value in used.items() if name not in versions},
-        "table": {"file": out.name, "sha256": file_sha256(out)},
-        "summary": {"file": summary_path(out).name, "sha256": file_sha256(summary_path(out))},
+        "table": {"file": out.name, "sha256": digests[0]},
+        "summary": {"file": summary_path(out).name, "sha256": digests[1]},
         "videos": [
             {
                 "video": job.name,

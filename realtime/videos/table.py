@@ -108,6 +108,37 @@ def write_manifest(out: Path, manifest: dict[str, Any]) -> None:
         partial.write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
+@contextlib.contextmanager
+def replacing_together(*outs: Path) -> Iterator[tuple[Path, ...]]:
+    """Yield paths of the same endings, whose files replace `outs` at the end; after an error, remove them.
+
+    At no moment do files of the old and the new state stand side by side: a kill while they are replaced leaves the
+    first ones only, and the next run of the command writes all of them again.
+
+    Args:
+        outs: The files in the order in which they appear; existing ones are removed in reverse order.
+
+    Raises:
+        OSError: A file cannot be written; the old ones are all there.
+    """
+    asides = tuple(out.with_name(f".{out.stem}.new{out.suffix}") for out in outs)
+    names = {str(aside): str(out) for aside, out in zip(asides, outs, strict=True)}
+    try:
+        yield asides
+        for out in reversed(outs[1:]):
+            out.unlink(missing_ok=True)
+        for aside, out in zip(asides, outs, strict=True):
+            os.replace(aside, out)
+    except OSError as error:
+        if error.errno and error.filename is not None and str(error.filename) in names:
+            raise OSError(error.errno, os.strerror(error.errno), names[str(error.filename)]) from error
+        raise
+    finally:
+        for aside in asides:
+            with contextlib.suppress(OSError):
+                aside.unlink()
+
+
 class _Writer(Protocol):
     def add(self, columns: Columns) -> None: ...
 

@@ -6,10 +6,11 @@ was reading. One program at a time may open it.
 
 import contextlib
 import json
+import math
 import sqlite3
 import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -99,7 +100,10 @@ class WorkFile:
         stored = self._db.execute("SELECT value FROM settings").fetchone()
         finished = self._db.execute("SELECT count(*) FROM videos").fetchone()[0]
         if stored is not None and finished:
-            self._check(json.loads(stored[0]), finished)
+            settings = json.loads(stored[0])
+            if not isinstance(settings, dict):
+                raise ValueError("other settings")
+            self._check(settings, finished)
         self._db.execute("DELETE FROM settings")
         self._db.execute("INSERT INTO settings VALUES (?)", (json.dumps(self._settings),))
         self._db.execute("DELETE FROM chunks WHERE name NOT IN (SELECT name FROM videos)")
@@ -118,10 +122,12 @@ class WorkFile:
 
     def finished(self, job: Job) -> Summary | None:
         """Return the summary of a video if it is finished and its file is still the same; else None."""
-        row = self._db.execute("SELECT bytes, mtime_ns, summary FROM videos WHERE name = ?", (job.name,)).fetchone()
-        if row is None:
-            return None
-        summary = Summary(**json.loads(row[2]))
+        with self._explaining():
+            query = "SELECT bytes, mtime_ns, summary FROM videos WHERE name = ?"
+            row = self._db.execute(query, (job.name,)).fetchone()
+            if row is None:
+                return None
+            summary = _summary(row[2])
         try:
             status = job.path.stat()
             if (status.st_size, status.st_mtime_ns) != row[:2]:
@@ -162,7 +168,7 @@ class WorkFile:
         with self._explaining():
             sql = "SELECT columns FROM chunks WHERE name = ? ORDER BY number"
             for (blob,) in self._db.execute(sql, (name,)):
-                yield json.loads(zlib.decompress(blob))
+                yield _columns(blob)
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -187,12 +193,40 @@ class WorkFile:
             if "full" in reason:
                 raise OSError(28, "No space left on device", str(self.path)) from error
             raise VideosError(f"{self.path}: expected to write this file, got: {reason}; name another table") from error
-        except (sqlite3.DatabaseError, zlib.error, ValueError) as error:
+        except (sqlite3.DatabaseError, zlib.error, ValueError, TypeError, RecursionError) as error:
             if isinstance(error, VideosError):
                 raise
             reason = " ".join(str(error).split())
             wanted = f"expected the work file of a table, cannot read it ({reason})"
             raise VideosError(f"{self.path}: {wanted}; delete it to read all videos again") from error
+
+
+def _summary(stored: str) -> Summary:
+    """Return a stored summary; raise ValueError or TypeError if its fields have other types."""
+    found = Summary(**json.loads(stored))
+    for one in fields(Summary):
+        value, like = getattr(found, one.name), one.default
+        if isinstance(like, str):
+            right = isinstance(value, str)
+        elif isinstance(like, int | float):
+            right = isinstance(value, int | float) and math.isfinite(value)
+        elif one.name == "fps":
+            right = value is None or (isinstance(value, int | float) and math.isfinite(value))
+        else:
+            right = isinstance(value, str if one.name == "video" else dict)
+        if not right:
+            raise ValueError(f"another value of {one.name}")
+    return found
+
+
+def _columns(blob: bytes) -> Columns:
+    """Return stored rows; raise ValueError or TypeError if they are no columns of one length."""
+    columns: Columns = json.loads(zlib.decompress(blob))
+    if not isinstance(columns, dict) or not all(isinstance(values, list) for values in columns.values()):
+        raise ValueError("other rows")
+    if len({len(values) for values in columns.values()}) > 1:
+        raise ValueError("columns of different lengths")
+    return columns
 
 
 def _short(value: Any) -> str:

@@ -127,6 +127,7 @@ def arguments_of(command: str, request: pytest.FixtureRequest) -> Arguments:
         "ensemble_curve": lambda: [request.getfixturevalue("voted"), "--bundle", "bundles/fer2013", "--json"],
         "fairness": lambda: fairness(*map(request.getfixturevalue, ("tmp_path", "astronaut"))),
         "first_label": lambda: ["--clip", request.getfixturevalue("clip"), "--rounds", 1, "--json"],
+        "faults": lambda: ["--kills", 16, "--mutants", 75, "--only", "kills", "--only", "mutants", "--json"],
         "gallery_scale": lambda: ["--faces", 2000, "--json"],
         "growth": lambda: ["faces", "gallery", "--quick", "--largest", 1000, "--json",
                            "--out", request.getfixturevalue("tmp_path") / "growth.jsonl"],
@@ -138,7 +139,6 @@ def arguments_of(command: str, request: pytest.FixtureRequest) -> Arguments:
         "map_page": lambda: map_page(request.getfixturevalue("tmp_path")),
         # What mutmut needs is not installed with the tests.
         "mutation": lambda: ["index", "--report", "--stage", request.getfixturevalue("tmp_path"), "--json"],
-        "mutants": lambda: ["--n", 20],
         "occlusion": lambda: [request.getfixturevalue("voted"), "--limit", 8],
         "peers": lambda: peers(
             request.getfixturevalue("seven"), *map(request.getfixturevalue, ("tmp_path", "monkeypatch"))
@@ -146,9 +146,10 @@ def arguments_of(command: str, request: pytest.FixtureRequest) -> Arguments:
         "memory": lambda: [request.getfixturevalue("clip"), "--minutes", 6, "--minute-s", 1],
         "soak": lambda: ["--minutes", 0.1, "--fps", 4, "--visitors", 1, "--json"],
         "sinks": lambda: ["--seconds", 1, "--fps", 10, "--json"],
-        "pipeline": lambda: ["compare", FOLDER.parent, request.getfixturevalue("clip"), "--faces", 1, "--rounds", 1,
+        "pipeline": lambda: ["compare", ROOT, request.getfixturevalue("clip"), "--faces", 1, "--rounds", 1,
                           "--frames", 2, "--json"],
         "sync": lambda: ["--files", 20, "--workers", 1],
+        "targets": lambda: ["class_names", request.getfixturevalue("clip")],
         "teach": lambda: [request.getfixturevalue("voted"), "--examples-from", request.getfixturevalue("voted"),
                           "--labels", "fer2013", "--faces", 1, "--trials", 1, "--json"],
         "visitors": lambda: ["--visitors", 2, "--heavy", 1, "--fps", 2, "--seconds", 3, "--json"],

@@ -271,6 +271,17 @@ def test_a_file_of_another_bundle_is_refused(tmp_path: Path, recognizer: Recogni
             '"encoder": "fake"}',
             "got a damaged one",
         ),
+        (
+            '{"format": "moodspace-baseline", "version": 1, "embedding": [0.5], "logits": {}, "frames": 1, '
+            '"encoder": "fake"}',
+            "got a damaged one",
+        ),
+        (
+            '{"format": "moodspace-baseline", "version": 1, "embedding": [1.0], "logits": {}, "frames": Infinity, '
+            '"encoder": "fake"}',
+            "got a damaged one",
+        ),
+        ("[" * 100_000, "got another kind of file"),
     ],
 )
 def test_another_file_is_refused_in_one_line(

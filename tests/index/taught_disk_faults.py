@@ -13,11 +13,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from disk_faults import mount
-from taught_faults import change, killed_after, opened, random_faces
-
 from moodspace.index.store.manifest import StorageError
 from moodspace.index.taught.gallery import TaughtGallery
+from tests.index.disk_faults import mount
+from tests.index.taught_faults import change, killed_after, opened, random_faces
 
 QUERY = random_faces(1, 99).embeddings
 

@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from disk_faults import forked
 
 from moodspace.index.taught.faces import NewFaces
 from moodspace.index.taught.gallery import TaughtGallery, open_taught
 from moodspace.index.taught.sync_plan import FACES, FileState
+from tests.index.disk_faults import forked
 
 DIM, FIRST = 8, 1_000_000_000
 ROOT = Path("/pictures")

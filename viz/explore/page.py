@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from moodspace.classifier.palette import class_shades
 from moodspace.embeddings.data.labels import canonical
+from moodspace.embeddings.files.names import write_whole
 from moodspace.viz.explore.document import TOP, different_labels, face_record, to_document
 from moodspace.viz.explore.exploration import BLANK_BELOW, Exploration
 from moodspace.viz.explore.figures import Thumbnails, histogram
@@ -42,8 +43,9 @@ def write_exploration(exploration: Exploration, folder: Path) -> tuple[Path, Pat
     document = to_document(exploration)
     folder.mkdir(parents=True, exist_ok=True)
     page, data = folder / PAGE, folder / DOCUMENT
-    page.write_text(exploration_page(exploration, document), encoding="utf-8")
-    data.write_text(json.dumps(document, allow_nan=False), encoding="utf-8")
+    shown, told = exploration_page(exploration, document), json.dumps(document, allow_nan=False)
+    write_whole(page, lambda file: file.write_text(shown, encoding="utf-8"))
+    write_whole(data, lambda file: file.write_text(told, encoding="utf-8"))
     return page, data
 
 

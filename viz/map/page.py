@@ -18,6 +18,7 @@ from PIL import Image
 
 from moodspace.arrays import BoolArray, ByteArray, FloatArray, IntArray
 from moodspace.embeddings.crops import SIZE
+from moodspace.embeddings.files.names import write_whole
 from moodspace.viz.map.face_map import EXPLANATION, SUBTITLE, FaceMap, Group, density_peak
 from moodspace.viz.theme import page, text
 
@@ -70,7 +71,7 @@ def write_page(
     body = re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], body)
     style = (FOLDER / "map.css").read_text(encoding="utf-8") + _shades(face_map)
     document = page(f"Moodspace: {face_map.title}", body, style=style, own_images=served is not None)
-    path.write_text(document, encoding="utf-8")
+    write_whole(path, lambda file: file.write_text(document, encoding="utf-8"))
 
 
 def _subtitle(face_map: FaceMap) -> str:

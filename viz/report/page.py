@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from moodspace.classifier.palette import class_shades
+from moodspace.embeddings.files.names import write_whole
 from moodspace.sessions import Session
 from moodspace.viz.report.beside import Beside
 from moodspace.viz.report.changes import changes
@@ -51,7 +52,8 @@ def write_report(session: Session, path: Path, beside: Beside | None = None) -> 
     Raises:
         OSError: The file cannot be written.
     """
-    path.write_text(report_page(session, beside), encoding="utf-8")
+    document = report_page(session, beside)
+    write_whole(path, lambda file: file.write_text(document, encoding="utf-8"))
 
 
 def report_page(session: Session, beside: Beside | None = None) -> str:

@@ -46,19 +46,22 @@ def live_route() -> WebSocketRoute:
 
 
 async def _serve(socket: WebSocket) -> None:
-    await socket.accept()
+    try:
+        await socket.accept()
+    except _DISCONNECTED:
+        return
     visitors = await run_in_threadpool(all_visitors)
     key = visitors.key_of(socket)
     if not key:
-        await socket.close(_POLICY, "expected a visitor's cookie; open the app first")
+        await _close(socket, _POLICY, "expected a visitor's cookie; open the app first")
         return
     try:
         visitor = await run_in_threadpool(visitors.visit, key)
     except VisitorsError as error:
-        await socket.close(_FULL, str(error))
+        await _close(socket, _FULL, str(error))
         return
     if visitor.live >= _MAX_LIVE:
-        await socket.close(_FULL, f"you have {_MAX_LIVE} live pages open; close one of them")
+        await _close(socket, _FULL, f"you have {_MAX_LIVE} live pages open; close one of them")
         return
     visitor.live += 1
     try:
@@ -66,6 +69,11 @@ async def _serve(socket: WebSocket) -> None:
         await _Connection(socket, worker, current_settings().limits).run()
     finally:
         visitor.live -= 1
+
+
+async def _close(socket: WebSocket, code: int, reason: str) -> None:
+    with contextlib.suppress(*_DISCONNECTED):  # the browser may be gone already
+        await socket.close(code, reason)
 
 
 class _Connection:
@@ -78,6 +86,7 @@ class _Connection:
         self._answers: asyncio.Queue[dict[str, Any]] = asyncio.Queue(_MAX_WAITING)
         self._closing: asyncio.Future[tuple[int, str]] = self._loop.create_future()
         self._invalid = self._dropped = 0
+        self._ended = False
         self._credit, self._refilled = float(limits.frames_per_second), time.monotonic()
 
     async def run(self) -> None:
@@ -90,6 +99,7 @@ class _Connection:
         try:
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         finally:
+            self._ended = True
             for task in tasks:
                 task.cancel()
             for ended in await asyncio.gather(*tasks, return_exceptions=True):
@@ -152,13 +162,16 @@ class _Connection:
             self._dropped += 1
 
     def _analyze(self, frame: FrameMessage, now: float) -> None:
-        """Analyze a frame in one of the engine's threads."""
+        """Analyze a frame in one of the engine's threads, unless the visitor has left while it waited."""
+        if self._ended:
+            return
         try:
-            answer = partial(self._answer, self._worker.analyze(frame, now))
-        except MessageError as error:
-            answer = partial(self._report_invalid, str(error))
+            with self._worker.visitor.in_use():
+                answer = partial(self._answer, self._worker.analyze(frame, now))
         except VisitorsError:  # on a busy machine a frame may wait until its browser has long left
             return
+        except MessageError as error:
+            answer = partial(self._report_invalid, str(error))
         except Exception:
             logger.exception("a frame could not be analyzed")
             answer = partial(self._report, "a frame could not be analyzed; the session goes on")

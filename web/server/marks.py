@@ -2,7 +2,7 @@
 
 import hmac
 import json
-import math
+import sys
 import time
 from datetime import datetime
 from typing import Any
@@ -85,7 +85,7 @@ def _wall(value: Any, now: float) -> float:
             return now
         case bool():
             pass
-        case int() | float() if math.isfinite(value):
+        case int() | float() if abs(value) <= sys.float_info.max:
             return float(value)
         case str():
             try:

@@ -54,6 +54,8 @@ def other_dimension(folder: Path) -> None:
         pytest.param(shutil.rmtree, "expected a moodspace-bundle", id="no folder"),
         pytest.param(lambda folder: (folder / "manifest.json").unlink(), "a moodspace-bundle", id="no manifest"),
         pytest.param(lambda folder: (folder / "manifest.json").write_text("{"), "manifest.json", id="broken manifest"),
+        pytest.param(meta(lambda m: m.update(quality=[1])), "expected 'quality', a dict", id="quality as a list"),
+        pytest.param(meta(lambda m: m.update(blend="half")), "expected 'blend', a dict", id="blend as a word"),
         pytest.param(manifest(lambda d: d.update(format="moodspace-gallery")), "moodspace-gallery", id="other format"),
         pytest.param(manifest(lambda d: d.update(version=VERSION + 1)), "update this program", id="newer version"),
         pytest.param(manifest(lambda d: d.update(version=1)), "version 2, got 1; restore", id="older version"),

@@ -48,7 +48,7 @@ def test_a_full_disk_while_weights_are_written(tmp_path: Path) -> None:
 
 
 def test_a_file_that_cannot_be_written_leaves_the_old_one_and_no_part(tmp_path: Path) -> None:
-    from moodspace.embeddings.training.callbacks import write_whole
+    from moodspace.embeddings.files.names import write_whole
 
     path = tmp_path / "log.csv"
     path.write_text("old")

@@ -193,3 +193,24 @@ def test_a_synced_file_survives_verify(folder, make_faces):
         gallery.synced(folder).record([file], faces.embeddings, faces.digests)
         assert gallery.verify() == []
         assert np.isfinite(gallery.summary().last)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "DELETE FROM meta",
+        "UPDATE meta SET dim = 'many'",
+        "DELETE FROM sqlite_sequence",
+        "UPDATE faces SET source = x'8d'",
+        "UPDATE labels SET name = x'8d'",
+        "UPDATE faces SET added = x'8d'",
+    ],
+)
+def test_values_of_another_type_are_one_error(folder, damage):
+    with tampering(folder) as connection:
+        connection.execute("PRAGMA ignore_check_constraints = ON")
+        connection.execute(damage)
+    with pytest.raises(GalleryError, match="expected") as told, open_taught(folder, **OPTIONS) as gallery:
+        list(gallery.rows())
+        gallery.snapshot().search(np.eye(1, 16, dtype=np.float32), 1)
+    assert "\n" not in str(told.value)

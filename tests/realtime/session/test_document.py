@@ -65,6 +65,11 @@ def test_report_reads_a_document_and_writes_beside_it(saved, monkeypatch) -> Non
         (lambda d: d["marks"][0].update(time=-1), "times of marks"),
         (lambda d: d["marks"][0].update(name=""), "got an empty one"),
         (lambda d: d.update(since=None), "got a changed one"),
+        (lambda d: d.update(source="\ud800"), "texts"),
+        (lambda d: d["since"].append(1), "since: expected"),
+        (lambda d: d.update(utc_offset=10**9), "utc_offset: expected"),
+        (lambda d: d.update(duration=1e300), "100 years"),
+        (lambda d: d["gaps"].append({"start": float("nan"), "stop": 1, "reason": "x"}), "100 years"),
     ],
 )
 def test_a_changed_document_is_one_error(saved, change, message) -> None:

@@ -59,6 +59,8 @@ def test_a_destination_is_named_once() -> None:
         ("mqtt://127.0.0.1/a/+", "with a topic without + and #, got 'a/+'"),
         ("lsl:", "expected a name"),
         ("lsl:a\nb", "expected a name"),
+        ("ws://[::1", "expected ws://HOST:PORT"),
+        ("a\r\nb.jsonl", "characters that can be shown"),
         ("v4l2:/dev/video9", "one of pictures"),
         ("rtmp://127.0.0.1/live", "one of pictures"),
     ],

@@ -1,13 +1,16 @@
 """Tables in CSV and Parquet have the same rows, and replace older ones in one step."""
 
+import contextlib
+import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from moodspace.realtime.videos import table
 from moodspace.realtime.videos.reading import Summary, VideosError, column_names
-from moodspace.realtime.videos.table import require_table, write_summary, write_table
+from moodspace.realtime.videos.table import replacing_together, require_table, write_summary, write_table
 from tests.realtime.videos.made_tables import rows_of
 
 CLASSES = ("happy", "sad")
@@ -99,3 +102,35 @@ def test_other_names_and_a_missing_package_are_told_before_the_work(
     require_table(tmp_path / "t.csv")
     with pytest.raises(VideosError, match=r"expected pyarrow for Parquet, got none; .*or write a \.csv"):
         require_table(tmp_path / "t.parquet")
+
+
+@pytest.mark.parametrize("after", range(7))
+def test_files_of_two_states_never_stand_side_by_side(
+    tmp_path: Path, after: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A program may be killed after each step by which table, summary and manifest are replaced."""
+    outs = [tmp_path / name for name in ("t.csv", "t-videos.csv", "t-manifest.json")]
+    for out in outs:
+        out.write_text("old")
+    steps = 0
+
+    def counted(do: Callable[..., None]) -> Callable[..., None]:
+        def step(*arguments: object, **options: object) -> None:
+            nonlocal steps
+            if steps == after:
+                raise KeyboardInterrupt
+            steps += 1
+            do(*arguments, **options)
+
+        return step
+
+    with contextlib.suppress(KeyboardInterrupt), replacing_together(*outs) as asides:
+        for aside in asides:
+            aside.write_text("new")
+        monkeypatch.setattr(os, "replace", counted(os.replace))
+        monkeypatch.setattr(Path, "unlink", counted(Path.unlink))
+    monkeypatch.undo()
+    found = [out.read_text() for out in outs if out.exists()]
+    assert len(set(found)) == 1 and outs[0].exists()
+    assert found == ["old"] * 3 or after > 0
+    assert found == ["new"] * 3 or after < 5

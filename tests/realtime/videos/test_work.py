@@ -133,3 +133,30 @@ def test_a_full_disk_is_an_error_of_the_disk_and_keeps_what_is_finished(tmp_path
         assert full.value.filename == str(tmp_path / "t.csv.work")
     with WorkFile(tmp_path / "t.csv", SETTINGS) as work:
         assert work.finished(job) and work.finished(other) is None
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE videos SET summary = '{}'",
+        "UPDATE videos SET summary = '[]'",
+        'UPDATE videos SET summary = replace(summary, \'"rows": 0\', \'"rows": "none"\')',
+        "UPDATE videos SET summary = x'00'",
+        "ALTER TABLE videos DROP COLUMN summary",
+        "UPDATE chunks SET columns = x'789c030000000001'",
+        "UPDATE settings SET value = '3'",
+    ],
+)
+def test_a_damaged_work_file_is_one_error(tmp_path: Path, job: Job, damage: str) -> None:
+    with WorkFile(tmp_path / "t.csv", SETTINGS) as work:
+        add(work, job)
+    database = sqlite3.connect(tmp_path / "t.csv.work", isolation_level=None)
+    database.execute(damage)
+    database.close()
+    with (
+        pytest.raises(VideosError, match=r"t\.csv\.work: expected") as refused,
+        WorkFile(tmp_path / "t.csv", SETTINGS) as work,
+    ):
+        work.finished(job)
+        list(work.rows(job.name))
+    assert "\n" not in str(refused.value)

@@ -11,10 +11,11 @@ from contextlib import suppress
 from types import SimpleNamespace
 
 import pytest
+from starlette.websockets import WebSocketDisconnect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from moodspace.web.live.messages import MessageError
-from moodspace.web.live.socket import _MAX_WAITING, _Connection
+from moodspace.web.live.messages import FrameMessage, MessageError
+from moodspace.web.live.socket import _MAX_WAITING, _Connection, _serve
 from moodspace.web.server.settings import Limits
 from moodspace.web.server.turns import FairThreadPool, Share
 from moodspace.web.server.visitors import VisitorsError
@@ -233,7 +234,9 @@ class Worker:
     """Analyzes nothing; may be told what `analyze` raises."""
 
     def __init__(self, pool: FairThreadPool, error: Exception | None = None) -> None:
-        self.visitor = SimpleNamespace(engine=SimpleNamespace(pool=pool), classes=(), share=Share())
+        self.visitor = SimpleNamespace(
+            engine=SimpleNamespace(pool=pool), classes=(), share=Share(), in_use=contextlib.nullcontext
+        )
         self.recording, self.error = {"on": False}, error
         self.analyzed = 0
 
@@ -308,6 +311,51 @@ def test_answers_for_a_browser_that_does_not_read_do_not_pile_up(pool) -> None:
         await asyncio.wait_for(running, 5)
 
     asyncio.run(run())
+
+
+def test_a_frame_of_a_visitor_who_was_forgotten_is_not_analyzed(pool, caplog) -> None:
+    """The gallery of such a visitor is closed: the frame waited too long behind those of others."""
+
+    @contextlib.contextmanager
+    def gone():
+        raise VisitorsError("your visit has ended")
+        yield
+
+    async def run() -> None:
+        socket, worker = Socket(), Worker(pool)
+        worker.visitor.in_use = gone
+        connection = _Connection(socket, worker, Limits(frames_per_second=1000))
+        running = asyncio.create_task(connection.run())
+        for at in range(3):
+            socket.put(frame(at, JPEG))
+        await until(lambda: socket.coming.empty())
+        socket.leave()
+        await asyncio.wait_for(running, 5)
+        assert worker.analyzed == 0 and [one["type"] for one in socket.sent] == ["ready"]
+        worker.visitor.in_use = contextlib.nullcontext
+        connection._analyze(FrameMessage(0, 0.0, JPEG), 0.0)
+        assert worker.analyzed == 0, "the connection has ended"
+
+    asyncio.run(run())
+    assert caplog.records == []
+
+
+@pytest.mark.parametrize("when", ["accept", "close"])
+def test_a_browser_that_leaves_before_it_is_refused_is_no_error(monkeypatch, when) -> None:
+    async def gone(*_: object) -> None:
+        raise WebSocketDisconnect(1006)
+
+    async def done(*_: object) -> None:
+        pass
+
+    def full(_: str) -> None:
+        raise VisitorsError("all places are taken")
+
+    visitors = SimpleNamespace(key_of=lambda _: ANNA, visit=full)
+    monkeypatch.setattr("moodspace.web.live.socket.all_visitors", lambda: visitors)
+    socket = SimpleNamespace(accept=done, close=done)
+    setattr(socket, when, gone)
+    asyncio.run(_serve(socket))
 
 
 def test_a_browser_that_leaves_while_it_does_not_read_is_let_go(pool) -> None:
