@@ -20,7 +20,7 @@ from benchmarks.growth.gallery import crowd_rows
 from benchmarks.growth.gallery_scale import DIM, K
 
 _QUERIES, _CANDIDATES = 200, 100
-# Training of the codes takes most of the time and hardly improves with more.
+# Training of the codes takes most of the time.
 _POINTS_PER_CODE = 32
 
 
