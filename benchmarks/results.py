@@ -55,7 +55,7 @@ def benchmark_modules() -> dict[str, Path]:
     """Return the file of each benchmark by its name, in alphabetical order.
 
     A benchmark is a file that runs as a program, in a folder of `benchmarks/`. Its name is that of the file, or for
-    `__main__.py` that of the folder.
+    `__main__.py` that of the folder. Files whose names begin with `_` are programs that a benchmark starts.
 
     Raises:
         RuntimeError: Two benchmarks have one name.
@@ -63,7 +63,7 @@ def benchmark_modules() -> dict[str, Path]:
     found: dict[str, Path] = {}
     for path in sorted(FOLDER.glob("*/*.py")):
         name = path.parent.name if path.stem == "__main__" else path.stem
-        if '__name__ == "__main__"' not in path.read_text(encoding="utf-8"):
+        if name.startswith("_") or '__name__ == "__main__"' not in path.read_text(encoding="utf-8"):
             continue
         if name in found:
             raise RuntimeError(f"expected one benchmark {name}, got {found[name]} and {path}")

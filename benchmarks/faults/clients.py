@@ -19,7 +19,7 @@ from websockets.exceptions import WebSocketException
 
 from benchmarks.faults.mutate import JSON, TEXT, mutate
 from benchmarks.faults.outcome import Amount, Outcome
-from benchmarks.visitors import resident
+from benchmarks.web.visitors import resident
 from moodspace.web.live.socket import PATH
 from moodspace.web.server.identity import new_key
 from tests.web.hostile import JPEG, fuzzed

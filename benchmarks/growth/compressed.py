@@ -12,6 +12,7 @@ index.
 import argparse
 import json
 import time
+from typing import Any
 
 import faiss
 import numpy as np
@@ -29,7 +30,7 @@ def measure(n: int, code_bytes: int, lists: int, probes: int) -> dict[str, float
     faiss.omp_set_num_threads(1)  # waiting for other threads would count as processor time
     rows = crowd_rows(n, 2)
     queries = crowd_rows(_QUERIES, 1).astype(np.float32)
-    index = faiss.index_factory(DIM, f"IVF{lists},PQ{code_bytes}", faiss.METRIC_INNER_PRODUCT)
+    index: Any = faiss.index_factory(DIM, f"IVF{lists},PQ{code_bytes}", faiss.METRIC_INNER_PRODUCT)
     sample = np.random.default_rng(0).choice(n, min(n, 64 * lists), replace=False)
     codes = index.pq.cp
     codes.niter, codes.min_points_per_centroid, codes.max_points_per_centroid = 8, 1, _POINTS_PER_CODE

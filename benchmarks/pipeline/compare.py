@@ -15,7 +15,7 @@ import numpy as np
 
 from moodspace.realtime.tracking.association import overlaps
 
-_SIDE = Path(__file__).with_name("side.py")
+_SIDE = Path(__file__).with_name("_side.py")
 ROOT = Path(__file__).resolve().parents[2]
 SCENES = {"clip": "the clip", "montage": "16 faces at 1280x720"}
 
@@ -97,7 +97,7 @@ class Agreement:
 
 
 def agreement(old: Sequence[dict[str, Any]], new: Sequence[dict[str, Any]]) -> Agreement:
-    """Pair the faces of each frame by their boxes and compare what was decided; see `side.decisions`."""
+    """Pair the faces of each frame by their boxes and compare what was decided; see `_side.decisions`."""
     pairs: list[tuple[float, dict[str, bool], float | None]] = []
     for before, after in zip(old, new, strict=True):
         shared = overlaps(_boxes(before), _boxes(after))

@@ -1,1 +1,1 @@
-"""How fast the product is: predictions, videos, folders, the map; against other versions and the machine."""
+"""How fast the product is: predictions, videos, folders, the map, the start of commands."""
