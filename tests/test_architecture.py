@@ -1,6 +1,7 @@
 """Imports point against the data flow, each heavy library has one home, and starting costs none of them."""
 
 import ast
+import os
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
@@ -124,7 +125,10 @@ def test_each_heavy_library_has_one_home(library: str, homes: tuple[str, ...]) -
 def loaded_by(code: str, names: Iterable[str] = HEAVY) -> set[str]:
     """Run the code in a fresh interpreter; return which of the named modules it loaded."""
     report = f"import sys; print('loaded:', *(name for name in {tuple(names)!r} if name in sys.modules))"
-    done = subprocess.run([sys.executable, "-c", f"{code}\n{report}"], cwd=ROOT, capture_output=True, text=True)
+    # The measurement of coverage loads modules of its own.
+    own = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
+    words = [sys.executable, "-c", f"{code}\n{report}"]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, env=own)
     assert done.returncode == 0, done.stderr
     return set(done.stdout.splitlines()[-1].removeprefix("loaded:").split())
 

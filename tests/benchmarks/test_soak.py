@@ -2,6 +2,7 @@
 
 import json
 import math
+import mmap
 import os
 import subprocess
 import sys
@@ -60,7 +61,8 @@ def test_latencies_are_counted_after_the_warm_up() -> None:
 @linux
 def test_memory_files_and_threads_of_a_process_are_sampled(tmp_path: Path) -> None:
     before = sample(os.getpid(), 0.0)
-    held = np.ones(50_000_000, np.uint8)
+    held = mmap.mmap(-1, 50_000_000)  # from the system, not from what the process has freed before
+    np.frombuffer(held, np.uint8)[:] = 1
     ending = threading.Event()
     thread = threading.Thread(target=ending.wait)
     thread.start()

@@ -21,7 +21,18 @@ vectors = np.fromfile(inputs / "vectors.f32", np.float32).reshape(-1, dim)
 asked = np.arange(len(vectors)) % 10 == 0
 stored, queries = np.ascontiguousarray(vectors[~asked]), np.ascontiguousarray(vectors[asked])
 NEIGHBORS = 50
-answer: dict[str, object] = {"version": version({"faiss": "faiss-cpu", "umap": "umap-learn"}.get(method, method))}
+
+
+def version_of(name: str) -> str:
+    """Return the version of what is measured."""
+    if name == "moodspace":
+        import moodspace
+
+        return moodspace.__version__
+    return version({"faiss": "faiss-cpu", "umap": "umap-learn"}.get(name, name))
+
+
+answer: dict[str, object] = {"version": version_of(method)}
 
 
 def moodspace_index() -> Any:

@@ -2,7 +2,6 @@
 
 import sys
 from functools import cache
-from importlib.metadata import version
 from itertools import count
 from typing import Any
 
@@ -34,4 +33,4 @@ def live() -> Detect:
     return lambda rgb: len(session.process(np.ascontiguousarray(rgb[..., ::-1]), next(at) / 12).faces)
 
 
-run(model.predict_proba, detect, [str(name) for name in model.classes_], version("moodspace"), live)
+run(model.predict_proba, detect, [str(name) for name in model.classes_], ms.__version__, live)
