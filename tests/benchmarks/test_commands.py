@@ -23,7 +23,7 @@ from tests.drawn_faces import drawn_faces, plain_faces, write_folder, write_parq
 
 pytestmark = [pytest.mark.benchmark, pytest.mark.slow]
 
-# `.ci/run` runs `make faults`. It puts stand-ins into the process that it runs in, so it cannot share one.
+# It puts stand-ins into the process that it runs in, so it cannot share one; `test_faults.py` tests its parts.
 COMMANDS = [name for name in benchmark_modules() if name != "faults"]
 
 Arguments = list[object]
