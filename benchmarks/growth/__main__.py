@@ -55,7 +55,7 @@ def _workers(asked: argparse.Namespace) -> Iterator[Curve]:
 
 
 def _devices(asked: argparse.Namespace) -> Iterator[Curve]:
-    from benchmarks.growth.devices import devices_curve
+    from benchmarks.growth._devices import devices_curve
 
     if curve := devices_curve():
         yield curve

@@ -38,7 +38,7 @@ def devices_curve() -> Curve | None:
                 "JAX_PLATFORMS": "cpu",
                 "XLA_FLAGS": f"--xla_force_host_platform_device_count={count}",
             }
-            command = [sys.executable, "-m", "benchmarks.growth.devices", folder]
+            command = [sys.executable, "-m", "benchmarks.growth._devices", folder]
             done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
             if done.returncode:
                 raise RuntimeError(f"{count} devices: {done.stderr.strip().splitlines()[-1]}")
