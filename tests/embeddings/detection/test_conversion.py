@@ -10,14 +10,7 @@ from skimage.data import astronaut
 from moodspace.embeddings.detection.conversion import OUTPUTS, convert_centerface
 from moodspace.embeddings.detection.detectors import DetectorError, bundled_weights
 from moodspace.embeddings.litert import Network
-
-
-def run(content: bytes, **inputs: np.ndarray) -> dict[str, np.ndarray]:
-    from ai_edge_litert.interpreter import Interpreter
-
-    interpreter = Interpreter(model_content=content)
-    interpreter.allocate_tensors()
-    return dict(interpreter.get_signature_runner()(**inputs))
+from tests.litert_networks import run
 
 
 @pytest.fixture(scope="module")

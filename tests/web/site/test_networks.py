@@ -9,14 +9,7 @@ from moodspace.embeddings.detection.conversion import convert_centerface
 from moodspace.embeddings.detection.detectors import bundled_weights
 from moodspace.embeddings.litert import Network
 from moodspace.web.site.networks import pack, prepare_encoder
-
-
-def run(content: bytes, **inputs: np.ndarray) -> dict[str, np.ndarray]:
-    from ai_edge_litert.interpreter import Interpreter
-
-    interpreter = Interpreter(model_content=content)
-    interpreter.allocate_tensors()
-    return dict(interpreter.get_signature_runner()(**inputs))
+from tests.litert_networks import run
 
 
 @pytest.fixture(scope="module")
